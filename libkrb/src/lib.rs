@@ -1,0 +1,39 @@
+//! Kerberos V5 as a library: everything a client, a service or a KDC is made of.
+//!
+//! The rooms, lowest first; each imports only what stands below it:
+//!
+//! 1. [`name`], [`time`], [`flags`], [`codes`] - the vocabulary of RFC 4120.
+//! 2. [`wire`] - the messages and their DER; [`crypto`] - keys and what they do.
+//! 3. [`ticket`], [`preauth`], [`session`], [`ccache`], [`keytab`], [`config`].
+//! 4. [`client`], [`service`] - exchanges as state machines without sockets.
+//! 5. `net` (feature) - finding a KDC and talking to it.
+//!
+//! Everything but `net` and the `file` doors of the formats is pure: no clock, no socket, no
+//! environment is read behind the caller's back.
+#![forbid(unsafe_code)]
+
+pub mod codes;
+pub mod error;
+pub mod flags;
+pub mod name;
+pub mod time;
+
+pub mod crypto;
+pub mod wire;
+
+pub mod ccache;
+pub mod config;
+pub mod keytab;
+pub mod preauth;
+pub mod session;
+pub mod ticket;
+
+pub mod client;
+pub mod service;
+
+#[cfg(feature = "net")]
+pub mod net;
+
+pub use error::{Error, ErrorCode, Result};
+pub use name::Principal;
+pub use time::Time;

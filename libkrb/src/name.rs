@@ -1,0 +1,287 @@
+//! Principals and realms: parsed once at the border, typed inside (RFC 4120 6, RFC 1964 2.1.1).
+//! Not here: the DER of names ([`crate::wire`]) and the mapping of hosts to realms.
+
+use std::fmt;
+use std::hash::{Hash, Hasher};
+
+use crate::codes::NameType;
+use crate::error::{Error, Result};
+
+/// The most components a name may have; the RFC sets no bound, strangers need one.
+pub const MAX_COMPONENTS: usize = 64;
+
+/// A principal: name type, components and realm.
+///
+/// Equality ignores the name type, which is only a hint (RFC 4120 6.2).
+#[derive(Clone)]
+pub struct Principal {
+    kind: NameType,
+    realm: Box<str>,
+    components: Box<[Box<str>]>,
+}
+
+impl Principal {
+    /// A principal of these parts. The realm may be empty only for a referral's "any realm".
+    ///
+    /// # Errors
+    /// [`Error::Name`] for no component or more than [`MAX_COMPONENTS`].
+    pub fn new<C: AsRef<str>>(kind: NameType, realm: &str, components: impl IntoIterator<Item = C>) -> Result<Self> {
+        let components: Box<[Box<str>]> = components.into_iter().map(|part| part.as_ref().into()).collect();
+        if components.is_empty() {
+            return Err(Error::Name("no name component"));
+        }
+        if components.len() > MAX_COMPONENTS {
+            return Err(Error::Name("too many name components"));
+        }
+        Ok(Principal { kind, realm: realm.into(), components })
+    }
+
+    fn known<const N: usize>(kind: NameType, realm: &str, components: [&str; N]) -> Self {
+        Principal { kind, realm: realm.into(), components: components.map(Into::into).into() }
+    }
+
+    /// `krbtgt/REALM@REALM`: the ticket-granting service of a realm in its own eyes (RFC 4120 7.3).
+    pub fn tgs(realm: &str) -> Self {
+        Self::cross_tgs(realm, realm)
+    }
+
+    /// `krbtgt/TARGET@REALM`: how to get from `realm` to `target`.
+    pub fn cross_tgs(target: &str, realm: &str) -> Self {
+        Self::known(NameType::SRV_INST, realm, ["krbtgt", target])
+    }
+
+    /// `kadmin/changepw@REALM`: the password-changing service (RFC 3244).
+    pub fn changepw(realm: &str) -> Self {
+        Self::known(NameType::SRV_INST, realm, ["kadmin", "changepw"])
+    }
+
+    /// `service/host@REALM`, of type NT-SRV-HST.
+    pub fn service(service: &str, host: &str, realm: &str) -> Self {
+        Self::known(NameType::SRV_HST, realm, [service, host])
+    }
+
+    /// `WELLKNOWN/ANONYMOUS@WELLKNOWN:ANONYMOUS` (RFC 8062 3).
+    pub fn anonymous() -> Self {
+        Self::known(NameType::WELLKNOWN, "WELLKNOWN:ANONYMOUS", ["WELLKNOWN", "ANONYMOUS"])
+    }
+
+    /// Parses `a/b@REALM`. A backslash quotes `/`, `@` and itself; `\n \t \b \0` stand for control
+    /// characters. Without a realm part `default_realm` is used.
+    ///
+    /// # Errors
+    /// [`Error::Name`] for a second `@`, a dangling backslash, an empty name, or a missing realm.
+    pub fn parse(text: &str, default_realm: Option<&str>) -> Result<Self> {
+        let (components, realm) = split(text, true)?;
+        let realm = realm.or_else(|| default_realm.map(str::to_owned)).ok_or(Error::Name("no realm given"))?;
+        let kind = guess_kind(&components);
+        Principal::new(kind, &realm, components)
+    }
+
+    /// Parses an enterprise name (RFC 6806 5): `user@mail.example`, one component, whose realm may
+    /// follow after a second `@`.
+    ///
+    /// # Errors
+    /// As [`Principal::parse`].
+    pub fn parse_enterprise(text: &str, default_realm: Option<&str>) -> Result<Self> {
+        let (mut components, realm) = split(text, false)?;
+        let realm = realm.or_else(|| default_realm.map(str::to_owned)).ok_or(Error::Name("no realm given"))?;
+        let name = components.pop().filter(|_| components.is_empty()).ok_or(Error::Name("enterprise name"))?;
+        Principal::new(NameType::ENTERPRISE, &realm, [name])
+    }
+
+    /// The name type; a hint, not part of the identity.
+    pub fn kind(&self) -> NameType {
+        self.kind
+    }
+
+    /// The realm.
+    pub fn realm(&self) -> &str {
+        &self.realm
+    }
+
+    /// The components; never empty.
+    pub fn components(&self) -> &[Box<str>] {
+        &self.components
+    }
+
+    /// The same name in another realm.
+    #[must_use]
+    pub fn in_realm(&self, realm: &str) -> Self {
+        Principal { kind: self.kind, realm: realm.into(), components: self.components.clone() }
+    }
+
+    /// The same name with another name type.
+    #[must_use]
+    pub fn with_kind(mut self, kind: NameType) -> Self {
+        self.kind = kind;
+        self
+    }
+
+    /// Whether these are the same components, whatever the realms.
+    pub fn same_name(&self, other: &Principal) -> bool {
+        self.components == other.components
+    }
+
+    /// For `krbtgt/X@Y`: `X`.
+    pub fn tgs_target(&self) -> Option<&str> {
+        match &*self.components {
+            [service, target] if &**service == "krbtgt" => Some(target),
+            _ => None,
+        }
+    }
+
+    /// Whether this is `krbtgt/X@X`.
+    pub fn is_local_tgs(&self) -> bool {
+        self.tgs_target() == Some(self.realm())
+    }
+
+    /// Whether this is `WELLKNOWN/ANONYMOUS`, in whatever realm (RFC 8062 3).
+    pub fn is_anonymous(&self) -> bool {
+        matches!(&*self.components, [first, second] if &**first == "WELLKNOWN" && &**second == "ANONYMOUS")
+    }
+
+    /// The default salt of its password keys: realm and components without separators (RFC 4120 4).
+    pub fn salt(&self) -> String {
+        let mut salt = self.realm.to_string();
+        self.components.iter().for_each(|part| salt.push_str(part));
+        salt
+    }
+
+    /// The name without its realm, escaped as in [`fmt::Display`].
+    pub fn without_realm(&self) -> impl fmt::Display + '_ {
+        WithoutRealm(self)
+    }
+}
+
+/// What `krb5_parse_name` guesses: krbtgt is a service instance, WELLKNOWN is well-known.
+fn guess_kind(components: &[String]) -> NameType {
+    match components.first().map(String::as_str) {
+        Some("krbtgt") if components.len() == 2 => NameType::SRV_INST,
+        Some("WELLKNOWN") if components.len() >= 2 => NameType::WELLKNOWN,
+        _ => NameType::PRINCIPAL,
+    }
+}
+
+/// Splits at unquoted `/` and `@`. An enterprise name has no separators and keeps its first `@`.
+fn split(text: &str, separators: bool) -> Result<(Vec<String>, Option<String>)> {
+    let mut components = vec![];
+    let mut realm = None;
+    let mut part = String::new();
+    let mut ats = 0;
+    let mut chars = text.chars();
+    while let Some(c) = chars.next() {
+        match c {
+            '\\' => part.push(unquote(chars.next().ok_or(Error::Name("backslash at the end"))?)),
+            '/' if separators && ats == 0 => components.push(std::mem::take(&mut part)),
+            '@' => {
+                ats += 1;
+                match (separators, ats) {
+                    (false, 1) => part.push('@'),
+                    (true, 1) | (false, 2) => {
+                        components.push(std::mem::take(&mut part));
+                        realm = Some(());
+                    }
+                    _ => return Err(Error::Name("second '@'")),
+                }
+            }
+            '\0' => return Err(Error::Name("NUL character")),
+            c => part.push(c),
+        }
+    }
+    let realm = match realm {
+        Some(()) => Some(part),
+        None => {
+            components.push(part);
+            None
+        }
+    };
+    if components.iter().all(String::is_empty) && components.len() == 1 {
+        return Err(Error::Name("empty name"));
+    }
+    if realm.as_deref() == Some("") {
+        return Err(Error::Name("empty realm"));
+    }
+    Ok((components, realm))
+}
+
+fn unquote(c: char) -> char {
+    match c {
+        'n' => '\n',
+        't' => '\t',
+        'b' => '\u{8}',
+        '0' => '\0',
+        c => c,
+    }
+}
+
+fn write_escaped(f: &mut fmt::Formatter<'_>, part: &str) -> fmt::Result {
+    use fmt::Write;
+    for c in part.chars() {
+        match c {
+            '/' | '@' | '\\' => write!(f, "\\{c}")?,
+            '\n' => f.write_str("\\n")?,
+            '\t' => f.write_str("\\t")?,
+            '\u{8}' => f.write_str("\\b")?,
+            '\0' => f.write_str("\\0")?,
+            c => f.write_char(c)?,
+        }
+    }
+    Ok(())
+}
+
+struct WithoutRealm<'a>(&'a Principal);
+
+impl fmt::Display for WithoutRealm<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, part) in self.0.components.iter().enumerate() {
+            if index > 0 {
+                f.write_str("/")?;
+            }
+            write_escaped(f, part)?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Principal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}@", WithoutRealm(self))?;
+        write_escaped(f, &self.realm)
+    }
+}
+
+impl fmt::Debug for Principal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Principal({self})")
+    }
+}
+
+impl PartialEq for Principal {
+    fn eq(&self, other: &Self) -> bool {
+        self.components == other.components && self.realm == other.realm
+    }
+}
+
+impl Eq for Principal {}
+
+impl Hash for Principal {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.components.hash(state);
+        self.realm.hash(state);
+    }
+}
+
+impl PartialOrd for Principal {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Principal {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        (&self.components, &self.realm).cmp(&(&other.components, &other.realm))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,1 @@
+//! Proof against real peers: the harness that starts them.
