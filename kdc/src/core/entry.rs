@@ -1,0 +1,182 @@
+//! What the KDC knows of a principal, opened and ready for use. How it is kept is the store's matter.
+
+use std::collections::BTreeMap;
+use std::sync::OnceLock;
+
+use libkrb::codes::EncryptionType;
+use libkrb::crypto::{Key, KeyUsage, PreparedKey};
+use libkrb::{Principal, Time};
+
+/// One principal of the realm.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// Its canonical name.
+    pub principal: Principal,
+    /// Other names that find this entry.
+    pub aliases: Vec<Principal>,
+    /// Random and never reused: tells an account from a later one of the same name.
+    pub id: [u8; 16],
+    /// Keys by version, newest first. Empty: no key at all (`-nokey`).
+    pub keys: Vec<KeySet>,
+    /// What it may and must do.
+    pub attributes: Attributes,
+    /// From then on the account is no longer valid.
+    pub expires: Option<Time>,
+    /// From then on only a password change is possible.
+    pub password_expires: Option<Time>,
+    /// Bound on the life of its tickets, in seconds; `None`: the realm's.
+    pub max_life: Option<i64>,
+    /// Bound on the renewable life of its tickets, in seconds; `None`: the realm's.
+    pub max_renewable_life: Option<i64>,
+    /// When its keys were last changed.
+    pub password_changed: Option<Time>,
+    /// When the entry was last changed.
+    pub modified: Time,
+    /// Who changed it.
+    pub modified_by: String,
+    /// String attributes (`setstr`).
+    pub strings: BTreeMap<String, String>,
+    /// Set by the store at every commit; 0 for an entry that was never stored.
+    pub revision: u64,
+}
+
+/// The keys of one version.
+#[derive(Clone, Debug)]
+pub struct KeySet {
+    /// Key version number.
+    pub kvno: u32,
+    /// One key an enctype, in order of preference.
+    pub keys: Vec<LongTermKey>,
+}
+
+/// A long-term key, with what a client needs to make it from a password.
+#[derive(Clone, Debug)]
+pub struct LongTermKey {
+    /// The key.
+    pub key: Key,
+    /// The salt of a password key; `None` for a random key.
+    pub salt: Option<String>,
+    prepared: Prepared,
+}
+
+/// Key schedules by usage, made at first use and kept as long as the entry is.
+#[derive(Clone, Default, Debug)]
+struct Prepared {
+    timestamp: OnceLock<PreparedKey>,
+    ticket: OnceLock<PreparedKey>,
+    reply: OnceLock<PreparedKey>,
+}
+
+impl LongTermKey {
+    /// A key; `salt` only if it was made from a password.
+    pub fn new(key: Key, salt: Option<String>) -> Self {
+        LongTermKey { key, salt, prepared: Prepared::default() }
+    }
+
+    /// The encryption type.
+    pub fn etype(&self) -> EncryptionType {
+        self.key.etype()
+    }
+
+    /// Ready to open PA-ENC-TIMESTAMP (key usage 1).
+    pub fn timestamp(&self) -> &PreparedKey {
+        self.prepared.timestamp.get_or_init(|| self.key.prepare(KeyUsage::AS_REQ_ENC_TIMESTAMP))
+    }
+
+    /// Ready to seal and open tickets (key usage 2).
+    pub fn ticket(&self) -> &PreparedKey {
+        self.prepared.ticket.get_or_init(|| self.key.prepare(KeyUsage::TICKET))
+    }
+
+    /// Ready to seal AS replies (key usage 3).
+    pub fn reply(&self) -> &PreparedKey {
+        self.prepared.reply.get_or_init(|| self.key.prepare(KeyUsage::AS_REP_ENC_PART))
+    }
+}
+
+impl Entry {
+    /// The newest keys; `None` for a principal without any.
+    pub fn current(&self) -> Option<&KeySet> {
+        self.keys.first()
+    }
+
+    /// The newest key of an enctype.
+    pub fn key(&self, etype: EncryptionType) -> Option<&LongTermKey> {
+        self.current()?.keys.iter().find(|key| key.etype() == etype)
+    }
+
+    /// The keys of one version.
+    pub fn version(&self, kvno: u32) -> Option<&KeySet> {
+        self.keys.iter().find(|set| set.kvno == kvno)
+    }
+}
+
+macro_rules! attributes {
+    ($($(#[$doc:meta])* $name:ident = $value:literal, $query:literal, $positive:literal;)*) => {
+        /// Attribute bits of an entry, numbered and named as in MIT krb5.
+        #[derive(Clone, Copy, Default, PartialEq, Eq)]
+        pub struct Attributes(pub u32);
+
+        impl Attributes {
+            $($(#[$doc])* pub const $name: Attributes = Attributes($value);)*
+
+            /// Bit, name in MIT's output ("DISALLOW_POSTDATED"), flag of kadmin's query language
+            /// ("allow_postdated"), and whether `+flag` sets the bit (else it clears it).
+            pub const TABLE: &'static [(Attributes, &'static str, &'static str, bool)] =
+                &[$((Attributes::$name, stringify!($name), $query, $positive)),*];
+
+            /// Whether every bit of `other` is set.
+            pub const fn has(self, other: Attributes) -> bool {
+                self.0 & other.0 == other.0
+            }
+
+            /// This set with `other` added when `on`, else without it.
+            #[must_use]
+            pub const fn with(self, other: Attributes, on: bool) -> Attributes {
+                Attributes(if on { self.0 | other.0 } else { self.0 & !other.0 })
+            }
+        }
+    };
+}
+
+attributes! {
+    /// No postdated tickets.
+    DISALLOW_POSTDATED = 0x1, "allow_postdated", false;
+    /// No forwardable tickets.
+    DISALLOW_FORWARDABLE = 0x2, "allow_forwardable", false;
+    /// As a service: only tickets from an AS exchange.
+    DISALLOW_TGT_BASED = 0x4, "allow_tgs_req", false;
+    /// No renewable tickets.
+    DISALLOW_RENEWABLE = 0x8, "allow_renewable", false;
+    /// No proxiable tickets.
+    DISALLOW_PROXIABLE = 0x10, "allow_proxiable", false;
+    /// No user-to-user tickets.
+    DISALLOW_DUP_SKEY = 0x20, "allow_dup_skey", false;
+    /// No tickets at all: the principal is locked out.
+    DISALLOW_ALL_TIX = 0x40, "allow_tix", false;
+    /// The client must prove itself before it gets a ticket; as a service: so must its clients.
+    REQUIRES_PRE_AUTH = 0x80, "requires_preauth", true;
+    /// The same, with hardware.
+    REQUIRES_HW_AUTH = 0x100, "requires_hwauth", true;
+    /// The password must be changed first.
+    REQUIRES_PWCHANGE = 0x200, "needchange", true;
+    /// No tickets for this principal as a service.
+    DISALLOW_SVR = 0x1000, "allow_svr", false;
+    /// As a service: usable with an expired password.
+    PWCHANGE_SERVICE = 0x2000, "password_changing_service", true;
+    /// Tickets carry ok-as-delegate.
+    OK_AS_DELEGATE = 0x10_0000, "ok_as_delegate", true;
+    /// May get forwardable tickets to itself for any user (S4U2Self).
+    OK_TO_AUTH_AS_DELEGATE = 0x20_0000, "ok_to_auth_as_delegate", true;
+    /// No authorization data in tickets for this service.
+    NO_AUTH_DATA_REQUIRED = 0x40_0000, "no_auth_data_required", true;
+    /// Its keys leave the KDC for nobody.
+    LOCKDOWN_KEYS = 0x80_0000, "lockdown_keys", true;
+}
+
+impl std::fmt::Debug for Attributes {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let names = Self::TABLE.iter().filter(|(bit, ..)| self.has(*bit)).map(|(_, name, ..)| *name);
+        f.debug_set().entries(names).finish()
+    }
+}

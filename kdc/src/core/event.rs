@@ -1,0 +1,57 @@
+//! One event a request: what was asked, what was decided and why. Logs, metrics and audit read it.
+
+use libkrb::codes::EncryptionType;
+use libkrb::flags::TicketFlags;
+use libkrb::{ErrorCode, Principal, Time};
+
+/// What kind of request it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Exchange {
+    /// AS-REQ.
+    As,
+    /// TGS-REQ.
+    Tgs,
+    /// Neither: nothing that a KDC answers with a ticket.
+    #[default]
+    Other,
+}
+
+/// The facts of one request.
+#[derive(Clone, Debug, Default)]
+pub struct Event {
+    /// The kind of request.
+    pub exchange: Exchange,
+    /// The client as asked (AS) or proven (TGS).
+    pub client: Option<Principal>,
+    /// The server as asked.
+    pub server: Option<Principal>,
+    /// The enctypes offered, as sent, at most 16 of them.
+    pub offered: Vec<EncryptionType>,
+    /// What was refused and why; `None` for an issued ticket.
+    pub refusal: Option<(ErrorCode, &'static str)>,
+    /// What was issued; `None` for a refusal.
+    pub issued: Option<Issued>,
+    /// How the client proved itself ("encrypted-timestamp"; empty: not at all).
+    pub proof: &'static str,
+}
+
+/// The facts of an issued ticket.
+#[derive(Clone, Debug)]
+pub struct Issued {
+    /// When the client was authenticated.
+    pub auth_time: Time,
+    /// When the ticket becomes valid.
+    pub start_time: Time,
+    /// When it ends.
+    pub end_time: Time,
+    /// Until when it may be renewed.
+    pub renew_till: Option<Time>,
+    /// Its flags.
+    pub flags: TicketFlags,
+    /// Enctype of the ticket's encryption.
+    pub ticket_etype: EncryptionType,
+    /// Enctype of the session key.
+    pub session_etype: EncryptionType,
+    /// Enctype of the reply's encryption.
+    pub reply_etype: EncryptionType,
+}

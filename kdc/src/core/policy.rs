@@ -1,0 +1,43 @@
+//! The realm's rules as values. `config` builds it; the core reads it.
+
+use libkrb::codes::EncryptionType;
+
+/// The rules of a realm.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    /// The realm.
+    pub realm: String,
+    /// Bound on ticket life, in seconds.
+    pub max_life: i64,
+    /// Bound on renewable life, in seconds.
+    pub max_renewable_life: i64,
+    /// How far a client's clock may be off, in seconds (RFC 4120 3.2.3: typically five minutes).
+    pub clock_skew: i64,
+    /// Enctypes for session keys and replies, most wanted first. Weak ones only by explicit wish.
+    pub etypes: Vec<EncryptionType>,
+    /// Ask every client to prove itself, also those whose entry does not ask for it.
+    pub require_preauth: bool,
+    /// Answer an unknown client like a known one that must prove itself, with the same work.
+    pub hide_unknown_clients: bool,
+    /// Honour requests for tickets bound to addresses, and check them (RFC 4120 3.2.3).
+    pub check_addresses: bool,
+    /// Accept disable-transited-check (RFC 4120 3.3.3.2). Off: the check is always made.
+    pub allow_disable_transited_check: bool,
+}
+
+impl Policy {
+    /// The defaults for a realm.
+    pub fn new(realm: &str) -> Self {
+        Policy {
+            realm: realm.to_owned(),
+            max_life: 24 * 3600,
+            max_renewable_life: 7 * 24 * 3600,
+            clock_skew: 300,
+            etypes: libkrb::crypto::SUPPORTED.to_vec(),
+            require_preauth: true,
+            hide_unknown_clients: false,
+            check_addresses: true,
+            allow_disable_transited_check: false,
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! What the core asks of a store, and what a store may answer. Local and synchronous: a remote
+//! source feeds it from outside and is never on the request path.
+
+use std::sync::Arc;
+
+use libkrb::Principal;
+
+use super::entry::Entry;
+
+/// Where principals are kept. Every implementation passes the same battery of tests.
+pub trait Store: Send + Sync {
+    /// The entry that `name`, or an alias of that name, stands for.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the record can't be read; never for a name that is not there.
+    fn lookup(&self, name: &Principal) -> Result<Option<Arc<Entry>>, StoreError>;
+
+    /// The canonical names after `after`, in order, `limit` at most: pages of a listing.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the records can't be read.
+    fn list(&self, after: Option<&Principal>, limit: usize) -> Result<Vec<Principal>, StoreError>;
+
+    /// Makes all changes or none, durably; afterwards `lookup` sees them.
+    ///
+    /// # Errors
+    /// [`StoreError::Exists`], [`StoreError::Missing`] and [`StoreError::Conflict`] name the first
+    /// change that can't be made.
+    fn commit(&self, changes: &[Change]) -> Result<(), StoreError>;
+}
+
+/// One step of a commit.
+#[derive(Clone, Debug)]
+pub enum Change {
+    /// A new principal; neither its name nor an alias may be in use.
+    Create(Entry),
+    /// A changed principal; its `revision` must be the stored one.
+    Replace(Entry),
+    /// No such principal any more, nor its aliases.
+    Delete(Principal),
+}
+
+/// Why a store did not do what it was asked.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// The name, or alias, is taken.
+    #[error("principal or alias {0} already exists")]
+    Exists(Principal),
+    /// There is no such principal.
+    #[error("principal {0} does not exist")]
+    Missing(Principal),
+    /// Somebody else changed the entry since it was read.
+    #[error("principal {0} was changed by somebody else meanwhile; read it again")]
+    Conflict(Principal),
+    /// A record does not open: wrong master key, or not the record it claims to be.
+    #[error("record of {principal}: {problem}")]
+    Record {
+        /// Whose record.
+        principal: String,
+        /// What is wrong and what to do.
+        problem: String,
+    },
+    /// The storage below failed.
+    #[error("{0}")]
+    Storage(String),
+}
