@@ -43,3 +43,4 @@ pub struct Key {
     etype: EncryptionType,
     bytes: Zeroizing<Vec<u8>>,
 }
+impl Key { pub fn new(etype: EncryptionType, b: &[u8]) -> Result<Key> { Ok(Key{etype, bytes: Zeroizing::new(b.to_vec())}) } pub fn etype(&self)->EncryptionType{self.etype} pub fn expose(&self)->&[u8]{&self.bytes} }

@@ -1,0 +1,312 @@
+//! Reading and writing DER elements, and the macro that makes a message from a table of fields.
+//! Only what Kerberos uses: single-byte tags and definite lengths.
+
+use zeroize::Zeroizing;
+
+use crate::error::{Error, Result};
+
+pub(super) const SEQUENCE: u8 = 0x30;
+const CONTEXT: u8 = 0xa0;
+const APPLICATION: u8 = 0x60;
+
+/// Something that reads itself from DER.
+pub trait Decode<'a>: Sized {
+    /// Reads one element, tag and all.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] with what was wrong.
+    fn decode(reader: &mut Reader<'a>) -> Result<Self>;
+}
+
+/// Something that writes itself as DER.
+pub trait Encode {
+    /// Writes one element, tag and all, in front of what is written already.
+    fn encode(&self, writer: &mut Writer);
+}
+
+/// A cursor over DER elements.
+#[derive(Clone, Copy, Debug)]
+pub struct Reader<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Reader<'a> {
+    /// A cursor at the start of `bytes`.
+    pub fn new(bytes: &'a [u8]) -> Self {
+        Reader { rest: bytes }
+    }
+
+    /// Whether everything was read.
+    pub fn is_empty(&self) -> bool {
+        self.rest.is_empty()
+    }
+
+    /// The bytes not read yet.
+    pub fn rest(&self) -> &'a [u8] {
+        self.rest
+    }
+
+    /// The next element's tag byte.
+    pub fn tag(&self) -> Option<u8> {
+        self.rest.first().copied()
+    }
+
+    /// Reads one element: its tag byte and its contents.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] for long tags, indefinite or overlong lengths, and truncation.
+    pub fn element(&mut self) -> Result<(u8, &'a [u8])> {
+        let (&tag, rest) = self.rest.split_first().ok_or(Error::Malformed("element missing"))?;
+        if tag & 0x1f == 0x1f {
+            return Err(Error::Malformed("multi-byte tag"));
+        }
+        let (&first, rest) = rest.split_first().ok_or(Error::Malformed("length missing"))?;
+        let (length, rest) = match first {
+            0..=0x7f => (usize::from(first), rest),
+            0x81..=0x84 => {
+                let (digits, rest) =
+                    rest.split_at_checked(usize::from(first & 0x7f)).ok_or(Error::Malformed("length truncated"))?;
+                (digits.iter().fold(0, |length, digit| length << 8 | usize::from(*digit)), rest)
+            }
+            0x80 => return Err(Error::Malformed("indefinite length")),
+            _ => return Err(Error::Malformed("length of more than four bytes")),
+        };
+        let (contents, rest) = rest.split_at_checked(length).ok_or(Error::Malformed("element truncated"))?;
+        self.rest = rest;
+        Ok((tag, contents))
+    }
+
+    /// Reads one element that must have this tag byte; its contents.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] with `what` for another tag.
+    pub fn expect(&mut self, tag: u8, what: &'static str) -> Result<&'a [u8]> {
+        match self.tag() {
+            Some(found) if found == tag => Ok(self.element()?.1),
+            _ => Err(Error::Malformed(what)),
+        }
+    }
+
+    /// Reads a field `[number] EXPLICIT T` that must be there.
+    pub(super) fn required<T: Decode<'a>>(&mut self, number: u8, what: &'static str) -> Result<T> {
+        explicit(self.expect(CONTEXT | number, what)?)
+    }
+
+    /// Reads a field `[number] EXPLICIT T OPTIONAL`.
+    pub(super) fn optional<T: Decode<'a>>(&mut self, number: u8, _what: &'static str) -> Result<Option<T>> {
+        match self.tag() {
+            Some(tag) if tag == CONTEXT | number => explicit(self.element()?.1).map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// Passes over fields that a later edition may have added, each numbered above `last`.
+    pub(super) fn unknown_fields(&mut self, last: u8) -> Result<()> {
+        while !self.is_empty() {
+            if self.element()?.0 & 0x1f <= last {
+                return Err(Error::Malformed("field out of order or twice"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Enters an APPLICATION tag.
+    pub(super) fn application(&mut self, number: u8, what: &'static str) -> Result<Reader<'a>> {
+        self.expect(APPLICATION | number, what).map(Reader::new)
+    }
+
+    /// Must be at the end.
+    pub(super) fn end(&self) -> Result<()> {
+        if self.is_empty() { Ok(()) } else { Err(Error::Malformed("bytes after an element")) }
+    }
+}
+
+fn explicit<'a, T: Decode<'a>>(contents: &'a [u8]) -> Result<T> {
+    let mut inner = Reader::new(contents);
+    let value = T::decode(&mut inner)?;
+    inner.end()?;
+    Ok(value)
+}
+
+/// A buffer that is written from its end to its start. Wiped when dropped or outgrown.
+pub struct Writer {
+    buffer: Zeroizing<Vec<u8>>,
+    start: usize,
+}
+
+impl Default for Writer {
+    fn default() -> Self {
+        Writer::new()
+    }
+}
+
+impl Writer {
+    /// An empty buffer with room for an ordinary message.
+    pub fn new() -> Self {
+        Writer::with_capacity(1536)
+    }
+
+    /// An empty buffer with room for `capacity` bytes; it grows when needed.
+    pub fn with_capacity(capacity: usize) -> Self {
+        Writer { buffer: Zeroizing::new(vec![0; capacity]), start: capacity }
+    }
+
+    /// What was written so far.
+    pub fn bytes(&self) -> &[u8] {
+        self.buffer.get(self.start..).unwrap_or_default()
+    }
+
+    /// How much was written so far.
+    pub fn len(&self) -> usize {
+        self.buffer.len() - self.start
+    }
+
+    /// Whether nothing was written yet.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Puts bytes in front of what was written so far.
+    pub fn prepend(&mut self, bytes: &[u8]) {
+        if bytes.len() > self.start {
+            self.grow(bytes.len());
+        }
+        let start = self.start - bytes.len();
+        if let Some(room) = self.buffer.get_mut(start..self.start) {
+            room.copy_from_slice(bytes);
+            self.start = start;
+        }
+    }
+
+    fn grow(&mut self, more: usize) {
+        let written = self.len();
+        let capacity = (self.buffer.len() * 2).max(written + more);
+        let mut buffer = Zeroizing::new(vec![0; capacity]);
+        let start = capacity - written;
+        if let Some(room) = buffer.get_mut(start..) {
+            room.copy_from_slice(self.bytes());
+        }
+        self.buffer = buffer;
+        self.start = start;
+    }
+
+    /// Writes an element whose contents `contents` writes.
+    pub fn element(&mut self, tag: u8, contents: impl FnOnce(&mut Writer)) {
+        let end = self.len();
+        contents(self);
+        self.header(tag, self.len() - end);
+    }
+
+    fn header(&mut self, tag: u8, length: usize) {
+        let bytes = (length as u32).to_be_bytes();
+        match length {
+            0..=0x7f => self.prepend(&[tag, length as u8]),
+            0x80..=0xff => self.prepend(&[tag, 0x81, length as u8]),
+            0x100..=0xffff => self.prepend(&[tag, 0x82, bytes[2], bytes[3]]),
+            0x1_0000..=0xff_ffff => self.prepend(&[tag, 0x83, bytes[1], bytes[2], bytes[3]]),
+            _ => self.prepend(&[tag, 0x84, bytes[0], bytes[1], bytes[2], bytes[3]]),
+        }
+    }
+
+    /// Writes a primitive element.
+    pub fn primitive(&mut self, tag: u8, contents: &[u8]) {
+        self.prepend(contents);
+        self.header(tag, contents.len());
+    }
+
+    pub(super) fn required(&mut self, number: u8, value: &impl Encode) {
+        self.element(CONTEXT | number, |writer| value.encode(writer));
+    }
+
+    pub(super) fn optional<T: Encode>(&mut self, number: u8, value: &Option<T>) {
+        if let Some(value) = value {
+            self.required(number, value);
+        }
+    }
+
+    pub(super) fn application(&mut self, number: u8, contents: impl FnOnce(&mut Writer)) {
+        self.element(APPLICATION | number, contents);
+    }
+}
+
+impl std::fmt::Debug for Writer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Writer({} bytes)", self.len())
+    }
+}
+
+/// Runs statements in reverse order: fields are listed as in the RFC but written last to first.
+macro_rules! backwards {
+    ($writer:ident;) => {};
+    ($writer:ident; $kind:ident $number:literal $value:expr; $($rest:tt)*) => {
+        $crate::wire::der::backwards!($writer; $($rest)*);
+        $writer.$kind($number, $value);
+    };
+}
+pub(super) use backwards;
+
+macro_rules! field_type {
+    (required $type:ty) => { $type };
+    (optional $type:ty) => { Option<$type> };
+}
+pub(super) use field_type;
+
+/// A SEQUENCE of explicitly tagged fields, maybe inside an APPLICATION tag, as a table.
+macro_rules! sequence {
+    ($(#[$doc:meta])* $name:ident<$lt:lifetime> $(application $app:literal)? {
+        $($(#[$field_doc:meta])* $number:literal $kind:ident $field:ident: $type:ty,)*
+    }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug)]
+        pub struct $name<$lt> { $($(#[$field_doc])* pub $field: $crate::wire::der::field_type!($kind $type),)* }
+        impl<$lt> $crate::wire::Decode<$lt> for $name<$lt> {
+            $crate::wire::der::sequence!(@decode $lt $name ($($app)?) $($number $kind $field,)*);
+        }
+        impl $crate::wire::Encode for $name<'_> {
+            $crate::wire::der::sequence!(@encode ($($app)?) $($number $kind $field,)*);
+        }
+    };
+    ($(#[$doc:meta])* $name:ident $(application $app:literal)? {
+        $($(#[$field_doc:meta])* $number:literal $kind:ident $field:ident: $type:ty,)*
+    }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug)]
+        pub struct $name { $($(#[$field_doc])* pub $field: $crate::wire::der::field_type!($kind $type),)* }
+        impl<'a> $crate::wire::Decode<'a> for $name {
+            $crate::wire::der::sequence!(@decode 'a $name ($($app)?) $($number $kind $field,)*);
+        }
+        impl $crate::wire::Encode for $name {
+            $crate::wire::der::sequence!(@encode ($($app)?) $($number $kind $field,)*);
+        }
+    };
+    (@decode $lt:lifetime $name:ident ($($app:literal)?) $($number:literal $kind:ident $field:ident,)*) => {
+        fn decode(reader: &mut $crate::wire::Reader<$lt>) -> $crate::error::Result<Self> {
+            $(
+                let mut inner = reader.application($app, concat!(stringify!($name), ": APPLICATION tag expected"))?;
+                let reader = &mut inner;
+            )?
+            let contents = reader.expect($crate::wire::der::SEQUENCE, concat!(stringify!($name), ": SEQUENCE expected"))?;
+            let mut fields = $crate::wire::Reader::new(contents);
+            $(let $field = fields.$kind($number, concat!(stringify!($name), ": ", stringify!($field), " missing"))?;)*
+            let last = [$($number),*].into_iter().max().unwrap_or(0);
+            fields.unknown_fields(last)?;
+            $(let _ = $app; reader.end()?;)?
+            Ok($name { $($field),* })
+        }
+    };
+    (@encode () $($number:literal $kind:ident $field:ident,)*) => {
+        fn encode(&self, writer: &mut $crate::wire::Writer) {
+            writer.element($crate::wire::der::SEQUENCE, |writer| {
+                $crate::wire::der::backwards!(writer; $($kind $number &self.$field;)*);
+            });
+        }
+    };
+    (@encode ($app:literal) $($number:literal $kind:ident $field:ident,)*) => {
+        fn encode(&self, writer: &mut $crate::wire::Writer) {
+            writer.application($app, |writer| writer.element($crate::wire::der::SEQUENCE, |writer| {
+                $crate::wire::der::backwards!(writer; $($kind $number &self.$field;)*);
+            }));
+        }
+    };
+}
+pub(super) use sequence;
