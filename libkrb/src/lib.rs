@@ -4,7 +4,7 @@
 //!
 //! 1. [`name`], [`time`], [`flags`], [`codes`] - the vocabulary of RFC 4120.
 //! 2. [`wire`] - the messages and their DER; [`crypto`] - keys and what they do.
-//! 3. [`ticket`], [`preauth`], [`session`], [`ccache`], [`keytab`], [`config`].
+//! 3. [`ticket`], [`preauth`], [`replay`], [`session`], [`ccache`], [`keytab`], [`config`].
 //! 4. [`client`], [`service`] - exchanges as state machines without sockets.
 //! 5. `net` (feature) - finding a KDC and talking to it.
 //!
@@ -25,6 +25,7 @@ pub mod ccache;
 pub mod config;
 pub mod keytab;
 pub mod preauth;
+pub mod replay;
 pub mod session;
 pub mod ticket;
 

@@ -1,0 +1,199 @@
+//! Remembering authenticators, so that none is accepted twice (RFC 4120 3.2.3, 3.3.3). Not here: the
+//! KDC's lookaside, which answers the same bytes with the same answer.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use sha2::{Digest, Sha256};
+
+use crate::time::{Seconds, Time};
+use crate::wire::EncryptionKey;
+
+/// What is remembered of an authenticator: a digest of decrypted data and of nothing else.
+///
+/// RFC 4120 3.2.3 names server, client, time and microseconds. The decrypted authenticator has the
+/// last three, and the session key stands for the server: it comes from inside the ticket, while
+/// the server name beside the ticket is anyone's to change, and two names may share one key. The
+/// further contents tell apart two authenticators that clients of one principal made in the same
+/// microsecond; they cannot be changed without the session key either.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ReplayKey([u8; 16]);
+
+impl ReplayKey {
+    /// The key of a decrypted authenticator, and of the session key that its ticket holds.
+    pub fn of_authenticator(session: EncryptionKey<'_>, authenticator: &[u8]) -> ReplayKey {
+        ReplayKey::new([session.value, authenticator])
+    }
+
+    /// The key of other decrypted data, such as an encrypted timestamp.
+    pub fn new<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> ReplayKey {
+        let mut digest = Sha256::new();
+        for part in parts {
+            digest.update((part.len() as u64).to_be_bytes());
+            digest.update(part);
+        }
+        let mut key = [0; 16];
+        key.iter_mut().zip(digest.finalize()).for_each(|(to, from)| *to = from);
+        ReplayKey(key)
+    }
+
+    /// The digest, for a cache that is kept elsewhere.
+    pub fn as_bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for ReplayKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ReplayKey")
+    }
+}
+
+/// What a replay cache says of an authenticator.
+#[must_use = "only a fresh authenticator may be accepted"]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Never seen, and from now on known.
+    Fresh,
+    /// Seen before, or so old that it may have been seen and forgotten: KRB_AP_ERR_REPEAT.
+    Replay,
+    /// No room to remember it, so it must be refused.
+    Full,
+}
+
+/// A memory of authenticators, shared by all that serve with the same key.
+pub trait ReplayCache: Send + Sync {
+    /// Looks for an authenticator of that time, and remembers it: one step, so that of many who
+    /// bring the same one at once a single one hears [`Verdict::Fresh`].
+    ///
+    /// To be asked last, when every other check has passed: what is refused need not be remembered.
+    fn insert(&self, key: ReplayKey, time: Time, now: Time) -> Verdict;
+}
+
+/// How many parts are locked apart from each other.
+const SHARDS: usize = 64;
+
+/// A replay cache in this process's memory.
+///
+/// Entries live in generations, one for each window of authenticator times; a whole old one is
+/// dropped at once. One generation more is kept than needed, so that a clock set back by up to a
+/// window brings nothing back. When it is full it refuses; it never forgets an entry that lives.
+pub struct MemoryReplayCache {
+    window: Seconds,
+    max: usize,
+    count: AtomicUsize,
+    /// When stale generations were last looked for in every shard.
+    swept: AtomicI64,
+    /// A random key of this process chooses the shard: strangers cannot aim at one.
+    hasher: RandomState,
+    shards: Box<[Mutex<Shard>]>,
+}
+
+/// The generations of one shard with the window each is of.
+type Shard = Vec<(i64, HashSet<ReplayKey>)>;
+
+impl MemoryReplayCache {
+    /// A cache for authenticators that are accepted up to `window` seconds after their time (the
+    /// allowed clock skew), and for `max_entries` of them; each takes 20 to 40 bytes.
+    pub fn new(window: Seconds, max_entries: usize) -> Self {
+        MemoryReplayCache {
+            window: window.max(1),
+            max: max_entries,
+            count: AtomicUsize::new(0),
+            swept: AtomicI64::new(i64::MIN),
+            hasher: RandomState::new(),
+            shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
+        }
+    }
+
+    /// How many authenticators are remembered, stale ones that were not dropped yet among them.
+    pub fn len(&self) -> usize {
+        self.count.load(Ordering::Relaxed)
+    }
+
+    /// Whether none is remembered.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Takes a place in the bounded memory.
+    fn reserve(&self) -> bool {
+        self.count.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| (n < self.max).then_some(n + 1)).is_ok()
+    }
+
+    /// The oldest window that may not be dropped yet.
+    fn oldest(&self, now: Time) -> i64 {
+        (now - self.window).seconds().div_euclid(self.window).saturating_sub(1)
+    }
+
+    fn drop_stale(&self, shard: &mut Shard, now: Time) {
+        let oldest = self.oldest(now);
+        shard.retain(|(window, entries)| {
+            let lives = *window >= oldest;
+            if !lives {
+                self.count.fetch_sub(entries.len(), Ordering::Relaxed);
+            }
+            lives
+        });
+    }
+
+    /// Drops stale generations everywhere, once for each second at most: shards that nobody uses
+    /// keep theirs until then.
+    fn sweep(&self, now: Time) {
+        if self.swept.swap(now.seconds(), Ordering::Relaxed) != now.seconds() {
+            self.shards.iter().for_each(|shard| self.drop_stale(&mut lock(shard), now));
+        }
+    }
+
+    fn try_insert(&self, key: ReplayKey, time: Time, now: Time) -> Verdict {
+        let index = self.hasher.hash_one(key) as usize % SHARDS;
+        let Some(shard) = self.shards.get(index) else { return Verdict::Full };
+        let mut shard = lock(shard);
+        self.drop_stale(&mut shard, now);
+        let window = time.seconds().div_euclid(self.window);
+        let place = shard.iter().position(|(of, _)| *of == window);
+        if place.and_then(|place| shard.get(place)).is_some_and(|(_, entries)| entries.contains(&key)) {
+            return Verdict::Replay;
+        }
+        if !self.reserve() {
+            return Verdict::Full;
+        }
+        match place.and_then(|place| shard.get_mut(place)) {
+            Some((_, entries)) => drop(entries.insert(key)),
+            None => shard.push((window, HashSet::from([key]))),
+        }
+        Verdict::Fresh
+    }
+}
+
+/// A thread that panicked while it held the lock left a set that is whole.
+fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
+    shard.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl ReplayCache for MemoryReplayCache {
+    fn insert(&self, key: ReplayKey, time: Time, now: Time) -> Verdict {
+        if time + self.window < now {
+            return Verdict::Replay;
+        }
+        match self.try_insert(key, time, now) {
+            Verdict::Full => {
+                self.sweep(now);
+                self.try_insert(key, time, now)
+            }
+            verdict => verdict,
+        }
+    }
+}
+
+impl fmt::Debug for MemoryReplayCache {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "MemoryReplayCache({} of {})", self.len(), self.max)
+    }
+}
+
+#[cfg(test)]
+mod tests;

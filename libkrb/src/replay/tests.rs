@@ -1,0 +1,98 @@
+use std::sync::Barrier;
+use std::thread;
+
+use super::*;
+
+const NOW: Time = Time(1_800_000_000);
+const WINDOW: Seconds = 300;
+
+fn key(number: usize) -> ReplayKey {
+    ReplayKey::new([number.to_be_bytes().as_slice()])
+}
+
+#[test]
+fn an_authenticator_is_fresh_once() {
+    let cache = MemoryReplayCache::new(WINDOW, 10);
+    assert_eq!(cache.insert(key(1), NOW, NOW), Verdict::Fresh);
+    assert_eq!(cache.insert(key(1), NOW, NOW), Verdict::Replay);
+    assert_eq!(cache.insert(key(2), NOW, NOW), Verdict::Fresh);
+}
+
+#[test]
+fn of_many_threads_that_bring_the_same_authenticators_one_each_hears_fresh() {
+    const THREADS: usize = 8;
+    const KEYS: usize = 500;
+    let cache = MemoryReplayCache::new(WINDOW, KEYS);
+    let start = Barrier::new(THREADS);
+    let fresh: usize = thread::scope(|scope| {
+        let threads: Vec<_> = (0..THREADS)
+            .map(|_| {
+                scope.spawn(|| {
+                    start.wait();
+                    (0..KEYS).filter(|number| cache.insert(key(*number), NOW, NOW) == Verdict::Fresh).count()
+                })
+            })
+            .collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).sum()
+    });
+    assert_eq!(fresh, KEYS);
+    assert_eq!(cache.len(), KEYS);
+}
+
+#[test]
+fn an_authenticator_is_remembered_for_as_long_as_it_could_be_accepted() {
+    for offset in [-WINDOW, -1, 0, 1, WINDOW] {
+        let cache = MemoryReplayCache::new(WINDOW, 10);
+        let time = NOW + offset;
+        assert_eq!(cache.insert(key(1), time, NOW), Verdict::Fresh);
+        for now in NOW.seconds()..=time.seconds() + 3 * WINDOW {
+            assert_eq!(cache.insert(key(1), time, Time(now)), Verdict::Replay, "made {offset} later, at {now}");
+        }
+    }
+}
+
+#[test]
+fn one_too_old_to_be_remembered_is_never_fresh() {
+    let cache = MemoryReplayCache::new(WINDOW, 10);
+    assert_eq!(cache.insert(key(1), NOW - WINDOW - 1, NOW), Verdict::Replay);
+}
+
+#[test]
+fn a_clock_set_back_by_a_window_brings_nothing_back() {
+    let cache = MemoryReplayCache::new(WINDOW, 10);
+    assert_eq!(cache.insert(key(1), NOW, NOW), Verdict::Fresh);
+    assert_eq!(cache.insert(key(2), NOW + 2 * WINDOW, NOW + 2 * WINDOW), Verdict::Fresh);
+    assert_eq!(cache.insert(key(1), NOW, NOW + WINDOW), Verdict::Replay);
+}
+
+#[test]
+fn a_full_cache_refuses_and_forgets_nobody_who_lives() {
+    let cache = MemoryReplayCache::new(WINDOW, 3);
+    for number in 0..3 {
+        assert_eq!(cache.insert(key(number), NOW, NOW), Verdict::Fresh);
+    }
+    assert_eq!(cache.insert(key(3), NOW, NOW), Verdict::Full);
+    for number in 0..3 {
+        assert_eq!(cache.insert(key(number), NOW, NOW), Verdict::Replay);
+    }
+    assert_eq!(cache.len(), 3);
+}
+
+#[test]
+fn old_windows_make_room_in_every_shard() {
+    let cache = MemoryReplayCache::new(WINDOW, 1000);
+    for number in 0..1000 {
+        assert_eq!(cache.insert(key(number), NOW, NOW), Verdict::Fresh);
+    }
+    let later = NOW + 4 * WINDOW;
+    for number in 1000..2000 {
+        assert_eq!(cache.insert(key(number), later, later), Verdict::Fresh);
+    }
+    assert_eq!(cache.len(), 1000);
+}
+
+#[test]
+fn parts_cannot_be_shifted_between_each_other() {
+    let [a, b] = [[b"ab".as_slice(), b"c"], [b"a", b"bc"]].map(ReplayKey::new);
+    assert_ne!(a, b);
+}
