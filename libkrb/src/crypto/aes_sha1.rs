@@ -1,0 +1,160 @@
+//! aes128-cts-hmac-sha1-96 and aes256-cts-hmac-sha1-96 (RFC 3962), with the key derivation of the
+//! simplified profile (RFC 3961 5.1, 5.3). The tag is over the plaintext.
+
+use std::sync::Arc;
+
+use aes::{Aes128, Aes128Enc, Aes256, Aes256Enc};
+use cbc::cipher::consts::U16;
+use cbc::cipher::{Array, BlockCipherDecrypt, BlockCipherEncrypt, KeyInit};
+use hmac::Hmac;
+use sha1::{Digest, Sha1};
+use zeroize::{Zeroize, Zeroizing};
+
+use super::cts;
+use super::mac::{copy, keyed, same, tag};
+use super::nfold::{nfold, nfold_constant};
+use super::prepared::{Checker, Sealer};
+use super::{Derived, KeyUsage};
+use crate::error::Result;
+
+const TAG: usize = 12;
+
+/// AES of one key size: both ways, and the half that key derivation needs.
+pub(super) trait Aes:
+    BlockCipherEncrypt<BlockSize = U16> + BlockCipherDecrypt + KeyInit + Send + Sync + 'static
+{
+    type Forward: BlockCipherEncrypt<BlockSize = U16> + KeyInit;
+}
+
+impl Aes for Aes128 {
+    type Forward = Aes128Enc;
+}
+
+impl Aes for Aes256 {
+    type Forward = Aes256Enc;
+}
+
+/// Ke and Ki, ready to use.
+struct AesSha1<C> {
+    cipher: C,
+    mac: Hmac<Sha1>,
+}
+
+pub(super) fn sealer<C: Aes>(key: &[u8], usage: KeyUsage) -> Arc<dyn Sealer> {
+    let base: C::Forward = keyed(key);
+    Arc::new(AesSha1::<C> {
+        cipher: C::new(&derive_key::<C>(&base, nfold_constant(usage.constant(Derived::Encryption)))),
+        mac: keyed(&derive_key::<C>(&base, nfold_constant(usage.constant(Derived::Integrity)))),
+    })
+}
+
+pub(super) fn checker<C: Aes>(key: &[u8], usage: KeyUsage) -> Arc<dyn Checker> {
+    let folded = nfold_constant(usage.constant(Derived::Checksum));
+    Arc::new(keyed::<Hmac<Sha1>>(&derive_key::<C>(&keyed(key), folded)))
+}
+
+impl<C: Aes> Sealer for AesSha1<C> {
+    fn seal(&self, buffer: &mut [u8]) {
+        let (body, mac) = buffer.split_at_mut(buffer.len() - TAG);
+        tag(&self.mac, &[body], mac);
+        cts::encrypt(&self.cipher, body);
+    }
+
+    fn open(&self, buffer: &mut [u8]) -> Result<()> {
+        let (body, mac) = buffer.split_at_mut(buffer.len() - TAG);
+        cts::decrypt(&self.cipher, body);
+        let mut computed = [0; TAG];
+        tag(&self.mac, &[body], &mut computed);
+        same(&computed, mac)
+    }
+}
+
+/// DK (RFC 3961 5.1): the constant, encrypted again and again, makes the key.
+fn derive_key<C: Aes>(base: &C::Forward, folded: [u8; 16]) -> Zeroizing<Array<u8, C::KeySize>> {
+    let mut key = Zeroizing::new(Array::default());
+    fill_derived(base, folded, &mut key);
+    key
+}
+
+fn fill_derived<F: BlockCipherEncrypt<BlockSize = U16>>(base: &F, folded: [u8; 16], out: &mut [u8]) {
+    let mut block = cts::Block::from(folded);
+    for piece in out.chunks_mut(block.len()) {
+        base.encrypt_block(&mut block);
+        copy(&block, piece);
+    }
+    block.zeroize();
+}
+
+fn folded(constant: &[u8]) -> [u8; 16] {
+    let mut out = [0; 16];
+    nfold(constant, &mut out);
+    out
+}
+
+/// RFC 3962 4.
+pub(super) fn string_to_key<C: Aes>(password: &[u8], salt: &[u8], rounds: u32, out: &mut [u8]) {
+    let mut intermediate = Zeroizing::new(Array::<u8, C::KeySize>::default());
+    pbkdf2::pbkdf2_hmac::<Sha1>(password, salt, rounds, &mut intermediate);
+    fill_derived(&keyed::<C::Forward>(&intermediate), folded(b"kerberos"), out);
+}
+
+/// RFC 3962 6, RFC 3961 5.3: one block of the hash of `data`, encrypted under DK(key, "prf").
+pub(super) fn prf<C: Aes>(key: &[u8], data: &[u8], out: &mut [u8]) {
+    let mut block = cts::Block::default();
+    copy(&Sha1::digest(data), &mut block);
+    let derived = derive_key::<C>(&keyed(key), folded(b"prf"));
+    keyed::<C::Forward>(&derived).encrypt_block(&mut block);
+    copy(&block, out);
+    block.zeroize();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{Vector, open, outside};
+    use super::*;
+    use crate::codes::EncryptionType;
+
+    fn derived<C: Aes>(vector: &Vector) -> Vec<u8> {
+        let constant = vector.bytes("constant").try_into().unwrap();
+        derive_key::<C>(&keyed(&vector.bytes("base_key")), nfold_constant(constant)).to_vec()
+    }
+
+    #[test]
+    fn derived_keys_are_those_of_mit() {
+        for vector in outside("key_derivation") {
+            let key = match vector.etype() {
+                EncryptionType::AES128_SHA1 => derived::<Aes128>(&vector),
+                EncryptionType::AES256_SHA1 => derived::<Aes256>(&vector),
+                _ => continue,
+            };
+            assert_eq!(key, vector.bytes("key"), "{vector:?}");
+        }
+    }
+
+    #[test]
+    fn passwords_become_the_keys_of_rfc_3962_at_any_count() {
+        for vector in open("rfc3962").iter().filter(|vector| vector.is("op", "string-to-key")) {
+            let (password, salt) = (vector.bytes("password_hex"), vector.bytes("salt_hex"));
+            let rounds = vector.number("iterations") as u32;
+            let mut key = vec![0; vector.bytes("key").len()];
+            let mut intermediate = key.clone();
+            pbkdf2::pbkdf2_hmac::<Sha1>(&password, &salt, rounds, &mut intermediate);
+            assert_eq!(intermediate, vector.bytes("pbkdf2_output"), "{vector:?}");
+            match vector.etype() {
+                EncryptionType::AES128_SHA1 => string_to_key::<Aes128>(&password, &salt, rounds, &mut key),
+                _ => string_to_key::<Aes256>(&password, &salt, rounds, &mut key),
+            }
+            assert_eq!(key, vector.bytes("key"), "{vector:?}");
+        }
+    }
+
+    #[test]
+    fn pbkdf2_is_that_of_rfc_3211() {
+        for vector in outside("pbkdf2") {
+            let mut out = vec![0; vector.number("dklen")];
+            let (password, salt) = (vector.bytes("password_hex"), vector.bytes("salt_hex"));
+            pbkdf2::pbkdf2_hmac::<Sha1>(&password, &salt, vector.number("iterations") as u32, &mut out);
+            assert_eq!(out, vector.bytes("output"), "{vector:?}");
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! CBC with ciphertext stealing, CBC-CS3 with an initial vector of zeros (RFC 3962 5, RFC 8009 5,
+//! RFC 6803 6: none of them chains messages in practice). Not here: integrity.
+
+use cbc::cipher::consts::U16;
+use cbc::cipher::{Array, BlockCipherDecrypt, BlockCipherEncrypt, BlockModeDecrypt, BlockModeEncrypt, InnerIvInit};
+
+/// A cipher block.
+pub(super) type Block = Array<u8, U16>;
+
+/// Encrypts at least one block of `buffer` in place, keeping its length. The last two blocks change
+/// places, even when the last is whole; a single block is encrypted as it is (RFC 3962 5).
+pub(super) fn encrypt<C: BlockCipherEncrypt<BlockSize = U16>>(cipher: &C, buffer: &mut [u8]) {
+    debug_assert!(buffer.len() >= 16, "the confounder makes a whole block");
+    let (blocks, rest) = Block::slice_as_chunks_mut(buffer);
+    cbc::Encryptor::inner_iv_init(cipher, &Block::default()).encrypt_blocks(blocks);
+    match blocks {
+        [.., before, last] if rest.is_empty() => std::mem::swap(before, last),
+        [.., last] if !rest.is_empty() => {
+            // The rest, padded with zeros, chained to the block before, which lends its head.
+            let mut stolen = *last;
+            for (to, from) in stolen.iter_mut().zip(rest.iter()) {
+                *to ^= from;
+            }
+            cipher.encrypt_block(&mut stolen);
+            for (to, from) in rest.iter_mut().zip(last.iter()) {
+                *to = *from;
+            }
+            *last = stolen;
+        }
+        _ => {}
+    }
+}
+
+/// Undoes [`encrypt`].
+pub(super) fn decrypt<C: BlockCipherDecrypt<BlockSize = U16>>(cipher: &C, buffer: &mut [u8]) {
+    debug_assert!(buffer.len() >= 16, "the caller refuses what has no confounder");
+    let (blocks, rest) = Block::slice_as_chunks_mut(buffer);
+    match blocks {
+        [.., before, last] if rest.is_empty() => std::mem::swap(before, last),
+        [.., last] if !rest.is_empty() => {
+            // Decrypted, the block holds the padded rest chained to the block before: its tail is
+            // that block's tail, its head gives the plaintext once that block's head is known.
+            cipher.decrypt_block(last);
+            for (chained, stolen) in last.iter_mut().zip(rest) {
+                let plain = *chained ^ *stolen;
+                *chained = *stolen;
+                *stolen = plain;
+            }
+        }
+        _ => {}
+    }
+    cbc::Decryptor::inner_iv_init(cipher, &Block::default()).decrypt_blocks(blocks);
+}
+
+#[cfg(test)]
+mod tests {
+    use aes::Aes128;
+
+    use super::super::mac::keyed;
+    use super::super::testing::{open, outside};
+    use super::*;
+
+    #[test]
+    fn the_vectors_of_rfc_3962_come_out_both_ways() {
+        for vector in open("rfc3962").into_iter().chain(outside("rfc3962")).filter(|vector| vector.is("op", "cbc-cts"))
+        {
+            let cipher: Aes128 = keyed(&vector.bytes("key"));
+            assert_eq!(vector.bytes("iv"), [0; 16]);
+            let (input, output) = (vector.bytes("input"), vector.bytes("output"));
+            let mut buffer = input.clone();
+            encrypt(&cipher, &mut buffer);
+            assert_eq!(buffer, output, "{vector:?}");
+            decrypt(&cipher, &mut buffer);
+            assert_eq!(buffer, input, "{vector:?}");
+        }
+    }
+
+    #[test]
+    fn every_length_comes_back() {
+        let cipher: Aes128 = keyed(b"0123456789abcdef");
+        let message: Vec<u8> = (0..200).collect();
+        for length in 16..message.len() {
+            let mut buffer = message[..length].to_vec();
+            encrypt(&cipher, &mut buffer);
+            assert_ne!(buffer, message[..length]);
+            decrypt(&cipher, &mut buffer);
+            assert_eq!(buffer, message[..length]);
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! Keys made ready for one usage: the cipher's schedule and the MAC's state are computed once.
+//! Not here: keys at rest ([`super::Key`]).
+
+use std::fmt;
+use std::sync::Arc;
+
+use zeroize::{Zeroize, Zeroizing};
+
+use super::Random;
+use super::etype::{CHECKSUM_MAX, Profile};
+use super::mac::same;
+use crate::codes::{ChecksumType, EncryptionType};
+use crate::error::{Error, Result};
+
+/// Ke and Ki of one usage at work. A buffer is as long as [`Profile`] says: the callers see to it.
+pub(super) trait Sealer: Send + Sync {
+    /// Makes ciphertext of a buffer with the confounder and the plaintext in their places.
+    fn seal(&self, buffer: &mut [u8]);
+
+    /// Undoes [`Sealer::seal`], and refuses what was not sealed with this key. What is then in the
+    /// buffer must not be used.
+    fn open(&self, buffer: &mut [u8]) -> Result<()>;
+}
+
+/// Kc of one usage at work.
+pub(super) trait Checker: Send + Sync {
+    /// The checksum of `data`, cut to the length of `out`.
+    fn tag(&self, data: &[u8], out: &mut [u8]);
+}
+
+/// A key prepared to encrypt and decrypt for one usage (RFC 3961 3). Cloning is cheap; the derived
+/// keys are zeroized when the last clone is dropped.
+#[derive(Clone)]
+pub struct PreparedKey {
+    pub(super) profile: &'static Profile,
+    pub(super) sealer: Arc<dyn Sealer>,
+}
+
+impl PreparedKey {
+    /// The enctype of the key.
+    pub fn etype(&self) -> EncryptionType {
+        self.profile.etype
+    }
+
+    /// The ciphertext of `plain`, under a fresh confounder.
+    pub fn encrypt(&self, random: &mut dyn Random, plain: &[u8]) -> Vec<u8> {
+        let mut out = Vec::with_capacity(self.profile.prefix + plain.len() + self.profile.suffix);
+        self.encrypt_into(random, plain, &mut out);
+        out
+    }
+
+    /// Appends the ciphertext of `plain`, under a fresh confounder, to `out`.
+    pub fn encrypt_into(&self, random: &mut dyn Random, plain: &[u8], out: &mut Vec<u8>) {
+        let Profile { prefix, confounder, suffix, .. } = *self.profile;
+        let start = out.len();
+        out.reserve(prefix + plain.len() + suffix);
+        out.resize(start + prefix, 0);
+        let (_, head) = out.split_at_mut(start + prefix - confounder);
+        random.fill(head);
+        out.extend_from_slice(plain);
+        out.resize(out.len() + suffix, 0);
+        let (_, buffer) = out.split_at_mut(start);
+        self.sealer.seal(buffer);
+    }
+
+    /// The plaintext of `cipher`; [`Error::Integrity`] for anything that this key did not encrypt.
+    pub fn decrypt(&self, cipher: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
+        let mut buffer = Zeroizing::new(cipher.to_vec());
+        let plain_len = self.decrypt_in_place(&mut buffer)?.len();
+        buffer.drain(..self.profile.prefix);
+        buffer.truncate(plain_len);
+        Ok(buffer)
+    }
+
+    /// As [`PreparedKey::decrypt`], where the ciphertext stands; on failure it is wiped.
+    pub fn decrypt_in_place<'a>(&self, buffer: &'a mut [u8]) -> Result<&'a [u8]> {
+        let Profile { prefix, suffix, .. } = *self.profile;
+        let end = buffer.len().checked_sub(suffix).filter(|end| *end >= prefix).ok_or(Error::Integrity)?;
+        if let Err(refused) = self.sealer.open(buffer) {
+            buffer.zeroize();
+            return Err(refused);
+        }
+        buffer.get(prefix..end).ok_or(Error::Integrity)
+    }
+}
+
+impl fmt::Debug for PreparedKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PreparedKey({}, redacted)", self.profile.etype)
+    }
+}
+
+/// A key prepared to make and verify checksums for one usage (RFC 3961 4). Cloning is cheap.
+#[derive(Clone)]
+pub struct PreparedChecksum {
+    pub(super) profile: &'static Profile,
+    pub(super) checker: Arc<dyn Checker>,
+}
+
+impl PreparedChecksum {
+    /// The type of the checksums: the one that goes with the key's enctype.
+    pub fn checksum_type(&self) -> ChecksumType {
+        self.profile.checksum
+    }
+
+    /// The checksum of `data`.
+    pub fn checksum(&self, data: &[u8]) -> Vec<u8> {
+        let mut out = vec![0; self.profile.checksum_len];
+        self.checker.tag(data, &mut out);
+        out
+    }
+
+    /// Refuses unless `mac` is the checksum of `data`: [`Error::Integrity`] if it is not,
+    /// [`Error::ChecksumNotSupported`] if `kind` is not the key's own type. Compares in constant time.
+    pub fn verify(&self, kind: ChecksumType, data: &[u8], mac: &[u8]) -> Result<()> {
+        if kind != self.profile.checksum {
+            return Err(Error::ChecksumNotSupported(kind));
+        }
+        let mut computed = [0; CHECKSUM_MAX];
+        let (computed, _) = computed.split_at_mut(self.profile.checksum_len);
+        self.checker.tag(data, computed);
+        let verdict = same(computed, mac);
+        computed.zeroize();
+        verdict
+    }
+}
+
+impl fmt::Debug for PreparedChecksum {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PreparedChecksum({}, redacted)", self.profile.checksum)
+    }
+}
