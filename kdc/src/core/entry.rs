@@ -56,6 +56,9 @@ pub struct LongTermKey {
     pub key: Key,
     /// The salt of a password key; `None` for a random key.
     pub salt: Option<String>,
+    /// PBKDF2 rounds of a password key when they are not the enctype's default: clients must be
+    /// told them in s2kparams (RFC 4120 5.2.7.5).
+    pub iterations: Option<u32>,
     prepared: Prepared,
 }
 
@@ -70,7 +73,13 @@ struct Prepared {
 impl LongTermKey {
     /// A key; `salt` only if it was made from a password.
     pub fn new(key: Key, salt: Option<String>) -> Self {
-        LongTermKey { key, salt, prepared: Prepared::default() }
+        LongTermKey { key, salt, iterations: None, prepared: Prepared::default() }
+    }
+
+    /// The same key, said to be made with so many PBKDF2 rounds.
+    #[must_use]
+    pub fn with_iterations(self, iterations: Option<u32>) -> Self {
+        LongTermKey { iterations, ..self }
     }
 
     /// The encryption type.
@@ -95,6 +104,26 @@ impl LongTermKey {
 }
 
 impl Entry {
+    /// A principal without keys or limits, under a fresh random `id`.
+    pub fn new(principal: Principal, id: [u8; 16], modified: Time, modified_by: &str) -> Self {
+        Entry {
+            principal,
+            aliases: vec![],
+            id,
+            keys: vec![],
+            attributes: Attributes::default(),
+            expires: None,
+            password_expires: None,
+            max_life: None,
+            max_renewable_life: None,
+            password_changed: None,
+            modified,
+            modified_by: modified_by.to_owned(),
+            strings: BTreeMap::new(),
+            revision: 0,
+        }
+    }
+
     /// The newest keys; `None` for a principal without any.
     pub fn current(&self) -> Option<&KeySet> {
         self.keys.first()

@@ -1,6 +1,7 @@
 //! What the core asks of a store, and what a store may answer. Local and synchronous: a remote
 //! source feeds it from outside and is never on the request path.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use libkrb::Principal;
@@ -15,7 +16,8 @@ pub trait Store: Send + Sync {
     /// [`StoreError`] if the record can't be read; never for a name that is not there.
     fn lookup(&self, name: &Principal) -> Result<Option<Arc<Entry>>, StoreError>;
 
-    /// The canonical names after `after`, in order, `limit` at most: pages of a listing.
+    /// The canonical names after `after`, in the order of their texts, `limit` at most: pages of a
+    /// listing.
     ///
     /// # Errors
     /// [`StoreError`] if the records can't be read.
@@ -61,6 +63,9 @@ pub enum StoreError {
         /// What is wrong and what to do.
         problem: String,
     },
+    /// Another process has the store open.
+    #[error("{}: in use by another process; is the KDC running?", .0.display())]
+    InUse(PathBuf),
     /// The storage below failed.
     #[error("{0}")]
     Storage(String),

@@ -1,0 +1,85 @@
+//! A store that is gone with the process: for tests, and to show a realm's life.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use libkrb::Principal;
+
+use super::plan::{Base, Plan, Stored, folded, key, normal};
+use crate::core::{Change, Entry, Store, StoreError};
+
+/// Entries in memory.
+#[derive(Default)]
+pub struct Memory {
+    state: RwLock<State>,
+}
+
+#[derive(Default)]
+struct State {
+    entries: BTreeMap<String, Arc<Entry>>,
+    names: BTreeMap<(String, String), String>,
+    generation: u64,
+}
+
+impl Memory {
+    /// An empty store.
+    pub fn new() -> Self {
+        Self::default()
+    }
+}
+
+impl Store for Memory {
+    fn lookup(&self, name: &Principal) -> Result<Option<Arc<Entry>>, StoreError> {
+        let key = key(name);
+        let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(entry) = state.entries.get(&key) {
+            return Ok(Some(Arc::clone(entry)));
+        }
+        let owner = state.names.get(&(folded(&key), key));
+        Ok(owner.and_then(|owner| state.entries.get(owner)).cloned())
+    }
+
+    fn list(&self, after: Option<&Principal>, limit: usize) -> Result<Vec<Principal>, StoreError> {
+        let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
+        let start = after.map_or(Bound::Unbounded, |name| Bound::Excluded(key(name)));
+        Ok(state.entries.range((start, Bound::Unbounded)).take(limit).map(|(_, e)| e.principal.clone()).collect())
+    }
+
+    fn commit(&self, changes: &[Change]) -> Result<(), StoreError> {
+        // A plan is made of checks only and writing it can't fail: a poisoned lock hides nothing torn.
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        let Plan { entries, names } = Plan::new(&*state, changes)?;
+        state.generation += 1;
+        let revision = state.generation;
+        for (key, entry) in entries {
+            match entry {
+                Some(entry) => {
+                    let principal = normal(&entry.principal).into_owned();
+                    let entry = Entry { principal, revision, ..entry.clone() };
+                    state.entries.insert(key, Arc::new(entry));
+                }
+                None => drop(state.entries.remove(&key)),
+            }
+        }
+        for (name, owner) in names {
+            match owner {
+                Some(owner) => drop(state.names.insert(name, owner)),
+                None => drop(state.names.remove(&name)),
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Base for State {
+    fn stored(&self, key: &str) -> Result<Option<Stored>, StoreError> {
+        Ok(self.entries.get(key).map(|entry| Stored::of(entry)))
+    }
+
+    fn names(&self, folded: &str) -> Result<Vec<(String, String)>, StoreError> {
+        let group =
+            self.names.range((folded.to_owned(), String::new())..).take_while(|((group, _), _)| group == folded);
+        Ok(group.map(|((_, key), owner)| (key.clone(), owner.clone())).collect())
+    }
+}

@@ -1,0 +1,33 @@
+//! Where principals are kept: the houses of [`crate::core::Store`]. [`Redb`] is one file, crash-safe, every
+//! key in it sealed under the realm's master key; [`Memory`] is for tests and shows; [`Cached`]
+//! keeps opened entries in front of either. Not here: what an entry means (the core) and who may
+//! change it (`admin`).
+
+mod cache;
+mod memory;
+mod plan;
+mod record;
+mod redb;
+mod seal;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::Path;
+
+pub use cache::Cached;
+pub use memory::Memory;
+pub use redb::Redb;
+pub use seal::MasterKey;
+
+use crate::core::StoreError;
+
+/// Opens the store that a daemon serves from: `file`, its keys sealed under the master key in the
+/// file `master_key`, with at most `cached` opened entries kept in memory.
+///
+/// # Errors
+/// [`StoreError::InUse`] when another process has it open; [`StoreError::Storage`] says what is
+/// wrong with either file and what to do.
+pub fn open(file: &Path, master_key: &Path, cached: usize) -> Result<Cached<Redb>, StoreError> {
+    Ok(Cached::new(Redb::open(file, MasterKey::load(master_key)?)?, cached))
+}

@@ -1,0 +1,194 @@
+//! The bytes of an entry: a prost message with every key in it sealed. Not here: where the bytes
+//! are kept. Fields are only ever added; a change of meaning raises [`VERSION`].
+
+use std::collections::BTreeMap;
+
+use libkrb::codes::{EncryptionType, NameType};
+use libkrb::crypto::Key;
+use libkrb::{Principal, Time};
+use prost::Message;
+
+use super::plan::{Stored, key, normal};
+use super::seal::{MasterKey, key_context};
+use crate::core::{Attributes, Entry, KeySet, LongTermKey, StoreError};
+
+/// What this code writes, and the newest that it reads.
+const VERSION: u32 = 1;
+
+#[derive(Clone, PartialEq, Message)]
+struct Record {
+    #[prost(uint32, tag = "1")]
+    version: u32,
+    #[prost(message, optional, tag = "2")]
+    principal: Option<Name>,
+    #[prost(message, repeated, tag = "3")]
+    aliases: Vec<Name>,
+    #[prost(bytes = "vec", tag = "4")]
+    id: Vec<u8>,
+    #[prost(message, repeated, tag = "5")]
+    keys: Vec<SealedSet>,
+    #[prost(uint32, tag = "6")]
+    attributes: u32,
+    #[prost(sint64, optional, tag = "7")]
+    expires: Option<i64>,
+    #[prost(sint64, optional, tag = "8")]
+    password_expires: Option<i64>,
+    #[prost(sint64, optional, tag = "9")]
+    max_life: Option<i64>,
+    #[prost(sint64, optional, tag = "10")]
+    max_renewable_life: Option<i64>,
+    #[prost(sint64, optional, tag = "11")]
+    password_changed: Option<i64>,
+    #[prost(sint64, tag = "12")]
+    modified: i64,
+    #[prost(string, tag = "13")]
+    modified_by: String,
+    #[prost(btree_map = "string, string", tag = "14")]
+    strings: BTreeMap<String, String>,
+    #[prost(uint64, tag = "15")]
+    revision: u64,
+}
+
+/// A principal: its text, and the name type, which the text does not tell.
+#[derive(Clone, PartialEq, Message)]
+struct Name {
+    #[prost(string, tag = "1")]
+    text: String,
+    #[prost(sint32, tag = "2")]
+    kind: i32,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct SealedSet {
+    #[prost(uint32, tag = "1")]
+    kvno: u32,
+    #[prost(message, repeated, tag = "2")]
+    keys: Vec<SealedKey>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct SealedKey {
+    #[prost(sint32, tag = "1")]
+    etype: i32,
+    /// Version of the master key.
+    #[prost(uint32, tag = "2")]
+    master: u32,
+    #[prost(bytes = "vec", tag = "3")]
+    sealed: Vec<u8>,
+    #[prost(string, optional, tag = "4")]
+    salt: Option<String>,
+    #[prost(uint32, optional, tag = "5")]
+    iterations: Option<u32>,
+}
+
+/// The bytes of an entry, committed as `revision`.
+pub(super) fn encode(entry: &Entry, revision: u64, master: &MasterKey) -> Result<Vec<u8>, StoreError> {
+    let principal = normal(&entry.principal);
+    let owner = principal.to_string();
+    let keys = entry.keys.iter().map(|set| seal_set(&owner, set, master)).collect::<Result<_, _>>()?;
+    let record = Record {
+        version: VERSION,
+        principal: Some(Name::of(&principal)),
+        aliases: entry.aliases.iter().map(Name::of).collect(),
+        id: entry.id.to_vec(),
+        keys,
+        attributes: entry.attributes.0,
+        expires: entry.expires.map(Time::seconds),
+        password_expires: entry.password_expires.map(Time::seconds),
+        max_life: entry.max_life,
+        max_renewable_life: entry.max_renewable_life,
+        password_changed: entry.password_changed.map(Time::seconds),
+        modified: entry.modified.seconds(),
+        modified_by: entry.modified_by.clone(),
+        strings: entry.strings.clone(),
+        revision,
+    };
+    Ok(record.encode_to_vec())
+}
+
+/// The entry whose record is kept under `owner`.
+pub(super) fn decode(owner: &str, bytes: &[u8], master: &MasterKey) -> Result<Entry, StoreError> {
+    let record = read(owner, bytes)?;
+    let keys = record.keys.iter().map(|set| open_set(owner, set, master)).collect::<Result<_, _>>()?;
+    Ok(Entry {
+        principal: record.principal.unwrap_or_default().principal(owner)?,
+        aliases: record.aliases.iter().map(|name| name.principal(owner)).collect::<Result<_, _>>()?,
+        id: record.id.try_into().map_err(|_| damaged(owner, "no account id"))?,
+        keys,
+        attributes: Attributes(record.attributes),
+        expires: record.expires.map(Time),
+        password_expires: record.password_expires.map(Time),
+        max_life: record.max_life,
+        max_renewable_life: record.max_renewable_life,
+        password_changed: record.password_changed.map(Time),
+        modified: Time(record.modified),
+        modified_by: record.modified_by,
+        strings: record.strings,
+        revision: record.revision,
+    })
+}
+
+/// What a commit must know of the record under `owner`, without opening its keys.
+pub(super) fn stored(owner: &str, bytes: &[u8]) -> Result<Stored, StoreError> {
+    let record = read(owner, bytes)?;
+    let names = record.principal.iter().chain(&record.aliases).map(|name| Ok(key(&name.principal(owner)?)));
+    Ok(Stored { revision: record.revision, names: names.collect::<Result<_, _>>()? })
+}
+
+fn read(owner: &str, bytes: &[u8]) -> Result<Record, StoreError> {
+    let record = Record::decode(bytes).map_err(|_| damaged(owner, "not a record"))?;
+    if record.version > VERSION {
+        return Err(StoreError::Record {
+            principal: owner.to_owned(),
+            problem: format!("written in format {} by a newer kdc, this one reads up to {VERSION}", record.version),
+        });
+    }
+    if record.principal.as_ref().is_none_or(|name| name.text != owner) {
+        return Err(damaged(owner, "it is another principal's"));
+    }
+    Ok(record)
+}
+
+impl Name {
+    fn of(principal: &Principal) -> Self {
+        Name { text: principal.to_string(), kind: principal.kind().0 }
+    }
+
+    fn principal(&self, owner: &str) -> Result<Principal, StoreError> {
+        let name = Principal::parse(&self.text, None).map_err(|_| damaged(owner, "a name in it is none"))?;
+        Ok(name.with_kind(NameType(self.kind)))
+    }
+}
+
+fn seal_set(owner: &str, set: &KeySet, master: &MasterKey) -> Result<SealedSet, StoreError> {
+    let seal = |key: &LongTermKey| {
+        let etype = key.etype().0;
+        let (master, sealed) = master.seal(key.key.expose(), &key_context(owner, set.kvno, etype))?;
+        Ok(SealedKey { etype, master, sealed, salt: key.salt.clone(), iterations: key.iterations })
+    };
+    Ok(SealedSet { kvno: set.kvno, keys: set.keys.iter().map(seal).collect::<Result<_, _>>()? })
+}
+
+fn open_set(owner: &str, set: &SealedSet, master: &MasterKey) -> Result<KeySet, StoreError> {
+    let open = |key: &SealedKey| {
+        let context = key_context(owner, set.kvno, key.etype);
+        let bytes =
+            master.open(key.master, &key.sealed, &context).ok_or_else(|| unopened(owner, key.master, master))?;
+        let opened = Key::new(EncryptionType(key.etype), &bytes)
+            .map_err(|error| StoreError::Record { principal: owner.to_owned(), problem: error.to_string() })?;
+        Ok(LongTermKey::new(opened, key.salt.clone()).with_iterations(key.iterations))
+    };
+    Ok(KeySet { kvno: set.kvno, keys: set.keys.iter().map(open).collect::<Result<_, _>>()? })
+}
+
+fn unopened(owner: &str, version: u32, master: &MasterKey) -> StoreError {
+    let file = master.file().display();
+    StoreError::Record {
+        principal: owner.to_owned(),
+        problem: format!("a key does not open under version {version} of the master key in {file}; restore the store"),
+    }
+}
+
+fn damaged(owner: &str, what: &str) -> StoreError {
+    StoreError::Record { principal: owner.to_owned(), problem: format!("damaged ({what}); restore the store") }
+}

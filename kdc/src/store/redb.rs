@@ -1,0 +1,364 @@
+//! The store in one file: redb, a commit durable before it is acknowledged. Not here: what a
+//! commit comes to (`plan`), the bytes of an entry (`record`), the sealing of keys (`seal`).
+//!
+//! redb promises errors for what a crash leaves and may panic on files that something else
+//! altered: every use of it is guarded, and a small file is verified whole when it is opened.
+
+use std::fmt::Display;
+use std::fs::{File, OpenOptions};
+use std::io::Read;
+use std::ops::Bound;
+use std::os::unix::fs::OpenOptionsExt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use libkrb::Principal;
+use redb::{Builder, Database, DatabaseError, ReadableDatabase, ReadableTable, Table, TableDefinition};
+
+use super::plan::{Base, Plan, Stored, folded, key};
+use super::record;
+use super::seal::MasterKey;
+use crate::core::{Change, Entry, Store, StoreError};
+
+/// Records by the text of their principal.
+const PRINCIPALS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("principals");
+/// Every name and alias, folded and exact: whose it is.
+const NAMES: TableDefinition<'_, (&str, &str), &str> = TableDefinition::new("names");
+/// What the store says of itself.
+const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
+
+/// The layout of the tables.
+const SCHEMA: u64 = 1;
+/// What redb files begin with.
+const MAGIC: &[u8] = b"redb\x1a\x0a";
+/// Pages kept by redb itself; opened entries are kept by [`super::Cached`].
+const PAGE_CACHE: usize = 64 << 20;
+/// Up to this size a file is verified whole when opened, which costs some 10 ms.
+const VERIFIED: u64 = 32 << 20;
+/// What the master key must open to be the right one.
+const CHECK: &[u8] = b"this is the master key of the store";
+
+/// Entries in a file.
+pub struct Redb {
+    file: PathBuf,
+    realm: String,
+    master: MasterKey,
+    /// Some until dropped.
+    database: Option<Database>,
+    /// redb failed in the midst of a commit: what it holds in memory may not be what is on disk.
+    torn: AtomicBool,
+}
+
+impl Redb {
+    /// Makes an empty store, readable by its owner only. Never overwrites.
+    ///
+    /// # Errors
+    /// [`StoreError::Storage`] when the file exists or can't be written.
+    pub fn create(file: &Path, realm: &str, master: MasterKey) -> Result<Self, StoreError> {
+        OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(file)
+            .map_err(|error| StoreError::Storage(format!("{}: {error}", file.display())))?;
+        let (version, sealed) = master.seal(CHECK, CHECK)?;
+        let mut database = builder().create(file).map_err(|error| opening(file, error))?;
+        let fail = |error: redb::Error| failed(file, error);
+        let write = |database: &Database| -> Result<(), redb::Error> {
+            let transaction = begin(database)?;
+            transaction.open_table(PRINCIPALS)?;
+            transaction.open_table(NAMES)?;
+            let mut meta = transaction.open_table(META)?;
+            meta.insert("schema", &SCHEMA.to_be_bytes()[..])?;
+            meta.insert("generation", &0u64.to_be_bytes()[..])?;
+            meta.insert("realm", realm.as_bytes())?;
+            meta.insert("master", &[&version.to_be_bytes(), &*sealed].concat()[..])?;
+            drop(meta);
+            Ok(transaction.commit()?)
+        };
+        write(&mut database).map_err(fail)?;
+        let (file, realm) = (file.to_owned(), realm.to_owned());
+        Ok(Redb { file, realm, master, database: Some(database), torn: AtomicBool::new(false) })
+    }
+
+    /// Opens a store for this process alone.
+    ///
+    /// # Errors
+    /// [`StoreError::InUse`] when another process has it open; [`StoreError::Storage`] when the
+    /// file is missing, damaged or no store, or the master key is not its own.
+    pub fn open(file: &Path, master: MasterKey) -> Result<Self, StoreError> {
+        let size = sniff(file)?;
+        guarded(file, || {
+            let database = builder()
+                .set_check_integrity_on_open(size <= VERIFIED)
+                .open(file)
+                .map_err(|error| opening(file, error))?;
+            let mut store = Redb {
+                file: file.to_owned(),
+                realm: String::new(),
+                master,
+                database: Some(database),
+                torn: AtomicBool::new(false),
+            };
+            store.realm = store.introduce()?;
+            Ok(store)
+        })
+    }
+
+    /// The realm it was made for.
+    pub fn realm(&self) -> &str {
+        &self.realm
+    }
+
+    /// Its file.
+    pub fn file(&self) -> &Path {
+        &self.file
+    }
+
+    /// Reads everything there is: every page, every record, every key. How many principals it found.
+    ///
+    /// # Errors
+    /// The first thing that is wrong.
+    pub fn verify(&mut self) -> Result<usize, StoreError> {
+        let file = self.file.clone();
+        if let Some(database) = &mut self.database {
+            guarded(&file, || database.check_integrity().map_err(|error| opening(&file, error)))?;
+        }
+        self.read(|store, database| {
+            let transaction = store.sound(database.begin_read())?;
+            let table = store.sound(transaction.open_table(PRINCIPALS))?;
+            let mut count = 0;
+            for row in store.sound(table.iter())? {
+                let (owner, bytes) = store.sound(row)?;
+                record::decode(owner.value(), bytes.value(), &store.master)?;
+                count += 1;
+            }
+            Ok(count)
+        })
+    }
+
+    /// Checks that the store is one of ours and the master key its own; tells its realm.
+    fn introduce(&self) -> Result<String, StoreError> {
+        self.read(|store, database| {
+            let transaction = store.sound(database.begin_read())?;
+            let meta = transaction.open_table(META).map_err(|_| foreign(&store.file))?;
+            let value = |name: &str| {
+                let value = store.sound(meta.get(name))?.ok_or_else(|| foreign(&store.file))?;
+                Ok::<_, StoreError>(value.value().to_vec())
+            };
+            if number(&value("schema")?) != Some(SCHEMA) {
+                let next = "it was written by another version of kdc; use that version";
+                return Err(StoreError::Storage(format!("{}: {next}", store.file.display())));
+            }
+            let check = value("master")?;
+            let opened = check
+                .split_first_chunk()
+                .and_then(|(version, sealed)| store.master.open(u32::from_be_bytes(*version), sealed, CHECK));
+            if opened.is_none_or(|plain| *plain != CHECK) {
+                return Err(store.wrong_master_key());
+            }
+            String::from_utf8(value("realm")?).map_err(|_| damaged(&store.file, "its realm is no text"))
+        })
+    }
+
+    fn wrong_master_key(&self) -> StoreError {
+        let (file, master) = (self.file.display(), self.master.file().display());
+        StoreError::Storage(format!(
+            "wrong master key: {master} is not the key that {file} was sealed with; restore that key file from its copy"
+        ))
+    }
+
+    fn read<T>(&self, look: impl FnOnce(&Self, &Database) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        let database = self.database.as_ref().ok_or_else(|| damaged(&self.file, "closed"))?;
+        guarded(&self.file, || look(self, database))
+    }
+
+    /// A result of redb's as ours.
+    fn sound<T, E: Into<redb::Error>>(&self, result: Result<T, E>) -> Result<T, StoreError> {
+        result.map_err(|error| failed(&self.file, error.into()))
+    }
+
+    fn write(&self, database: &Database, changes: &[Change]) -> Result<(), StoreError> {
+        let transaction = begin(database).map_err(|error| failed(&self.file, error))?;
+        {
+            let mut principals = self.sound(transaction.open_table(PRINCIPALS))?;
+            let mut names = self.sound(transaction.open_table(NAMES))?;
+            let mut meta = self.sound(transaction.open_table(META))?;
+            let plan = Plan::new(&Tables { store: self, principals: &principals, names: &names }, changes)?;
+            let generation = self.sound(meta.get("generation"))?.and_then(|value| number(value.value()));
+            let generation = generation.ok_or_else(|| damaged(&self.file, "no generation"))?.saturating_add(1);
+            self.sound(meta.insert("generation", &generation.to_be_bytes()[..]))?;
+            for (key, entry) in plan.entries {
+                match entry {
+                    Some(entry) => {
+                        let bytes = record::encode(entry, generation, &self.master)?;
+                        self.sound(principals.insert(&*key, &*bytes))?;
+                    }
+                    None => drop(self.sound(principals.remove(&*key))?),
+                };
+            }
+            for ((folded, key), owner) in &plan.names {
+                match owner {
+                    Some(owner) => drop(self.sound(names.insert((&**folded, &**key), &**owner))?),
+                    None => drop(self.sound(names.remove((&**folded, &**key)))?),
+                }
+            }
+        }
+        self.sound(transaction.commit())
+    }
+}
+
+impl Store for Redb {
+    fn lookup(&self, name: &Principal) -> Result<Option<Arc<Entry>>, StoreError> {
+        let key = key(name);
+        self.read(|store, database| {
+            let transaction = store.sound(database.begin_read())?;
+            let principals = store.sound(transaction.open_table(PRINCIPALS))?;
+            let open = |owner: &str, bytes: &[u8]| Ok(Some(Arc::new(record::decode(owner, bytes, &store.master)?)));
+            if let Some(bytes) = store.sound(principals.get(&*key))? {
+                return open(&key, bytes.value());
+            }
+            let names = store.sound(transaction.open_table(NAMES))?;
+            let Some(owner) = store.sound(names.get((&*folded(&key), &*key)))? else { return Ok(None) };
+            match store.sound(principals.get(owner.value()))? {
+                Some(bytes) => open(owner.value(), bytes.value()),
+                None => Err(damaged(&store.file, "a name without its principal")),
+            }
+        })
+    }
+
+    fn list(&self, after: Option<&Principal>, limit: usize) -> Result<Vec<Principal>, StoreError> {
+        let after = after.map(key);
+        self.read(|store, database| {
+            let transaction = store.sound(database.begin_read())?;
+            let principals = store.sound(transaction.open_table(PRINCIPALS))?;
+            let start = after.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+            let rows = store.sound(principals.range::<&str>((start, Bound::Unbounded)))?;
+            let name = |text: &str| Principal::parse(text, None).map_err(|_| damaged(&store.file, "a name is none"));
+            rows.take(limit).map(|row| name(store.sound(row)?.0.value())).collect()
+        })
+    }
+
+    fn commit(&self, changes: &[Change]) -> Result<(), StoreError> {
+        if self.torn.load(Ordering::Acquire) {
+            return Err(damaged(&self.file, "an earlier commit failed midway; restart first"));
+        }
+        let mut finished = false;
+        let done = self.read(|store, database| {
+            let done = store.write(database, changes);
+            finished = true;
+            done
+        });
+        if !finished {
+            self.torn.store(true, Ordering::Release);
+        }
+        done
+    }
+}
+
+impl Drop for Redb {
+    fn drop(&mut self) {
+        let database = self.database.take();
+        // Closing writes, and may find damage like any other use. Nobody is left to be told.
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(database)));
+    }
+}
+
+/// The tables of a commit, as its plan reads them.
+struct Tables<'a, 'b> {
+    store: &'a Redb,
+    principals: &'a Table<'b, &'static str, &'static [u8]>,
+    names: &'a Table<'b, (&'static str, &'static str), &'static str>,
+}
+
+impl Base for Tables<'_, '_> {
+    fn stored(&self, key: &str) -> Result<Option<Stored>, StoreError> {
+        let bytes = self.store.sound(self.principals.get(key))?;
+        bytes.map(|bytes| record::stored(key, bytes.value())).transpose()
+    }
+
+    fn names(&self, folded: &str) -> Result<Vec<(String, String)>, StoreError> {
+        let mut group = vec![];
+        for row in self.store.sound(self.names.range((folded, "")..))? {
+            let (name, owner) = self.store.sound(row)?;
+            match name.value() {
+                (fold, key) if fold == folded => group.push((key.to_owned(), owner.value().to_owned())),
+                _ => break,
+            }
+        }
+        Ok(group)
+    }
+}
+
+fn builder() -> Builder {
+    let mut builder = Builder::new();
+    builder.set_cache_size(PAGE_CACHE);
+    builder
+}
+
+/// A transaction after whose commit a crash costs no repair.
+fn begin(database: &Database) -> Result<redb::WriteTransaction, redb::Error> {
+    let mut transaction = database.begin_write()?;
+    transaction.set_quick_repair(true);
+    Ok(transaction)
+}
+
+/// Refuses what is no store before redb, which opens for writing, sees it; tells the size.
+fn sniff(file: &Path) -> Result<u64, StoreError> {
+    let mut magic = [0; MAGIC.len()];
+    let mut read = || {
+        let mut opened = File::open(file)?;
+        let size = opened.metadata()?.len();
+        // Shorter than its magic: foreign, as the comparison below will find.
+        let _ = opened.read(&mut magic)?;
+        Ok(size)
+    };
+    let size = read().map_err(|error: std::io::Error| {
+        let next = match error.kind() {
+            std::io::ErrorKind::NotFound => "; `kdc init` makes a realm with its store",
+            _ => "",
+        };
+        StoreError::Storage(format!("{}: {error}{next}", file.display()))
+    })?;
+    if magic != *MAGIC {
+        return Err(foreign(file));
+    }
+    Ok(size)
+}
+
+/// Runs redb with its panics, which only damage outside its care brings about, made errors.
+fn guarded<T>(file: &Path, run: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
+    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| Err(damaged(file, "its pages contradict each other")))
+}
+
+fn opening(file: &Path, error: DatabaseError) -> StoreError {
+    match error {
+        DatabaseError::DatabaseAlreadyOpen => StoreError::InUse(file.to_owned()),
+        error => failed(file, error.into()),
+    }
+}
+
+fn failed(file: &Path, error: redb::Error) -> StoreError {
+    use std::io::ErrorKind::{InvalidData, UnexpectedEof};
+    match error {
+        redb::Error::Corrupted(what) => damaged(file, what),
+        redb::Error::Io(error) if matches!(error.kind(), InvalidData | UnexpectedEof) => damaged(file, error),
+        redb::Error::UpgradeRequired(version) => damaged(file, format!("redb file format {version}")),
+        error @ (redb::Error::TableDoesNotExist(_) | redb::Error::TableTypeMismatch { .. }) => damaged(file, error),
+        error => StoreError::Storage(format!("{}: {error}", file.display())),
+    }
+}
+
+fn damaged(file: &Path, what: impl Display) -> StoreError {
+    StoreError::Storage(format!("{}: the store is damaged ({what}); restore it from a backup", file.display()))
+}
+
+fn foreign(file: &Path) -> StoreError {
+    StoreError::Storage(format!("{}: not a store of kdc; look at `store` in kdc.toml", file.display()))
+}
+
+fn number(bytes: &[u8]) -> Option<u64> {
+    Some(u64::from_be_bytes(bytes.try_into().ok()?))
+}
