@@ -1,1 +1,70 @@
-//! stub
+//! Tickets and authenticators, sealed and open: two types each, so that nothing is read before it
+//! was decrypted and verified (RFC 4120 5.3, 5.5.1).
+
+use zeroize::Zeroizing;
+
+use crate::crypto::{Key, KeyUsage, PreparedKey};
+use crate::error::{Error, Result};
+use crate::wire::{self, Authenticator, EncTicketPart, EncryptedData, Ticket};
+
+/// The contents of a ticket, whose integrity was verified under the server's key.
+pub struct OpenTicket(Zeroizing<Vec<u8>>);
+
+/// The contents of an authenticator, whose integrity was verified under the session key.
+pub struct OpenAuthenticator(Zeroizing<Vec<u8>>);
+
+/// Opens a ticket with a server key that was prepared for [`KeyUsage::TICKET`].
+///
+/// # Errors
+/// [`Error::Integrity`] when the key is another, or the ticket was changed.
+pub fn open_ticket(ticket: &Ticket<'_>, key: &PreparedKey) -> Result<OpenTicket> {
+    key.decrypt(ticket.enc_part.cipher).map(OpenTicket)
+}
+
+/// Opens an authenticator with the session key of its ticket.
+///
+/// # Errors
+/// [`Error::Integrity`] when the key is another, or the authenticator was changed.
+pub fn open_authenticator(sealed: &EncryptedData<'_>, key: &Key, usage: KeyUsage) -> Result<OpenAuthenticator> {
+    if sealed.etype != key.etype() {
+        return Err(Error::Integrity);
+    }
+    key.decrypt(usage, sealed.cipher).map(OpenAuthenticator)
+}
+
+impl OpenTicket {
+    /// What the ticket says.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] when whoever sealed it sealed something else.
+    pub fn read(&self) -> Result<EncTicketPart<'_>> {
+        wire::decode(&self.0)
+    }
+}
+
+impl OpenAuthenticator {
+    /// What the authenticator says.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] when whoever sealed it sealed something else.
+    pub fn read(&self) -> Result<Authenticator<'_>> {
+        wire::decode(&self.0)
+    }
+
+    /// The decrypted bytes: what a replay key is made of.
+    pub fn plain(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for OpenTicket {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("OpenTicket")
+    }
+}
+
+impl std::fmt::Debug for OpenAuthenticator {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("OpenAuthenticator")
+    }
+}

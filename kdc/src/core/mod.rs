@@ -1,12 +1,96 @@
 //! The mind of the KDC: bytes, store, policy, time and randomness in; a reply and an event out.
-//! Imports libkrb's rooms 1 to 3 only: no tokio, files, sockets, clock or environment.
+//!
+//! Imports libkrb's rooms 1 to 3 only: no tokio, files, sockets, clock or environment. A request is
+//! gathered (opened, looked up), checked (which yields a [`grant::Grant`]) and issued (sealed); only
+//! the checks make a grant and only [`issue`] takes one.
+#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
 
+mod as_req;
 pub mod entry;
+mod etypes;
 pub mod event;
+mod grant;
+mod issue;
+mod limits;
 pub mod policy;
+mod preauth;
+mod refuse;
 pub mod store;
+mod tgs_req;
+
+use std::net::IpAddr;
+
+use libkrb::ErrorCode;
+use libkrb::crypto::Random;
+use libkrb::replay::ReplayCache;
+use libkrb::time::Instant;
+use libkrb::wire::{self, KdcReq};
 
 pub use entry::{Attributes, Entry, KeySet, LongTermKey};
-pub use event::{Event, Exchange};
+pub use event::{Event, Exchange, Issued};
 pub use policy::Policy;
+pub use refuse::{Refusal, too_big};
 pub use store::{Change, Store, StoreError};
+
+/// What a realm answers with.
+#[derive(Clone, Copy)]
+pub struct Kdc<'a> {
+    /// Its rules.
+    pub policy: &'a Policy,
+    /// Its principals.
+    pub store: &'a dyn Store,
+    /// The authenticators that it has seen.
+    pub replays: &'a dyn ReplayCache,
+}
+
+/// What a request arrives with besides its bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct Arrival {
+    /// The KDC's clock.
+    pub now: Instant,
+    /// Where it came from, if that is an IP address.
+    pub from: Option<IpAddr>,
+}
+
+/// What became of a request.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The answer; none for what must not be answered, such as other KDCs' replies.
+    pub reply: Option<Vec<u8>>,
+    /// What happened.
+    pub event: Event,
+}
+
+/// Answers one request.
+pub fn handle(kdc: &Kdc<'_>, arrival: Arrival, random: &mut dyn Random, bytes: &[u8]) -> Outcome {
+    let mut event = Event::default();
+    // Answering replies and errors would let two KDCs talk to each other for ever.
+    if matches!(wire::application_tag(bytes), Some(11 | 13 | 15 | 30)) {
+        event.refusal = Some((ErrorCode::MSG_TYPE, "a reply was sent as a request"));
+        return Outcome { reply: None, event };
+    }
+    let request = match wire::decode::<KdcReq<'_>>(bytes) {
+        Ok(request) => request,
+        Err(_) => {
+            let refusal = Refusal::new(ErrorCode::GENERIC, "malformed request");
+            return refused(kdc, arrival, None, refusal, event);
+        }
+    };
+    let answer = if request.kind == libkrb::codes::MessageType::AS_REQ {
+        as_req::answer(kdc, arrival, random, bytes, &request, &mut event)
+    } else {
+        tgs_req::answer(kdc, arrival, random, &request, &mut event)
+    };
+    match answer {
+        Ok(reply) => Outcome { reply: Some(reply), event },
+        Err(refusal) => refused(kdc, arrival, Some(&request), refusal, event),
+    }
+}
+
+fn refused(kdc: &Kdc<'_>, at: Arrival, request: Option<&KdcReq<'_>>, refusal: Refusal, mut event: Event) -> Outcome {
+    event.refusal = Some((refusal.code, refusal.cause));
+    Outcome { reply: Some(refuse::reply(kdc.policy, at.now, request, &refusal)), event }
+}
+
+#[cfg(test)]
+mod tests;

@@ -15,11 +15,13 @@ pub struct Policy {
     pub clock_skew: i64,
     /// Enctypes for session keys and replies, most wanted first. Weak ones only by explicit wish.
     pub etypes: Vec<EncryptionType>,
-    /// Ask every client to prove itself, also those whose entry does not ask for it.
+    /// Ask every client to prove itself, also those whose entry does not. Entries ask for it by
+    /// default (`requires_preauth`), so this is for realms that allow no exception.
     pub require_preauth: bool,
     /// Answer an unknown client like a known one that must prove itself, with the same work.
     pub hide_unknown_clients: bool,
-    /// Honour requests for tickets bound to addresses, and check them (RFC 4120 3.2.3).
+    /// Refuse a TGT with addresses that comes from another one (RFC 4120 3.2.3). Off by default:
+    /// behind address translation and on loopback no honest client would pass.
     pub check_addresses: bool,
     /// Accept disable-transited-check (RFC 4120 3.3.3.2). Off: the check is always made.
     pub allow_disable_transited_check: bool,
@@ -34,9 +36,9 @@ impl Policy {
             max_renewable_life: 7 * 24 * 3600,
             clock_skew: 300,
             etypes: libkrb::crypto::SUPPORTED.to_vec(),
-            require_preauth: true,
+            require_preauth: false,
             hide_unknown_clients: false,
-            check_addresses: true,
+            check_addresses: false,
             allow_disable_transited_check: false,
         }
     }

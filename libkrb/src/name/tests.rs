@@ -14,7 +14,9 @@ fn names_without_realm_get_the_default() {
 
 #[test]
 fn escapes_are_read_and_written_back() {
-    for text in [r"tytso\\0/\0@B\n\t\\GAG", r"tytso/\n/\b\t@B\0hacky-test", r"\/slash/\@atsign/octa\/thorpe@\/slash\@at\/sign"] {
+    for text in
+        [r"tytso\\0/\0@B\n\t\\GAG", r"tytso/\n/\b\t@B\0hacky-test", r"\/slash/\@atsign/octa\/thorpe@\/slash\@at\/sign"]
+    {
         assert_eq!(parse(text).to_string(), text);
     }
     assert_eq!(&*parse(r"\/slash/\@atsign").components()[1], "@atsign");

@@ -36,8 +36,10 @@ fn integer(reader: &mut Reader<'_>) -> Result<i64> {
 fn write_integer(writer: &mut Writer, value: i64) {
     let bytes = value.to_be_bytes();
     let sign = if value < 0 { 0xff } else { 0 };
-    let redundant =
-        bytes.windows(2).take_while(|pair| matches!(pair, [high, low] if *high == sign && (low ^ sign) & 0x80 == 0)).count();
+    let redundant = bytes
+        .windows(2)
+        .take_while(|pair| matches!(pair, [high, low] if *high == sign && (low ^ sign) & 0x80 == 0))
+        .count();
     writer.primitive(INTEGER, bytes.get(redundant..).unwrap_or_default());
 }
 

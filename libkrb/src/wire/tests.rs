@@ -145,12 +145,20 @@ fn unknown_trailing_fields_are_passed_over_and_repeated_ones_refused() {
 
 #[test]
 fn numbers_are_lenient_in_and_minimal_out() {
-    for (der, value) in [(&[2, 1, 0xff][..], u32::MAX), (&[2, 5, 0, 0xff, 0xff, 0xff, 0xff], u32::MAX), (&[2, 2, 0, 5], 5)] {
+    for (der, value) in
+        [(&[2, 1, 0xff][..], u32::MAX), (&[2, 5, 0, 0xff, 0xff, 0xff, 0xff], u32::MAX), (&[2, 2, 0, 5], 5)]
+    {
         assert_eq!(decode::<u32>(der).expect("integer"), value);
     }
     assert!(decode::<u32>(&[2, 5, 1, 0, 0, 0, 0]).is_err());
     assert!(decode::<u32>(&[2, 0]).is_err());
-    for (value, der) in [(0, &[2, 1, 0][..]), (127, &[2, 1, 127]), (128, &[2, 2, 0, 128]), (-1, &[2, 1, 0xff]), (-129, &[2, 2, 0xff, 0x7f])] {
+    for (value, der) in [
+        (0, &[2, 1, 0][..]),
+        (127, &[2, 1, 127]),
+        (128, &[2, 2, 0, 128]),
+        (-1, &[2, 1, 0xff]),
+        (-129, &[2, 2, 0xff, 0x7f]),
+    ] {
         assert_eq!(encode(&value), der, "{value}");
         assert_eq!(decode::<i32>(der).expect("integer"), value);
     }
@@ -220,7 +228,9 @@ fn names_without_utf8_and_with_too_many_parts_are_refused() {
 
 #[test]
 fn indefinite_and_overlong_lengths_are_refused() {
-    for der in [&[0x30, 0x80, 0, 0][..], &[0x30, 0x85, 0, 0, 0, 0, 0], &[0x30, 0x84, 0xff, 0xff, 0xff, 0xff], &[0x1f, 1, 0]] {
+    for der in
+        [&[0x30, 0x80, 0, 0][..], &[0x30, 0x85, 0, 0, 0, 0, 0], &[0x30, 0x84, 0xff, 0xff, 0xff, 0xff], &[0x1f, 1, 0]]
+    {
         assert!(Reader::new(der).element().is_err());
     }
 }

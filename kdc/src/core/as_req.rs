@@ -1,0 +1,274 @@
+//! AS-REQ: a client asks for its first ticket (RFC 4120 3.1).
+
+use std::sync::Arc;
+
+use libkrb::codes::{EncryptionType, LastReqType, MessageType, NameType, PaType};
+use libkrb::crypto::{Key, KeyUsage, Random};
+use libkrb::flags::{KdcOptions, TicketFlags};
+use libkrb::wire::{self, Checksum, KdcReq, LastReq, PrincipalName, TransitedEncoding};
+use libkrb::{ErrorCode, Principal, Time};
+
+use super::entry::{Attributes, Entry, KeySet, LongTermKey};
+use super::event::{Event, Exchange};
+use super::grant::{Grant, SealingKey};
+use super::limits::Bounds;
+use super::policy::Policy;
+use super::preauth::{self, Proof};
+use super::refuse::{Refusal, because};
+use super::{Arrival, Kdc, etypes, issue};
+
+/// What is known about a request before anything is decided.
+pub struct Gathered<'a> {
+    /// The request.
+    pub request: &'a KdcReq<'a>,
+    /// The request's bytes.
+    pub bytes: &'a [u8],
+    /// The client as the request names it, or its canonical name if the request allows that.
+    pub client_name: Principal,
+    /// The server as the request names it.
+    pub server_name: Principal,
+    /// The client's entry.
+    pub client: Arc<Entry>,
+    /// The server's entry.
+    pub server: Arc<Entry>,
+    /// The client does not exist; its entry is made up so that nobody can tell.
+    pub decoy: bool,
+    /// The enctypes that are offered and allowed.
+    pub offered: Vec<EncryptionType>,
+}
+
+/// Answers an AS-REQ.
+pub fn answer(
+    kdc: &Kdc<'_>,
+    at: Arrival,
+    random: &mut dyn Random,
+    bytes: &[u8],
+    request: &KdcReq<'_>,
+    event: &mut Event,
+) -> Result<Vec<u8>, Refusal> {
+    event.exchange = Exchange::As;
+    let gathered = gather(kdc, bytes, request, event)?;
+    let grant = check(kdc, at, random, &gathered, event)?;
+    Ok(issue::seal(&grant, random, event))
+}
+
+fn gather<'a>(
+    kdc: &Kdc<'_>,
+    bytes: &'a [u8],
+    request: &'a KdcReq<'a>,
+    event: &mut Event,
+) -> Result<Gathered<'a>, Refusal> {
+    let body = &request.body;
+    event.offered = body.etypes.iter().take(16).collect();
+    let client = body.client.ok_or(Refusal::new(ErrorCode::C_PRINCIPAL_UNKNOWN, "the request names no client"))?;
+    let client_name = named(client, body.realm, ErrorCode::C_PRINCIPAL_UNKNOWN)?;
+    event.client = Some(client_name.clone());
+    let server = body.server.ok_or(Refusal::new(ErrorCode::S_PRINCIPAL_UNKNOWN, "the request names no server"))?;
+    let server_name = named(server, body.realm, ErrorCode::S_PRINCIPAL_UNKNOWN)?;
+    event.server = Some(server_name.clone());
+    let ours = body.realm == kdc.policy.realm;
+    Refusal::unless(ours, ErrorCode::WRONG_REALM, "this KDC does not serve the client's realm")?;
+
+    let offered = etypes::offered(kdc.policy, &body.etypes);
+    let found = find_client(kdc, &client_name)?;
+    let decoy = found.is_none();
+    let client = match found {
+        Some(client) => client,
+        None if kdc.policy.hide_unknown_clients => Arc::new(decoy_entry(kdc.policy, &client_name)),
+        None => return Err(Refusal::new(ErrorCode::C_PRINCIPAL_UNKNOWN, "no such client in this realm")),
+    };
+    let server = kdc.store.lookup(&server_name)?;
+    let server = server.ok_or(Refusal::new(ErrorCode::S_PRINCIPAL_UNKNOWN, "no such server in this realm"))?;
+    let canonical = body.options.has(KdcOptions::CANONICALIZE) || client_name.kind() == NameType::ENTERPRISE;
+    let client_name = if canonical { client.principal.clone() } else { client_name };
+    Ok(Gathered { request, bytes, client_name, server_name, client, server, decoy, offered })
+}
+
+fn named(name: PrincipalName<'_>, realm: &str, code: ErrorCode) -> Result<Principal, Refusal> {
+    name.principal(realm).map_err(because(code, "not a principal name"))
+}
+
+/// An enterprise name is looked up as an alias first, then as the name that it spells (RFC 6806 5).
+fn find_client(kdc: &Kdc<'_>, name: &Principal) -> Result<Option<Arc<Entry>>, Refusal> {
+    let found = kdc.store.lookup(name)?;
+    let ([spelled], NameType::ENTERPRISE, None) = (name.components(), name.kind(), &found) else { return Ok(found) };
+    match Principal::parse(spelled, Some(name.realm())) {
+        Ok(spelled) if spelled.realm() == kdc.policy.realm => Ok(kdc.store.lookup(&spelled)?),
+        _ => Ok(None),
+    }
+}
+
+/// An entry for a client that does not exist: it asks for the same work as one that does, and
+/// nothing opens with its keys.
+fn decoy_entry(policy: &Policy, name: &Principal) -> Entry {
+    let keys = policy.etypes.iter().filter_map(|etype| {
+        let length = libkrb::crypto::key_len(*etype).ok()?;
+        let key = Key::new(*etype, [0; 64].get(..length)?).ok()?;
+        Some(LongTermKey::new(key, Some(name.salt())))
+    });
+    Entry {
+        principal: name.clone(),
+        aliases: vec![],
+        id: [0; 16],
+        keys: vec![KeySet { kvno: 1, keys: keys.collect() }],
+        attributes: Attributes::REQUIRES_PRE_AUTH,
+        expires: None,
+        password_expires: None,
+        max_life: None,
+        max_renewable_life: None,
+        password_changed: None,
+        modified: Time::EPOCH,
+        modified_by: String::new(),
+        strings: Default::default(),
+        revision: 0,
+    }
+}
+
+fn check<'a>(
+    kdc: &Kdc<'_>,
+    at: Arrival,
+    random: &mut dyn Random,
+    gathered: &'a Gathered<'a>,
+    event: &mut Event,
+) -> Result<Grant<'a>, Refusal> {
+    check_options(gathered)?;
+    let proof = check_client(kdc, at, gathered)?;
+    event.proof = proof.map_or("", |proof| proof.name);
+    check_server(at.now.time, gathered)?;
+    grant(kdc, at, random, gathered, proof)
+}
+
+fn check_options(gathered: &Gathered<'_>) -> Result<(), Refusal> {
+    const ONLY_TGS: [KdcOptions; 6] = [
+        KdcOptions::FORWARDED,
+        KdcOptions::PROXY,
+        KdcOptions::ENC_TKT_IN_SKEY,
+        KdcOptions::CNAME_IN_ADDL_TKT,
+        KdcOptions::RENEW,
+        KdcOptions::VALIDATE,
+    ];
+    let options = gathered.request.body.options;
+    let plain = !ONLY_TGS.iter().any(|option| options.has(*option));
+    Refusal::unless(plain, ErrorCode::BADOPTION, "an option that only makes sense with a TGT")?;
+    let named = !options.has(KdcOptions::REQUEST_ANONYMOUS);
+    Refusal::unless(named, ErrorCode::BADOPTION, "anonymous tickets are not offered")
+}
+
+/// Account state and proof. With unknown clients hidden the proof comes first, so that only who has
+/// the key learns the state; otherwise the state comes first, so that nobody types a password in
+/// vain.
+fn check_client(kdc: &Kdc<'_>, at: Arrival, gathered: &Gathered<'_>) -> Result<Option<Proof>, Refusal> {
+    if kdc.policy.hide_unknown_clients {
+        let proof = check_proof(kdc, at, gathered)?;
+        check_account(at.now.time, gathered)?;
+        Ok(proof)
+    } else {
+        check_account(at.now.time, gathered)?;
+        check_proof(kdc, at, gathered)
+    }
+}
+
+fn check_account(now: Time, gathered: &Gathered<'_>) -> Result<(), Refusal> {
+    let (client, server) = (&gathered.client, &gathered.server);
+    let attributes = client.attributes;
+    let open = !attributes.has(Attributes::DISALLOW_ALL_TIX);
+    Refusal::unless(open, ErrorCode::CLIENT_REVOKED, "the client is locked or disabled")?;
+    let alive = client.expires.is_none_or(|expires| now < expires);
+    Refusal::unless(alive, ErrorCode::NAME_EXP, "the client's account has expired")?;
+    if server.attributes.has(Attributes::PWCHANGE_SERVICE) {
+        return Ok(());
+    }
+    let fresh = client.password_expires.is_none_or(|expires| now < expires);
+    Refusal::unless(fresh, ErrorCode::KEY_EXPIRED, "the password has expired and must be changed")?;
+    let kept = !attributes.has(Attributes::REQUIRES_PWCHANGE);
+    Refusal::unless(kept, ErrorCode::KEY_EXPIRED, "the password must be changed first")
+}
+
+fn check_proof(kdc: &Kdc<'_>, at: Arrival, gathered: &Gathered<'_>) -> Result<Option<Proof>, Refusal> {
+    let either = |attribute| gathered.client.attributes.has(attribute) || gathered.server.attributes.has(attribute);
+    let needed = kdc.policy.require_preauth || gathered.decoy || either(Attributes::REQUIRES_PRE_AUTH);
+    if needed && !preauth::attempted(gathered) {
+        // Without a common enctype no proof is possible: say so rather than ask for one.
+        etypes::reply_key(&gathered.client, &gathered.offered)?;
+        return Err(preauth::required(gathered));
+    }
+    let proof = preauth::verify(kdc, at, gathered)?;
+    let hardware = either(Attributes::REQUIRES_HW_AUTH);
+    Refusal::unless(!hardware, ErrorCode::PREAUTH_REQUIRED, "this principal needs hardware pre-authentication")?;
+    Ok(proof)
+}
+
+fn check_server(now: Time, gathered: &Gathered<'_>) -> Result<(), Refusal> {
+    let server = &gathered.server;
+    server_alive(server, now)?;
+    let service = !server.attributes.has(Attributes::DISALLOW_SVR);
+    Refusal::unless(service, ErrorCode::MUST_USE_USER2USER, "this principal is no service")
+}
+
+/// What both exchanges ask of a server.
+pub fn server_alive(server: &Entry, now: Time) -> Result<(), Refusal> {
+    let alive = server.expires.is_none_or(|expires| now < expires);
+    Refusal::unless(alive, ErrorCode::SERVICE_EXP, "the server's account has expired")?;
+    let open = !server.attributes.has(Attributes::DISALLOW_ALL_TIX);
+    Refusal::unless(open, ErrorCode::SERVICE_REVOKED, "the server is locked or disabled")
+}
+
+fn grant<'a>(
+    kdc: &Kdc<'_>,
+    at: Arrival,
+    random: &mut dyn Random,
+    gathered: &'a Gathered<'a>,
+    proof: Option<Proof>,
+) -> Result<Grant<'a>, Refusal> {
+    let Gathered { request, client, server, offered, .. } = gathered;
+    let (body, now) = (&request.body, at.now.time);
+    let (reply_key, reply_kvno) = etypes::reply_key(client, offered)?;
+    let (ticket_key, ticket_kvno) = etypes::ticket_key(kdc.policy, server)?;
+    let session = new_key(etypes::session(kdc.policy, server, offered)?, random)?;
+    let bounds = Bounds { policy: kdc.policy, client: Some(client), server, tgt: None };
+    let times = bounds.times(body, now, now)?;
+    let wants_padata = request.padata(PaType::REQ_ENC_PA_REP).is_some();
+    let flags = times.renewable(bounds.flags(body.options)) | TicketFlags::INITIAL;
+    let flags = flags.with(TicketFlags::PRE_AUTHENT, proof.is_some()).with(TicketFlags::ENC_PA_REP, wants_padata);
+    let info = preauth::etype_info2(gathered, [reply_key].into_iter());
+    Ok(Grant {
+        kind: MessageType::AS_REP,
+        client: gathered.client_name.clone(),
+        server: gathered.server_name.clone(),
+        flags,
+        times,
+        addresses: body.addresses.filter(|addresses| !addresses.is_empty()),
+        transited: TransitedEncoding::NONE,
+        authorization_data: vec![],
+        session,
+        ticket_key: SealingKey::long_term(ticket_key, ticket_kvno, LongTermKey::ticket),
+        reply_key: SealingKey::long_term(reply_key, reply_kvno, LongTermKey::reply),
+        nonce: body.nonce,
+        last_req: last_req(client),
+        key_expiration: client.password_expires.into_iter().chain(client.expires).min(),
+        padata: vec![(PaType::ETYPE_INFO2, info)],
+        encrypted_padata: if wants_padata { vec![request_checksum(&reply_key.key, gathered.bytes)] } else { vec![] },
+    })
+}
+
+/// A fresh session key.
+pub fn new_key(etype: EncryptionType, random: &mut dyn Random) -> Result<Key, Refusal> {
+    Key::random(etype, random).map_err(because(ErrorCode::ETYPE_NOSUPP, "no such session key can be made"))
+}
+
+/// The last logins are not recorded; expirations are told, because clients warn of them.
+fn last_req(client: &Entry) -> Vec<LastReq> {
+    let told = [
+        client.password_expires.map(|time| LastReq { kind: LastReqType::PASSWORD_EXPIRES, time }),
+        client.expires.map(|time| LastReq { kind: LastReqType::ACCOUNT_EXPIRES, time }),
+    ];
+    let told = told.into_iter().flatten().collect::<Vec<_>>();
+    if told.is_empty() { vec![LastReq { kind: LastReqType::NONE, time: Time::EPOCH }] } else { told }
+}
+
+/// PA-REQ-ENC-PA-REP: proves to the client that its request arrived unchanged (RFC 6806 11).
+fn request_checksum(reply_key: &Key, request: &[u8]) -> (PaType, Vec<u8>) {
+    let checksum = reply_key.checksum(KeyUsage::AS_REQ_CHECKSUM, request);
+    let checksum = Checksum { kind: reply_key.checksum_type(), checksum: &checksum };
+    (PaType::REQ_ENC_PA_REP, wire::encode(&checksum))
+}

@@ -1,0 +1,57 @@
+//! Which enctype for which key (RFC 4120 3.1.3): the client's wishes, the server's abilities, the
+//! realm's policy.
+
+use libkrb::ErrorCode;
+use libkrb::codes::EncryptionType;
+use libkrb::wire::List;
+
+use super::entry::{Entry, LongTermKey};
+use super::policy::Policy;
+use super::refuse::Refusal;
+
+/// How many offered enctypes are looked at; more than that are none of any use.
+const MOST_OFFERED: usize = 64;
+
+/// The enctypes that a client offers and this realm allows, in the client's order.
+pub fn offered(policy: &Policy, etypes: &List<'_, EncryptionType>) -> Vec<EncryptionType> {
+    etypes.iter().take(MOST_OFFERED).filter(|etype| policy.etypes.contains(etype)).collect()
+}
+
+/// The enctype of a session key: the first offered one that the server is known to have.
+///
+/// # Errors
+/// ETYPE_NOSUPP when nothing offered is allowed.
+pub fn session(policy: &Policy, server: &Entry, offered: &[EncryptionType]) -> Result<EncryptionType, Refusal> {
+    let stated = server
+        .strings
+        .get("session_enctypes")
+        .map(|list| list.split([',', ' ']).filter_map(|name| EncryptionType::parse(name.trim())).collect::<Vec<_>>());
+    let able = |etype: &&EncryptionType| match &stated {
+        Some(list) => list.contains(etype),
+        // The TGS is this KDC, which can do all that the policy lists.
+        None => server.principal.is_local_tgs() && policy.etypes.contains(etype) || server.key(**etype).is_some(),
+    };
+    let chosen = offered.iter().find(able).or_else(|| offered.first());
+    chosen.copied().ok_or(Refusal::new(ErrorCode::ETYPE_NOSUPP, "no offered encryption type is allowed in this realm"))
+}
+
+/// The key that seals tickets for a server: its newest of the server's first choice.
+///
+/// # Errors
+/// ETYPE_NOSUPP when the server has no key that the realm allows.
+pub fn ticket_key<'a>(policy: &Policy, server: &'a Entry) -> Result<(&'a LongTermKey, u32), Refusal> {
+    let set = server.current();
+    set.and_then(|set| set.keys.iter().find(|key| policy.etypes.contains(&key.etype())).map(|key| (key, set.kvno)))
+        .ok_or(Refusal::new(ErrorCode::ETYPE_NOSUPP, "the server has no key of an allowed encryption type"))
+}
+
+/// The key that seals the AS reply: the client's newest of the first offered enctype that it has.
+///
+/// # Errors
+/// ETYPE_NOSUPP when there is none.
+pub fn reply_key<'a>(client: &'a Entry, offered: &[EncryptionType]) -> Result<(&'a LongTermKey, u32), Refusal> {
+    let kvno = client.current().map(|set| set.kvno).unwrap_or_default();
+    let key = offered.iter().find_map(|etype| client.key(*etype));
+    key.map(|key| (key, kvno))
+        .ok_or(Refusal::new(ErrorCode::ETYPE_NOSUPP, "the client has no key of an offered encryption type"))
+}

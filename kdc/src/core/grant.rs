@@ -1,0 +1,85 @@
+//! A grant: what the checks allowed and [`super::issue`] seals. Nothing else makes one.
+
+use std::borrow::Cow;
+
+use libkrb::codes::{EncryptionType, MessageType, PaType};
+use libkrb::crypto::{Key, PreparedKey};
+use libkrb::flags::TicketFlags;
+use libkrb::wire::{AuthData, HostAddress, LastReq, List, TransitedEncoding};
+use libkrb::{Principal, Time};
+
+use super::entry::LongTermKey;
+
+/// A ticket and reply to be sealed.
+pub struct Grant<'a> {
+    /// [`MessageType::AS_REP`] or [`MessageType::TGS_REP`].
+    pub kind: MessageType,
+    /// The client, as ticket and reply name it.
+    pub client: Principal,
+    /// The server, as ticket and reply name it.
+    pub server: Principal,
+    /// The ticket's flags.
+    pub flags: TicketFlags,
+    /// The ticket's times.
+    pub times: Times,
+    /// Where the ticket may be used from.
+    pub addresses: Option<List<'a, HostAddress<'a>>>,
+    /// The realms on the way.
+    pub transited: TransitedEncoding<'a>,
+    /// What the ticket carries on.
+    pub authorization_data: Vec<AuthData<'a>>,
+    /// The new session key.
+    pub session: Key,
+    /// Seals the ticket.
+    pub ticket_key: SealingKey<'a>,
+    /// Seals the reply.
+    pub reply_key: SealingKey<'a>,
+    /// The request's nonce.
+    pub nonce: u32,
+    /// What the client should know of earlier logins and of expirations.
+    pub last_req: Vec<LastReq>,
+    /// When the client's key or account expires.
+    pub key_expiration: Option<Time>,
+    /// padata of the reply, in the clear.
+    pub padata: Vec<(PaType, Vec<u8>)>,
+    /// padata of the reply, encrypted (RFC 6806 11).
+    pub encrypted_padata: Vec<(PaType, Vec<u8>)>,
+}
+
+/// The times of a ticket (RFC 4120 5.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Times {
+    /// When the client was authenticated.
+    pub auth: Time,
+    /// When the ticket becomes valid.
+    pub start: Time,
+    /// When it ends.
+    pub end: Time,
+    /// Until when it may be renewed.
+    pub renew_till: Option<Time>,
+}
+
+/// A key with what EncryptedData says of it.
+pub struct SealingKey<'a> {
+    /// The key, ready for the usage at hand.
+    pub key: Cow<'a, PreparedKey>,
+    /// Its version; none for session keys.
+    pub kvno: Option<u32>,
+}
+
+impl<'a> SealingKey<'a> {
+    /// A long-term key, by what prepares it.
+    pub fn long_term(key: &'a LongTermKey, kvno: u32, prepared: fn(&LongTermKey) -> &PreparedKey) -> Self {
+        SealingKey { key: Cow::Borrowed(prepared(key)), kvno: Some(kvno) }
+    }
+
+    /// A session key or subkey.
+    pub fn session(key: PreparedKey) -> Self {
+        SealingKey { key: Cow::Owned(key), kvno: None }
+    }
+
+    /// The key's enctype.
+    pub fn etype(&self) -> EncryptionType {
+        self.key.etype()
+    }
+}

@@ -1,0 +1,106 @@
+//! How a client proves itself in an AS exchange: a table of methods, one row each (RFC 4120 5.2.7).
+
+use libkrb::codes::PaType;
+use libkrb::crypto::default_s2kparams;
+use libkrb::replay::{ReplayKey, Verdict};
+use libkrb::wire::{self, EncryptedData, EtypeInfo2Entry, List, PaData, PaEncTsEnc};
+use libkrb::{Error, ErrorCode};
+
+use super::as_req::Gathered;
+use super::entry::LongTermKey;
+use super::refuse::Refusal;
+use super::{Arrival, Kdc};
+
+/// That a client has proven itself, and how.
+#[derive(Clone, Copy, Debug)]
+#[must_use]
+pub struct Proof {
+    /// The method, for the event.
+    pub name: &'static str,
+}
+
+type Verify = fn(&Kdc<'_>, Arrival, &Gathered<'_>, &PaData<'_>) -> Result<Proof, Refusal>;
+
+/// One way to prove oneself.
+struct Method {
+    kind: PaType,
+    verify: Verify,
+}
+
+const METHODS: &[Method] = &[Method { kind: PaType::ENC_TIMESTAMP, verify: encrypted_timestamp }];
+
+/// Whether the request tries to prove anything.
+pub fn attempted(gathered: &Gathered<'_>) -> bool {
+    gathered.request.padata.iter().any(|padata| METHODS.iter().any(|method| method.kind == padata.kind))
+}
+
+/// Tries every proof that the request carries; one is enough. `None`: there is none to try.
+///
+/// # Errors
+/// That of the last proof that failed, with the hints for another try.
+pub fn verify(kdc: &Kdc<'_>, at: Arrival, gathered: &Gathered<'_>) -> Result<Option<Proof>, Refusal> {
+    let mut failed = None;
+    // Some clients send one timestamp for each enctype and salt they can think of.
+    for padata in gathered.request.padata.iter().take(16) {
+        let Some(method) = METHODS.iter().find(|method| method.kind == padata.kind) else { continue };
+        match (method.verify)(kdc, at, gathered, &padata) {
+            Ok(proof) => return Ok(Some(proof)),
+            Err(refusal) => failed = Some(refusal),
+        }
+    }
+    match failed {
+        None => Ok(None),
+        Some(refusal) if refusal.code == ErrorCode::PREAUTH_FAILED => {
+            Err(Refusal { data: Some(hints(gathered)), ..refusal })
+        }
+        Some(refusal) => Err(refusal),
+    }
+}
+
+/// "Prove yourself first", with METHOD-DATA that says how (RFC 4120 5.9.1).
+pub fn required(gathered: &Gathered<'_>) -> Refusal {
+    let refusal = Refusal::new(ErrorCode::PREAUTH_REQUIRED, "pre-authentication required");
+    Refusal { data: Some(hints(gathered)), ..refusal }
+}
+
+fn hints(gathered: &Gathered<'_>) -> Vec<u8> {
+    let info = etype_info2(gathered, gathered.offered.iter().filter_map(|etype| gathered.client.key(*etype)));
+    let hints = [PaData { kind: PaType::ETYPE_INFO2, value: &info }]
+        .into_iter()
+        .chain(METHODS.iter().map(|method| PaData { kind: method.kind, value: &[] }))
+        .collect::<Vec<_>>();
+    wire::encode(&List::Items(&hints))
+}
+
+/// ETYPE-INFO2: how to make keys from the password (RFC 4120 5.2.7.5).
+pub fn etype_info2<'a>(gathered: &Gathered<'_>, keys: impl Iterator<Item = &'a LongTermKey>) -> Vec<u8> {
+    let default_salt = gathered.client.principal.salt();
+    let keys = keys.map(|key| (key, default_s2kparams(key.etype()))).collect::<Vec<_>>();
+    let entries = keys.iter().map(|(key, s2kparams)| EtypeInfo2Entry {
+        etype: key.etype(),
+        salt: Some(key.salt.as_deref().unwrap_or(&default_salt)),
+        s2kparams: s2kparams.as_ref().map(|params| params.as_slice()),
+    });
+    wire::encode(&List::Items(&entries.collect::<Vec<_>>()))
+}
+
+/// PA-ENC-TIMESTAMP (RFC 4120 5.2.7.2).
+fn encrypted_timestamp(kdc: &Kdc<'_>, at: Arrival, who: &Gathered<'_>, padata: &PaData<'_>) -> Result<Proof, Refusal> {
+    let failed =
+        || Refusal::new(ErrorCode::PREAUTH_FAILED, "the encrypted timestamp does not open with the client's key");
+    let malformed = |_: Error| Refusal::new(ErrorCode::PREAUTH_FAILED, "malformed encrypted timestamp");
+    let sealed = wire::decode::<EncryptedData<'_>>(padata.value).map_err(malformed)?;
+    let key = who.client.key(sealed.etype).filter(|key| kdc.policy.etypes.contains(&key.etype())).ok_or_else(failed)?;
+    let plain = key.timestamp().decrypt(sealed.cipher).map_err(|_| failed())?;
+    let stamp = wire::decode::<PaEncTsEnc>(&plain).map_err(malformed)?;
+    // Nobody has a decoy's key; what opened with it was made by a guesser of our constants.
+    Refusal::unless(!who.decoy, ErrorCode::PREAUTH_FAILED, failed().cause)?;
+    let near = stamp.time.distance(at.now.time) <= kdc.policy.clock_skew;
+    Refusal::unless(near, ErrorCode::SKEW, "the client's clock differs too much from the KDC's")?;
+    let seen = ReplayKey::new([b"enc-timestamp".as_slice(), sealed.cipher]);
+    match kdc.replays.insert(seen, stamp.time, at.now.time) {
+        Verdict::Fresh => Ok(Proof { name: "encrypted-timestamp" }),
+        Verdict::Replay => Err(Refusal::new(ErrorCode::REPEAT, "this encrypted timestamp was used before")),
+        Verdict::Full => Err(Refusal::new(ErrorCode::SVC_UNAVAILABLE, "too many requests to remember, try again")),
+    }
+}

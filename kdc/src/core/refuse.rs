@@ -1,0 +1,91 @@
+//! Refusals, and the one place where they become KRB-ERROR (RFC 4120 5.9.1).
+
+use libkrb::time::Instant;
+use libkrb::wire::{self, Fixed, KdcReq, KrbError, PrincipalName};
+use libkrb::{Error, ErrorCode, Principal};
+
+use super::policy::Policy;
+use super::store::StoreError;
+
+/// Why a request gets no ticket.
+#[derive(Debug)]
+pub struct Refusal {
+    /// The code for the client.
+    pub code: ErrorCode,
+    /// Words for the client and for the log; constant, so that nothing secret can be in it.
+    pub cause: &'static str,
+    /// e-data, whose form the code tells.
+    pub data: Option<Vec<u8>>,
+}
+
+impl Refusal {
+    /// A refusal without e-data.
+    pub fn new(code: ErrorCode, cause: &'static str) -> Self {
+        Refusal { code, cause, data: None }
+    }
+
+    /// Fails with this refusal unless `condition`.
+    pub fn unless(condition: bool, code: ErrorCode, cause: &'static str) -> Result<(), Refusal> {
+        if condition { Ok(()) } else { Err(Refusal::new(code, cause)) }
+    }
+}
+
+impl From<StoreError> for Refusal {
+    fn from(_: StoreError) -> Self {
+        Refusal::new(ErrorCode::SVC_UNAVAILABLE, "the principal database can't be read")
+    }
+}
+
+/// Another code for an error of libkrb, with our words.
+pub fn because(code: ErrorCode, cause: &'static str) -> impl Fn(Error) -> Refusal {
+    move |_| Refusal::new(code, cause)
+}
+
+/// The KRB-ERROR for a refusal; names as the client sent them.
+pub fn reply(policy: &Policy, now: Instant, request: Option<&KdcReq<'_>>, refusal: &Refusal) -> Vec<u8> {
+    let body = request.map(|request| &request.body);
+    let client = body.and_then(|body| body.client);
+    error(
+        policy,
+        now,
+        KrbError {
+            client_realm: client.and(body).map(|body| body.realm),
+            client,
+            data: refusal.data.as_deref(),
+            text: Some(refusal.cause),
+            code: refusal.code,
+            ..skeleton(body.and_then(|body| body.server))
+        },
+    )
+}
+
+/// The KRB-ERROR that sends a client to TCP; smaller than any request that can cause it, so that
+/// nobody gains by having it sent to somebody else.
+pub fn too_big(policy: &Policy, now: Instant) -> Vec<u8> {
+    error(policy, now, KrbError { code: ErrorCode::RESPONSE_TOO_BIG, ..skeleton(None) })
+}
+
+fn error(policy: &Policy, now: Instant, error: KrbError<'_>) -> Vec<u8> {
+    let own = Principal::tgs(&policy.realm);
+    let server = if error.server.components.iter().next().is_some() { error.server } else { (&own).into() };
+    wire::encode(&KrbError { server_time: now.time, server_micros: now.micros, realm: &policy.realm, server, ..error })
+}
+
+fn skeleton<'a>(server: Option<PrincipalName<'a>>) -> KrbError<'a> {
+    let nobody = PrincipalName { kind: Default::default(), components: wire::Components::Parts(&[]) };
+    KrbError {
+        version: Fixed,
+        kind: Fixed,
+        client_time: None,
+        client_micros: None,
+        server_time: Default::default(),
+        server_micros: 0,
+        code: ErrorCode::NONE,
+        client_realm: None,
+        client: None,
+        realm: "",
+        server: server.unwrap_or(nobody),
+        text: None,
+        data: None,
+    }
+}

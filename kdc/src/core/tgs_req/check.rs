@@ -1,0 +1,222 @@
+//! Checking a TGS-REQ: tables of what options and servers demand, and the grant (RFC 4120 3.3.3).
+
+use libkrb::codes::MessageType;
+use libkrb::crypto::{KeyUsage, Random};
+use libkrb::flags::{KdcOptions, TicketFlags};
+use libkrb::wire::{EncTicketPart, LastReq, TransitedEncoding};
+use libkrb::{ErrorCode, Time};
+
+use super::super::as_req::{new_key, server_alive};
+use super::super::entry::{Attributes, LongTermKey};
+use super::super::grant::{Grant, SealingKey, Times};
+use super::super::limits::Bounds;
+use super::super::refuse::{Refusal, because};
+use super::super::{Arrival, Kdc, etypes};
+use super::authdata;
+use super::gather::{Gathered, Second};
+
+/// Applies the realm's rules; the one place where a TGS grant is made.
+pub fn check<'a>(
+    kdc: &Kdc<'_>,
+    at: Arrival,
+    random: &mut dyn Random,
+    gathered: &'a Gathered<'a>,
+) -> Result<Grant<'a>, Refusal> {
+    let now = at.now.time;
+    check_presented(kdc, gathered, now)?;
+    check_options(gathered)?;
+    check_client(gathered, now)?;
+    check_server(gathered, now)?;
+    if let Some(second) = &gathered.second {
+        check_second(gathered, second, now)?;
+    }
+    let (flags, times) = if again(gathered) { renewed(gathered, now)? } else { derived(kdc, gathered, now)? };
+    grant(kdc, random, gathered, flags, times)
+}
+
+/// Whether the request is for the presented ticket itself, renewed or validated.
+fn again(gathered: &Gathered<'_>) -> bool {
+    gathered.request.body.options.any(KdcOptions::RENEW | KdcOptions::VALIDATE)
+}
+
+fn start(ticket: &EncTicketPart<'_>) -> Time {
+    ticket.start_time.unwrap_or(ticket.auth_time)
+}
+
+/// The presented ticket must be a living TGT, or be what is to be renewed or validated.
+fn check_presented(kdc: &Kdc<'_>, gathered: &Gathered<'_>, now: Time) -> Result<(), Refusal> {
+    let Gathered { ticket, request, header_server, .. } = gathered;
+    let options = request.body.options;
+    Refusal::unless(now < ticket.end_time, ErrorCode::TKT_EXPIRED, "the presented ticket has expired")?;
+    let validate = options.has(KdcOptions::VALIDATE);
+    // Another KDC of the realm, with a clock of its own, may have issued it; but validating a
+    // postdated ticket early would defeat its purpose.
+    let tolerance = if validate { 0 } else { kdc.policy.clock_skew };
+    let begun = start(ticket) <= now + tolerance;
+    Refusal::unless(begun, ErrorCode::TKT_NYV, "the presented ticket is not valid yet")?;
+    let invalid = ticket.flags.has(TicketFlags::INVALID) && !validate;
+    Refusal::unless(!invalid, ErrorCode::TKT_NYV, "the presented ticket must be validated first")?;
+    if again(gathered) {
+        let same = **header_server == gathered.server_name;
+        return Refusal::unless(
+            same,
+            ErrorCode::SERVER_NOMATCH,
+            "only the presented ticket itself can be renewed or validated",
+        );
+    }
+    let tgt = header_server.is_local_tgs();
+    Refusal::unless(tgt, ErrorCode::NOT_US, "the presented ticket is not a ticket-granting ticket")
+}
+
+/// An option, the flag that the presented ticket must have for it, and what is wrong without.
+type Rule = (KdcOptions, TicketFlags, ErrorCode, &'static str);
+
+const NEEDS: [Rule; 9] = {
+    use ErrorCode as E;
+    use KdcOptions as O;
+    use TicketFlags as F;
+    [
+        (O::FORWARDABLE, F::FORWARDABLE, E::BADOPTION, "the presented ticket is not forwardable"),
+        (O::FORWARDED, F::FORWARDABLE, E::BADOPTION, "the presented ticket is not forwardable"),
+        (O::PROXIABLE, F::PROXIABLE, E::BADOPTION, "the presented ticket is not proxiable"),
+        (O::PROXY, F::PROXIABLE, E::BADOPTION, "the presented ticket is not proxiable"),
+        (O::ALLOW_POSTDATE, F::MAY_POSTDATE, E::BADOPTION, "the presented ticket does not allow postdating"),
+        (O::POSTDATED, F::MAY_POSTDATE, E::BADOPTION, "the presented ticket does not allow postdating"),
+        (O::RENEWABLE, F::RENEWABLE, E::BADOPTION, "the presented ticket is not renewable"),
+        (O::RENEW, F::RENEWABLE, E::BADOPTION, "the presented ticket is not renewable"),
+        (O::VALIDATE, F::INVALID, E::BADOPTION, "the presented ticket needs no validation"),
+    ]
+};
+
+fn check_options(gathered: &Gathered<'_>) -> Result<(), Refusal> {
+    let options = gathered.request.body.options;
+    for (option, flag, code, cause) in NEEDS {
+        Refusal::unless(!options.has(option) || gathered.ticket.flags.has(flag), code, cause)?;
+    }
+    let plain = !options.any(KdcOptions::CNAME_IN_ADDL_TKT | KdcOptions::REQUEST_ANONYMOUS);
+    Refusal::unless(plain, ErrorCode::BADOPTION, "constrained delegation and anonymity are not offered")?;
+    let proxy_tgt = options.has(KdcOptions::PROXY) && gathered.server_name.tgs_target().is_some();
+    Refusal::unless(!proxy_tgt, ErrorCode::BADOPTION, "a ticket-granting ticket can't be a proxy")
+}
+
+/// A client that was locked or deleted gets no further tickets, whatever it still holds.
+fn check_client(gathered: &Gathered<'_>, now: Time) -> Result<(), Refusal> {
+    let client = gathered.client.as_ref();
+    let client = client.ok_or(Refusal::new(ErrorCode::TGT_REVOKED, "the client is no longer in this realm"))?;
+    let open = !client.attributes.has(Attributes::DISALLOW_ALL_TIX);
+    Refusal::unless(open, ErrorCode::CLIENT_REVOKED, "the client is locked or disabled")?;
+    let alive = client.expires.is_none_or(|expires| now < expires);
+    Refusal::unless(alive, ErrorCode::NAME_EXP, "the client's account has expired")
+}
+
+fn check_server(gathered: &Gathered<'_>, now: Time) -> Result<(), Refusal> {
+    let (server, ticket) = (&gathered.server, &gathered.ticket);
+    server_alive(server, now)?;
+    let user_to_user = gathered.second.is_some();
+    let service = user_to_user || !server.attributes.has(Attributes::DISALLOW_SVR);
+    Refusal::unless(service, ErrorCode::MUST_USE_USER2USER, "this principal is no service: use user-to-user")?;
+    let doubled = !user_to_user || !server.attributes.has(Attributes::DISALLOW_DUP_SKEY);
+    Refusal::unless(doubled, ErrorCode::POLICY, "this principal allows no user-to-user tickets")?;
+    let from_tgt = again(gathered) || !server.attributes.has(Attributes::DISALLOW_TGT_BASED);
+    Refusal::unless(from_tgt, ErrorCode::POLICY, "tickets for this server come only from an AS exchange")?;
+    let proven = |attribute, flag| !server.attributes.has(attribute) || ticket.flags.has(flag);
+    let strong = proven(Attributes::REQUIRES_PRE_AUTH, TicketFlags::PRE_AUTHENT)
+        && proven(Attributes::REQUIRES_HW_AUTH, TicketFlags::HW_AUTHENT);
+    Refusal::unless(strong, ErrorCode::POLICY, "this server wants clients that pre-authenticated")
+}
+
+/// The additional ticket must be a living TGT of the server that is asked for (RFC 4120 3.3.3).
+fn check_second(gathered: &Gathered<'_>, second: &Second, now: Time) -> Result<(), Refusal> {
+    let tgt = second.server_name.is_local_tgs();
+    Refusal::unless(tgt, ErrorCode::POLICY, "the additional ticket is not a ticket-granting ticket")?;
+    let ticket = second.ticket.read().map_err(because(ErrorCode::GENERIC, "malformed additional ticket"))?;
+    Refusal::unless(now < ticket.end_time, ErrorCode::TKT_EXPIRED, "the additional ticket has expired")?;
+    let valid = start(&ticket) <= now && !ticket.flags.has(TicketFlags::INVALID);
+    Refusal::unless(valid, ErrorCode::TKT_NYV, "the additional ticket is not valid yet")?;
+    let owner = &gathered.server.principal;
+    let owned = ticket.client_realm == owner.realm() && ticket.client.names(owner);
+    Refusal::unless(owned, ErrorCode::SERVER_NOMATCH, "the additional ticket is not the server's")
+}
+
+/// The presented ticket's flags and times, renewed or validated (RFC 4120 3.3.3).
+fn renewed(gathered: &Gathered<'_>, now: Time) -> Result<(TicketFlags, Times), Refusal> {
+    let ticket = &gathered.ticket;
+    let old =
+        Times { auth: ticket.auth_time, start: start(ticket), end: ticket.end_time, renew_till: ticket.renew_till };
+    let flags = ticket.flags.with(TicketFlags::INVALID | TicketFlags::INITIAL, false);
+    if gathered.request.body.options.has(KdcOptions::VALIDATE) {
+        return Ok((flags, old));
+    }
+    let renew_till = old.renew_till.unwrap_or(old.end);
+    Refusal::unless(now < renew_till, ErrorCode::TKT_EXPIRED, "the ticket's renewable life is over")?;
+    let life = old.end - old.start;
+    Ok((flags, Times { start: now, end: renew_till.min(now + life), ..old }))
+}
+
+/// Flags and times of a ticket that is derived from the presented one.
+fn derived(kdc: &Kdc<'_>, gathered: &Gathered<'_>, now: Time) -> Result<(TicketFlags, Times), Refusal> {
+    const INHERITED: TicketFlags = TicketFlags(
+        TicketFlags::PRE_AUTHENT.0 | TicketFlags::HW_AUTHENT.0 | TicketFlags::ANONYMOUS.0 | TicketFlags::FORWARDED.0,
+    );
+    let Gathered { ticket, request, server, .. } = gathered;
+    let options = request.body.options;
+    let bounds = Bounds {
+        policy: kdc.policy,
+        client: gathered.client.as_deref(),
+        server,
+        tgt: Some((ticket.end_time, ticket.renew_till)),
+    };
+    let times = bounds.times(&request.body, ticket.auth_time, now)?;
+    let unchecked = options.has(KdcOptions::DISABLE_TRANSITED_CHECK) && kdc.policy.allow_disable_transited_check;
+    let flags = times.renewable(bounds.flags(options)) | ticket.flags & INHERITED;
+    let flags = flags
+        .with(TicketFlags::FORWARDED, flags.has(TicketFlags::FORWARDED) || options.has(KdcOptions::FORWARDED))
+        .with(TicketFlags::PROXY, options.has(KdcOptions::PROXY))
+        .with(TicketFlags::TRANSITED_POLICY_CHECKED, !unchecked);
+    Ok((flags, times))
+}
+
+fn grant<'a>(
+    kdc: &Kdc<'_>,
+    random: &mut dyn Random,
+    gathered: &'a Gathered<'a>,
+    flags: TicketFlags,
+    times: Times,
+) -> Result<Grant<'a>, Refusal> {
+    let Gathered { request, ticket, server, offered, .. } = gathered;
+    let body = &request.body;
+    let elsewhere = body.options.any(KdcOptions::FORWARDED | KdcOptions::PROXY);
+    let addresses = if elsewhere { body.addresses } else { ticket.addresses };
+    let bare = server.attributes.has(Attributes::NO_AUTH_DATA_REQUIRED);
+    let data = if bare { vec![] } else { authdata::carried(ticket, gathered.data.as_ref())? };
+    let (key, usage) = &gathered.reply;
+    Ok(Grant {
+        kind: MessageType::TGS_REP,
+        client: gathered.client_name.clone(),
+        server: gathered.server_name.clone(),
+        flags,
+        times,
+        addresses: addresses.filter(|addresses| !addresses.is_empty()),
+        transited: TransitedEncoding { ..ticket.transited },
+        authorization_data: data,
+        session: new_key(etypes::session(kdc.policy, server, offered)?, random)?,
+        ticket_key: ticket_key(kdc, gathered)?,
+        reply_key: SealingKey::session(key.prepare(*usage)),
+        nonce: body.nonce,
+        last_req: vec![LastReq { kind: Default::default(), time: Time::EPOCH }],
+        key_expiration: None,
+        padata: vec![],
+        encrypted_padata: vec![],
+    })
+}
+
+/// The server's key, or for user-to-user the session key of the server's own ticket.
+fn ticket_key<'a>(kdc: &Kdc<'_>, gathered: &'a Gathered<'a>) -> Result<SealingKey<'a>, Refusal> {
+    let Some(second) = &gathered.second else {
+        let (key, kvno) = etypes::ticket_key(kdc.policy, &gathered.server)?;
+        return Ok(SealingKey::long_term(key, kvno, LongTermKey::ticket));
+    };
+    let key = second.ticket.read().and_then(|part| part.key.key());
+    let key = key.map_err(because(ErrorCode::ETYPE_NOSUPP, "the additional ticket's session key can't be used"))?;
+    Ok(SealingKey::session(key.prepare(KeyUsage::TICKET)))
+}

@@ -1,0 +1,164 @@
+//! Gathering a TGS-REQ: from decrypted bytes to facts that hold together (RFC 4120 3.3.2, 3.3.3.1).
+
+use std::sync::Arc;
+
+use libkrb::codes::EncryptionType;
+use libkrb::crypto::{Key, KeyUsage};
+use libkrb::flags::KdcOptions;
+use libkrb::replay::{ReplayKey, Verdict};
+use libkrb::ticket::OpenTicket;
+use libkrb::wire::{Authenticator, EncTicketPart, KdcReq};
+use libkrb::{Error, ErrorCode, Principal};
+
+use super::super::entry::Entry;
+use super::super::event::Event;
+use super::super::refuse::{Refusal, because};
+use super::super::{Arrival, Kdc, etypes};
+use super::authdata::{self, RequestData};
+use super::header::{self, Header};
+
+/// What is known about a request before policy is asked.
+pub struct Gathered<'a> {
+    /// The request.
+    pub request: &'a KdcReq<'a>,
+    /// Whom the presented ticket is for.
+    pub header_server: &'a Principal,
+    /// The presented ticket.
+    pub ticket: EncTicketPart<'a>,
+    /// The client, as the presented ticket names it.
+    pub client_name: Principal,
+    /// The client's entry.
+    pub client: Option<Arc<Entry>>,
+    /// The server as the request names it.
+    pub server_name: Principal,
+    /// The server's entry.
+    pub server: Arc<Entry>,
+    /// The enctypes that are offered and allowed.
+    pub offered: Vec<EncryptionType>,
+    /// What the reply is sealed with: the authenticator's subkey, else the session key.
+    pub reply: (Key, KeyUsage),
+    /// For user-to-user: the ticket whose session key seals the new one.
+    pub second: Option<Second>,
+    /// The authorization data of the request.
+    pub data: Option<RequestData>,
+}
+
+/// The additional ticket of a user-to-user request.
+pub struct Second {
+    /// Whom it is for.
+    pub server_name: Principal,
+    /// The ticket.
+    pub ticket: OpenTicket,
+}
+
+/// Checks that ticket, authenticator and request belong together; finds what the request names.
+pub fn gather<'a>(
+    kdc: &Kdc<'_>,
+    at: Arrival,
+    request: &'a KdcReq<'a>,
+    header: &'a Header,
+    event: &mut Event,
+) -> Result<Gathered<'a>, Refusal> {
+    let unreadable = because(ErrorCode::GENERIC, "malformed ticket or authenticator");
+    let ticket = header.ticket.read().map_err(&unreadable)?;
+    let authenticator = header.authenticator.read().map_err(&unreadable)?;
+    let client_name = ticket.client.principal(ticket.client_realm).map_err(&unreadable)?;
+    event.client = Some(client_name.clone());
+    authentic(kdc, at, request, header, &ticket, &authenticator)?;
+
+    let body = &request.body;
+    let unknown = |cause| Refusal::new(ErrorCode::S_PRINCIPAL_UNKNOWN, cause);
+    let name = body.server.ok_or(unknown("the request names no server"))?;
+    let server_name =
+        name.principal(body.realm).map_err(because(ErrorCode::S_PRINCIPAL_UNKNOWN, "not a principal name"))?;
+    event.server = Some(server_name.clone());
+    Refusal::unless(body.realm == kdc.policy.realm, ErrorCode::S_PRINCIPAL_UNKNOWN, "no way to that realm from here")?;
+    let server = kdc.store.lookup(&server_name)?.ok_or(unknown("no such server in this realm"))?;
+
+    let reply = match authenticator.subkey {
+        Some(subkey) => {
+            let subkey = subkey.key().map_err(because(ErrorCode::ETYPE_NOSUPP, "the subkey can't be used"))?;
+            (subkey, KeyUsage::TGS_REP_SUBKEY)
+        }
+        None => (header.session.clone(), KeyUsage::TGS_REP_SESSION),
+    };
+    Ok(Gathered {
+        request,
+        header_server: &header.server_name,
+        client: kdc.store.lookup(&client_name)?,
+        client_name,
+        ticket,
+        server_name,
+        server,
+        offered: etypes::offered(kdc.policy, &body.etypes),
+        data: authdata::open(body, &header.session, &reply)?,
+        reply,
+        second: second_ticket(kdc, request)?,
+    })
+}
+
+/// The checks of RFC 4120 3.2.3 as the TGS makes them; the replay cache comes last, so that only
+/// what is genuine is remembered.
+fn authentic(
+    kdc: &Kdc<'_>,
+    at: Arrival,
+    request: &KdcReq<'_>,
+    header: &Header,
+    ticket: &EncTicketPart<'_>,
+    authenticator: &Authenticator<'_>,
+) -> Result<(), Refusal> {
+    let same = authenticator.client_realm == ticket.client_realm && authenticator.client.same_as(&ticket.client);
+    Refusal::unless(same, ErrorCode::BADMATCH, "the authenticator names another client than the ticket")?;
+    let near = authenticator.time.distance(at.now.time) <= kdc.policy.clock_skew;
+    Refusal::unless(near, ErrorCode::SKEW, "the client's clock differs too much from the KDC's")?;
+    check_addresses(kdc, at, ticket)?;
+
+    let checksum = authenticator
+        .checksum
+        .ok_or(Refusal::new(ErrorCode::INAPP_CKSUM, "the authenticator has no checksum over the request"))?;
+    let verified =
+        header.session.verify_checksum(KeyUsage::TGS_REQ_CHECKSUM, checksum.kind, request.body.der, checksum.checksum);
+    verified.map_err(|error| match error {
+        Error::ChecksumNotSupported(_) => {
+            Refusal::new(ErrorCode::INAPP_CKSUM, "the checksum over the request is not of the session key's type")
+        }
+        _ => Refusal::new(ErrorCode::MODIFIED, "the checksum over the request is wrong"),
+    })?;
+
+    let seen = ReplayKey::of_authenticator(ticket.key, header.authenticator.plain());
+    match kdc.replays.insert(seen, authenticator.time, at.now.time) {
+        Verdict::Fresh => Ok(()),
+        Verdict::Replay => Err(Refusal::new(ErrorCode::REPEAT, "this authenticator was used before")),
+        Verdict::Full => Err(Refusal::new(ErrorCode::SVC_UNAVAILABLE, "too many requests to remember, try again")),
+    }
+}
+
+fn check_addresses(kdc: &Kdc<'_>, at: Arrival, ticket: &EncTicketPart<'_>) -> Result<(), Refusal> {
+    let (Some(addresses), Some(from), true) = (ticket.addresses, at.from, kdc.policy.check_addresses) else {
+        return Ok(());
+    };
+    let (v4, v6);
+    let octets: &[u8] = match from.to_canonical() {
+        std::net::IpAddr::V4(address) => {
+            v4 = address.octets();
+            &v4
+        }
+        std::net::IpAddr::V6(address) => {
+            v6 = address.octets();
+            &v6
+        }
+    };
+    let listed = addresses.is_empty() || addresses.iter().any(|address| address.address == octets);
+    Refusal::unless(listed, ErrorCode::BADADDR, "the ticket may not be used from this address")
+}
+
+fn second_ticket(kdc: &Kdc<'_>, request: &KdcReq<'_>) -> Result<Option<Second>, Refusal> {
+    let body = &request.body;
+    if !body.options.has(KdcOptions::ENC_TKT_IN_SKEY) {
+        return Ok(None);
+    }
+    let sealed = body.additional_tickets.and_then(|tickets| tickets.iter().next());
+    let sealed = sealed.ok_or(Refusal::new(ErrorCode::BADOPTION, "user-to-user needs the server's ticket"))?;
+    let (server_name, ticket) = header::open_ticket(kdc, &sealed)?;
+    Ok(Some(Second { server_name, ticket }))
+}

@@ -1,0 +1,29 @@
+//! TGS-REQ: a client with a ticket-granting ticket asks for another ticket (RFC 4120 3.3).
+
+mod authdata;
+mod check;
+mod gather;
+mod header;
+
+use libkrb::crypto::Random;
+use libkrb::wire::KdcReq;
+
+use super::event::{Event, Exchange};
+use super::refuse::Refusal;
+use super::{Arrival, Kdc, issue};
+
+/// Answers a TGS-REQ.
+pub fn answer(
+    kdc: &Kdc<'_>,
+    at: Arrival,
+    random: &mut dyn Random,
+    request: &KdcReq<'_>,
+    event: &mut Event,
+) -> Result<Vec<u8>, Refusal> {
+    event.exchange = Exchange::Tgs;
+    event.offered = request.body.etypes.iter().take(16).collect();
+    let header = header::open(kdc, request)?;
+    let gathered = gather::gather(kdc, at, request, &header, event)?;
+    let grant = check::check(kdc, at, random, &gathered)?;
+    Ok(issue::seal(&grant, random, event))
+}
