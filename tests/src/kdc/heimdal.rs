@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::{Kdc, Secret, Site};
-use crate::{Family, Tool};
+use crate::{AES128_SHA1, AES256_SHA1, Family, Tool};
 
 pub(super) struct Heimdal;
 
@@ -54,14 +54,16 @@ fn translate(options: &[&str]) -> Vec<String> {
 impl Heimdal {
     fn configuration(site: &Site) -> String {
         let realm = &site.plan.realm;
-        let names: Vec<_> = site.plan.etypes.iter().map(|etype| format!("{}:pw-salt", etype.name)).collect();
-        let keys = if names.is_empty() { String::new() } else { format!(" default_keys = {}\n", names.join(" ")) };
+        // The default is MIT's, so that tests see the same of both.
+        let etypes = if site.plan.etypes.is_empty() { &[AES256_SHA1, AES128_SHA1] } else { &*site.plan.etypes };
+        let keys: Vec<_> = etypes.iter().map(|etype| format!("{}:pw-salt", etype.name)).collect();
         format!(
             "[libdefaults]\n default_realm = {realm}\n dns_lookup_kdc = false\n\
              [kdc]\n database = {{\n  dbname = {folder}/heimdal\n  mkey_file = {folder}/m-key\n  \
              acl_file = {folder}/kadmind.acl\n  log_file = {folder}/log\n }}\n \
              addresses = {ip}\n ports = {port}\n\
-             [kadmin]\n{keys}[logging]\n default = STDERR\n kdc = 0-/STDERR\n",
+             [kadmin]\n default_keys = {keys}\n[logging]\n default = STDERR\n kdc = 0-/STDERR\n",
+            keys = keys.join(" "),
             folder = site.folder.display(),
             ip = site.address.ip(),
             port = site.address.port(),

@@ -32,7 +32,7 @@ impl Kdc for Mit {
         site.write(
             "kdc.conf",
             &format!(
-                "[kdcdefaults]\n kdc_listen = {address}\n kdc_tcp_listen = {address}\n\
+                "[kdcdefaults]\n kdc_max_dgram_reply_size = 4096\n kdc_listen = {address}\n kdc_tcp_listen = {address}\n\
                  [realms]\n {realm} = {{\n  database_name = {folder}/principal\n  key_stash_file = {folder}/stash\n  \
                  acl_file = {folder}/kadm5.acl\n  max_life = 24h\n  max_renewable_life = 7d\n  \
                  default_principal_flags = +preauth\n{supported} }}\n",
