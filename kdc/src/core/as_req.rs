@@ -106,22 +106,10 @@ fn decoy_entry(policy: &Policy, name: &Principal) -> Entry {
         let key = Key::new(*etype, [0; 64].get(..length)?).ok()?;
         Some(LongTermKey::new(key, Some(name.salt())))
     });
-    Entry {
-        principal: name.clone(),
-        aliases: vec![],
-        id: [0; 16],
-        keys: vec![KeySet { kvno: 1, keys: keys.collect() }],
-        attributes: Attributes::REQUIRES_PRE_AUTH,
-        expires: None,
-        password_expires: None,
-        max_life: None,
-        max_renewable_life: None,
-        password_changed: None,
-        modified: Time::EPOCH,
-        modified_by: String::new(),
-        strings: Default::default(),
-        revision: 0,
-    }
+    let mut entry = Entry::new(name.clone(), [0; 16], Time::EPOCH, "");
+    entry.keys = vec![KeySet { kvno: 1, keys: keys.collect() }];
+    entry.attributes = Attributes::REQUIRES_PRE_AUTH;
+    entry
 }
 
 fn check<'a>(

@@ -1,7 +1,6 @@
 //! How a client proves itself in an AS exchange: a table of methods, one row each (RFC 4120 5.2.7).
 
 use libkrb::codes::PaType;
-use libkrb::crypto::default_s2kparams;
 use libkrb::replay::{ReplayKey, Verdict};
 use libkrb::wire::{self, EncryptedData, EtypeInfo2Entry, List, PaData, PaEncTsEnc};
 use libkrb::{Error, ErrorCode};
@@ -75,7 +74,7 @@ fn hints(gathered: &Gathered<'_>) -> Vec<u8> {
 /// ETYPE-INFO2: how to make keys from the password (RFC 4120 5.2.7.5).
 pub fn etype_info2<'a>(gathered: &Gathered<'_>, keys: impl Iterator<Item = &'a LongTermKey>) -> Vec<u8> {
     let default_salt = gathered.client.principal.salt();
-    let keys = keys.map(|key| (key, default_s2kparams(key.etype()))).collect::<Vec<_>>();
+    let keys = keys.map(|key| (key, key.iterations.map(u32::to_be_bytes))).collect::<Vec<_>>();
     let entries = keys.iter().map(|(key, s2kparams)| EtypeInfo2Entry {
         etype: key.etype(),
         salt: Some(key.salt.as_deref().unwrap_or(&default_salt)),
