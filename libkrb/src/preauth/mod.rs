@@ -1,1 +1,12 @@
-//! stub
+//! Pre-authentication: what a client and a KDC both compute, and the table of the methods that a
+//! client knows (RFC 4120 5.2.7, RFC 6113 2). Not here: who asks whom and when
+//! ([`crate::client`], and the KDC).
+#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
+
+pub mod enc_timestamp;
+pub mod etype_info;
+mod method;
+pub mod req_enc_pa_rep;
+
+pub use etype_info::KeyHint;
+pub use method::{CLIENT_METHODS, ClientMethod, MethodContext};
