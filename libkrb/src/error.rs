@@ -4,6 +4,7 @@
 //! peer's bytes ever stand in an error. The exception in case: [`ErrorCode`] texts are those of
 //! MIT krb5, because scripts match them.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -48,6 +49,22 @@ pub enum Error {
         /// What is wrong with it, and where.
         problem: String,
     },
+    /// There is no credential cache of this name.
+    #[error("No credentials cache found (filename: {0})")]
+    NoCache(String),
+    /// There is no keytab file of this name.
+    #[error("Key table file '{0}' not found")]
+    NoKeytab(String),
+    /// A credential cache or keytab that cannot be used.
+    #[error("{problem}{}{}", named(name), detailed(detail))]
+    Storage {
+        /// What is wrong, in MIT's words where it has them.
+        problem: Cow<'static, str>,
+        /// The file or the cache; empty while only its bytes are known.
+        name: String,
+        /// Where it is wrong and what was expected; may be empty.
+        detail: String,
+    },
     /// A configuration file is wrong at one place.
     #[error("{}:{line}: {problem}", file.display())]
     Config {
@@ -89,6 +106,14 @@ pub enum Error {
     Unreachable(String),
 }
 
+fn named(name: &str) -> String {
+    if name.is_empty() { String::new() } else { format!(" (filename: {name})") }
+}
+
+fn detailed(detail: &str) -> String {
+    if detail.is_empty() { String::new() } else { format!(": {detail}") }
+}
+
 impl Error {
     /// A KRB-ERROR code without further words.
     pub const fn code(code: ErrorCode) -> Error {
@@ -103,6 +128,23 @@ impl Error {
     /// A file and what is wrong with it.
     pub fn file(path: impl Into<PathBuf>, problem: impl fmt::Display) -> Error {
         Error::File { path: path.into(), problem: problem.to_string() }
+    }
+
+    /// A credential cache or keytab, what is wrong with it, and where.
+    pub(crate) fn storage(
+        problem: impl Into<Cow<'static, str>>,
+        name: impl Into<String>,
+        detail: impl Into<String>,
+    ) -> Error {
+        Error::Storage { problem: problem.into(), name: name.into(), detail: detail.into() }
+    }
+
+    /// The same error, now that it is known which file the bytes came from.
+    pub(crate) fn in_file(self, file: &std::path::Path) -> Error {
+        match self {
+            Error::Storage { problem, detail, .. } => Error::storage(problem, file.display().to_string(), detail),
+            other => other,
+        }
     }
 
     /// The one place where an error becomes a code for the wire (RFC 4120 7.5.9).

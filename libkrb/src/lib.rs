@@ -27,6 +27,7 @@ pub mod keytab;
 pub mod preauth;
 pub mod replay;
 pub mod session;
+mod storage;
 pub mod ticket;
 
 pub mod client;

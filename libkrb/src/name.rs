@@ -36,6 +36,12 @@ impl Principal {
         Ok(Principal { kind, realm: realm.into(), components })
     }
 
+    /// A name without components: MIT writes it into a credential cache where it has no name. No other
+    /// room makes one.
+    pub(crate) fn nameless(kind: NameType, realm: &str) -> Self {
+        Self::known(kind, realm, [])
+    }
+
     fn known<const N: usize>(kind: NameType, realm: &str, components: [&str; N]) -> Self {
         Principal { kind, realm: realm.into(), components: components.map(Into::into).into() }
     }
@@ -99,7 +105,7 @@ impl Principal {
         &self.realm
     }
 
-    /// The components; never empty.
+    /// The components; never empty, but for a name left out in a credential cache.
     pub fn components(&self) -> &[Box<str>] {
         &self.components
     }
