@@ -4,6 +4,7 @@
 //! and opens the doors: a file, a directory of files, the memory of this process. There is no RFC:
 //! the layout is that of MIT's "credential cache file format", versions 1 to 4; only 4 is written.
 //! Not here: which name is the default ([`crate::config`]), how tickets are got ([`crate::client`]).
+#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
 
 mod cache;
 mod credential;

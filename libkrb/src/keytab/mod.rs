@@ -4,6 +4,7 @@
 //! lies and opens the doors: a file, or the memory of this process. There is no RFC: the layout is
 //! that of MIT's "keytab file format", versions 1 and 2; only 2 is written. Not here: which name is
 //! the default ([`crate::config`]), what the keys open ([`crate::service`]).
+#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
 
 mod file;
 mod format;

@@ -7,6 +7,8 @@ use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 use crate::codes::EncryptionType;
+use crate::crypto::Key;
+use crate::error::Result;
 
 /// A key of any encryption type. Zeroized on drop, redacted in Debug, compared in constant time.
 #[derive(Clone)]
@@ -23,9 +25,23 @@ impl RawKey {
         RawKey { etype, bytes: Zeroizing::new(bytes.into()) }
     }
 
+    /// The key to use.
+    ///
+    /// # Errors
+    /// [`crate::Error::EtypeNotSupported`] for a foreign one, [`crate::Error::KeyLength`] for a broken one.
+    pub fn key(&self) -> Result<Key> {
+        Key::new(self.etype, &self.bytes)
+    }
+
     /// No key at all, as in the configuration entries of a credential cache.
     pub fn none() -> Self {
         RawKey::new(EncryptionType(0), vec![])
+    }
+}
+
+impl From<&Key> for RawKey {
+    fn from(key: &Key) -> Self {
+        RawKey::new(key.etype(), key.expose())
     }
 }
 
@@ -51,6 +67,14 @@ mod tests {
     fn debug_never_shows_the_bytes() {
         let key = RawKey::new(EncryptionType::RC4_HMAC, *b"\x5e\xc2\xe7");
         assert_eq!(format!("{key:?}"), "RawKey(arcfour-hmac, redacted)");
+    }
+
+    #[test]
+    fn a_foreign_key_is_kept_but_cannot_be_used() {
+        let key = RawKey::new(EncryptionType::DES3_CBC_SHA1, [1; 24]);
+        assert_eq!(key.key().expect_err("foreign"), crate::Error::EtypeNotSupported(EncryptionType::DES3_CBC_SHA1));
+        let key = RawKey::new(EncryptionType::AES128_SHA1, [1; 16]);
+        assert_eq!(RawKey::from(&key.key().expect("known")), key);
     }
 
     #[test]
