@@ -1,1 +1,4 @@
 //! stub
+
+#[cfg(test)]
+pub(crate) mod testing;
