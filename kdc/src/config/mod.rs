@@ -1,0 +1,208 @@
+//! kdc.toml as types: every setting parsed into what it means when the file is read, unknown ones
+//! refused, all but the realm defaulted. Not here: what the settings do.
+#![allow(clippy::disallowed_methods, reason = "the door of one file")]
+
+mod sample;
+mod values;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use libkrb::codes::EncryptionType;
+use libkrb::{Error, Result};
+use serde::Deserialize;
+
+pub use sample::sample;
+pub use values::{Level, check_realm};
+
+use crate::core::Policy;
+
+/// The settings of a KDC.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The realm.
+    #[serde(deserialize_with = "values::realm")]
+    pub realm: String,
+    /// Where UDP and TCP are served.
+    #[serde(default = "listen", deserialize_with = "values::listen")]
+    pub listen: Vec<SocketAddr>,
+    /// The store's file. This and the other paths are taken from the folder of kdc.toml.
+    #[serde(default = "store")]
+    pub store: PathBuf,
+    /// The master key's file.
+    #[serde(default = "master_key")]
+    pub master_key: PathBuf,
+    /// The socket through which kadmin reaches a running KDC.
+    #[serde(default = "admin_socket")]
+    pub admin_socket: PathBuf,
+    /// A file that gets a JSON line for every request.
+    pub audit: Option<PathBuf>,
+    /// How much is logged.
+    #[serde(default)]
+    pub log: Level,
+    /// The realm's rules.
+    #[serde(default)]
+    pub policy: PolicySettings,
+    /// What new keys are made of.
+    #[serde(default)]
+    pub keys: KeySettings,
+    /// What strangers may use up.
+    #[serde(default)]
+    pub limits: Limits,
+}
+
+/// The section `[policy]`; [`Policy`] says what each setting does.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[allow(missing_docs, reason = "named and explained in core::Policy")]
+pub struct PolicySettings {
+    #[serde(deserialize_with = "values::duration")]
+    pub max_life: i64,
+    #[serde(deserialize_with = "values::duration")]
+    pub max_renewable_life: i64,
+    #[serde(deserialize_with = "values::duration")]
+    pub clock_skew: i64,
+    #[serde(deserialize_with = "values::etypes")]
+    pub etypes: Vec<EncryptionType>,
+    pub require_preauth: bool,
+    pub hide_unknown_clients: bool,
+    pub check_addresses: bool,
+    pub allow_disable_transited_check: bool,
+}
+
+/// The section `[keys]`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct KeySettings {
+    /// Enctypes of new keys, one key each.
+    #[serde(deserialize_with = "values::etypes")]
+    pub etypes: Vec<EncryptionType>,
+    /// PBKDF2 rounds for new password keys; `None`: each enctype's own.
+    #[serde(deserialize_with = "values::iterations")]
+    pub iterations: Option<u32>,
+}
+
+/// The section `[limits]`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// TCP connections at a time; one more and the longest idle is closed.
+    #[serde(deserialize_with = "values::count")]
+    pub tcp_connections: usize,
+    /// Seconds that a TCP connection may stay silent between requests.
+    #[serde(deserialize_with = "values::duration")]
+    pub idle_timeout: i64,
+    /// Seconds from a request's first byte to its last.
+    #[serde(deserialize_with = "values::duration")]
+    pub request_timeout: i64,
+    /// Bytes for remembering authenticators that were seen.
+    #[serde(deserialize_with = "values::size")]
+    pub replay_memory: usize,
+    /// Bytes for remembering requests with their answers.
+    #[serde(deserialize_with = "values::size")]
+    pub lookaside_memory: usize,
+    /// Principals kept opened in memory.
+    #[serde(deserialize_with = "values::count")]
+    pub principals_in_memory: usize,
+}
+
+impl Default for PolicySettings {
+    fn default() -> Self {
+        let policy = Policy::new("");
+        PolicySettings {
+            max_life: policy.max_life,
+            max_renewable_life: policy.max_renewable_life,
+            clock_skew: policy.clock_skew,
+            etypes: policy.etypes,
+            require_preauth: policy.require_preauth,
+            hide_unknown_clients: policy.hide_unknown_clients,
+            check_addresses: policy.check_addresses,
+            allow_disable_transited_check: policy.allow_disable_transited_check,
+        }
+    }
+}
+
+impl Default for KeySettings {
+    fn default() -> Self {
+        KeySettings { etypes: libkrb::crypto::SUPPORTED.to_vec(), iterations: None }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            tcp_connections: 10_000,
+            idle_timeout: 60,
+            request_timeout: 10,
+            replay_memory: 64 << 20,
+            lookaside_memory: 64 << 20,
+            principals_in_memory: 20_000,
+        }
+    }
+}
+
+/// Reads a kdc.toml.
+///
+/// # Errors
+/// [`Error::File`] when it can't be read; [`Error::Config`] with the line, what was found and what
+/// was expected.
+pub fn load(path: &Path) -> Result<Config> {
+    let text = std::fs::read_to_string(path).map_err(|error| Error::file(path, error))?;
+    parse(path, &text)
+}
+
+/// Reads the text of a kdc.toml that lies at `path`.
+///
+/// # Errors
+/// As [`load`].
+pub fn parse(path: &Path, text: &str) -> Result<Config> {
+    let mut config: Config = toml::from_str(text).map_err(|error| {
+        let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+        let line = before.matches('\n').count() + 1;
+        Error::Config { file: path.to_owned(), line, problem: error.message().replace('\n', "; ") }
+    })?;
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let paths = [&mut config.store, &mut config.master_key, &mut config.admin_socket];
+    for file in paths.into_iter().chain(config.audit.as_mut()) {
+        *file = folder.join(&*file);
+    }
+    Ok(config)
+}
+
+impl Config {
+    /// The realm's rules, for the core.
+    pub fn policy(&self) -> Policy {
+        Policy {
+            realm: self.realm.clone(),
+            max_life: self.policy.max_life,
+            max_renewable_life: self.policy.max_renewable_life,
+            clock_skew: self.policy.clock_skew,
+            etypes: self.policy.etypes.clone(),
+            require_preauth: self.policy.require_preauth,
+            hide_unknown_clients: self.policy.hide_unknown_clients,
+            check_addresses: self.policy.check_addresses,
+            allow_disable_transited_check: self.policy.allow_disable_transited_check,
+        }
+    }
+}
+
+fn listen() -> Vec<SocketAddr> {
+    use std::net::{Ipv4Addr, Ipv6Addr};
+    vec![(Ipv4Addr::LOCALHOST, 88).into(), (Ipv6Addr::LOCALHOST, 88).into()]
+}
+
+fn store() -> PathBuf {
+    "principals.redb".into()
+}
+
+fn master_key() -> PathBuf {
+    "master.key".into()
+}
+
+fn admin_socket() -> PathBuf {
+    "admin.sock".into()
+}
+
+#[cfg(test)]
+mod tests;

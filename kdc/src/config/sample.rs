@@ -1,0 +1,65 @@
+//! The kdc.toml that a new realm starts with: its own settings, and every default as a comment.
+
+use std::net::SocketAddr;
+
+/// The text of a kdc.toml for `realm`, served at `listen`.
+pub fn sample(realm: &str, listen: &[SocketAddr]) -> String {
+    let listen: Vec<_> = listen.iter().map(|address| format!("\"{address}\"")).collect();
+    SAMPLE.replace("{realm}", realm).replace("{listen}", &listen.join(", "))
+}
+
+/// Lines that begin with `#` and a key are the defaults.
+const SAMPLE: &str = r#"# Settings of the KDC of {realm}. `kdc check --config` says whether they are sound.
+# What stands in a comment below is the default.
+
+realm = "{realm}"
+
+# Where UDP and TCP are served.
+listen = [{listen}]
+
+# Paths are taken from the folder of this file.
+# Principals, their keys sealed under the master key. Back up both, apart from each other.
+#store = "principals.redb"
+#master_key = "master.key"
+# Through this socket kadmin reaches the running KDC.
+#admin_socket = "admin.sock"
+# A file that gets a JSON line for every request: who asked for what, and what was decided. Default: none.
+#audit = "audit.jsonl"
+# error, warn, info, debug or trace.
+#log = "info"
+
+[policy]
+# Bounds on every ticket; a principal may have narrower ones (kadmin: modprinc -maxlife).
+#max_life = "24h"
+#max_renewable_life = "7d"
+# How far a client's clock may be off.
+#clock_skew = "5m"
+# For session keys and replies, most wanted first.
+#etypes = ["aes256-cts-hmac-sha1-96", "aes128-cts-hmac-sha1-96", "aes256-cts-hmac-sha384-192", "aes128-cts-hmac-sha256-128", "camellia256-cts-cmac", "camellia128-cts-cmac"]
+# Every client must prove itself, also a principal that was exempted with kadmin's -requires_preauth.
+#require_preauth = false
+# Ask unknown clients for a proof too, with the same work, so that nobody can find out names.
+#hide_unknown_clients = false
+# Refuse a TGT with addresses that comes from another one. Breaks behind address translation.
+#check_addresses = false
+# Let clients ask that the realms between theirs and ours are not checked (RFC 4120 3.3.3.2).
+#allow_disable_transited_check = false
+
+[keys]
+# New principals and passwords get one key of each.
+#etypes = ["aes256-cts-hmac-sha1-96", "aes128-cts-hmac-sha1-96", "aes256-cts-hmac-sha384-192", "aes128-cts-hmac-sha256-128", "camellia256-cts-cmac", "camellia128-cts-cmac"]
+# PBKDF2 rounds for new passwords. Default: 4096 for the sha1 types, 32768 for the others.
+#iterations = 32768
+
+[limits]
+# At a time; one more and the longest idle one is closed.
+#tcp_connections = 10000
+# How long a connection may stay silent, and how long a request may take to arrive.
+#idle_timeout = "60s"
+#request_timeout = "10s"
+# For authenticators seen, within the clock skew; and for answers, sent again to the same bytes.
+#replay_memory = "64 MiB"
+#lookaside_memory = "64 MiB"
+# Principals kept ready; each takes about 2 KiB, more when its keys are in use.
+#principals_in_memory = 20000
+"#;

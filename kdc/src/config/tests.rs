@@ -1,0 +1,139 @@
+use super::*;
+
+const PATH: &str = "/realm/kdc.toml";
+
+fn read(text: &str) -> Result<Config> {
+    parse(Path::new(PATH), text)
+}
+
+/// The problem that a text has, which must be on this line.
+fn problem(text: &str, line: usize) -> String {
+    let error = read(text).expect_err(text).to_string();
+    let prefix = format!("{PATH}:{line}: ");
+    error.strip_prefix(&prefix).unwrap_or_else(|| panic!("{error}: not on line {line} of {text}")).to_owned()
+}
+
+#[test]
+fn the_realm_is_all_that_must_be_said() {
+    let config = read("realm = \"R\"").expect("enough");
+    assert_eq!(config.realm, "R");
+    assert_eq!(config.listen, ["127.0.0.1:88".parse().expect("v4"), "[::1]:88".parse().expect("v6")]);
+    assert_eq!(config.policy().max_life, 86_400);
+    assert_eq!(problem("listen = [\"127.0.0.1:88\"]", 1), "missing field `realm`");
+}
+
+#[test]
+fn paths_are_taken_from_the_folder_of_the_file() {
+    let config = read("realm = 'R'\nstore = '/var/x'\naudit = 'logs/audit'").expect("sound");
+    assert_eq!(config.store, Path::new("/var/x"));
+    assert_eq!(config.master_key, Path::new("/realm/master.key"));
+    assert_eq!(config.admin_socket, Path::new("/realm/admin.sock"));
+    assert_eq!(config.audit.as_deref(), Some(Path::new("/realm/logs/audit")));
+}
+
+#[test]
+fn every_setting_is_read() {
+    let text = r#"
+        realm = "A.B"
+        listen = ["0.0.0.0:88"]
+        log = "debug"
+        [policy]
+        max_life = "10:30"
+        max_renewable_life = 60
+        clock_skew = "2m"
+        etypes = ["aes256-sha2", "aes128-cts"]
+        require_preauth = true
+        hide_unknown_clients = true
+        check_addresses = true
+        allow_disable_transited_check = true
+        [keys]
+        etypes = ["aes256-cts", "aes256-cts-hmac-sha1-96"]
+        iterations = 10000
+        [limits]
+        tcp_connections = 5
+        idle_timeout = "1h"
+        request_timeout = 7
+        replay_memory = "1 MiB"
+        lookaside_memory = 65536
+        principals_in_memory = 1
+    "#;
+    let config = read(text).expect("sound");
+    let policy = config.policy();
+    assert_eq!((policy.max_life, policy.max_renewable_life, policy.clock_skew), (37_800, 60, 120));
+    assert_eq!(policy.etypes, [EncryptionType::AES256_SHA384, EncryptionType::AES128_SHA1]);
+    assert!(policy.require_preauth && policy.hide_unknown_clients);
+    assert!(policy.check_addresses && policy.allow_disable_transited_check);
+    assert_eq!(config.log.as_str(), "debug");
+    assert_eq!(config.keys, KeySettings { etypes: vec![EncryptionType::AES256_SHA1], iterations: Some(10_000) });
+    let limits = Limits {
+        tcp_connections: 5,
+        idle_timeout: 3600,
+        request_timeout: 7,
+        replay_memory: 1 << 20,
+        lookaside_memory: 1 << 16,
+        principals_in_memory: 1,
+    };
+    assert_eq!(config.limits, limits);
+}
+
+#[test]
+fn a_wrong_setting_is_named_with_its_line_and_what_was_expected() {
+    for (setting, expected) in [
+        ("relam = 1", "unknown field `relam`, expected one of `realm`, `listen`, `store`"),
+        ("log = 'loud'", "unknown variant `loud`, expected one of `error`, `warn`, `info`, `debug`, `trace`"),
+        ("store = 5", "invalid type: integer `5`, expected path string"),
+        ("listen = ['localhost:88']", "such as \"127.0.0.1:88\" or \"[::1]:88\" was expected, not \"localhost:88\""),
+        ("listen = []", "at least one address"),
+        ("listen = '127.0.0.1:88'", "expected a sequence"),
+        ("[policy]\nmax_live = '1h'", "unknown field `max_live`, expected one of `max_life`"),
+        (
+            "[policy]\nmax_life = 'long'",
+            "a duration such as \"24h\", \"7d\" or \"90s\", or a number of seconds, was expected",
+        ),
+        ("[policy]\nmax_life = 0", "a duration such as"),
+        ("[policy]\nclock_skew = -1", "a duration such as"),
+        ("[policy]\nclock_skew = 1.5", "expected a number or a text"),
+        ("[policy]\netypes = ['aes']", "\"aes\" is no encryption type; expected some of aes256-cts-hmac-sha1-96, "),
+        ("[policy]\netypes = ['des-cbc-crc']", "des-cbc-crc is broken and therefore not in this build"),
+        ("[policy]\netypes = []", "at least one encryption type was expected"),
+        ("[policy]\nrequire_preauth = 'yes'", "expected a boolean"),
+        ("[keys]\niterations = 100", "a number of rounds from 4096 to 1048576 was expected"),
+        ("[limits]\ntcp_connections = 0", "a number above 0 was expected"),
+        ("[limits]\nreplay_memory = '1 GB'", "a size of at least 64 KiB such as \"64 MiB\""),
+        ("[limits]\nreplay_memory = '99999999999 GiB'", "a size of at least 64 KiB"),
+        ("realm = 'S'", "duplicate key"),
+        ("x =", "string values must be quoted"),
+    ] {
+        let line = 2 + setting.matches('\n').count();
+        let problem = problem(&format!("realm = 'R'\n{setting}\n"), line);
+        assert!(problem.contains(expected), "{setting}: {problem}");
+    }
+    for realm in ["", "a b", "A/B", "A@B", "R\\n"] {
+        assert!(problem(&format!("realm = \"{realm}\""), 1).contains("a realm such as EXAMPLE.ORG"), "{realm}");
+    }
+}
+
+#[test]
+fn a_missing_file_is_named() {
+    let error = load(Path::new("/nowhere/kdc.toml")).expect_err("missing").to_string();
+    assert!(error.starts_with("/nowhere/kdc.toml: No such file"), "{error}");
+}
+
+#[test]
+fn the_sample_says_the_defaults() {
+    let listen = listen();
+    let text = sample("EXAMPLE.ORG", &listen);
+    let config = read(&text).expect("sound");
+    assert_eq!(config, read("realm = 'EXAMPLE.ORG'").expect("sound"));
+    // Each default that stands in a comment, made a setting, changes nothing; those without one do.
+    let said = text.lines().map(|line| line.strip_prefix('#').filter(|rest| !rest.starts_with(' ')).unwrap_or(line));
+    let said = read(&said.collect::<Vec<_>>().join("\n")).expect("sound");
+    let keys = KeySettings { iterations: Some(32768), ..KeySettings::default() };
+    assert_eq!(said, Config { audit: Some("/realm/audit.jsonl".into()), keys, ..config });
+}
+
+#[test]
+fn the_sample_in_the_docs_is_the_one_that_init_writes() {
+    let docs = include_str!("../../../docs/kdc.toml");
+    assert_eq!(docs, sample("EXAMPLE.ORG", &listen()));
+}
