@@ -1,6 +1,6 @@
 //! A place where a client sits: its configuration, its credential cache, and what `klist` shows of it.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::path::{Path, PathBuf};
 
 use libkrb::Time;
@@ -15,12 +15,19 @@ pub struct Seat<'a> {
     client: Family,
     folder: PathBuf,
     libdefaults: RefCell<Vec<String>>,
+    kdc_prefix: Cell<&'static str>,
 }
 
 impl<'a> Seat<'a> {
     pub(crate) fn new(realm: &'a Realm, client: Family, folder: &Path) -> Seat<'a> {
         std::fs::create_dir_all(folder).expect("a folder for the client");
-        let seat = Seat { realm, client, folder: folder.to_owned(), libdefaults: RefCell::default() };
+        let seat = Seat {
+            realm,
+            client,
+            folder: folder.to_owned(),
+            libdefaults: RefCell::default(),
+            kdc_prefix: Cell::new(""),
+        };
         seat.write_configuration();
         seat
     }
@@ -30,6 +37,12 @@ impl<'a> Seat<'a> {
         self.libdefaults.borrow_mut().push(line.to_owned());
         self.write_configuration();
         self
+    }
+
+    /// What stands before the KDC's address: `tcp/` makes Heimdal's clients use TCP.
+    pub fn kdc_prefix(&self, prefix: &'static str) {
+        self.kdc_prefix.set(prefix);
+        self.write_configuration();
     }
 
     /// This client's krb5.conf.
@@ -114,8 +127,9 @@ impl<'a> Seat<'a> {
         let text = format!(
             "[libdefaults]\n default_realm = {realm}\n dns_lookup_kdc = false\n dns_lookup_realm = false\n \
              dns_canonicalize_hostname = false\n rdns = false\n{more}\
-             [realms]\n {realm} = {{\n  kdc = {address}\n }}\n\
+             [realms]\n {realm} = {{\n  kdc = {prefix}{address}\n }}\n\
              [domain_realm]\n localhost = {realm}\n .example.org = {realm}\n",
+            prefix = self.kdc_prefix.get(),
             address = self.realm.address(),
         );
         std::fs::write(self.configuration(), text).expect("the client's krb5.conf");
