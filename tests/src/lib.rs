@@ -17,6 +17,7 @@
 
 mod daemon;
 mod family;
+pub mod joined;
 mod kdc;
 mod port;
 mod realm;

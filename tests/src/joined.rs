@@ -1,0 +1,421 @@
+//! A KDC in memory, spoken to without sockets and with the clock in hand: for tests that must see
+//! and bend every byte. The client here is made by hand from `libkrb::wire`, so that it can do what
+//! no honest client does.
+
+use std::net::IpAddr;
+
+use kdc::core::{Arrival, Attributes, Change, Entry, Kdc, KeySet, LongTermKey, Outcome, Policy, Store};
+use kdc::store::Memory;
+use libkrb::codes::{EncryptionType, MessageType, PaType};
+use libkrb::crypto::{Key, KeyUsage, Random};
+use libkrb::flags::{KdcOptions, TicketFlags};
+use libkrb::replay::MemoryReplayCache;
+use libkrb::time::Instant;
+use libkrb::wire::{
+    self, ApReq, AuthData, Authenticator, Checksum, EncKdcRepPart, EncTicketPart, EncryptedData, EncryptionKey, Fixed,
+    HostAddress, KdcRep, KdcReq, KdcReqBody, KrbError, List, PaData, PaEncTsEnc, Raw, Ticket,
+};
+use libkrb::{ErrorCode, Principal, Time};
+
+/// The realm of these tests.
+pub const REALM: &str = "EXAMPLE.ORG";
+/// When these tests happen.
+pub const NOW: Time = Time(1_800_000_000);
+/// What password principals have for a password.
+pub const PASSWORD: &[u8] = b"correct horse";
+
+/// Reproducible "randomness": every run of a test sees the same bytes.
+#[derive(Clone, Debug)]
+pub struct Sequence(pub u64);
+
+impl Random for Sequence {
+    fn fill(&mut self, out: &mut [u8]) {
+        for byte in out {
+            self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            *byte = (self.0 >> 56) as u8;
+        }
+    }
+}
+
+/// A KDC without a socket.
+pub struct Joined {
+    /// The realm's rules, to be bent by a test.
+    pub policy: Policy,
+    /// Its principals.
+    pub store: Memory,
+    /// The authenticators it has seen.
+    pub replays: MemoryReplayCache,
+    /// The clock of both sides.
+    pub now: Instant,
+    /// Where requests come from.
+    pub from: Option<IpAddr>,
+    random: Sequence,
+}
+
+impl Default for Joined {
+    fn default() -> Self {
+        Joined::new()
+    }
+}
+
+/// The name `text` in the realm of these tests.
+pub fn name(text: &str) -> Principal {
+    Principal::parse(text, Some(REALM)).expect("a principal name")
+}
+
+impl Joined {
+    /// A realm with the users alice and bob, the services host/a and host/b, and its own two.
+    pub fn new() -> Self {
+        let joined = Joined {
+            policy: Policy::new(REALM),
+            store: Memory::new(),
+            replays: MemoryReplayCache::new(300, 1_000_000),
+            now: Instant::from(NOW),
+            from: None,
+            random: Sequence(1),
+        };
+        joined.add(Principal::tgs(REALM), |_| {});
+        joined.add(Principal::changepw(REALM), |entry| {
+            entry.attributes =
+                entry.attributes.with(Attributes::PWCHANGE_SERVICE, true).with(Attributes::DISALLOW_TGT_BASED, true);
+        });
+        for service in ["host/a.example.org", "host/b.example.org"] {
+            joined.add(name(service), |_| {});
+        }
+        for user in ["alice", "bob"] {
+            joined.add_user(user, |_| {});
+        }
+        joined
+    }
+
+    /// Adds a principal with random keys of two enctypes.
+    pub fn add(&self, principal: Principal, change: impl FnOnce(&mut Entry)) {
+        let mut random = Sequence(principal.salt().bytes().map(u64::from).sum());
+        let keys = [EncryptionType::AES256_SHA1, EncryptionType::AES128_SHA1]
+            .map(|etype| LongTermKey::new(Key::random(etype, &mut random).expect("a key"), None));
+        self.add_with(principal, keys.into(), change);
+    }
+
+    /// Adds a user whose keys are made from [`PASSWORD`].
+    pub fn add_user(&self, user: &str, change: impl FnOnce(&mut Entry)) {
+        let principal = name(user);
+        let salt = principal.salt();
+        let keys = [EncryptionType::AES256_SHA1, EncryptionType::AES128_SHA1].map(|etype| {
+            let key = Key::from_password(etype, PASSWORD, salt.as_bytes(), None).expect("a key");
+            LongTermKey::new(key, Some(salt.clone()))
+        });
+        self.add_with(principal, keys.into(), |entry| {
+            entry.attributes = Attributes::REQUIRES_PRE_AUTH.with(Attributes::DISALLOW_SVR, true);
+            change(entry);
+        });
+    }
+
+    fn add_with(&self, principal: Principal, keys: Vec<LongTermKey>, change: impl FnOnce(&mut Entry)) {
+        let mut id = [0; 16];
+        Sequence(principal.salt().len() as u64).fill(&mut id);
+        let mut entry = Entry::new(principal, id, NOW, "test");
+        entry.keys = vec![KeySet { kvno: 1, keys }];
+        change(&mut entry);
+        self.store.commit(&[Change::Create(entry)]).expect("a new principal");
+    }
+
+    /// Changes a principal.
+    pub fn change(&self, who: &str, change: impl FnOnce(&mut Entry)) {
+        let mut entry = (*self.entry(who)).clone();
+        change(&mut entry);
+        self.store.commit(&[Change::Replace(entry)]).expect("a changed principal");
+    }
+
+    /// What the store has of a principal.
+    pub fn entry(&self, who: &str) -> std::sync::Arc<Entry> {
+        self.store.lookup(&name(who)).expect("a store").expect("a principal")
+    }
+
+    /// A principal's newest key of an enctype.
+    pub fn key(&self, who: &str, etype: EncryptionType) -> Key {
+        self.entry(who).key(etype).expect("a key").key.clone()
+    }
+
+    /// Sends bytes to the KDC.
+    pub fn send(&mut self, bytes: &[u8]) -> Outcome {
+        let kdc = Kdc { policy: &self.policy, store: &self.store, replays: &self.replays };
+        kdc::core::handle(&kdc, Arrival { now: self.now, from: self.from }, &mut self.random, bytes)
+    }
+
+    /// Lets a microsecond pass, so that two authenticators differ.
+    pub fn tick(&mut self) {
+        self.now = Instant::from_micros(self.now.as_micros() + 1);
+    }
+
+    /// Lets seconds pass.
+    pub fn wait(&mut self, seconds: i64) {
+        self.now.time = self.now.time + seconds;
+    }
+
+    /// An AS exchange of `asking.client` with its password.
+    pub fn login(&mut self, asking: &Asking) -> Result<Credential, ErrorCode> {
+        let key = self.key(&asking.client.to_string(), asking.etypes[0]);
+        let request = self.as_req(asking, Some(&key));
+        self.credential(&request, &key, KeyUsage::AS_REP_ENC_PART)
+    }
+
+    /// The bytes of an AS-REQ, with an encrypted timestamp if there is a key.
+    pub fn as_req(&mut self, asking: &Asking, key: Option<&Key>) -> Vec<u8> {
+        self.tick();
+        let stamp = key.map(|key| self.timestamp(key, self.now));
+        let mut padata = asking.padata.clone();
+        padata.extend(stamp.map(|stamp| (PaType::ENC_TIMESTAMP, stamp)));
+        let body = asking.body(true, None, &[]);
+        request(MessageType::AS_REQ, &padata, &body)
+    }
+
+    /// The value of PA-ENC-TIMESTAMP.
+    pub fn timestamp(&mut self, key: &Key, at: Instant) -> Vec<u8> {
+        let plain = wire::encode(&PaEncTsEnc { time: at.time, micros: Some(at.micros) });
+        let cipher = key.encrypt(KeyUsage::AS_REQ_ENC_TIMESTAMP, &mut self.random, &plain);
+        wire::encode(&EncryptedData { etype: key.etype(), kvno: None, cipher: &cipher })
+    }
+
+    /// A TGS exchange with a ticket.
+    pub fn tgs(&mut self, with: &Credential, asking: &Asking) -> Result<Credential, ErrorCode> {
+        let request = self.tgs_req(with, asking);
+        self.credential(&request, &with.key, KeyUsage::TGS_REP_SESSION)
+    }
+
+    /// The bytes of a TGS-REQ without a subkey.
+    pub fn tgs_req(&mut self, with: &Credential, asking: &Asking) -> Vec<u8> {
+        self.tgs_req_with(with, asking, &Bend::default())
+    }
+
+    /// The bytes of a TGS-REQ, bent.
+    pub fn tgs_req_with(&mut self, with: &Credential, asking: &Asking, bend: &Bend) -> Vec<u8> {
+        self.tick();
+        let data = asking.authorization_data.as_ref().map(|elements| {
+            let elements = elements.iter().map(|(kind, data)| AuthData { kind: *kind, data }).collect::<Vec<_>>();
+            let plain = wire::encode(&List::Items(&elements));
+            with.key.encrypt(KeyUsage::TGS_REQ_AUTHZ_SESSION, &mut self.random, &plain)
+        });
+        let tickets = asking.additional.iter().map(|ticket| Raw::parse(ticket).expect("a ticket")).collect::<Vec<_>>();
+        let body = asking.body(false, data.as_deref().map(|cipher| (with.key.etype(), cipher)), &tickets);
+        let over = bend.checksum_over.as_deref().unwrap_or(&body);
+        let checksum = with.key.checksum(KeyUsage::TGS_REQ_CHECKSUM, over);
+        let kind = bend.checksum_kind.unwrap_or(with.key.checksum_type());
+        let client = bend.client.clone().unwrap_or(with.client.clone());
+        let at = bend.time.unwrap_or(self.now);
+        let authenticator = Authenticator {
+            version: Fixed,
+            client_realm: client.realm(),
+            client: (&client).into(),
+            checksum: (!bend.no_checksum).then_some(Checksum { kind, checksum: &checksum }),
+            micros: at.micros,
+            time: at.time,
+            subkey: None,
+            sequence: None,
+            authorization_data: None,
+        };
+        let seal = bend.authenticator_key.as_ref().unwrap_or(&with.key);
+        let cipher = seal.encrypt(KeyUsage::TGS_REQ_AUTHENTICATOR, &mut self.random, &wire::encode(&authenticator));
+        let ap_req = wire::encode(&ApReq {
+            version: Fixed,
+            kind: Fixed,
+            options: Default::default(),
+            ticket: Raw::parse(&with.ticket).expect("a ticket"),
+            authenticator: EncryptedData { etype: seal.etype(), kvno: None, cipher: &cipher },
+        });
+        let mut padata = vec![(PaType::TGS_REQ, ap_req)];
+        padata.extend(asking.padata.clone());
+        request(MessageType::TGS_REQ, &padata, &body)
+    }
+
+    /// Sends a request and opens the reply.
+    pub fn credential(&mut self, request: &[u8], key: &Key, usage: KeyUsage) -> Result<Credential, ErrorCode> {
+        let outcome = self.send(request);
+        let reply = outcome.reply.expect("an answer");
+        if let Some(error) = as_error(&reply) {
+            return Err(error);
+        }
+        let reply = wire::decode::<KdcRep<'_>>(&reply).expect("a reply");
+        let plain = key.decrypt(usage, reply.enc_part.cipher).expect("a reply for us");
+        let part = wire::decode::<EncKdcRepPart<'_>>(&plain).expect("EncKDCRepPart");
+        let client = reply.client.principal(reply.client_realm).expect("a name");
+        Ok(Credential {
+            client,
+            server: part.server.principal(part.server_realm).expect("a name"),
+            key: part.key.key().expect("a key"),
+            ticket: reply.ticket.der.to_vec(),
+            flags: part.flags,
+            auth_time: part.auth_time,
+            start_time: part.start_time.expect("a start"),
+            end_time: part.end_time,
+            renew_till: part.renew_till,
+            nonce: part.nonce,
+        })
+    }
+
+    /// Opens a ticket with its server's key and hands its contents to `read`.
+    pub fn open<T>(&self, ticket: &[u8], read: impl FnOnce(&EncTicketPart<'_>) -> T) -> T {
+        let ticket = wire::decode::<Ticket<'_>>(ticket).expect("a ticket");
+        let server = ticket.server.principal(ticket.realm).expect("a name");
+        let key = self.key(&server.to_string(), ticket.enc_part.etype);
+        let plain = key.decrypt(KeyUsage::TICKET, ticket.enc_part.cipher).expect("the server's ticket");
+        read(&wire::decode(&plain).expect("EncTicketPart"))
+    }
+
+    /// Makes a ticket that the KDC never issued, sealed with a principal's real key.
+    pub fn forge(
+        &mut self,
+        credential: &Credential,
+        sealed_by: &str,
+        bend: impl FnOnce(&mut EncTicketPart<'_>),
+    ) -> Credential {
+        let server = name(sealed_by);
+        let key = self.key(sealed_by, EncryptionType::AES256_SHA1);
+        let client = credential.client.clone();
+        let mut part = EncTicketPart {
+            flags: credential.flags,
+            key: EncryptionKey::from(&credential.key),
+            client_realm: client.realm(),
+            client: (&client).into(),
+            transited: wire::TransitedEncoding::NONE,
+            auth_time: credential.auth_time,
+            start_time: Some(credential.start_time),
+            end_time: credential.end_time,
+            renew_till: credential.renew_till,
+            addresses: None,
+            authorization_data: None,
+        };
+        bend(&mut part);
+        let cipher = key.encrypt(KeyUsage::TICKET, &mut self.random, &wire::encode(&part));
+        let enc_part = EncryptedData { etype: key.etype(), kvno: Some(1), cipher: &cipher };
+        let ticket = wire::encode(&Ticket { version: Fixed, realm: REALM, server: (&server).into(), enc_part });
+        Credential { ticket, server, ..credential.clone() }
+    }
+}
+
+/// The error code of a reply, if it is a KRB-ERROR.
+pub fn as_error(reply: &[u8]) -> Option<ErrorCode> {
+    (wire::application_tag(reply) == Some(30))
+        .then(|| wire::decode::<KrbError<'_>>(reply).expect("a well-formed KRB-ERROR").code)
+}
+
+fn request(kind: MessageType, padata: &[(PaType, Vec<u8>)], body: &[u8]) -> Vec<u8> {
+    let padata = padata.iter().map(|(kind, value)| PaData { kind: *kind, value }).collect::<Vec<_>>();
+    wire::encode(&KdcReq { kind, padata: List::Items(&padata), body: Raw::parse(body).expect("a body") })
+}
+
+/// What a client asks for.
+#[derive(Clone, Debug)]
+pub struct Asking {
+    /// The client; only sent in AS-REQ.
+    pub client: Principal,
+    /// The server; `None` leaves it out.
+    pub server: Option<Principal>,
+    /// The realm of the body.
+    pub realm: String,
+    /// KDC options.
+    pub options: KdcOptions,
+    /// Start.
+    pub from: Option<Time>,
+    /// End.
+    pub till: Time,
+    /// End of renewals.
+    pub renew_till: Option<Time>,
+    /// The nonce.
+    pub nonce: u32,
+    /// Enctypes.
+    pub etypes: Vec<EncryptionType>,
+    /// Addresses.
+    pub addresses: Vec<(libkrb::codes::AddressType, Vec<u8>)>,
+    /// Further padata.
+    pub padata: Vec<(PaType, Vec<u8>)>,
+    /// Additional tickets.
+    pub additional: Vec<Vec<u8>>,
+    /// Authorization data to add.
+    pub authorization_data: Option<Vec<(libkrb::codes::AuthDataType, Vec<u8>)>>,
+    /// Leaves the client out of an AS-REQ.
+    pub nameless: bool,
+}
+
+impl Asking {
+    /// A user wants a ticket-granting ticket.
+    pub fn login(user: &str) -> Self {
+        Asking {
+            client: name(user),
+            server: Some(Principal::tgs(REALM)),
+            realm: REALM.to_owned(),
+            options: KdcOptions::NONE,
+            from: None,
+            till: Time::EPOCH,
+            renew_till: None,
+            nonce: 4711,
+            etypes: vec![EncryptionType::AES256_SHA1],
+            addresses: vec![],
+            padata: vec![],
+            additional: vec![],
+            authorization_data: None,
+            nameless: false,
+        }
+    }
+
+    /// Somebody with a TGT wants a ticket for a service.
+    pub fn service(server: &str) -> Self {
+        Asking { server: Some(name(server)), ..Asking::login("alice") }
+    }
+
+    /// The same with options.
+    pub fn with(self, options: KdcOptions) -> Self {
+        Asking { options: self.options | options, ..self }
+    }
+
+    fn body(&self, initial: bool, data: Option<(EncryptionType, &[u8])>, tickets: &[Raw<'_, Ticket<'_>>]) -> Vec<u8> {
+        let addresses =
+            self.addresses.iter().map(|(kind, address)| HostAddress { kind: *kind, address }).collect::<Vec<_>>();
+        wire::encode(&KdcReqBody {
+            options: self.options,
+            client: (initial && !self.nameless).then_some((&self.client).into()),
+            realm: &self.realm,
+            server: self.server.as_ref().map(Into::into),
+            from: self.from,
+            till: self.till,
+            renew_till: self.renew_till,
+            nonce: self.nonce,
+            etypes: List::Items(&self.etypes),
+            addresses: (!addresses.is_empty()).then_some(List::Items(&addresses)),
+            authorization_data: data.map(|(etype, cipher)| EncryptedData { etype, kvno: None, cipher }),
+            additional_tickets: (!tickets.is_empty()).then_some(List::Items(tickets)),
+        })
+    }
+}
+
+/// How a TGS-REQ departs from an honest one.
+#[derive(Clone, Default)]
+pub struct Bend {
+    /// Another client in the authenticator.
+    pub client: Option<Principal>,
+    /// Another time in the authenticator.
+    pub time: Option<Instant>,
+    /// Another key around the authenticator.
+    pub authenticator_key: Option<Key>,
+    /// A checksum over something else.
+    pub checksum_over: Option<Vec<u8>>,
+    /// A checksum that claims another type.
+    pub checksum_kind: Option<libkrb::codes::ChecksumType>,
+    /// No checksum.
+    pub no_checksum: bool,
+}
+
+/// What a client gets.
+#[derive(Clone, Debug)]
+#[allow(missing_docs, reason = "the fields of EncKDCRepPart")]
+pub struct Credential {
+    pub client: Principal,
+    pub server: Principal,
+    pub key: Key,
+    pub ticket: Vec<u8>,
+    pub flags: TicketFlags,
+    pub auth_time: Time,
+    pub start_time: Time,
+    pub end_time: Time,
+    pub renew_till: Option<Time>,
+    pub nonce: u32,
+}
