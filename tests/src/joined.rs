@@ -230,26 +230,7 @@ impl Joined {
     /// Sends a request and opens the reply.
     pub fn credential(&mut self, request: &[u8], key: &Key, usage: KeyUsage) -> Result<Credential, ErrorCode> {
         let outcome = self.send(request);
-        let reply = outcome.reply.expect("an answer");
-        if let Some(error) = as_error(&reply) {
-            return Err(error);
-        }
-        let reply = wire::decode::<KdcRep<'_>>(&reply).expect("a reply");
-        let plain = key.decrypt(usage, reply.enc_part.cipher).expect("a reply for us");
-        let part = wire::decode::<EncKdcRepPart<'_>>(&plain).expect("EncKDCRepPart");
-        let client = reply.client.principal(reply.client_realm).expect("a name");
-        Ok(Credential {
-            client,
-            server: part.server.principal(part.server_realm).expect("a name"),
-            key: part.key.key().expect("a key"),
-            ticket: reply.ticket.der.to_vec(),
-            flags: part.flags,
-            auth_time: part.auth_time,
-            start_time: part.start_time.expect("a start"),
-            end_time: part.end_time,
-            renew_till: part.renew_till,
-            nonce: part.nonce,
-        })
+        Credential::open(&outcome.reply.expect("an answer"), key, usage)
     }
 
     /// Opens a ticket with its server's key and hands its contents to `read`.
@@ -418,4 +399,29 @@ pub struct Credential {
     pub end_time: Time,
     pub renew_till: Option<Time>,
     pub nonce: u32,
+}
+
+impl Credential {
+    /// Opens a KDC's reply.
+    pub fn open(reply: &[u8], key: &Key, usage: KeyUsage) -> Result<Self, ErrorCode> {
+        if let Some(error) = as_error(reply) {
+            return Err(error);
+        }
+        let reply = wire::decode::<KdcRep<'_>>(reply).expect("a reply");
+        let plain = key.decrypt(usage, reply.enc_part.cipher).expect("a reply for us");
+        let part = wire::decode::<EncKdcRepPart<'_>>(&plain).expect("EncKDCRepPart");
+        let client = reply.client.principal(reply.client_realm).expect("a name");
+        Ok(Credential {
+            client,
+            server: part.server.principal(part.server_realm).expect("a name"),
+            key: part.key.key().expect("a key"),
+            ticket: reply.ticket.der.to_vec(),
+            flags: part.flags,
+            auth_time: part.auth_time,
+            start_time: part.start_time.expect("a start"),
+            end_time: part.end_time,
+            renew_till: part.renew_till,
+            nonce: part.nonce,
+        })
+    }
 }
