@@ -2,32 +2,70 @@
 //! RFC 6803 6: none of them chains messages in practice). Not here: integrity.
 
 use cbc::cipher::consts::U16;
-use cbc::cipher::{Array, BlockCipherDecrypt, BlockCipherEncrypt, BlockModeDecrypt, BlockModeEncrypt, InnerIvInit};
+use cbc::cipher::{
+    Array, BlockCipherDecrypt, BlockCipherEncBackend, BlockCipherEncClosure, BlockCipherEncrypt, BlockModeDecrypt,
+    BlockSizeUser, InnerIvInit,
+};
+
+use super::mac::copy;
 
 /// A cipher block.
 pub(super) type Block = Array<u8, U16>;
 
 /// Encrypts at least one block of `buffer` in place, keeping its length. The last two blocks change
 /// places, even when the last is whole; a single block is encrypted as it is (RFC 3962 5).
-pub(super) fn encrypt<C: BlockCipherEncrypt<BlockSize = U16>>(cipher: &C, buffer: &mut [u8]) {
+/// `read` is given the plaintext, piece by piece: the processor hashes it while it encrypts.
+pub(super) fn encrypt<C>(cipher: &C, buffer: &mut [u8], read: impl FnMut(&[u8]))
+where
+    C: BlockCipherEncrypt<BlockSize = U16>,
+{
     debug_assert!(buffer.len() >= 16, "the confounder makes a whole block");
     let (blocks, rest) = Block::slice_as_chunks_mut(buffer);
-    cbc::Encryptor::inner_iv_init(cipher, &Block::default()).encrypt_blocks(blocks);
-    match blocks {
-        [.., before, last] if rest.is_empty() => std::mem::swap(before, last),
-        [.., last] if !rest.is_empty() => {
-            // The rest, padded with zeros, chained to the block before, which lends its head.
-            let mut stolen = *last;
-            for (to, from) in stolen.iter_mut().zip(rest.iter()) {
-                *to ^= from;
+    cipher.encrypt_with_backend(Encrypting { blocks, rest, read });
+}
+
+/// What [`encrypt`] does, once the cipher knows which processor it runs on.
+struct Encrypting<'a, F> {
+    blocks: &'a mut [Block],
+    rest: &'a mut [u8],
+    read: F,
+}
+
+impl<F> BlockSizeUser for Encrypting<'_, F> {
+    type BlockSize = U16;
+}
+
+impl<F: FnMut(&[u8])> BlockCipherEncClosure for Encrypting<'_, F> {
+    #[inline(always)]
+    fn call<B: BlockCipherEncBackend<BlockSize = U16>>(mut self, backend: &B) {
+        let mut before = Block::default();
+        // Four blocks are one of the hash.
+        for group in self.blocks.chunks_mut(4) {
+            (self.read)(Block::slice_as_flattened(group));
+            for block in group {
+                add(&mut before, block);
+                backend.encrypt_block((&mut before).into());
+                *block = before;
             }
-            cipher.encrypt_block(&mut stolen);
-            for (to, from) in rest.iter_mut().zip(last.iter()) {
-                *to = *from;
-            }
-            *last = stolen;
         }
-        _ => {}
+        (self.read)(self.rest);
+        match self.blocks {
+            [.., before, last] if self.rest.is_empty() => std::mem::swap(before, last),
+            [.., last] if !self.rest.is_empty() => {
+                // The rest, padded with zeros, chained to the block before, which lends its head.
+                add(&mut before, self.rest);
+                backend.encrypt_block((&mut before).into());
+                copy(last, self.rest);
+                *last = before;
+            }
+            _ => {}
+        }
+    }
+}
+
+fn add(to: &mut Block, from: &[u8]) {
+    for (to, from) in to.iter_mut().zip(from) {
+        *to ^= from;
     }
 }
 
@@ -68,7 +106,7 @@ mod tests {
             assert_eq!(vector.bytes("iv"), [0; 16]);
             let (input, output) = (vector.bytes("input"), vector.bytes("output"));
             let mut buffer = input.clone();
-            encrypt(&cipher, &mut buffer);
+            encrypt(&cipher, &mut buffer, |_| {});
             assert_eq!(buffer, output, "{vector:?}");
             decrypt(&cipher, &mut buffer);
             assert_eq!(buffer, input, "{vector:?}");
@@ -81,7 +119,7 @@ mod tests {
         let message: Vec<u8> = (0..200).collect();
         for length in 16..message.len() {
             let mut buffer = message[..length].to_vec();
-            encrypt(&cipher, &mut buffer);
+            encrypt(&cipher, &mut buffer, |_| {});
             assert_ne!(buffer, message[..length]);
             decrypt(&cipher, &mut buffer);
             assert_eq!(buffer, message[..length]);

@@ -364,21 +364,6 @@ fn prepared_keys_can_be_shared_between_threads() {
 }
 
 #[test]
-fn random_bytes_do_not_come_twice() {
-    let mut random = OsRandom::new();
-    let mut seen = std::collections::HashSet::new();
-    for _ in 0..1000 {
-        let mut out = [0; 16];
-        random.fill(&mut out);
-        assert!(seen.insert(out));
-    }
-    let mut long = vec![0; 10_000];
-    random.fill(&mut long);
-    assert!(long.chunks_exact(16).all(|piece| seen.insert(piece.try_into().unwrap())));
-    random.fill(&mut []);
-}
-
-#[test]
 fn negative_usages_are_written_as_32_bits() {
     let key = some_key(EncryptionType::AES256_SHA1);
     let cipher = key.encrypt(KeyUsage(-5), &mut OsRandom::new(), b"message");
