@@ -2,5 +2,6 @@
 #![forbid(unsafe_code)]
 
 pub mod config;
+#[cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_types))]
 pub mod core;
 pub mod store;
