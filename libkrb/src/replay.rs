@@ -84,6 +84,7 @@ const SHARDS: usize = 64;
 pub struct MemoryReplayCache {
     window: Seconds,
     max: usize,
+    since: Time,
     count: AtomicUsize,
     /// When stale generations were last looked for in every shard.
     swept: AtomicI64,
@@ -102,11 +103,21 @@ impl MemoryReplayCache {
         MemoryReplayCache {
             window: window.max(1),
             max: max_entries,
+            since: Time(i64::MIN),
             count: AtomicUsize::new(0),
             swept: AtomicI64::new(i64::MIN),
             hasher: RandomState::new(),
             shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
         }
+    }
+
+    /// The same, refusing authenticators that were made before a time: those that an earlier process
+    /// of this service may have accepted, of which nothing is known here. RFC 4120 3.2.3 asks for it
+    /// where the earlier process could still have been at work within the last `window` seconds; to
+    /// the letter, `since` is the start of this process plus the window, as clocks may be ahead.
+    #[must_use]
+    pub fn refusing_before(self, since: Time) -> Self {
+        MemoryReplayCache { since, ..self }
     }
 
     /// How many authenticators are remembered, stale ones that were not dropped yet among them.
@@ -176,7 +187,7 @@ fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
 
 impl ReplayCache for MemoryReplayCache {
     fn insert(&self, key: ReplayKey, time: Time, now: Time) -> Verdict {
-        if time + self.window < now {
+        if time + self.window < now || time < self.since {
             return Verdict::Replay;
         }
         match self.try_insert(key, time, now) {

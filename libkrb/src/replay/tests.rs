@@ -96,3 +96,10 @@ fn parts_cannot_be_shifted_between_each_other() {
     let [a, b] = [[b"ab".as_slice(), b"c"], [b"a", b"bc"]].map(ReplayKey::new);
     assert_ne!(a, b);
 }
+
+#[test]
+fn after_a_restart_what_the_earlier_process_may_have_seen_is_refused() {
+    let cache = MemoryReplayCache::new(WINDOW, 10).refusing_before(NOW);
+    assert_eq!(cache.insert(key(1), NOW - 1, NOW), Verdict::Replay);
+    assert_eq!(cache.insert(key(1), NOW, NOW), Verdict::Fresh);
+}

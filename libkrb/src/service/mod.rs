@@ -1,4 +1,200 @@
-//! stub
+//! The service's side of the AP exchange: an AP-REQ comes in, and with it who sent it (RFC 4120
+//! 3.2.3). Not here: sockets, the clock, and whether that client may do what it asks: authentication
+//! is not authorization.
+//!
+//! ```
+//! # use std::sync::Arc;
+//! # use libkrb::{crypto::OsRandom, keytab::Keytab, replay::MemoryReplayCache, time::Instant};
+//! # use libkrb::service::{AcceptError, Acceptor, Options};
+//! # fn serve(keytab: &Keytab, now: Instant, ap_req: &[u8]) -> Result<(), Box<dyn std::error::Error>> {
+//! let options = Options::default();
+//! let replay = Arc::new(MemoryReplayCache::new(options.clock_skew, 1_000_000));
+//! let acceptor = Acceptor::new(keytab, options, replay)?;
+//! let answer = match acceptor.accept(now, &mut OsRandom::new(), ap_req, None) {
+//!     Ok(accepted) => {
+//!         println!("hello {}", accepted.client);
+//!         accepted.reply
+//!     }
+//!     Err(refusal) => Some(refusal.krb_error()),
+//! };
+//! # Ok(())
+//! # }
+//! ```
+#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
+
+mod accepted;
+mod authz;
+mod check;
+mod keys;
+mod refusal;
+
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::{Arc, PoisonError, RwLock};
+
+pub use accepted::{Accepted, TicketTimes};
+pub use authz::{AuthzElement, Source};
+pub use refusal::AcceptError;
+
+use crate::codes::{AuthDataType, EncryptionType, MessageType};
+use crate::crypto::{self, Key, KeyUsage, Random};
+use crate::error::{Error, ErrorCode, Result};
+use crate::keytab::Keytab;
+use crate::name::Principal;
+use crate::replay::{ReplayCache, ReplayKey, Verdict};
+use crate::session::DEFAULT_SKEW;
+use crate::ticket;
+use crate::time::{Instant, Seconds, Time};
+use crate::wire::{self, ApReq, EncryptionKey};
+use check::Claim;
+use keys::KeyRing;
+use refusal::Context;
+
+/// What an acceptor accepts.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The only service whose keys open tickets; without it any key of the keytab does. The name
+    /// that stands clear on the ticket decides nothing: it is anyone's to change.
+    pub service: Option<Principal>,
+    /// How far the client's clock may be from ours.
+    pub clock_skew: Seconds,
+    /// Encryption types of tickets, session keys and subkeys; the weak ones only when named here.
+    pub etypes: Vec<EncryptionType>,
+    /// Only tickets straight from an AS exchange: the client has just shown its password or key.
+    pub require_initial: bool,
+    /// Only tickets that are bound to addresses.
+    pub require_addresses: bool,
+    /// Elements of authorization data that the application enforces. An element that nobody
+    /// understands and that is not marked as dispensable refuses the ticket (RFC 4120 5.2.6).
+    pub understood: Vec<AuthDataType>,
+    /// Accept tickets through other realms whose path no KDC has checked. The application then has
+    /// to look at [`Accepted::transited`] itself (RFC 4120 2.7).
+    pub accept_unchecked_path: bool,
+    /// Choose a subkey where the client wants an answer (RFC 4120 3.2.4).
+    pub acceptor_subkey: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            service: None,
+            clock_skew: DEFAULT_SKEW,
+            etypes: crypto::SUPPORTED.to_vec(),
+            require_initial: false,
+            require_addresses: false,
+            understood: vec![],
+            accept_unchecked_path: false,
+            acceptor_subkey: true,
+        }
+    }
+}
+
+/// Accepts AP-REQs for a service. One for each service and process: it is shared between threads.
+pub struct Acceptor {
+    keys: RwLock<Arc<KeyRing>>,
+    options: Options,
+    replay: Arc<dyn ReplayCache>,
+}
+
+impl Acceptor {
+    /// An acceptor with the keys of a keytab. Keys are made ready once, here.
+    ///
+    /// # Errors
+    /// [`Error::NoKey`] when the keytab has no key that these options allow.
+    pub fn new(keytab: &Keytab, options: Options, replay: Arc<dyn ReplayCache>) -> Result<Acceptor> {
+        let keys = KeyRing::from_keytab(keytab, &options)?;
+        Ok(Acceptor { keys: RwLock::new(Arc::new(keys)), options, replay })
+    }
+
+    /// An acceptor for a user who has a TGT and no keytab: tickets for `server` are encrypted in
+    /// the session key of that TGT (RFC 4120 3.7).
+    pub fn user_to_user(server: Principal, tgt: &Key, options: Options, replay: Arc<dyn ReplayCache>) -> Acceptor {
+        let keys = KeyRing::user_to_user(server, tgt);
+        Acceptor { keys: RwLock::new(Arc::new(keys)), options, replay }
+    }
+
+    /// From now on uses the keys of this keytab, for instance after new ones were written to it.
+    ///
+    /// # Errors
+    /// As [`Acceptor::new`]; the keys then stay as they were.
+    pub fn reload(&self, keytab: &Keytab) -> Result<()> {
+        let keys = Arc::new(KeyRing::from_keytab(keytab, &self.options)?);
+        *self.keys.write().unwrap_or_else(PoisonError::into_inner) = keys;
+        Ok(())
+    }
+
+    /// Accepts or refuses an AP-REQ. With the address of the peer given, a ticket that is bound to
+    /// addresses is good only from there.
+    ///
+    /// # Errors
+    /// [`AcceptError`], which knows what to answer.
+    pub fn accept(
+        &self,
+        now: Instant,
+        random: &mut dyn Random,
+        ap_req: &[u8],
+        peer: Option<IpAddr>,
+    ) -> Result<Accepted, AcceptError> {
+        let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut context = Context { now, server: keys.first_principal(), client: None };
+        self.exchange(&keys, &mut context, random, ap_req, peer).map_err(|cause| AcceptError::new(cause, context))
+    }
+
+    /// Gather, check, issue.
+    fn exchange(
+        &self,
+        keys: &KeyRing,
+        context: &mut Context,
+        random: &mut dyn Random,
+        ap_req: &[u8],
+        peer: Option<IpAddr>,
+    ) -> Result<Accepted> {
+        if wire::application_tag(ap_req).map(i32::from) != Some(MessageType::AP_REQ.0) {
+            return Err(Error::code(ErrorCode::MSG_TYPE));
+        }
+        let request: ApReq<'_> = wire::decode(ap_req)?;
+        let (server, opened) = keys.open(&self.options, &request)?;
+        context.server = server.clone();
+        let ticket = opened.read()?;
+        let session_key = self.permitted(ticket.key)?;
+        let usage = KeyUsage::AP_REQ_AUTHENTICATOR;
+        let opened = ticket::open_authenticator(&request.authenticator, &session_key, usage)?;
+        let authenticator = opened.read()?;
+        context.client = Some(Instant { time: authenticator.time, micros: authenticator.micros });
+
+        let claim = Claim { ticket: &ticket, authenticator: &authenticator, server: &server };
+        check::check(&self.options, context.now.time, peer, &claim)?;
+        let authz = authz::collect(&self.options.understood, &claim)?;
+        let client_subkey = authenticator.subkey.map(|subkey| self.permitted(subkey)).transpose()?;
+        let accepted = Accepted::new(&claim, request.options, (session_key, client_subkey), authz)?;
+        let key = ReplayKey::of_authenticator(ticket.key, opened.plain());
+        self.remember(key, authenticator.time, context.now.time)?;
+
+        Ok(accepted.answered(random, self.options.acceptor_subkey))
+    }
+
+    fn permitted(&self, key: EncryptionKey<'_>) -> Result<Key> {
+        keys::permitted(&self.options, key.etype)?;
+        key.key()
+    }
+
+    /// The last of the checks, so that nothing is remembered of what was refused.
+    fn remember(&self, key: ReplayKey, time: Time, now: Time) -> Result<()> {
+        match self.replay.insert(key, time, now) {
+            Verdict::Fresh => Ok(()),
+            Verdict::Replay => Err(Error::code(ErrorCode::REPEAT)),
+            Verdict::Full => Err(Error::protocol(ErrorCode::GENERIC, "the replay cache is full")),
+        }
+    }
+}
+
+impl fmt::Debug for Acceptor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Acceptor").field("options", &self.options).finish_non_exhaustive()
+    }
+}
 
 #[cfg(test)]
 pub(crate) mod testing;
+#[cfg(test)]
+mod tests;

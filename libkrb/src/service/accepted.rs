@@ -1,0 +1,134 @@
+//! What an accepted AP-REQ gives: who the client is, the keys of the conversation, and the AP-REP
+//! (RFC 4120 3.2.4).
+
+use super::authz::AuthzElement;
+use super::check::Claim;
+use crate::codes::{ChecksumType, TransitedType};
+use crate::crypto::{Key, KeyUsage, Random};
+use crate::error::Result;
+use crate::flags::{ApOptions, TicketFlags};
+use crate::name::Principal;
+use crate::session::{Role, Session};
+use crate::time::{Instant, Time};
+use crate::wire::{self, ApRep, EncApRepPart, EncryptedData, Fixed};
+
+/// An authenticated client. It exists only where every check has passed.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Accepted {
+    /// Who sent the AP-REQ.
+    pub client: Principal,
+    /// Whose key opened the ticket; not what stands clear on it.
+    pub server: Principal,
+    /// The ticket's flags.
+    pub flags: TicketFlags,
+    /// The ticket's times.
+    pub times: TicketTimes,
+    /// The realms that the client came through, and how they are written (RFC 4120 3.3.3.2).
+    pub transited: (TransitedType, Vec<u8>),
+    /// Restrictions and claims.
+    pub authz: Vec<AuthzElement>,
+    /// The options of the AP-REQ.
+    pub options: ApOptions,
+    /// The client's clock.
+    pub client_time: Instant,
+    /// The checksum of the authenticator, over whatever the application has agreed; unverified.
+    pub checksum: Option<(ChecksumType, Vec<u8>)>,
+    /// The session key of the ticket.
+    pub session_key: Key,
+    /// The key that the client chose.
+    pub client_subkey: Option<Key>,
+    /// The key that the AP-REP tells the client.
+    pub acceptor_subkey: Option<Key>,
+    /// The number of the client's first message.
+    pub client_sequence: Option<u32>,
+    /// The number of our first message; 0 without an AP-REP.
+    pub acceptor_sequence: u32,
+    /// The AP-REP to send back; only where the client wants one.
+    pub reply: Option<Vec<u8>>,
+}
+
+/// The times of a ticket (RFC 4120 5.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TicketTimes {
+    /// When the client was authenticated.
+    pub auth: Time,
+    /// When the ticket became valid.
+    pub start: Time,
+    /// When it ends: what was granted under it should end then too.
+    pub end: Time,
+    /// Until when it may be renewed.
+    pub renew_till: Option<Time>,
+}
+
+impl Accepted {
+    /// Of a claim that was checked.
+    pub(super) fn new(
+        claim: &Claim<'_>,
+        options: ApOptions,
+        (session_key, client_subkey): (Key, Option<Key>),
+        authz: Vec<AuthzElement>,
+    ) -> Result<Accepted> {
+        let Claim { ticket, authenticator, server } = claim;
+        Ok(Accepted {
+            client: ticket.client.principal(ticket.client_realm)?,
+            server: (*server).clone(),
+            flags: ticket.flags,
+            times: TicketTimes {
+                auth: ticket.auth_time,
+                start: ticket.start_time.unwrap_or(ticket.auth_time),
+                end: ticket.end_time,
+                renew_till: ticket.renew_till,
+            },
+            transited: (ticket.transited.kind, ticket.transited.contents.to_vec()),
+            authz,
+            options,
+            client_time: Instant { time: authenticator.time, micros: authenticator.micros },
+            checksum: authenticator.checksum.map(|checksum| (checksum.kind, checksum.checksum.to_vec())),
+            session_key,
+            client_subkey,
+            acceptor_subkey: None,
+            client_sequence: authenticator.sequence,
+            acceptor_sequence: 0,
+            reply: None,
+        })
+    }
+
+    /// With the AP-REP, if the client wants one.
+    pub(super) fn answered(mut self, random: &mut dyn Random, with_subkey: bool) -> Accepted {
+        if !self.options.has(ApOptions::MUTUAL_REQUIRED) {
+            return self;
+        }
+        if with_subkey {
+            self.acceptor_subkey = Key::random(self.key().etype(), random).ok();
+        }
+        self.acceptor_sequence = first_sequence(random);
+        let plain = wire::encode_secret(&EncApRepPart {
+            time: self.client_time.time,
+            micros: self.client_time.micros,
+            subkey: self.acceptor_subkey.as_ref().map(Into::into),
+            sequence: Some(self.acceptor_sequence),
+        });
+        let cipher = self.session_key.encrypt(KeyUsage::AP_REP, random, &plain);
+        let enc_part = EncryptedData { etype: self.session_key.etype(), kvno: None, cipher: &cipher };
+        self.reply = Some(wire::encode(&ApRep { version: Fixed, kind: Fixed, enc_part }));
+        self
+    }
+
+    /// The key of the conversation: the last one that was negotiated (RFC 4120 3.2.6).
+    pub fn key(&self) -> &Key {
+        self.acceptor_subkey.as_ref().or(self.client_subkey.as_ref()).unwrap_or(&self.session_key)
+    }
+
+    /// The conversation that follows, with sequence numbers.
+    pub fn session(&self) -> Session {
+        Session::new(self.key(), Role::Acceptor, self.acceptor_sequence, self.client_sequence.unwrap_or(0))
+    }
+}
+
+/// A random number (RFC 4120 3.2.4), of 30 bits: some peers take a greater one for a negative one.
+fn first_sequence(random: &mut dyn Random) -> u32 {
+    let mut bytes = [0; 4];
+    random.fill(&mut bytes);
+    u32::from_be_bytes(bytes) & 0x3fff_ffff
+}

@@ -1,0 +1,77 @@
+//! The checks of RFC 4120 3.2.3 on a ticket and an authenticator that were opened. Not here: the
+//! replay cache, which is asked when all of these have passed.
+
+use std::net::IpAddr;
+
+use super::Options;
+use crate::error::{Error, ErrorCode, Result};
+use crate::flags::TicketFlags;
+use crate::name::Principal;
+use crate::session::Address;
+use crate::time::Time;
+use crate::wire::{Authenticator, EncTicketPart, List};
+
+/// What a client claims: decrypted, not yet believed.
+pub(super) struct Claim<'a> {
+    pub(super) ticket: &'a EncTicketPart<'a>,
+    pub(super) authenticator: &'a Authenticator<'a>,
+    pub(super) server: &'a Principal,
+}
+
+pub(super) fn check(options: &Options, now: Time, peer: Option<IpAddr>, claim: &Claim<'_>) -> Result<()> {
+    same_client(claim)?;
+    from_its_address(options, peer, claim)?;
+    current(options, now, claim)?;
+    valid(options, now, claim)?;
+    trusted_path(options, claim)?;
+    initial(options, claim)
+}
+
+/// Ticket and authenticator name the same client.
+fn same_client(Claim { ticket, authenticator, .. }: &Claim<'_>) -> Result<()> {
+    let same = ticket.client_realm == authenticator.client_realm && ticket.client.same_as(&authenticator.client);
+    if same { Ok(()) } else { Err(Error::code(ErrorCode::BADMATCH)) }
+}
+
+/// The peer is at one of the ticket's addresses, if it has any.
+fn from_its_address(options: &Options, peer: Option<IpAddr>, Claim { ticket, .. }: &Claim<'_>) -> Result<()> {
+    let bound = ticket.addresses.filter(|addresses| !addresses.is_empty());
+    let good = match (bound, peer.map(Address::ip)) {
+        (None, _) => !options.require_addresses,
+        (Some(_), None) => true,
+        (Some(addresses), Some(peer)) => List::iter(&addresses).any(|address| peer.is(&address)),
+    };
+    if good { Ok(()) } else { Err(Error::code(ErrorCode::BADADDR)) }
+}
+
+/// The authenticator was made just now.
+fn current(options: &Options, now: Time, Claim { authenticator, .. }: &Claim<'_>) -> Result<()> {
+    if authenticator.time.distance(now) <= options.clock_skew { Ok(()) } else { Err(Error::code(ErrorCode::SKEW)) }
+}
+
+/// The ticket has begun and not ended.
+fn valid(options: &Options, now: Time, Claim { ticket, .. }: &Claim<'_>) -> Result<()> {
+    let start = ticket.start_time.unwrap_or(ticket.auth_time);
+    if start > now + options.clock_skew || ticket.flags.has(TicketFlags::INVALID) {
+        return Err(Error::code(ErrorCode::TKT_NYV));
+    }
+    if now > ticket.end_time + options.clock_skew {
+        return Err(Error::code(ErrorCode::TKT_EXPIRED));
+    }
+    Ok(())
+}
+
+/// The realms that the client came through were looked at, if there are any (RFC 4120 2.7).
+fn trusted_path(options: &Options, Claim { ticket, .. }: &Claim<'_>) -> Result<()> {
+    let direct = ticket.transited.contents.is_empty();
+    let checked = ticket.flags.has(TicketFlags::TRANSITED_POLICY_CHECKED) || options.accept_unchecked_path;
+    if direct || checked { Ok(()) } else { Err(Error::code(ErrorCode::AP_PATH_NOT_ACCEPTED)) }
+}
+
+/// The ticket comes from an AS exchange, where that is asked for.
+fn initial(options: &Options, Claim { ticket, .. }: &Claim<'_>) -> Result<()> {
+    if ticket.flags.has(TicketFlags::INITIAL) || !options.require_initial {
+        return Ok(());
+    }
+    Err(Error::protocol(ErrorCode::POLICY, "an initial ticket is required"))
+}
