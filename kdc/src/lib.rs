@@ -1,6 +1,7 @@
 //! The KDC daemon, room by room: `core` is its mind (no I/O, no clock), the others are its senses.
 #![forbid(unsafe_code)]
 
+pub mod admin;
 pub mod config;
 #[cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_types))]
 pub mod core;

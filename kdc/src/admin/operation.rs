@@ -1,0 +1,434 @@
+//! The operations and their answers, as values and as JSON. Not here: what they do.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use libkrb::codes::EncryptionType;
+use libkrb::{Principal, Time};
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use crate::core::StoreError;
+
+/// What an administrator may ask for.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Operation {
+    /// A new principal.
+    Create {
+        /// Its name.
+        principal: Name,
+        /// Its keys.
+        keys: NewKeys,
+        /// The version of its keys; 1 unless given.
+        kvno: Option<u32>,
+        /// What else it starts with.
+        settings: Settings,
+    },
+    /// Other settings for a principal.
+    Modify {
+        /// Its name.
+        principal: Name,
+        /// Renumbers its newest keys.
+        kvno: Option<u32>,
+        /// What changes.
+        settings: Settings,
+    },
+    /// New keys for a principal, of the next version.
+    ChangeKeys {
+        /// Its name.
+        principal: Name,
+        /// The new keys.
+        keys: NewKeys,
+        /// Whether the old ones stay beside them.
+        keep_old: bool,
+    },
+    /// No such principal, or alias, any more.
+    Delete {
+        /// A canonical name: the principal goes, with its aliases. An alias: only the alias goes.
+        principal: Name,
+    },
+    /// Another name for a principal; its keys and its id stay.
+    Rename {
+        /// The name that it has.
+        principal: Name,
+        /// The name that it gets.
+        to: Name,
+    },
+    /// One more name for a principal.
+    Alias {
+        /// The name that it gets.
+        alias: Name,
+        /// The principal.
+        principal: Name,
+    },
+    /// What is known of a principal, but for its keys.
+    Describe {
+        /// Its name.
+        principal: Name,
+    },
+    /// A page of the canonical names.
+    List {
+        /// Only those that match this shell pattern; without an `@`, of this realm.
+        pattern: Option<String>,
+        /// Only those after this one.
+        after: Option<Name>,
+    },
+    /// The keys of a principal, for a keytab.
+    Extract {
+        /// Its name.
+        principal: Name,
+        /// Makes fresh keys first, of these kinds (none: the realm's).
+        fresh: Option<Vec<KeyKind>>,
+    },
+    /// Fewer old keys.
+    PurgeKeys {
+        /// Whose.
+        principal: Name,
+        /// Which stay.
+        keep: Keep,
+    },
+    /// Sets a string attribute, or removes it.
+    SetString {
+        /// Whose.
+        principal: Name,
+        /// Of this name.
+        name: String,
+        /// To this value; `None` removes it.
+        value: Option<String>,
+    },
+    /// The string attributes.
+    Strings {
+        /// Whose.
+        principal: Name,
+    },
+}
+
+/// How an operation went, when it went well.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Answer {
+    /// It is done.
+    Done,
+    /// To [`Operation::Describe`].
+    Principal(Box<Description>),
+    /// To [`Operation::List`].
+    Names {
+        /// The names.
+        names: Vec<Name>,
+        /// Where the next page begins; `None` after the last.
+        next: Option<Name>,
+    },
+    /// To [`Operation::Extract`].
+    Keys {
+        /// The canonical name.
+        principal: Name,
+        /// One key an enctype.
+        keys: Vec<ExtractedKey>,
+    },
+    /// To [`Operation::Strings`].
+    Strings(BTreeMap<String, String>),
+}
+
+/// Why an operation was not performed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Refusal {
+    /// The reason.
+    pub reason: Reason,
+    /// In words, which are MIT's where scripts match them.
+    pub text: String,
+}
+
+/// The reasons for a refusal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// The name is taken.
+    Exists,
+    /// There is no such principal.
+    Missing,
+    /// The attribute `lockdown_keys` forbids it.
+    LockedDown,
+    /// It makes no sense.
+    Invalid,
+    /// The caller may not.
+    Denied,
+    /// The store, the socket or the system failed.
+    Failed,
+}
+
+impl Refusal {
+    /// A refusal in other words.
+    pub fn new(reason: Reason, text: impl Into<String>) -> Self {
+        Refusal { reason, text: text.into() }
+    }
+
+    pub(super) fn missing() -> Self {
+        Refusal::new(Reason::Missing, "Principal does not exist")
+    }
+
+    pub(super) fn locked_down() -> Self {
+        Refusal::new(Reason::LockedDown, "Principal keys are locked down")
+    }
+
+    pub(super) fn invalid(text: impl Into<String>) -> Self {
+        Refusal::new(Reason::Invalid, text)
+    }
+}
+
+impl From<StoreError> for Refusal {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Exists(_) => Refusal::new(Reason::Exists, "Principal or policy already exists"),
+            StoreError::Missing(_) => Refusal::missing(),
+            error => Refusal::new(Reason::Failed, error.to_string()),
+        }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+/// The keys that a principal gets.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum NewKeys {
+    /// None at all.
+    Keyless,
+    /// Random ones, of these kinds (none: the realm's).
+    Random(Vec<KeyKind>),
+    /// Made from a password.
+    Password {
+        /// The password.
+        password: Secret,
+        /// Of these kinds (none: the realm's).
+        kinds: Vec<KeyKind>,
+    },
+}
+
+/// An enctype, and how a password's salt is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeyKind {
+    /// The enctype.
+    pub etype: Etype,
+    /// The salt.
+    pub salt: Salt,
+}
+
+/// What a password's salt is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Salt {
+    /// Realm and name (RFC 4120 4).
+    Normal,
+    /// The name only.
+    NoRealm,
+    /// The realm only.
+    OnlyRealm,
+    /// Random bytes.
+    Special,
+}
+
+/// What [`Operation::PurgeKeys`] leaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Keep {
+    /// The newest version.
+    Newest,
+    /// This version and those after it.
+    From(u32),
+    /// None.
+    Nothing,
+}
+
+/// What an administrator may set. What is not given stays, or takes its default.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// When the principal expires, in seconds since 1970; 0: never.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expires: Option<i64>,
+    /// When its password expires, in seconds since 1970; 0: never.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub password_expires: Option<i64>,
+    /// Bound on the life of its tickets, in seconds; 0: the realm's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_life: Option<i64>,
+    /// Bound on the renewable life of its tickets, in seconds; 0: the realm's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_renewable_life: Option<i64>,
+    /// Attribute bits that are set.
+    pub set: u32,
+    /// Attribute bits that are cleared.
+    pub clear: u32,
+}
+
+/// What is known of a principal.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Description {
+    /// The canonical name.
+    pub principal: Name,
+    /// Other names.
+    pub aliases: Vec<Name>,
+    /// Random and never reused, in hexadecimal.
+    pub id: String,
+    /// When it expires, in seconds since 1970.
+    pub expires: Option<i64>,
+    /// When its password expires.
+    pub password_expires: Option<i64>,
+    /// When its keys were last changed.
+    pub password_changed: Option<i64>,
+    /// Bound on the life of its tickets, in seconds: its own, or else the realm's.
+    pub max_life: i64,
+    /// Bound on the renewable life of its tickets, in seconds: its own, or else the realm's.
+    pub max_renewable_life: i64,
+    /// When it was last changed.
+    pub modified: i64,
+    /// By whom.
+    pub modified_by: String,
+    /// Attribute bits.
+    pub attributes: u32,
+    /// Its keys, newest version first.
+    pub keys: Vec<KeyLine>,
+}
+
+/// A key as it is shown.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeyLine {
+    /// Its version.
+    pub kvno: u32,
+    /// Its enctype.
+    pub etype: Etype,
+    /// What its salt is made of; normal for a random key.
+    pub salt: Salt,
+}
+
+/// A key that leaves the store.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExtractedKey {
+    /// Its version.
+    pub kvno: u32,
+    /// Its enctype.
+    pub etype: Etype,
+    /// Its octets, in hexadecimal.
+    pub key: Secret,
+}
+
+/// A principal as text.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Name(pub Principal);
+
+impl TryFrom<String> for Name {
+    type Error = libkrb::Error;
+    fn try_from(text: String) -> Result<Self, libkrb::Error> {
+        Principal::parse(&text, None).map(Name)
+    }
+}
+
+impl From<Name> for String {
+    fn from(name: Name) -> String {
+        name.0.to_string()
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// An enctype by its registered name, or its number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Etype(pub EncryptionType);
+
+impl TryFrom<String> for Etype {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        let number = || text.parse().ok().map(EncryptionType);
+        EncryptionType::parse(&text).or_else(number).map(Etype).ok_or_else(|| format!("{text:?} is no encryption type"))
+    }
+}
+
+impl From<Etype> for String {
+    fn from(etype: Etype) -> String {
+        etype.0.to_string()
+    }
+}
+
+/// A password or a key: erased after use, and shown nowhere.
+#[derive(Clone)]
+pub struct Secret(Zeroizing<String>);
+
+impl Secret {
+    /// What must be kept secret from here on.
+    pub fn new(secret: String) -> Self {
+        Secret(Zeroizing::new(secret))
+    }
+
+    /// Octets, in hexadecimal.
+    pub fn hex(octets: &[u8]) -> Self {
+        let mut text = String::with_capacity(2 * octets.len());
+        for octet in octets {
+            text.extend([octet >> 4, octet & 15].map(|digit| char::from_digit(digit.into(), 16).unwrap_or('0')));
+        }
+        Secret::new(text)
+    }
+
+    /// The secret.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+
+    /// The octets that were made [`Secret::hex`]; `None` if it was not.
+    pub fn octets(&self) -> Option<Zeroizing<Vec<u8>>> {
+        let digits = self.0.as_bytes().chunks(2);
+        let mut octets = Zeroizing::new(Vec::with_capacity(digits.len()));
+        for pair in digits {
+            let [high, low] = pair else { return None };
+            let digit = |digit: u8| char::from(digit).to_digit(16);
+            octets.push((digit(*high)? << 4 | digit(*low)?) as u8);
+        }
+        Some(octets)
+    }
+}
+
+impl PartialEq for Secret {
+    /// In constant time.
+    fn eq(&self, other: &Self) -> bool {
+        use subtle::ConstantTimeEq;
+        self.0.as_bytes().ct_eq(other.0.as_bytes()).into()
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(redacted)")
+    }
+}
+
+impl Serialize for Secret {
+    fn serialize<S: serde::Serializer>(&self, output: S) -> Result<S::Ok, S::Error> {
+        output.serialize_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Secret {
+    fn deserialize<D: serde::Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
+        String::deserialize(input).map(Secret::new)
+    }
+}
+
+/// A time of [`Settings`]: 0 is never.
+pub(super) fn time(seconds: i64) -> Option<Time> {
+    (seconds != 0).then_some(Time(seconds))
+}

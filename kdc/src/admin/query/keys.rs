@@ -1,0 +1,130 @@
+//! The commands on keys and keytabs, and lists of key kinds.
+
+use libkrb::codes::EncryptionType;
+use libkrb::crypto::{is_weak, supported};
+
+use super::{Context, Query, Typed, Which, Whose, Wrong};
+use crate::admin::operation::{Etype, Keep, KeyKind, Salt};
+
+const SALTS: [(&str, Salt); 4] =
+    [("normal", Salt::Normal), ("norealm", Salt::NoRealm), ("onlyrealm", Salt::OnlyRealm), ("special", Salt::Special)];
+
+/// Reads `enctype:salt,...`; the salt may be left out, blanks do as commas.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn key_kinds(list: &str) -> Result<Vec<KeyKind>, String> {
+    let wrong = |problem: String| format!("{problem} while parsing keysalts {list}");
+    let mut kinds = vec![];
+    for item in list.split([',', ' ', '\t']).filter(|item| !item.is_empty()) {
+        let (name, salt) = item.split_once(':').unwrap_or((item, "normal"));
+        let etype = EncryptionType::parse(name).ok_or_else(|| wrong(format!("{name} is no encryption type")))?;
+        if !supported(etype) {
+            let why = if is_weak(etype) { "is broken and therefore not in this build" } else { "is not supported" };
+            return Err(wrong(format!("{name} {why}")));
+        }
+        let salt = SALTS.iter().find(|(known, _)| salt.eq_ignore_ascii_case(known));
+        let (_, salt) =
+            salt.ok_or_else(|| wrong(format!("the salt of {item} is none of normal, norealm, onlyrealm, special")))?;
+        kinds.push(KeyKind { etype: Etype(etype), salt: *salt });
+    }
+    match kinds.is_empty() {
+        true => Err(wrong("Invalid key/salt tuples".into())),
+        false => Ok(kinds),
+    }
+}
+
+pub(super) fn kinds(list: &str) -> Result<Vec<KeyKind>, Wrong> {
+    key_kinds(list).map_err(Wrong::Value)
+}
+
+/// The options that come before the principals of `ktadd` and `ktremove`.
+#[derive(Default)]
+struct Options<'a> {
+    keytab: Option<String>,
+    quiet: bool,
+    norandkey: bool,
+    kinds: Option<Vec<KeyKind>>,
+    rest: &'a [String],
+}
+
+fn options(words: &[String], add: bool) -> Result<Options<'_>, Wrong> {
+    let mut options = Options { rest: words, ..Options::default() };
+    // The last word is a principal, or a number after one, whatever it looks like.
+    while let [word, rest @ ..] = options.rest
+        && word.starts_with('-')
+        && !rest.is_empty()
+    {
+        options.rest = rest;
+        let mut value = || match options.rest {
+            [value, rest @ ..] => {
+                options.rest = rest;
+                Ok(value)
+            }
+            [] => Err(Wrong::Usage),
+        };
+        match word.as_str() {
+            "-k" | "-keytab" => options.keytab = Some(value()?.clone()),
+            "-q" => options.quiet = true,
+            "-norandkey" if add => options.norandkey = true,
+            "-e" if add => options.kinds = Some(kinds(value()?)?),
+            "-glob" if add => {
+                options.rest = words.get(words.len() - rest.len() - 1..).unwrap_or_default();
+                break;
+            }
+            _ => return Err(Wrong::Option(format!("unrecognized option {word}"))),
+        }
+    }
+    Ok(options)
+}
+
+pub(super) fn keytab_add(context: &Context<'_>, words: &[String]) -> Result<Query, Wrong> {
+    let options = options(words, true)?;
+    if options.norandkey && options.kinds.is_some() {
+        return Err(Wrong::Value("cannot specify keysaltlist when not changing key".into()));
+    }
+    let mut whose = vec![];
+    let mut words = options.rest.iter();
+    while let Some(word) = words.next() {
+        whose.push(match word.as_str() {
+            "-glob" if words.len() > 0 => Whose::Matching(words.next().cloned().unwrap_or_default()),
+            _ => Whose::One(typed(context, word)?),
+        });
+    }
+    if whose.is_empty() {
+        return Err(Wrong::Usage);
+    }
+    let fresh = (!options.norandkey).then(|| options.kinds.unwrap_or_default());
+    Ok(Query::KeytabAdd { keytab: options.keytab, quiet: options.quiet, fresh, whose })
+}
+
+pub(super) fn keytab_remove(context: &Context<'_>, words: &[String]) -> Result<Query, Wrong> {
+    let options = options(words, false)?;
+    let (name, which) = match options.rest {
+        [name] => (name, Which::All),
+        [name, which] => (
+            name,
+            match which.as_str() {
+                "all" => Which::All,
+                "old" => Which::Old,
+                number => Which::Version(number.parse().map_err(|_| Wrong::Usage)?),
+            },
+        ),
+        _ => return Err(Wrong::Usage),
+    };
+    Ok(Query::KeytabRemove { keytab: options.keytab, quiet: options.quiet, name: typed(context, name)?, which })
+}
+
+pub(super) fn purge(context: &Context<'_>, words: &[String]) -> Result<Query, Wrong> {
+    let (name, keep) = match words {
+        [name] => (name, Keep::Newest),
+        [option, name] if option == "-all" => (name, Keep::Nothing),
+        [option, kvno, name] if option == "-keepkvno" => (name, Keep::From(kvno.parse().map_err(|_| Wrong::Usage)?)),
+        _ => return Err(Wrong::Usage),
+    };
+    Ok(Query::PurgeKeys { name: context.principal(name)?, keep })
+}
+
+fn typed(context: &Context<'_>, word: &str) -> Result<Typed, Wrong> {
+    Ok(Typed { name: context.principal(word)?, typed: word.to_owned() })
+}
