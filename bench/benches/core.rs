@@ -1,58 +1,51 @@
-//! The codec, and the KDC's mind without sockets: bytes in, bytes out.
+//! The codec, and the KDC's mind without sockets: bytes in, bytes out. In CPU time, so that a busy
+//! machine disturbs little. `cargo bench -p bench --bench core`
 #![allow(missing_docs, clippy::print_stdout, reason = "a benchmark")]
 
-use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
+use std::hint::black_box;
+
+use bench::thread_nanos;
 use libkrb::codes::EncryptionType;
 use libkrb::wire::{self, KdcReq};
 use tests::joined::{Asking, Joined};
 
-fn codec(c: &mut Criterion) {
-    let mut realm = Joined::new();
-    let key = realm.key("alice", EncryptionType::AES256_SHA1);
-    let request = realm.as_req(&Asking::login("alice"), Some(&key));
-    c.bench_function("decode AS-REQ", |b| b.iter(|| wire::decode::<KdcReq<'_>>(&request).expect("a request").kind));
-    let message = wire::decode::<KdcReq<'_>>(&request).expect("a request");
-    c.bench_function("encode AS-REQ", |b| b.iter(|| wire::encode(&message)));
-}
+const ROUNDS: usize = 20_000;
 
-fn core(c: &mut Criterion) {
-    let mut realm = Joined::new();
-    let key = realm.key("alice", EncryptionType::AES256_SHA1);
-    let asking = Asking::login("alice");
-    c.bench_function("core AS, encrypted timestamp, aes256-sha1", |b| {
-        b.iter_batched(
-            || realm.as_req(&asking, Some(&key)),
-            |request| {
-                let outcome = shared(&request);
-                assert!(outcome.event.issued.is_some(), "{:?}", outcome.event);
-            },
-            BatchSize::SmallInput,
-        );
+fn main() {
+    let mut client = Joined::new();
+    let key = client.key("alice", EncryptionType::AES256_SHA1);
+    let login = Asking::login("alice");
+    let request = client.as_req(&login, Some(&key));
+    report("decode AS-REQ", &vec![request.clone(); ROUNDS], |request| {
+        black_box(wire::decode::<KdcReq<'_>>(request).expect("a request"));
     });
-    let tgt = realm.login(&asking).expect("a TGT");
-    let service = Asking::service("host/a.example.org");
-    c.bench_function("core TGS, aes256-sha1", |b| {
-        b.iter_batched(
-            || realm.tgs_req(&tgt, &service),
-            |request| {
-                let outcome = shared(&request);
-                assert!(outcome.event.issued.is_some(), "{:?}", outcome.event);
-            },
-            BatchSize::SmallInput,
-        );
+    report("decode and encode AS-REQ", &vec![request; ROUNDS], |request| {
+        black_box(wire::encode(&wire::decode::<KdcReq<'_>>(request).expect("a request")));
     });
+    for etype in [EncryptionType::AES256_SHA1, EncryptionType::AES128_SHA1] {
+        let mut client = Joined::new();
+        let key = client.key("alice", etype);
+        let login = Asking { etypes: vec![etype], ..login.clone() };
+        let service = Asking { etypes: vec![etype], ..Asking::service("host/a.example.org") };
+        let tgt = client.login(&login).expect("a TGT");
+        let requests: Vec<_> = (0..ROUNDS).map(|_| client.as_req(&login, Some(&key))).collect();
+        let mut server = Joined::new();
+        report(&format!("core AS with encrypted timestamp, {etype}"), &requests, |request| {
+            issued(&mut server, request)
+        });
+        let requests: Vec<_> = (0..ROUNDS).map(|_| client.tgs_req(&tgt, &service)).collect();
+        report(&format!("core TGS, {etype}"), &requests, |request| issued(&mut server, request));
+    }
 }
 
-/// A second, equal realm answers, so that one can make requests while the other is borrowed.
-fn shared(request: &[u8]) -> kdc::core::Outcome {
-    use std::cell::RefCell;
-    thread_local!(static REALM: RefCell<Joined> = RefCell::new(Joined::new()));
-    REALM.with_borrow_mut(|realm| realm.send(request))
+fn issued(server: &mut Joined, request: &[u8]) {
+    let outcome = server.send(request);
+    assert!(outcome.event.issued.is_some(), "{:?}", outcome.event);
 }
 
-criterion_group! {
-    name = benches;
-    config = Criterion::default().sample_size(50);
-    targets = codec, core
+fn report(what: &str, requests: &[Vec<u8>], mut work: impl FnMut(&[u8])) {
+    let start = thread_nanos();
+    requests.iter().for_each(|request| work(request));
+    let nanos = (thread_nanos() - start) as f64 / requests.len() as f64;
+    println!("{what:<60} {:>8.2} us", nanos / 1000.0);
 }
-criterion_main!(benches);

@@ -78,6 +78,11 @@ pub fn cpu_nanos(pid: u32) -> u64 {
     own.sum::<u64>() + children(pid).into_iter().map(cpu_nanos).sum::<u64>()
 }
 
+/// CPU time of the calling thread so far, in nanoseconds.
+pub fn thread_nanos() -> u64 {
+    on_cpu(std::path::Path::new("/proc/thread-self"))
+}
+
 /// The first number of schedstat: nanoseconds on a CPU, in user and kernel mode.
 fn on_cpu(task: &std::path::Path) -> u64 {
     let stat = fs::read_to_string(task.join("schedstat")).unwrap_or_default();
