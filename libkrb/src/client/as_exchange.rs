@@ -1,0 +1,336 @@
+//! The AS exchange (RFC 4120 3.1, RFC 6806): a password or a keytab becomes a ticket. Each reply is
+//! either a refusal that leads to the next try, or the ticket.
+
+use super::as_request::AsRequest;
+use super::clock::ClockOffset;
+use super::kdc_req::{MAX_REFERRALS, MAX_ROUNDS, Wishes, offered, on_wire};
+use super::refusal::Refusal;
+use super::reply::{self, Answer};
+use super::secret::Secret;
+use super::{Exchange, Outcome, Step};
+use crate::codes::{EncryptionType, LastReqType, MessageType, PaType};
+use crate::crypto::{Key, KeyUsage, Random};
+use crate::error::{Error, ErrorCode, Result};
+use crate::flags::{KdcOptions, TicketFlags};
+use crate::name::Principal;
+use crate::preauth::etype_info::{Advice, advice};
+use crate::preauth::{ClientMethod, KeyHint, MethodContext, req_enc_pa_rep};
+use crate::time::{Instant, Time};
+use crate::wire::{self, EncKdcRepPart, KdcRep, KdcReq, KdcReqBody, List, PaData, PaPacRequest, PrincipalName, Raw};
+
+/// Gets a first ticket for a client.
+#[derive(Debug)]
+pub struct AsExchange {
+    request: AsRequest,
+    secret: Secret,
+    /// The client in the realm that is asked now.
+    client: Principal,
+    /// The realms that were asked.
+    realms: Vec<String>,
+    offset: Option<ClockOffset>,
+    clock_corrected: bool,
+    rounds: u32,
+    proof: Proof,
+    sent: Option<Sent>,
+}
+
+/// What is known of how the client has to prove itself; each realm begins anew.
+#[derive(Debug, Default)]
+struct Proof {
+    /// The method, and the value of the KDC's element that offered it.
+    method: Option<(&'static ClientMethod, Vec<u8>)>,
+    /// Whether the KDC has not asked for it yet.
+    optimistic: bool,
+    hint: Option<KeyHint>,
+    key: Option<Key>,
+    /// The KDC's state, to be given back (RFC 6113 5.2).
+    cookie: Option<Vec<u8>>,
+}
+
+/// The message that is out.
+#[derive(Debug)]
+struct Sent {
+    message: Vec<u8>,
+    wishes: Wishes,
+}
+
+impl AsExchange {
+    /// An exchange that has not begun.
+    pub fn new(request: AsRequest, secret: Secret) -> AsExchange {
+        AsExchange {
+            client: request.client.clone(),
+            realms: vec![request.client.realm().to_owned()],
+            offset: None,
+            clock_corrected: false,
+            rounds: 0,
+            proof: Proof::begin(&request),
+            sent: None,
+            request,
+            secret,
+        }
+    }
+
+    /// The secret, maybe typed by now, for another exchange.
+    pub fn into_secret(self) -> Secret {
+        self.secret
+    }
+
+    fn kdc_clock(&self, now: Instant) -> Instant {
+        self.offset.unwrap_or_default().apply(now)
+    }
+
+    fn etypes(&self) -> Result<Vec<EncryptionType>> {
+        self.secret.usable(offered(&self.request.etypes)?, &self.request.client)
+    }
+
+    fn send(&mut self, now: Instant, random: &mut dyn Random) -> Result<Step> {
+        self.rounds += 1;
+        if self.rounds > MAX_ROUNDS {
+            return Err(Error::ReplyMismatch("the KDC does not come to an end"));
+        }
+        let now = self.kdc_clock(now);
+        let wishes = self.request.wishes(&self.client, &self.etypes()?, now.time, random);
+        let padata = self.padata(now, random)?;
+        let padata: Vec<_> = padata.iter().map(|(kind, value)| PaData { kind: *kind, value }).collect();
+        let addresses = on_wire(&wishes.addresses);
+        let body = KdcReqBody { client: Some(PrincipalName::from(&self.client)), ..wishes.body(&addresses) };
+        let body = Raw { der: &wire::encode(&body), value: body };
+        let message = wire::encode(&KdcReq { kind: MessageType::AS_REQ, padata: List::Items(&padata), body });
+        self.sent = Some(Sent { message: message.clone(), wishes });
+        Ok(Step::Send { realm: self.client.realm().to_owned(), message })
+    }
+
+    fn padata(&mut self, now: Instant, random: &mut dyn Random) -> Result<Vec<(PaType, Vec<u8>)>> {
+        let Self { proof: Proof { method, hint, key, cookie, .. }, secret, client, .. } = self;
+        let mut padata = vec![];
+        if let Some(cookie) = cookie {
+            padata.push((PaType::FX_COOKIE, cookie.clone()));
+        }
+        if let (Some((method, offer)), Some(hint)) = (method, hint) {
+            let client_key = &mut || match key {
+                Some(key) => Ok(key.clone()),
+                None => Ok(key.insert(secret.key(client, hint, None)?).clone()),
+            };
+            let answer = (method.answer)(&mut MethodContext { client_key, now, random }, offer)?;
+            padata.push((method.kind, answer));
+        }
+        padata.push((PaType::REQ_ENC_PA_REP, vec![]));
+        if let Some(include_pac) = self.request.include_pac {
+            padata.push((PaType::PAC_REQUEST, wire::encode(&PaPacRequest { include_pac })));
+        }
+        Ok(padata)
+    }
+
+    /// A refusal leads to another try, or it is the end.
+    fn refused(&mut self, refusal: Refusal<'_>, now: Instant) -> Result<()> {
+        let proved = self.proof.method.is_some();
+        match refusal.code {
+            ErrorCode::PREAUTH_REQUIRED => self.prove(refusal, now),
+            ErrorCode::PREAUTH_FAILED if self.guessed_wrong(refusal) => {
+                self.proof = Proof::default();
+                Ok(())
+            }
+            ErrorCode::PREAUTH_FAILED | ErrorCode::BAD_INTEGRITY if proved => Err(self.secret.refused(refusal.code)),
+            ErrorCode::SKEW if self.request.follow_clock && !self.clock_corrected => {
+                self.clock_corrected = true;
+                self.offset = Some(ClockOffset::between(refusal.clock, now));
+                Ok(())
+            }
+            ErrorCode::WRONG_REALM | ErrorCode::C_PRINCIPAL_UNKNOWN if self.canonicalize() => self.refer(refusal),
+            _ => Err(refusal.error()),
+        }
+    }
+
+    /// Whether the KDC was not asked first, and says now that the key is made otherwise than guessed.
+    fn guessed_wrong(&self, refusal: Refusal<'_>) -> bool {
+        let told = self.etypes().and_then(|etypes| advice(refusal.methods, &etypes));
+        let same = matches!((told, &self.proof.hint), (Ok(Advice::Hint(told)), Some(guess)) if told == *guess);
+        self.proof.optimistic && !same
+    }
+
+    /// KDC_ERR_PREAUTH_REQUIRED: takes the first method of the KDC's that is known here.
+    fn prove(&mut self, refusal: Refusal<'_>, now: Instant) -> Result<()> {
+        if self.proof.method.is_some() && !self.proof.optimistic {
+            return Err(Error::ReplyMismatch("the KDC asks for the proof that it was given"));
+        }
+        if self.request.follow_clock {
+            // An attacker may choose this time. All it gets is a timestamp for then, as with MIT.
+            self.offset = Some(ClockOffset::between(refusal.clock, now));
+        }
+        let etypes = self.etypes()?;
+        let methods = refusal.methods;
+        let hint = match advice(methods, &etypes)? {
+            Advice::Hint(hint) => Some(hint),
+            Advice::None => etypes.first().copied().map(KeyHint::plain),
+            Advice::Unusable => return Err(Error::code(ErrorCode::ETYPE_NOSUPP)),
+        };
+        let mut known = methods.iter().filter_map(|offer| Some((ClientMethod::of(offer.kind)?, offer.value.to_vec())));
+        let method = known
+            .next()
+            .ok_or_else(|| Error::protocol(ErrorCode::PREAUTH_REQUIRED, "by no method that is known here"))?;
+        let cookie = methods.iter().find(|element| element.kind == PaType::FX_COOKIE);
+        let cookie = cookie.map(|cookie| cookie.value.to_vec());
+        self.proof = Proof { method: Some(method), optimistic: false, hint, key: None, cookie };
+        Ok(())
+    }
+
+    fn canonicalize(&self) -> bool {
+        self.request.all_options().has(KdcOptions::CANONICALIZE)
+    }
+
+    /// A client referral (RFC 6806 7): the same name is asked for in another realm.
+    fn refer(&mut self, refusal: Refusal<'_>) -> Result<()> {
+        let elsewhere = refusal.client_realm.filter(|realm| !realm.is_empty() && *realm != self.client.realm());
+        let Some(realm) = elsewhere else { return Err(refusal.error()) };
+        if self.realms.iter().any(|asked| asked == realm) {
+            return Err(Error::ReplyMismatch("the realms refer the client to one another"));
+        }
+        if self.realms.len() > MAX_REFERRALS {
+            return Err(Error::ReplyMismatch("too many referrals"));
+        }
+        self.realms.push(realm.to_owned());
+        self.client = self.client.in_realm(realm);
+        self.proof = Proof::begin(&self.request);
+        self.offset = None;
+        Ok(())
+    }
+
+    /// The ticket, if the reply brings the one that was asked for. Names may change only if that was
+    /// asked for and the KDC vouches for having seen the request as it was sent (RFC 6806 6, 11). The
+    /// client's name stands in the clear even so: a false one fails at the first use of the ticket.
+    fn accept(&mut self, bytes: &[u8], sent: &Sent, now: Instant) -> Result<Outcome> {
+        let rep: KdcRep<'_> = wire::decode(bytes)?;
+        if rep.kind != MessageType::AS_REP {
+            return Err(Error::ReplyMismatch("another message type"));
+        }
+        if !sent.wishes.etypes.contains(&rep.enc_part.etype) {
+            return Err(Error::ReplyMismatch("an encryption type that was not offered"));
+        }
+        let client = rep.client.principal(rep.client_realm)?;
+        if client != self.client && !self.canonicalize() {
+            return Err(Error::ReplyMismatch("another client"));
+        }
+        let key = self.reply_key(&rep, &client)?;
+        let plain = key.decrypt(KeyUsage::AS_REP_ENC_PART, rep.enc_part.cipher);
+        let plain = plain.map_err(|_| self.secret.refused(ErrorCode::BAD_INTEGRITY))?;
+        let part: EncKdcRepPart<'_> = wire::decode(&plain)?;
+        let vouched = vouched(&key, &sent.message, &part)?;
+        if client != self.client && !vouched {
+            return Err(Error::ReplyMismatch("another client"));
+        }
+        let server = server(&rep, &part, &sent.wishes, vouched)?;
+        let kdc_now = if self.request.follow_clock { part.auth_time } else { now.time };
+        let expected = TicketFlags::NONE.with(TicketFlags::INVALID, sent.wishes.from.is_some());
+        Answer { wishes: &sent.wishes, part: &part, expected, inherited: &[], now: kdc_now }.check()?;
+        self.take_time(&part, sent, now)?;
+        Ok(Outcome {
+            credential: reply::credential(&client, server, &rep, &part),
+            hops: vec![],
+            preauth: self.proof.method.as_ref().map(|(method, _)| method.kind),
+            fast_available: vouched && encrypted_padata(&part, PaType::FX_FAST).is_some(),
+            password_expires: password_expires(&part),
+        })
+    }
+
+    /// The key of the reply: the one of the proof, unless the KDC's choice is another.
+    fn reply_key(&mut self, rep: &KdcRep<'_>, client: &Principal) -> Result<Key> {
+        let etype = rep.enc_part.etype;
+        let proof = &self.proof;
+        if let Some(key) = proof.key.as_ref().filter(|key| key.etype() == etype) {
+            return Ok(key.clone());
+        }
+        let hint = match advice(rep.padata, &[etype])? {
+            Advice::Hint(hint) => hint,
+            _ => proof.hint.clone().filter(|hint| hint.etype == etype).unwrap_or(KeyHint::plain(etype)),
+        };
+        // Without a salt the default one of the canonical name holds. That this name is not
+        // authenticated yet does no harm: a wrong one makes a wrong key.
+        let hint = KeyHint { salt: hint.salt.or_else(|| Some(client.salt().into_bytes())), ..hint };
+        self.secret.key(&self.client, &hint, rep.enc_part.kvno)
+    }
+
+    /// Learns the KDC's time, which is authenticated now; or refuses one that is too far away.
+    fn take_time(&mut self, part: &EncKdcRepPart<'_>, sent: &Sent, now: Instant) -> Result<()> {
+        if self.request.follow_clock {
+            let ours = Instant::from(now.time);
+            self.offset = Some(ClockOffset::between(Instant::from(part.auth_time), ours));
+            return Ok(());
+        }
+        let start = part.start_time.unwrap_or(part.auth_time);
+        if sent.wishes.from.is_none() && start.distance(now.time) > self.request.clock_skew {
+            return Err(Error::protocol(ErrorCode::SKEW, "in the KDC's reply"));
+        }
+        Ok(())
+    }
+}
+
+impl Exchange for AsExchange {
+    fn step(&mut self, now: Instant, random: &mut dyn Random, reply: Option<&[u8]>) -> Result<Step> {
+        let (bytes, sent) = match (reply, self.sent.take()) {
+            (None, None) => return self.send(now, random),
+            (None, Some(sent)) => {
+                let message = sent.message.clone();
+                self.sent = Some(sent);
+                return Ok(Step::Send { realm: self.client.realm().to_owned(), message });
+            }
+            (Some(_), None) => return Err(Error::ReplyMismatch("no reply is awaited")),
+            (Some(bytes), Some(sent)) => (bytes, sent),
+        };
+        if wire::application_tag(bytes) != Some(MessageType::ERROR.0 as u8) {
+            return Ok(Step::Done(Box::new(self.accept(bytes, &sent, now)?)));
+        }
+        self.refused(Refusal::read(bytes)?, now)?;
+        self.send(now, random)
+    }
+
+    fn clock_offset(&self) -> Option<ClockOffset> {
+        self.offset
+    }
+}
+
+impl Proof {
+    fn begin(request: &AsRequest) -> Proof {
+        let hint = request.key_hint.as_ref().filter(|hint| request.etypes.contains(&hint.etype));
+        match (hint, ClientMethod::of(PaType::ENC_TIMESTAMP)) {
+            (Some(hint), Some(method)) => {
+                Proof { method: Some((method, vec![])), optimistic: true, hint: Some(hint.clone()), ..Proof::default() }
+            }
+            _ => Proof::default(),
+        }
+    }
+}
+
+fn encrypted_padata<'a>(part: &EncKdcRepPart<'a>, kind: PaType) -> Option<&'a [u8]> {
+    part.encrypted_padata?.iter().find(|element| element.kind == kind).map(|element| element.value)
+}
+
+/// The server: as asked for, or the name of the same ticket-granting service that a KDC prefers.
+fn server(rep: &KdcRep<'_>, part: &EncKdcRepPart<'_>, wishes: &Wishes, vouched: bool) -> Result<Principal> {
+    reply::same_server(rep, part)?;
+    let server = part.server.principal(part.server_realm)?;
+    let canonical = vouched && wishes.options.has(KdcOptions::CANONICALIZE);
+    if server == wishes.server || (canonical && wishes.server.is_local_tgs() && server.is_local_tgs()) {
+        return Ok(server);
+    }
+    Err(Error::ReplyMismatch("another server"))
+}
+
+/// Whether the KDC vouches for the request that it saw, which must then be ours (RFC 6806 11).
+fn vouched(key: &Key, message: &[u8], part: &EncKdcRepPart<'_>) -> Result<bool> {
+    if !part.flags.has(TicketFlags::ENC_PA_REP) {
+        return Ok(false);
+    }
+    let changed = |_| Error::ReplyMismatch("the KDC saw another request");
+    let value = encrypted_padata(part, PaType::REQ_ENC_PA_REP);
+    let value = value.ok_or(Error::ReplyMismatch("no checksum of the request"))?;
+    req_enc_pa_rep::verify(key, message, value).map_err(changed)?;
+    Ok(true)
+}
+
+fn password_expires(part: &EncKdcRepPart<'_>) -> Option<Time> {
+    let told = part.last_req.iter().find(|entry| entry.kind.0.abs() == LastReqType::PASSWORD_EXPIRES.0);
+    told.map(|entry| entry.time).or(part.key_expiration).filter(|time| *time != Time::EPOCH)
+}
+
+#[cfg(test)]
+mod tests;

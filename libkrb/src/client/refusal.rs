@@ -1,0 +1,34 @@
+//! KRB-ERROR as a client reads it (RFC 4120 5.9.1). Anyone on the way can make one: it is a hint
+//! for the next try and a reason to stop, never proof, and its text goes nowhere.
+
+use crate::error::{Error, ErrorCode, Result};
+use crate::time::Instant;
+use crate::wire::{self, KrbError, MethodData};
+
+/// What counts of a KRB-ERROR.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Refusal<'a> {
+    pub code: ErrorCode,
+    /// What the KDC's clock shows, it says.
+    pub clock: Instant,
+    /// Which realm the client may be of, it says.
+    pub client_realm: Option<&'a str>,
+    /// METHOD-DATA, if there is any.
+    pub methods: MethodData<'a>,
+}
+
+impl<'a> Refusal<'a> {
+    pub fn read(reply: &'a [u8]) -> Result<Refusal<'a>> {
+        let error: KrbError<'_> = wire::decode(reply)?;
+        let code = if error.code == ErrorCode::NONE { ErrorCode::GENERIC } else { error.code };
+        let micros = if error.server_micros < 1_000_000 { error.server_micros } else { 0 };
+        let methods = error.data.and_then(|data| wire::decode(data).ok()).unwrap_or_default();
+        let clock = Instant { time: error.server_time, micros };
+        Ok(Refusal { code, clock, client_realm: error.client_realm, methods })
+    }
+
+    /// The refusal as what ends an exchange.
+    pub fn error(&self) -> Error {
+        Error::code(self.code)
+    }
+}
