@@ -2,7 +2,13 @@
 #![forbid(unsafe_code)]
 
 pub mod admin;
+pub mod check;
+pub mod cli;
 pub mod config;
 #[cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_types))]
 pub mod core;
+pub mod error;
+pub mod init;
 pub mod store;
+
+pub use error::{Error, Result};

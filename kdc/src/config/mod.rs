@@ -1,6 +1,5 @@
 //! kdc.toml as types: every setting parsed into what it means when the file is read, unknown ones
 //! refused, all but the realm defaulted. Not here: what the settings do.
-#![allow(clippy::disallowed_methods, reason = "the door of one file")]
 
 mod sample;
 mod values;

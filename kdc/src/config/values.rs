@@ -59,7 +59,7 @@ pub(super) fn realm<'de, D: Deserializer<'de>>(input: D) -> Result<String, D::Er
 /// # Errors
 /// What is wrong with it.
 pub fn check_realm(realm: &str) -> Result<(), String> {
-    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '=');
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':');
     match realm {
         "" => Err("a realm such as EXAMPLE.ORG was expected, not an empty text".into()),
         _ if realm.len() > 255 => Err("a realm has at most 255 characters".into()),

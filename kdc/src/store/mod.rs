@@ -2,7 +2,6 @@
 //! key in it sealed under the realm's master key; [`Memory`] is for tests and shows; [`Cached`]
 //! keeps opened entries in front of either. Not here: what an entry means (the core) and who may
 //! change it (`admin`).
-#![allow(clippy::disallowed_types, clippy::disallowed_methods, reason = "the doors of the store files")]
 
 mod cache;
 mod memory;

@@ -1,0 +1,95 @@
+//! The command line of `kdc`. Not here: what its commands do.
+
+use std::io::Write;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::error::{Error, Result};
+use crate::{check, init};
+
+/// A Kerberos V5 KDC.
+#[derive(Debug, Parser)]
+#[command(name = "kdc", version, about)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Make a realm: settings, master key, store, and a krb5.conf for its clients
+    Init(Init),
+    /// Say whether settings, master key and store are sound and belong together
+    Check(Settings),
+}
+
+#[derive(Debug, Args)]
+struct Init {
+    /// The realm, such as EXAMPLE.ORG
+    #[arg(long)]
+    realm: String,
+    /// The folder for its files; made if it is not there
+    #[arg(long)]
+    dir: PathBuf,
+    /// Where to serve, UDP and TCP; may be given several times
+    #[arg(long, value_name = "ADDR:PORT", default_values = ["127.0.0.1:88", "[::1]:88"])]
+    listen: Vec<SocketAddr>,
+}
+
+#[derive(Debug, Args)]
+struct Settings {
+    /// The realm's kdc.toml
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+}
+
+/// Does what the command line of this process says.
+pub fn main() -> ExitCode {
+    let done = match Cli::parse().command {
+        Command::Init(arguments) => make(&arguments),
+        Command::Check(settings) => examine(&settings.config),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "kdc: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn make(arguments: &Init) -> Result<()> {
+    let files = init::init(&arguments.realm, &arguments.dir, &arguments.listen)?;
+    let (config, client) = (files.config.display(), files.client.display());
+    say(&format!(
+        "The realm {} is ready in {}.
+
+Keep a copy of {}, apart from the store's backups: without it no key can be read.
+
+Next:
+  kdc run --config {config}
+  kadmin --config {config} addprinc alice
+  KRB5_CONFIG={client} kinit alice
+",
+        arguments.realm,
+        arguments.dir.display(),
+        files.master_key.display(),
+    ))
+}
+
+fn examine(config: &Path) -> Result<()> {
+    let found = check::check(config)?;
+    let store = match found.principals {
+        Some(1) => "1 principal".into(),
+        Some(count) => format!("{count} principals"),
+        None => "store in use by a running KDC, not looked into".into(),
+    };
+    say(&format!("ok ({}, {store})\n", found.realm))
+}
+
+fn say(text: &str) -> Result<()> {
+    std::io::stdout().write_all(text.as_bytes()).map_err(|error| Error::Other(error.to_string()))
+}

@@ -1,0 +1,143 @@
+//! A new realm: its folder with settings, master key and store, and the krb5.conf of its clients.
+//! Nothing that exists is overwritten, and what was made is taken back when the rest can't be.
+
+use std::fs::{DirBuilder, OpenOptions};
+use std::io::Write;
+use std::net::SocketAddr;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use libkrb::Principal;
+
+use crate::admin::{fresh_id, now, random_keys};
+use crate::config;
+use crate::core::{Attributes, Change, Entry, KeySet, Store};
+use crate::error::{Error, Result};
+use crate::store::{MasterKey, Redb};
+
+/// The life of a ticket for changing a password, as in MIT krb5.
+const CHANGEPW_LIFE: i64 = 300;
+
+/// The files of a realm's folder.
+#[derive(Clone, Debug)]
+pub struct Files {
+    /// The KDC's settings.
+    pub config: PathBuf,
+    /// The clients' settings.
+    pub client: PathBuf,
+    /// The master key.
+    pub master_key: PathBuf,
+    /// The store.
+    pub store: PathBuf,
+}
+
+impl Files {
+    /// The files in a folder.
+    pub fn of(dir: &Path) -> Self {
+        Files {
+            config: dir.join("kdc.toml"),
+            client: dir.join("krb5.conf"),
+            master_key: dir.join("master.key"),
+            store: dir.join("principals.redb"),
+        }
+    }
+
+    fn all(&self) -> [&Path; 4] {
+        [&self.config, &self.client, &self.master_key, &self.store]
+    }
+}
+
+/// Makes a realm in `dir`, to be served at `listen`.
+///
+/// # Errors
+/// When one of the files exists, which it names, or can't be made.
+pub fn init(realm: &str, dir: &Path, listen: &[SocketAddr]) -> Result<Files> {
+    config::check_realm(realm).map_err(Error::Other)?;
+    let files = Files::of(dir);
+    for file in files.all() {
+        if std::fs::symlink_metadata(file).is_ok() {
+            return Err(Error::file(file, "exists; init overwrites nothing, so choose another folder or remove it"));
+        }
+    }
+    DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(|error| Error::file(dir, error))?;
+    make(realm, listen, &files).inspect_err(|_| {
+        for file in files.all() {
+            // Made by this very call: none of them was there before.
+            let _ = std::fs::remove_file(file);
+        }
+    })?;
+    Ok(files)
+}
+
+fn make(realm: &str, listen: &[SocketAddr], files: &Files) -> Result<()> {
+    let master = MasterKey::create(&files.master_key)?;
+    let store = Redb::create(&files.store, realm, master)?;
+    store.commit(&principals(realm)?)?;
+    drop(store);
+    write(&files.client, 0o644, &client_settings(realm, listen))?;
+    // Last, so that a folder with settings is a whole one.
+    write(&files.config, 0o600, &config::sample(realm, listen))
+}
+
+/// What every realm has: the ticket-granting service, and the one that changes passwords.
+fn principals(realm: &str) -> Result<[Change; 2]> {
+    let new = |principal: Principal, attributes: Attributes| -> Result<Entry> {
+        let keys = random_keys(libkrb::crypto::SUPPORTED.iter().copied())?;
+        let mut entry = Entry::new(principal, fresh_id()?, now(), &format!("kdc/init@{realm}"));
+        entry.keys = vec![KeySet { kvno: 1, keys }];
+        entry.password_changed = Some(entry.modified);
+        entry.attributes = attributes;
+        Ok(entry)
+    };
+    let locked = Attributes::LOCKDOWN_KEYS;
+    let initial_only = locked.with(Attributes::DISALLOW_TGT_BASED, true).with(Attributes::PWCHANGE_SERVICE, true);
+    let mut changepw = new(Principal::changepw(realm), initial_only)?;
+    changepw.max_life = Some(CHANGEPW_LIFE);
+    Ok([Change::Create(new(Principal::tgs(realm), locked)?), Change::Create(changepw)])
+}
+
+/// A krb5.conf that MIT krb5, Heimdal and Java understand alike.
+fn client_settings(realm: &str, listen: &[SocketAddr]) -> String {
+    let mut kdcs = String::new();
+    for address in listen {
+        let line = format!("        kdc = {}\n", reachable(*address));
+        if !kdcs.contains(&line) {
+            kdcs += &line;
+        }
+    }
+    format!(
+        "# Settings for clients of {realm}: point KRB5_CONFIG at this file, or use it as /etc/krb5.conf.
+[libdefaults]
+    default_realm = {realm}
+    dns_lookup_kdc = false
+    dns_lookup_realm = false
+    dns_uri_lookup = false
+    dns_canonicalize_hostname = false
+    rdns = false
+
+[realms]
+    {realm} = {{
+{kdcs}    }}
+"
+    )
+}
+
+/// Where a client finds what listens at `address`: "everywhere" has this machine's name.
+fn reachable(address: SocketAddr) -> String {
+    match address.ip().is_unspecified() {
+        true => format!("{}:{}", rustix::system::uname().nodename().to_string_lossy(), address.port()),
+        false => address.to_string(),
+    }
+}
+
+fn write(path: &Path, mode: u32, text: &str) -> Result<()> {
+    let write = || {
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()
+    };
+    write().map_err(|error: std::io::Error| Error::file(path, error))
+}
+
+#[cfg(test)]
+mod tests;
