@@ -1,4 +1,5 @@
 //! The door to the disk: [`Config::load`] and nothing else.
+#![allow(clippy::disallowed_types, reason = "this is the door")]
 
 use std::io::{self, Read};
 use std::path::Path;

@@ -2,9 +2,11 @@
 //! realms and paths that follow from them. Pure but for [`Config::load`] and
 //! [`Environment::from_process`].
 //!
-//! A file that cannot be read gives [`Error::Config`](crate::Error::Config) with the line, what was
+//! A file that cannot be read gives [`Error::Config`] with the line, what was
 //! found and what was expected. Unknown keys are read past, as in MIT krb5; [`Config::unknown_keys`]
 //! lists them.
+#![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_types))]
+#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
 
 mod defaults;
 mod duration;
