@@ -37,7 +37,7 @@ pub fn seal(grant: &Grant<'_>, random: &mut dyn Random, event: &mut Event) -> Ve
 }
 
 fn encrypt(key: &SealingKey<'_>, random: &mut dyn Random, part: &impl Encode) -> Vec<u8> {
-    let mut writer = Writer::new();
+    let mut writer = Writer::secret();
     part.encode(&mut writer);
     key.key.encrypt(random, writer.bytes())
 }

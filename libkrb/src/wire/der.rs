@@ -1,7 +1,7 @@
 //! Reading and writing DER elements, and the macro that makes a message from a table of fields.
 //! Only what Kerberos uses: single-byte tags and definite lengths.
 
-use zeroize::Zeroizing;
+use zeroize::Zeroize;
 
 use crate::error::{Error, Result};
 
@@ -56,22 +56,25 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// [`Error::Malformed`] for long tags, indefinite or overlong lengths, and truncation.
     pub fn element(&mut self) -> Result<(u8, &'a [u8])> {
-        let (&tag, rest) = self.rest.split_first().ok_or(Error::Malformed("element missing"))?;
+        let Some((&tag, rest)) = self.rest.split_first() else { return Err(Error::Malformed("element missing")) };
         if tag & 0x1f == 0x1f {
             return Err(Error::Malformed("multi-byte tag"));
         }
-        let (&first, rest) = rest.split_first().ok_or(Error::Malformed("length missing"))?;
+        let Some((&first, rest)) = rest.split_first() else { return Err(Error::Malformed("length missing")) };
         let (length, rest) = match first {
             0..=0x7f => (usize::from(first), rest),
             0x81..=0x84 => {
-                let (digits, rest) =
-                    rest.split_at_checked(usize::from(first & 0x7f)).ok_or(Error::Malformed("length truncated"))?;
+                let Some((digits, rest)) = rest.split_at_checked(usize::from(first & 0x7f)) else {
+                    return Err(Error::Malformed("length truncated"));
+                };
                 (digits.iter().fold(0, |length, digit| length << 8 | usize::from(*digit)), rest)
             }
             0x80 => return Err(Error::Malformed("indefinite length")),
             _ => return Err(Error::Malformed("length of more than four bytes")),
         };
-        let (contents, rest) = rest.split_at_checked(length).ok_or(Error::Malformed("element truncated"))?;
+        let Some((contents, rest)) = rest.split_at_checked(length) else {
+            return Err(Error::Malformed("element truncated"));
+        };
         self.rest = rest;
         Ok((tag, contents))
     }
@@ -128,10 +131,11 @@ fn explicit<'a, T: Decode<'a>>(contents: &'a [u8]) -> Result<T> {
     Ok(value)
 }
 
-/// A buffer that is written from its end to its start. Wiped when dropped or outgrown.
+/// A buffer that is written from its end to its start.
 pub struct Writer {
-    buffer: Zeroizing<Vec<u8>>,
+    buffer: Vec<u8>,
     start: usize,
+    secret: bool,
 }
 
 impl Default for Writer {
@@ -148,7 +152,21 @@ impl Writer {
 
     /// An empty buffer with room for `capacity` bytes; it grows when needed.
     pub fn with_capacity(capacity: usize) -> Self {
-        Writer { buffer: Zeroizing::new(vec![0; capacity]), start: capacity }
+        Writer { buffer: vec![0; capacity], start: capacity, secret: false }
+    }
+
+    /// An empty buffer for secrets: what is written to it is wiped when it is dropped or outgrown.
+    pub fn secret() -> Self {
+        let mut writer = Writer::new();
+        writer.secret = true;
+        writer
+    }
+
+    fn wipe(&mut self) {
+        // Only what was written: wiping is slow, and the rest was never anything but zero.
+        if let (true, Some(written)) = (self.secret, self.buffer.get_mut(self.start..)) {
+            written.zeroize();
+        }
     }
 
     /// What was written so far.
@@ -181,11 +199,12 @@ impl Writer {
     fn grow(&mut self, more: usize) {
         let written = self.len();
         let capacity = (self.buffer.len() * 2).max(written + more);
-        let mut buffer = Zeroizing::new(vec![0; capacity]);
+        let mut buffer = vec![0; capacity];
         let start = capacity - written;
         if let Some(room) = buffer.get_mut(start..) {
             room.copy_from_slice(self.bytes());
         }
+        self.wipe();
         self.buffer = buffer;
         self.start = start;
     }
@@ -226,6 +245,12 @@ impl Writer {
 
     pub(super) fn application(&mut self, number: u8, contents: impl FnOnce(&mut Writer)) {
         self.element(APPLICATION | number, contents);
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.wipe();
     }
 }
 

@@ -58,7 +58,7 @@ pub fn encode(message: &impl Encode) -> Vec<u8> {
 
 /// Encodes one message that holds secrets; the bytes are wiped when dropped.
 pub fn encode_secret(message: &impl Encode) -> Zeroizing<Vec<u8>> {
-    let mut writer = Writer::new();
+    let mut writer = Writer::secret();
     message.encode(&mut writer);
     Zeroizing::new(writer.bytes().to_vec())
 }
