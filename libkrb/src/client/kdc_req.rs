@@ -10,7 +10,7 @@ use crate::time::Time;
 use crate::wire::{HostAddress, KdcReqBody, List, PrincipalName};
 
 /// The most messages of one exchange. A KDC that always wants another one gets no more.
-pub(super) const MAX_ROUNDS: u32 = 16;
+pub(super) const MAX_ROUNDS: u32 = 32;
 
 /// The most realms that an exchange is referred through (RFC 6806 8 suggests 5; MIT allows this).
 pub(super) const MAX_REFERRALS: usize = 10;

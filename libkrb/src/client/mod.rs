@@ -1,12 +1,13 @@
 //! The client's side of the exchanges, as state machines: bytes to send come out, replies go in, a
 //! credential stands at the end (RFC 4120 3.1 to 3.3, RFC 6806).
 //!
-//! [`AsExchange`] turns a password or a keytab into a first ticket, `TgsExchange` a ticket into
+//! [`AsExchange`] turns a password or a keytab into a first ticket, [`TgsExchange`] a ticket into
 //! another one, wherever the service's realm may be, and `ApExchange` shows a ticket to a service.
 //! What a KDC says of names counts only from the part that it encrypted. Not here: sockets, clocks,
 //! caches; [`Exchange`] says to which realm a message goes, and whoever drives it brings the time.
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
 
+mod ap_message;
 mod as_exchange;
 mod as_request;
 mod clock;
@@ -18,11 +19,15 @@ mod secret;
 mod testing;
 #[cfg(test)]
 mod tests;
+mod tgs_exchange;
+mod tgs_request;
 
 pub use as_exchange::AsExchange;
 pub use as_request::AsRequest;
 pub use clock::ClockOffset;
 pub use secret::Secret;
+pub use tgs_exchange::TgsExchange;
+pub use tgs_request::TgsRequest;
 
 use crate::ccache::Credential;
 use crate::codes::PaType;

@@ -1,7 +1,7 @@
 //! A KDC of a few lines: it answers well, so that a test can bend one thing. For tests only.
 
 use super::{Exchange, Outcome, Step};
-use crate::ccache::Address;
+use crate::ccache::{Address, Credential, RawKey};
 use crate::codes::{EncryptionType, LastReqType, MessageType, PaType};
 use crate::crypto::{Key, KeyUsage, OsRandom, Random, SUPPORTED};
 use crate::error::{ErrorCode, Result};
@@ -10,8 +10,8 @@ use crate::name::Principal;
 use crate::preauth::req_enc_pa_rep;
 use crate::time::{Instant, Time};
 use crate::wire::{
-    self, EncKdcRepPart, EncryptedData, EncryptionKey, Fixed, HostAddress, KdcRep, KdcReq, KrbError, LastReq, List,
-    PaData, PrincipalName, Raw, Ticket,
+    self, ApReq, Authenticator, EncKdcRepPart, EncryptedData, EncryptionKey, Fixed, HostAddress, KdcRep, KdcReq,
+    KrbError, LastReq, List, PaData, PrincipalName, Raw, Ticket,
 };
 
 /// What every clock of the tests shows, unless it is about clocks.
@@ -248,4 +248,60 @@ pub(super) fn step<'a>(exchange: &'a serde_json::Value, what: &str) -> Option<&'
 /// The key that a step names.
 pub(super) fn step_key(step: &serde_json::Value) -> Key {
     Key::new(EncryptionType(step["enctype"].as_i64().unwrap() as i32), &hex(&step["key"])).unwrap()
+}
+
+/// A ticket-granting ticket of `user@KRBTEST.COM`, with the session key of every [`Draft`].
+pub(super) fn tgt(server: Principal) -> Credential {
+    Credential {
+        client: principal("user@KRBTEST.COM"),
+        key: RawKey::from(&any_key(0x5e)),
+        auth_time: NOW.time,
+        start_time: NOW.time,
+        end_time: NOW.time + 36_000,
+        renew_till: Time::EPOCH,
+        is_skey: false,
+        flags: TicketFlags::INITIAL,
+        addresses: vec![],
+        authdata: vec![],
+        ticket: ticket(&server),
+        second_ticket: vec![],
+        server,
+    }
+}
+
+/// What a KDC finds in the header of a TGS-REQ.
+pub(super) struct Header {
+    pub ticket_server: Principal,
+    pub client: Principal,
+    pub clock: Instant,
+    pub subkey: Key,
+}
+
+/// Opens the header, whose ticket has `session` as its key, and verifies the checksum of the body.
+pub(super) fn header(request: &[u8], session: &Key) -> Header {
+    let request = read(request);
+    let ap_req: ApReq<'_> = wire::decode(request.padata(PaType::TGS_REQ).expect("PA-TGS-REQ").value).unwrap();
+    let plain = session.decrypt(KeyUsage::TGS_REQ_AUTHENTICATOR, ap_req.authenticator.cipher).unwrap();
+    let authenticator: Authenticator<'_> = wire::decode(&plain).unwrap();
+    let sum = authenticator.checksum.expect("a checksum");
+    session.verify_checksum(KeyUsage::TGS_REQ_CHECKSUM, sum.kind, request.body.der, sum.checksum).unwrap();
+    Header {
+        ticket_server: ap_req.ticket.server.principal(ap_req.ticket.realm).unwrap(),
+        client: authenticator.client.principal(authenticator.client_realm).unwrap(),
+        clock: Instant { time: authenticator.time, micros: authenticator.micros },
+        subkey: authenticator.subkey.expect("a subkey").key().unwrap(),
+    }
+}
+
+impl Draft {
+    /// A good TGS-REP.
+    pub fn tgs_rep(request: &[u8]) -> Draft {
+        let Header { client, subkey, .. } = header(request, &any_key(0x5e));
+        Draft { kvno: None, ..Draft::to(&read(request), client, subkey, KeyUsage::TGS_REP_SUBKEY) }
+    }
+
+    /// The same for another server.
+    pub fn of(self, name: &str) -> Draft {
+        Draft { server: principal(name), ticket_server: principal(name), ..self }
+    }
 }

@@ -1,0 +1,290 @@
+//! The TGS exchange (RFC 4120 3.3, RFC 6806 8): a ticket-granting ticket becomes a ticket for a
+//! service. If the service is of another realm, tickets for the realms on the way are got first:
+//! those that the KDCs refer to, or those of a path.
+
+use super::ap_message::ApMessage;
+use super::clock::ClockOffset;
+use super::kdc_req::{MAX_REFERRALS, MAX_ROUNDS, Wishes, offered, on_wire};
+use super::refusal::Refusal;
+use super::reply::{self, Answer};
+use super::tgs_request::TgsRequest;
+use super::{Exchange, Outcome, Step};
+use crate::ccache::{AuthData, Credential};
+use crate::codes::{MessageType, PaType};
+use crate::crypto::{Key, KeyUsage, Random};
+use crate::error::{Error, ErrorCode, Result};
+use crate::flags::{ApOptions, KdcOptions};
+use crate::name::Principal;
+use crate::session::DEFAULT_SKEW;
+use crate::time::Instant;
+use crate::wire::{
+    self, Checksum, EncKdcRepPart, EncryptedData, KdcRep, KdcReq, KdcReqBody, List, PaData, Raw, Ticket,
+};
+
+/// Gets a ticket in exchange for another one.
+#[derive(Debug)]
+pub struct TgsExchange {
+    /// What is asked for, with the ticket to show now.
+    request: TgsRequest,
+    /// The key of that ticket, and the realm whose KDC takes it.
+    session: Key,
+    realm: String,
+    aim: Aim,
+    hops: Vec<Credential>,
+    /// The realms whose KDCs were asked.
+    realms: Vec<String>,
+    offset: Option<ClockOffset>,
+    clock_corrected: bool,
+    rounds: u32,
+    sent: Option<Sent>,
+}
+
+/// What the current KDC is asked for.
+#[derive(Debug)]
+enum Aim {
+    /// A way to one of these realms, the farthest first; and why no farther one could be reached.
+    Realm { candidates: Vec<String>, refused: Option<Error> },
+    /// The service itself, maybe with leave to name another one.
+    Service { canonicalize: bool },
+}
+
+/// The message that is out.
+#[derive(Debug)]
+struct Sent {
+    message: Vec<u8>,
+    wishes: Wishes,
+    subkey: Key,
+}
+
+impl TgsExchange {
+    /// An exchange that has not begun.
+    ///
+    /// # Errors
+    /// KRB_AP_ERR_NO_TGT if the ticket is no ticket-granting one and nothing is to be done with
+    /// itself; [`Error::EtypeNotSupported`] if its key cannot be used.
+    pub fn new(mut request: TgsRequest) -> Result<TgsExchange> {
+        request.etypes = offered(&request.etypes)?;
+        let tgt = &request.tgt;
+        let granting = tgt.server.tgs_target().filter(|_| !request.goes_back());
+        let issuer = Some(tgt.server.realm()).filter(|_| request.goes_back());
+        let realm = granting.or(issuer).ok_or(Error::code(ErrorCode::NO_TGT))?.to_owned();
+        let mut exchange = TgsExchange {
+            aim: Aim::Service { canonicalize: false },
+            session: tgt.key.key()?,
+            hops: vec![],
+            realms: vec![realm.clone()],
+            realm,
+            offset: None,
+            clock_corrected: false,
+            rounds: 0,
+            sent: None,
+            request,
+        };
+        exchange.aim = exchange.next_aim();
+        Ok(exchange)
+    }
+
+    /// What to ask the KDC of [`Self::realm`] for: the service, unless its realm is known to be
+    /// another one.
+    fn next_aim(&self) -> Aim {
+        let target = self.request.server.realm();
+        if target.is_empty() || target == self.realm {
+            return Aim::Service { canonicalize: self.request.options.has(KdcOptions::CANONICALIZE) };
+        }
+        let path = &self.request.path;
+        let behind = path.iter().position(|realm| *realm == self.realm).map_or(0, |here| here + 1);
+        let unseen = |realm: &&String| *realm != target && !self.realms.contains(realm);
+        let nearer = path.iter().skip(behind).filter(unseen).cloned();
+        // From the end: what is nearest to the service is asked for first.
+        Aim::Realm { candidates: nearer.chain([target.to_owned()]).collect(), refused: None }
+    }
+
+    fn send(&mut self, now: Instant, random: &mut dyn Random) -> Result<Step> {
+        self.rounds += 1;
+        if self.rounds > MAX_ROUNDS {
+            return Err(Error::ReplyMismatch("the KDCs do not come to an end"));
+        }
+        let now = self.offset.unwrap_or_default().apply(now);
+        if self.request.tgt.end_time < now.time {
+            return Err(Error::code(ErrorCode::TKT_EXPIRED));
+        }
+        let wishes = match &self.aim {
+            Aim::Realm { candidates, .. } => {
+                let next = candidates.last().map_or(self.request.server.realm(), String::as_str);
+                self.request.wishes_on_the_way(Principal::cross_tgs(next, &self.realm), random)
+            }
+            Aim::Service { canonicalize } => {
+                self.request.wishes(self.request.server.in_realm(&self.realm), *canonicalize, random)
+            }
+        };
+        let subkey = Key::random(self.session.etype(), random)?;
+        let message = self.message(&wishes, &subkey, now, random)?;
+        self.sent = Some(Sent { message: message.clone(), wishes, subkey });
+        Ok(Step::Send { realm: self.realm.clone(), message })
+    }
+
+    fn message(&self, wishes: &Wishes, subkey: &Key, now: Instant, random: &mut dyn Random) -> Result<Vec<u8>> {
+        let service = matches!(self.aim, Aim::Service { .. });
+        let authdata = Some(&self.request.authdata).filter(|authdata| service && !authdata.is_empty());
+        let authdata = authdata.map(|authdata| seal_authdata(authdata, subkey, random));
+        let second = self.request.second_ticket.as_deref().filter(|_| service);
+        let second: Vec<Raw<'_, Ticket<'_>>> = second.map(Raw::parse).transpose()?.into_iter().collect();
+        let addresses = on_wire(&wishes.addresses);
+        let etype = subkey.etype();
+        let body = KdcReqBody {
+            authorization_data: authdata.as_deref().map(|cipher| EncryptedData { etype, kvno: None, cipher }),
+            additional_tickets: (!second.is_empty()).then_some(List::Items(&second)),
+            ..wishes.body(&addresses)
+        };
+        let body = Raw { der: &wire::encode(&body), value: body };
+        let checksum = self.session.checksum(KeyUsage::TGS_REQ_CHECKSUM, body.der);
+        let header = ApMessage {
+            credential: &self.request.tgt,
+            session: &self.session,
+            usage: KeyUsage::TGS_REQ_AUTHENTICATOR,
+            options: ApOptions::NONE,
+            checksum: Some(Checksum { kind: self.session.checksum_type(), checksum: &checksum }),
+            subkey: Some(subkey),
+            sequence: None,
+            now,
+        };
+        let padata = [PaData { kind: PaType::TGS_REQ, value: &header.seal(random)? }];
+        Ok(wire::encode(&KdcReq { kind: MessageType::TGS_REQ, padata: List::Items(&padata), body }))
+    }
+
+    /// A refusal leads to another try, or it is the end.
+    fn refused(&mut self, refusal: Refusal<'_>, now: Instant) -> Result<()> {
+        if refusal.code == ErrorCode::SKEW && self.request.follow_clock && !self.clock_corrected {
+            self.clock_corrected = true;
+            self.offset = Some(ClockOffset::between(refusal.clock, now));
+            return Ok(());
+        }
+        match &mut self.aim {
+            // No way there: try for a realm that is nearer.
+            Aim::Realm { candidates, refused } => {
+                candidates.pop();
+                let first = refused.get_or_insert(refusal.error());
+                if candidates.is_empty() { Err(first.clone()) } else { Ok(()) }
+            }
+            // A KDC from before RFC 6806.
+            Aim::Service { canonicalize } if *canonicalize && refusal.code == ErrorCode::BADOPTION => {
+                *canonicalize = false;
+                Ok(())
+            }
+            Aim::Service { .. } => Err(refusal.error()),
+        }
+    }
+
+    /// The ticket that was wanted, or `None` when it was one on the way.
+    fn accept(&mut self, bytes: &[u8], sent: &Sent, now: Instant) -> Result<Option<Outcome>> {
+        let rep: KdcRep<'_> = wire::decode(bytes)?;
+        if rep.kind != MessageType::TGS_REP {
+            return Err(Error::ReplyMismatch("another message type"));
+        }
+        if rep.client.principal(rep.client_realm)? != self.request.tgt.client {
+            return Err(Error::ReplyMismatch("another client"));
+        }
+        if rep.enc_part.etype != self.session.etype() {
+            return Err(Error::ReplyMismatch("an encryption type that was not offered"));
+        }
+        // Old KDCs know no subkey (RFC 4120 3.3.3).
+        let plain = match sent.subkey.decrypt(KeyUsage::TGS_REP_SUBKEY, rep.enc_part.cipher) {
+            Ok(plain) => plain,
+            Err(_) => self.session.decrypt(KeyUsage::TGS_REP_SESSION, rep.enc_part.cipher)?,
+        };
+        let part: EncKdcRepPart<'_> = wire::decode(&plain)?;
+        reply::same_server(&rep, &part)?;
+        let expected = self.request.expected_flags();
+        let earliest = self.offset.unwrap_or_default().apply(now).time - DEFAULT_SKEW;
+        let inherited = &self.request.tgt.addresses;
+        Answer { wishes: &sent.wishes, part: &part, expected, inherited, now: earliest }.check()?;
+        let server = part.server.principal(part.server_realm)?;
+        self.judge(reply::credential(&self.request.tgt.client, server, &rep, &part), &sent.wishes)
+    }
+
+    /// Whether a ticket is the one that was asked for, or one on the way to it.
+    fn judge(&mut self, ticket: Credential, wishes: &Wishes) -> Result<Option<Outcome>> {
+        let as_asked = ticket.server == wishes.server;
+        let referral = ticket.server.tgs_target().filter(|_| ticket.server.realm() == self.realm).map(str::to_owned);
+        let may_refer = wishes.options.has(KdcOptions::CANONICALIZE) || wishes.server.tgs_target().is_some();
+        match (&mut self.aim, referral) {
+            (Aim::Service { .. }, _) if as_asked => Ok(Some(self.outcome(ticket))),
+            (_, Some(realm)) if may_refer => {
+                self.hop(realm, ticket)?;
+                Ok(None)
+            }
+            // An old KDC that names the service otherwise instead of referring to it (RFC 6806 6).
+            (Aim::Service { canonicalize }, _) if *canonicalize => {
+                *canonicalize = false;
+                Ok(None)
+            }
+            _ => Err(Error::ReplyMismatch("another server")),
+        }
+    }
+
+    /// Goes on at the KDC of a realm that this ticket leads to.
+    fn hop(&mut self, realm: String, ticket: Credential) -> Result<()> {
+        if self.realms.contains(&realm) {
+            return Err(Error::ReplyMismatch("the realms refer to one another"));
+        }
+        if self.hops.len() >= MAX_REFERRALS {
+            return Err(Error::ReplyMismatch("too many referrals"));
+        }
+        self.session = ticket.key.key()?;
+        self.hops.push(ticket.clone());
+        self.request.tgt = ticket;
+        self.realms.push(realm.clone());
+        self.realm = realm;
+        self.clock_corrected = false;
+        if matches!(self.aim, Aim::Realm { .. }) {
+            self.aim = self.next_aim();
+        }
+        Ok(())
+    }
+
+    fn outcome(&mut self, ticket: Credential) -> Outcome {
+        let second_ticket = self.request.second_ticket.take();
+        let credential = Credential {
+            is_skey: second_ticket.is_some(),
+            second_ticket: second_ticket.unwrap_or_default(),
+            authdata: std::mem::take(&mut self.request.authdata),
+            ..ticket
+        };
+        let hops = std::mem::take(&mut self.hops);
+        Outcome { credential, hops, preauth: None, fast_available: false, password_expires: None }
+    }
+}
+
+impl Exchange for TgsExchange {
+    fn step(&mut self, now: Instant, random: &mut dyn Random, reply: Option<&[u8]>) -> Result<Step> {
+        let (bytes, sent) = match (reply, self.sent.take()) {
+            (None, None) => return self.send(now, random),
+            (None, Some(sent)) => {
+                let message = sent.message.clone();
+                self.sent = Some(sent);
+                return Ok(Step::Send { realm: self.realm.clone(), message });
+            }
+            (Some(_), None) => return Err(Error::ReplyMismatch("no reply is awaited")),
+            (Some(bytes), Some(sent)) => (bytes, sent),
+        };
+        if wire::application_tag(bytes) == Some(MessageType::ERROR.0 as u8) {
+            self.refused(Refusal::read(bytes)?, now)?;
+        } else if let Some(outcome) = self.accept(bytes, &sent, now)? {
+            return Ok(Step::Done(Box::new(outcome)));
+        }
+        self.send(now, random)
+    }
+
+    fn clock_offset(&self) -> Option<ClockOffset> {
+        self.offset
+    }
+}
+
+fn seal_authdata(authdata: &[AuthData], subkey: &Key, random: &mut dyn Random) -> Vec<u8> {
+    let elements: Vec<_> =
+        authdata.iter().map(|element| wire::AuthData { kind: element.kind, data: &element.bytes }).collect();
+    subkey.encrypt(KeyUsage::TGS_REQ_AUTHZ_SUBKEY, random, &wire::encode(&List::Items(&elements)))
+}
+
+#[cfg(test)]
+mod tests;
