@@ -4,12 +4,13 @@
 use std::net::IpAddr;
 
 use super::Options;
+use crate::codes::AddressType;
 use crate::error::{Error, ErrorCode, Result};
 use crate::flags::TicketFlags;
 use crate::name::Principal;
 use crate::session::Address;
 use crate::time::Time;
-use crate::wire::{Authenticator, EncTicketPart, List};
+use crate::wire::{Authenticator, EncTicketPart, HostAddress};
 
 /// What a client claims: decrypted, not yet believed.
 pub(super) struct Claim<'a> {
@@ -33,13 +34,15 @@ fn same_client(Claim { ticket, authenticator, .. }: &Claim<'_>) -> Result<()> {
     if same { Ok(()) } else { Err(Error::code(ErrorCode::BADMATCH)) }
 }
 
-/// The peer is at one of the ticket's addresses, if it has any.
+/// The peer is at one of the ticket's addresses, if it has any. NetBIOS names, which Windows puts
+/// there, bind to nothing.
 fn from_its_address(options: &Options, peer: Option<IpAddr>, Claim { ticket, .. }: &Claim<'_>) -> Result<()> {
-    let bound = ticket.addresses.filter(|addresses| !addresses.is_empty());
+    let binds = |address: HostAddress<'_>| address.kind != AddressType::NETBIOS;
+    let bound = ticket.addresses.filter(|addresses| addresses.iter().any(binds));
     let good = match (bound, peer.map(Address::ip)) {
         (None, _) => !options.require_addresses,
         (Some(_), None) => true,
-        (Some(addresses), Some(peer)) => List::iter(&addresses).any(|address| peer.is(&address)),
+        (Some(addresses), Some(peer)) => addresses.iter().any(|address| peer.is(&address)),
     };
     if good { Ok(()) } else { Err(Error::code(ErrorCode::BADADDR)) }
 }

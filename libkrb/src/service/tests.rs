@@ -223,6 +223,14 @@ fn a_ticket_bound_to_addresses_is_good_only_from_there() {
 }
 
 #[test]
+fn a_netbios_name_among_the_addresses_binds_to_nothing() {
+    let netbios = Address { kind: crate::codes::AddressType::NETBIOS, bytes: b"WORKSTATION    \0".to_vec() };
+    let request = Draft::with(|draft| draft.addresses = vec![netbios]);
+    let peer = Some("10.0.0.1".parse().unwrap());
+    assert!(acceptor(Options::default()).accept(NOW, &mut Counter(0), &request, peer).is_ok());
+}
+
+#[test]
 fn a_clock_off_by_more_than_the_skew_is_skewed() {
     for off in [-DEFAULT_SKEW, 0, DEFAULT_SKEW] {
         assert!(verdict(|draft| draft.time.time = NOW.time + off).is_ok(), "{off}");
