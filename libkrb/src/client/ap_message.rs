@@ -1,5 +1,5 @@
 //! AP-REQ: a ticket and the proof that its session key is known (RFC 4120 3.2.2, 5.5.1). Not here:
-//! what the proof is for, a service (`super::ApExchange`) or another ticket
+//! what the proof is for, a service ([`super::ApExchange`]) or another ticket
 //! ([`super::TgsExchange`]).
 
 use crate::ccache::Credential;

@@ -2,11 +2,12 @@
 //! credential stands at the end (RFC 4120 3.1 to 3.3, RFC 6806).
 //!
 //! [`AsExchange`] turns a password or a keytab into a first ticket, [`TgsExchange`] a ticket into
-//! another one, wherever the service's realm may be, and `ApExchange` shows a ticket to a service.
+//! another one, wherever the service's realm may be, and [`ApExchange`] shows a ticket to a service.
 //! What a KDC says of names counts only from the part that it encrypted. Not here: sockets, clocks,
 //! caches; [`Exchange`] says to which realm a message goes, and whoever drives it brings the time.
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
 
+mod ap_exchange;
 mod ap_message;
 mod as_exchange;
 mod as_request;
@@ -22,6 +23,7 @@ mod tests;
 mod tgs_exchange;
 mod tgs_request;
 
+pub use ap_exchange::{ApExchange, ApRequest, ApSession};
 pub use as_exchange::AsExchange;
 pub use as_request::AsRequest;
 pub use clock::ClockOffset;

@@ -372,7 +372,8 @@ fn a_referral_is_followed_only_from_the_realm_that_was_asked_and_only_when_allow
 
 #[test]
 fn a_kdc_that_cannot_canonicalize_or_renames_is_asked_without() {
-    let olds: [fn(&[u8]) -> Vec<u8>; 2] =
+    type Old = fn(&[u8]) -> Vec<u8>;
+    let olds: [Old; 2] =
         [|_| refuse(ErrorCode::BADOPTION), |request| Draft::tgs_rep(request).of("other/name@KRBTEST.COM").seal()];
     for old in olds {
         let mut asked = vec![];
