@@ -9,6 +9,8 @@ pub mod config;
 pub mod core;
 pub mod error;
 pub mod init;
+pub mod net;
+pub mod observe;
 pub mod store;
 
 pub use error::{Error, Result};

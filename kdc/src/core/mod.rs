@@ -29,7 +29,7 @@ use libkrb::wire::{self, KdcReq};
 pub use entry::{Attributes, Entry, KeySet, LongTermKey};
 pub use event::{Event, Exchange, Issued};
 pub use policy::Policy;
-pub use refuse::{Refusal, too_big};
+pub use refuse::{Refusal, field_too_long, too_big};
 pub use store::{Change, Store, StoreError};
 
 /// What a realm answers with.

@@ -65,6 +65,11 @@ pub fn too_big(policy: &Policy, now: Instant) -> Vec<u8> {
     error(policy, now, KrbError { code: ErrorCode::RESPONSE_TOO_BIG, ..skeleton(None) })
 }
 
+/// The KRB-ERROR for a message that is longer than any request may be (RFC 4120 7.2.2).
+pub fn field_too_long(policy: &Policy, now: Instant) -> Vec<u8> {
+    error(policy, now, KrbError { code: ErrorCode::FIELD_TOOLONG, ..skeleton(None) })
+}
+
 fn error(policy: &Policy, now: Instant, error: KrbError<'_>) -> Vec<u8> {
     let own = Principal::tgs(&policy.realm);
     let server = if error.server.components.iter().next().is_some() { error.server } else { (&own).into() };

@@ -1,0 +1,115 @@
+//! Binding: for each address one TCP listener and one UDP socket a thread, on the same port.
+
+use std::fmt;
+use std::io;
+use std::net::{SocketAddr, TcpListener, UdpSocket};
+
+use socket2::{Domain, Protocol, Socket, Type};
+
+/// Connections that wait to be accepted; the kernel takes less when `somaxconn` is lower.
+const BACKLOG: i32 = 4096;
+/// Room for datagrams that wait for a busy thread; the kernel takes less when `rmem_max` is lower.
+const BUFFER: usize = 4 << 20;
+/// How often another port is tried when the system may choose one and UDP's is taken.
+const ATTEMPTS: usize = 32;
+
+/// The sockets of one address.
+#[derive(Debug)]
+pub struct Listener {
+    address: SocketAddr,
+    tcp: TcpListener,
+    udp: Vec<UdpSocket>,
+}
+
+impl Listener {
+    /// Binds `address`; with port 0 the system chooses one that is free for UDP and TCP.
+    ///
+    /// # Errors
+    /// [`BindError`] says what to do.
+    pub fn bind(address: SocketAddr) -> Result<Listener, BindError> {
+        let mut attempts = if address.port() == 0 { ATTEMPTS } else { 1 };
+        loop {
+            attempts -= 1;
+            match Self::try_bind(address) {
+                Err(error) if attempts > 0 && error.cause.kind() == io::ErrorKind::AddrInUse => {}
+                result => return result,
+            }
+        }
+    }
+
+    /// TCP comes first: its port belongs to one process, while UDP's is shared by several sockets.
+    fn try_bind(address: SocketAddr) -> Result<Listener, BindError> {
+        let tcp = bind_tcp(address).map_err(|cause| BindError { address, protocol: "TCP", cause })?;
+        let address = SocketAddr::new(address.ip(), tcp.local_addr().map_or(address.port(), |bound| bound.port()));
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let udp = (0..threads).map(|_| bind_udp(address)).collect::<io::Result<_>>();
+        let udp = udp.map_err(|cause| BindError { address, protocol: "UDP", cause })?;
+        Ok(Listener { address, tcp, udp })
+    }
+
+    /// The address, with the port that is served.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub(super) fn into_sockets(self) -> (TcpListener, Vec<UdpSocket>) {
+        (self.tcp, self.udp)
+    }
+}
+
+fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    // A restarted KDC must not wait for the connections of the one before.
+    socket.set_reuse_address(true)?;
+    finish(&socket, address)?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+fn bind_udp(address: SocketAddr) -> io::Result<UdpSocket> {
+    let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+    // Several sockets on one port: the kernel spreads the peers over them.
+    socket.set_reuse_port(true)?;
+    socket.set_recv_buffer_size(BUFFER)?;
+    socket.set_send_buffer_size(BUFFER)?;
+    finish(&socket, address)?;
+    Ok(socket.into())
+}
+
+fn finish(socket: &Socket, address: SocketAddr) -> io::Result<()> {
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())
+}
+
+/// An address that can't be served.
+#[derive(Debug)]
+pub struct BindError {
+    address: SocketAddr,
+    protocol: &'static str,
+    cause: io::Error,
+}
+
+impl fmt::Display for BindError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let BindError { address, protocol, cause } = self;
+        write!(f, "cannot listen on {address} ({protocol}): ")?;
+        match cause.kind() {
+            io::ErrorKind::AddrInUse => {
+                f.write_str("the port is in use; stop the program that has it, or name another in `listen`")
+            }
+            io::ErrorKind::PermissionDenied => f.write_str(
+                "permission denied; ports below 1024 need root or the capability CAP_NET_BIND_SERVICE \
+                 (in a systemd unit: AmbientCapabilities=CAP_NET_BIND_SERVICE)",
+            ),
+            io::ErrorKind::AddrNotAvailable => {
+                f.write_str("no interface of this machine has this address; correct `listen`")
+            }
+            _ => cause.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for BindError {}

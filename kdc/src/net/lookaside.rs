@@ -1,0 +1,285 @@
+//! Same bytes, same answer: a client that did not hear the answer asks again with the same request,
+//! over UDP or then over TCP, and must not be told that its authenticator is a replay (RFC 4120
+//! 3.3.3, "retransmission").
+//!
+//! Remembered are the answers to requests that left a trace in the replay cache, refusals among
+//! them: any other request can be answered again by asking the core again, so no stranger without a
+//! key can fill this memory. The memory is bounded by bytes and cut into shards; each has a young
+//! and an old generation, and the old one is dropped as a whole when the young one is full or has
+//! grown old.
+//!
+//! A request is *claimed* while it is answered. Whoever brings the same bytes meanwhile is told so:
+//! over UDP the copy is dropped, because the answer to the first is on its way; over TCP it waits.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::mem;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use foldhash::fast::FixedState;
+use tokio::sync::Notify;
+
+/// The bytes of a reply, shared by all who send them.
+pub type Answer = Arc<[u8]>;
+
+/// 128 bits of a hash under a random key: strangers find no two requests that share it.
+type Digest = u128;
+
+/// An answer is remembered for at least one generation and at most two, unless memory runs out.
+/// Clients ask again for up to a minute and a half (three times thirty seconds in Java).
+const GENERATION: Duration = Duration::from_secs(90);
+/// What an answer takes besides its bytes: its share of the table and of the allocator.
+const OVERHEAD: usize = 96;
+/// A shard's share of the memory should hold some hundreds of answers.
+const SHARD_MEMORY: usize = 256 << 10;
+const MAX_SHARDS: usize = 64;
+
+/// The memory of answers given.
+pub struct Lookaside {
+    keys: [RandomState; 2],
+    shards: Box<[Shard]>,
+    /// Bytes that one generation of one shard may have.
+    budget: usize,
+}
+
+struct Shard {
+    state: Mutex<State>,
+    /// Told whenever a claim ends.
+    settled: Notify,
+}
+
+struct State {
+    /// Requests being answered right now: no more than there are threads.
+    claimed: Vec<Digest>,
+    young: Generation,
+    old: Generation,
+}
+
+struct Generation {
+    /// The digests are uniform already and nobody can aim at a bucket.
+    answers: HashMap<Digest, Answer, FixedState>,
+    bytes: usize,
+    since: Instant,
+}
+
+/// What is known of a request.
+pub enum Found<'a> {
+    /// It was answered.
+    Answered(Answer),
+    /// Somebody is answering it.
+    Claimed,
+    /// It is new, and now claimed.
+    New(Claim<'a>),
+}
+
+/// The duty to answer a request; ends when dropped.
+pub struct Claim<'a> {
+    shard: &'a Shard,
+    digest: Digest,
+    budget: usize,
+}
+
+impl Lookaside {
+    /// An empty memory of at most `memory` bytes.
+    pub fn new(memory: usize) -> Self {
+        let shards = (memory / SHARD_MEMORY).clamp(1, MAX_SHARDS);
+        Lookaside {
+            keys: [RandomState::new(), RandomState::new()],
+            shards: (0..shards).map(|_| Shard::new(Instant::now())).collect(),
+            budget: memory / shards / 2,
+        }
+    }
+
+    /// Looks a request up, and claims it when it is new.
+    pub fn find(&self, request: &[u8], now: Instant) -> Found<'_> {
+        let digest = self.digest(request);
+        self.shard(digest).find(digest, self.budget, now)
+    }
+
+    /// The same, but waits while somebody else is answering.
+    pub async fn settled(&self, request: &[u8]) -> Found<'_> {
+        let digest = self.digest(request);
+        let shard = self.shard(digest);
+        loop {
+            // Made before looking, so that no end of a claim is missed in between.
+            let settled = shard.settled.notified();
+            match shard.find(digest, self.budget, Instant::now()) {
+                Found::Claimed => settled.await,
+                found => return found,
+            }
+        }
+    }
+
+    fn digest(&self, request: &[u8]) -> Digest {
+        let [high, low] = self.keys.each_ref().map(|key| {
+            let mut hasher = key.build_hasher();
+            hasher.write(request);
+            Digest::from(hasher.finish())
+        });
+        high << 64 | low
+    }
+
+    fn shard(&self, digest: Digest) -> &Shard {
+        &self.shards[(digest % self.shards.len() as Digest) as usize]
+    }
+
+    #[cfg(test)]
+    fn bytes(&self) -> usize {
+        self.shards.iter().map(|shard| shard.lock()).map(|state| state.young.bytes + state.old.bytes).sum()
+    }
+}
+
+impl Shard {
+    fn new(now: Instant) -> Self {
+        let state = State { claimed: vec![], young: Generation::new(now), old: Generation::new(now) };
+        Shard { state: Mutex::new(state), settled: Notify::new() }
+    }
+
+    /// Whoever panicked while holding the lock left nothing half done that matters.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn find(&self, digest: Digest, budget: usize, now: Instant) -> Found<'_> {
+        let mut state = self.lock();
+        state.age(now);
+        if let Some(answer) = state.answer(digest) {
+            return Found::Answered(answer);
+        }
+        if state.claimed.contains(&digest) {
+            return Found::Claimed;
+        }
+        state.claimed.push(digest);
+        Found::New(Claim { shard: self, digest, budget })
+    }
+}
+
+impl State {
+    fn answer(&self, digest: Digest) -> Option<Answer> {
+        [&self.young, &self.old].into_iter().find_map(|generation| generation.answers.get(&digest).cloned())
+    }
+
+    fn age(&mut self, now: Instant) {
+        let age = now.saturating_duration_since(self.young.since);
+        if age >= GENERATION {
+            self.turn(now);
+        }
+        if age >= 2 * GENERATION {
+            self.turn(now);
+        }
+    }
+
+    /// The young generation becomes the old one, which is dropped.
+    fn turn(&mut self, now: Instant) {
+        self.old = mem::replace(&mut self.young, Generation::new(now));
+    }
+
+    fn remember(&mut self, digest: Digest, answer: Answer, budget: usize) {
+        let bytes = answer.len() + OVERHEAD;
+        if bytes > budget {
+            return;
+        }
+        if self.young.bytes + bytes > budget {
+            self.turn(self.young.since);
+        }
+        self.young.bytes += bytes;
+        self.young.answers.insert(digest, answer);
+    }
+}
+
+impl Generation {
+    fn new(since: Instant) -> Self {
+        Generation { answers: HashMap::default(), bytes: 0, since }
+    }
+}
+
+impl Claim<'_> {
+    /// Remembers the answer, for all who bring the same bytes from now on.
+    pub fn settle(self, answer: Answer) {
+        self.shard.lock().remember(self.digest, answer, self.budget);
+    }
+}
+
+impl Drop for Claim<'_> {
+    fn drop(&mut self) {
+        self.shard.lock().claimed.retain(|digest| *digest != self.digest);
+        self.shard.settled.notify_waiters();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(lookaside: &Lookaside, request: &[u8], now: Instant) -> &'static str {
+        match lookaside.find(request, now) {
+            Found::Answered(_) => "answered",
+            Found::Claimed => "claimed",
+            Found::New(_) => "new",
+        }
+    }
+
+    fn settle(lookaside: &Lookaside, request: &[u8], now: Instant) {
+        let Found::New(claim) = lookaside.find(request, now) else { panic!("not new") };
+        claim.settle(request.into());
+    }
+
+    #[test]
+    fn the_same_bytes_get_the_same_answer_and_others_do_not() {
+        let (lookaside, now) = (Lookaside::new(1 << 20), Instant::now());
+        settle(&lookaside, b"request", now);
+        let Found::Answered(answer) = lookaside.find(b"request", now) else { panic!("forgotten") };
+        assert_eq!(&*answer, b"request");
+        assert_eq!(found(&lookaside, b"request ", now), "new");
+    }
+
+    #[test]
+    fn a_copy_that_comes_while_the_first_is_answered_is_told_so() {
+        let (lookaside, now) = (Lookaside::new(1 << 20), Instant::now());
+        let first = lookaside.find(b"request", now);
+        assert_eq!(found(&lookaside, b"request", now), "claimed");
+        drop(first);
+        assert_eq!(found(&lookaside, b"request", now), "new", "a claim that ends without an answer leaves nothing");
+    }
+
+    #[tokio::test]
+    async fn who_can_wait_gets_the_answer_when_it_is_there() {
+        let lookaside = Arc::new(Lookaside::new(1 << 20));
+        let Found::New(claim) = lookaside.find(b"request", Instant::now()) else { panic!("not new") };
+        let second = Arc::clone(&lookaside);
+        let waiting = tokio::spawn(async move { matches!(second.settled(b"request").await, Found::Answered(_)) });
+        tokio::task::yield_now().await;
+        claim.settle(b"answer".as_slice().into());
+        assert!(waiting.await.unwrap());
+    }
+
+    #[test]
+    fn memory_stays_bounded_whatever_comes() {
+        let memory = 1 << 20;
+        let (lookaside, now) = (Lookaside::new(memory), Instant::now());
+        for number in 0..20_000_u32 {
+            let request = [&number.to_be_bytes()[..], &[0; 500]].concat();
+            settle(&lookaside, &request, now);
+            assert!(lookaside.bytes() <= memory);
+        }
+        assert!(lookaside.bytes() > memory / 3, "and is used");
+    }
+
+    #[test]
+    fn an_answer_that_fits_nowhere_is_not_remembered() {
+        let (lookaside, now) = (Lookaside::new(64 << 10), Instant::now());
+        settle(&lookaside, &[1; 60_000], now);
+        assert_eq!(lookaside.bytes(), 0);
+    }
+
+    #[test]
+    fn answers_are_forgotten_after_two_generations_and_not_before_one() {
+        let (lookaside, now) = (Lookaside::new(64 << 10), Instant::now());
+        settle(&lookaside, b"request", now);
+        assert_eq!(found(&lookaside, b"request", now + GENERATION), "answered");
+        assert_eq!(found(&lookaside, b"request", now + GENERATION + GENERATION), "new");
+        settle(&lookaside, b"other", now + 2 * GENERATION);
+        assert_eq!(found(&lookaside, b"other", now + 9 * GENERATION), "new", "after a long silence");
+    }
+}

@@ -1,0 +1,86 @@
+//! Sockets around the core: UDP and TCP on the same ports, the memory of answers given, and the
+//! bounds on what strangers may use up. Not here: what a request means (the core), what is written
+//! about it (`observe`), signals and start-up (`run`).
+
+mod connections;
+mod listen;
+mod lookaside;
+mod responder;
+mod tcp;
+mod udp;
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use listen::{BindError, Listener};
+pub use responder::Responder;
+
+/// What strangers may use up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// TCP connections at a time; one more and the longest idle is closed.
+    pub connections: usize,
+    /// TCP connections of one peer (IPv4 address or IPv6 /64 network) at a time.
+    pub connections_per_peer: usize,
+    /// How long a TCP connection may stay silent between requests.
+    pub idle_timeout: Duration,
+    /// How long a request may take from its first byte to its last, and an answer to be taken.
+    pub request_timeout: Duration,
+    /// The longest request over TCP.
+    pub max_request: usize,
+    /// Memory for requests over TCP that are longer than a page, all together.
+    pub request_memory: usize,
+    /// The longest reply over UDP; for a longer one the client is sent to TCP.
+    pub max_udp_reply: usize,
+    /// Memory for answers given, so that the same bytes get the same answer again.
+    pub lookaside_memory: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            connections: 10_000,
+            connections_per_peer: 2_500,
+            idle_timeout: Duration::from_secs(60),
+            request_timeout: Duration::from_secs(10),
+            max_request: 128 << 10,
+            request_memory: 64 << 20,
+            max_udp_reply: 4096,
+            lookaside_memory: 64 << 20,
+        }
+    }
+}
+
+/// A realm being served.
+pub struct Server {
+    udp: udp::Threads,
+    tcp: tcp::Tasks,
+}
+
+impl Server {
+    /// Serves on these sockets: UDP on threads of its own, TCP on the tokio runtime that this is
+    /// called in.
+    ///
+    /// # Errors
+    /// What the system says when it has no threads or file descriptors left.
+    pub fn start(listeners: Vec<Listener>, responder: Arc<Responder>, limits: &Limits) -> io::Result<Server> {
+        let (tcp, udp) = listeners.into_iter().map(Listener::into_sockets).unzip();
+        Ok(Server { udp: udp::Threads::start(udp, &responder)?, tcp: tcp::Tasks::start(tcp, responder, limits)? })
+    }
+
+    /// Takes no further requests and answers those that have arrived; gives up on the rest after
+    /// `patience`.
+    pub async fn drain(mut self, patience: Duration) {
+        self.udp.close();
+        self.tcp.drain(patience).await;
+        // The threads look for nothing but what their sockets already hold.
+        let _ = tokio::task::spawn_blocking(|| self.udp.join()).await;
+    }
+}
+
+/// The peer's address without the disguise of an IPv4 address in IPv6.
+fn canonical(address: SocketAddr) -> SocketAddr {
+    SocketAddr::new(address.ip().to_canonical(), address.port())
+}

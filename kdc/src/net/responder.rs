@@ -1,0 +1,142 @@
+//! From bytes to bytes: what every transport does with a request. Reads the clock, looks aside, asks
+//! the core and reports what happened. Not here: sockets.
+
+use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use libkrb::Time;
+use libkrb::crypto::{OsRandom, Random};
+use libkrb::replay::{ReplayCache, ReplayKey, Verdict};
+use libkrb::time::Instant as Moment;
+
+use super::lookaside::{Answer, Claim, Found, Lookaside};
+use super::{Limits, canonical};
+use crate::core::{self, Arrival, Exchange, Kdc, Outcome, Policy, Store};
+use crate::observe::{Observer, Seen, Transport};
+
+/// A realm that answers.
+pub struct Responder {
+    policy: Policy,
+    store: Arc<dyn Store>,
+    replays: Arc<dyn ReplayCache>,
+    observer: Arc<Observer>,
+    lookaside: Lookaside,
+    max_udp_reply: usize,
+}
+
+/// What came of asking the core.
+struct Decided {
+    answer: Option<Answer>,
+    exchange: Exchange,
+}
+
+impl Responder {
+    /// Answers by these rules from this store, and reports to `observer`.
+    pub fn new(
+        policy: Policy,
+        store: Arc<dyn Store>,
+        replays: Arc<dyn ReplayCache>,
+        observer: Arc<Observer>,
+        limits: &Limits,
+    ) -> Self {
+        let lookaside = Lookaside::new(limits.lookaside_memory);
+        Responder { policy, store, replays, observer, lookaside, max_udp_reply: limits.max_udp_reply }
+    }
+
+    /// The reply to a datagram; none for what deserves none, and for a copy of a request that is
+    /// being answered.
+    pub(super) fn datagram(&self, from: SocketAddr, bytes: &[u8], random: &mut dyn Random) -> Option<Answer> {
+        let from = canonical(from);
+        let answer = match self.lookaside.find(bytes, Instant::now()) {
+            Found::Answered(answer) => {
+                self.observer.repeated(from, Transport::Udp);
+                answer
+            }
+            Found::Claimed => return None,
+            Found::New(claim) => {
+                let Decided { answer, exchange } = self.decide(claim, from, Transport::Udp, bytes, random);
+                // Nobody shall gain by sending us junk in somebody else's name.
+                answer.filter(|answer| exchange != Exchange::Other || answer.len() <= bytes.len())?
+            }
+        };
+        if answer.len() <= self.max_udp_reply { Some(answer) } else { self.too_big(bytes) }
+    }
+
+    /// The reply that sends a client to TCP, if it is no longer than its request.
+    pub(super) fn too_big(&self, request: &[u8]) -> Option<Answer> {
+        let answer = core::too_big(&self.policy, now());
+        (answer.len() <= request.len()).then(|| answer.into())
+    }
+
+    /// The reply to a request that came over a connection.
+    pub(super) async fn message(&self, from: SocketAddr, bytes: &[u8]) -> Option<Answer> {
+        let from = canonical(from);
+        match self.lookaside.settled(bytes).await {
+            Found::Answered(answer) => {
+                self.observer.repeated(from, Transport::Tcp);
+                Some(answer)
+            }
+            Found::New(claim) => self.decide(claim, from, Transport::Tcp, bytes, &mut OsRandom::new()).answer,
+            Found::Claimed => None,
+        }
+    }
+
+    /// The reply to a message that is longer than any request may be.
+    pub(super) fn too_long(&self, from: SocketAddr) -> Answer {
+        self.observer.too_long(canonical(from));
+        core::field_too_long(&self.policy, now()).into()
+    }
+
+    fn decide(
+        &self,
+        claim: Claim<'_>,
+        from: SocketAddr,
+        transport: Transport,
+        bytes: &[u8],
+        random: &mut dyn Random,
+    ) -> Decided {
+        let (at, started) = (now(), Instant::now());
+        let replays = Noted { cache: &*self.replays, left_a_trace: AtomicBool::new(false) };
+        let kdc = Kdc { policy: &self.policy, store: &*self.store, replays: &replays };
+        let arrival = Arrival { now: at, from: Some(from.ip()) };
+        // A bug that one request can trigger must not cost the others their KDC.
+        let outcome = catch_unwind(AssertUnwindSafe(|| core::handle(&kdc, arrival, random, bytes)));
+        let Ok(Outcome { reply, event }) = outcome else {
+            self.observer.panicked(from, transport);
+            return Decided { answer: None, exchange: Exchange::Other };
+        };
+        let answer = reply.map(Answer::from);
+        if let Some(answer) = answer.as_ref().filter(|_| replays.left_a_trace.into_inner()) {
+            claim.settle(Arc::clone(answer));
+        }
+        let exchange = event.exchange;
+        self.observer.observe(&Seen { event: &event, from, transport, at, took: started.elapsed() });
+        Decided { answer, exchange }
+    }
+}
+
+/// The clock of the KDC.
+fn now() -> Moment {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Moment::from_micros(i64::try_from(since.as_micros()).unwrap_or_default())
+}
+
+/// A replay cache that notes whether it will refuse the same request when it comes again. Exactly
+/// then the answer must be remembered.
+struct Noted<'a> {
+    cache: &'a dyn ReplayCache,
+    left_a_trace: AtomicBool,
+}
+
+impl ReplayCache for Noted<'_> {
+    fn insert(&self, key: ReplayKey, time: Time, now: Time) -> Verdict {
+        let verdict = self.cache.insert(key, time, now);
+        if verdict == Verdict::Fresh {
+            self.left_a_trace.store(true, Ordering::Relaxed);
+        }
+        verdict
+    }
+}

@@ -1,0 +1,233 @@
+//! TCP (RFC 4120 7.2.2): four bytes of length, then a message; many requests on one connection.
+//!
+//! Nothing is believed of an announced length: a buffer grows as bytes arrive. Long requests share a
+//! bounded memory, so that only they wait for each other.
+
+use std::convert::Infallible;
+use std::io::{self, ErrorKind};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustix::io::Errno;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, copy, sink};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, SemaphorePermit, mpsc, watch};
+use tokio::time::{sleep, timeout};
+
+use super::connections::{Connections, Place};
+use super::{Limits, Responder};
+
+/// What a request may take of the memory without asking; most requests are shorter.
+const SHORT: usize = 4096;
+/// The unit in which longer requests ask for memory.
+const UNIT: usize = 1024;
+/// How long requests that have been sent before the end may take to be seen.
+const GRACE: Duration = Duration::from_millis(100);
+/// What a client may still be sending when it is told that it sends too much.
+const EXCESS: u64 = 1 << 20;
+const EXCESS_PATIENCE: Duration = Duration::from_secs(1);
+/// Files that are open besides connections.
+const OTHER_FILES: usize = 128;
+
+/// The tasks that serve connections.
+pub struct Tasks {
+    closing: watch::Sender<bool>,
+    /// Ends when the last task is gone, for each holds a sender.
+    ended: mpsc::Receiver<Infallible>,
+}
+
+struct Shared {
+    responder: Arc<Responder>,
+    connections: Arc<Connections>,
+    limits: Limits,
+    memory: Semaphore,
+}
+
+/// What a task carries to know of the end, and to make its own end known.
+#[derive(Clone)]
+struct Life {
+    closing: watch::Receiver<bool>,
+    _ended: mpsc::Sender<Infallible>,
+}
+
+impl Tasks {
+    /// Starts one task for each listener, on the current runtime.
+    pub fn start(
+        listeners: Vec<std::net::TcpListener>,
+        responder: Arc<Responder>,
+        limits: &Limits,
+    ) -> io::Result<Tasks> {
+        let (closing, closing_seen) = watch::channel(false);
+        let (alive, ended) = mpsc::channel(1);
+        let life = Life { closing: closing_seen, _ended: alive };
+        let connections = Connections::new(allow_files(limits.connections), limits.connections_per_peer);
+        let memory = Semaphore::new(limits.request_memory.max(limits.max_request).div_ceil(UNIT));
+        let shared = Arc::new(Shared { responder, connections, limits: limits.clone(), memory });
+        for listener in listeners {
+            let listener = TcpListener::from_std(listener)?;
+            tokio::spawn(accept(listener, Arc::clone(&shared), life.clone()));
+        }
+        Ok(Tasks { closing, ended })
+    }
+
+    /// Accepts nobody any more and waits until what has arrived is answered.
+    pub async fn drain(mut self, patience: Duration) {
+        self.closing.send_replace(true);
+        let _ = timeout(patience, self.ended.recv()).await;
+    }
+}
+
+/// Lets this process have a file descriptor for each connection, or says how many it can have.
+fn allow_files(connections: usize) -> usize {
+    let wanted = (connections + OTHER_FILES) as u64;
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    if current.is_none_or(|current| current >= wanted) {
+        return connections;
+    }
+    let possible = maximum.map_or(wanted, |maximum| maximum.min(wanted));
+    let raised = setrlimit(Resource::Nofile, Rlimit { current: Some(possible), maximum });
+    let possible = if raised.is_ok() { Some(possible) } else { current };
+    let possible = (possible.unwrap_or(wanted) as usize).saturating_sub(OTHER_FILES).clamp(1, connections);
+    if possible < connections {
+        tracing::warn!(wanted = connections, possible, "the limit of open files (ulimit -n) bounds TCP connections");
+    }
+    possible
+}
+
+async fn accept(listener: TcpListener, shared: Arc<Shared>, life: Life) {
+    let accept_all = async {
+        loop {
+            match listener.accept().await {
+                Ok((stream, from)) => admit(stream, from, &shared, &life),
+                Err(error) => refresh(&error, &shared).await,
+            }
+        }
+    };
+    tokio::pin!(accept_all);
+    let mut closing = life.closing.clone();
+    tokio::select! {
+        () = &mut accept_all => {}
+        () = closed(&mut closing) => {}
+    }
+    // Those who had connected before the end.
+    let _ = timeout(GRACE, accept_all).await;
+}
+
+fn admit(stream: TcpStream, from: SocketAddr, shared: &Arc<Shared>, life: &Life) {
+    match shared.connections.admit(from.ip()) {
+        Some(place) => drop(tokio::spawn(converse(stream, from, place, Arc::clone(shared), life.clone()))),
+        None => tracing::warn!(%from, "connection refused: all others are busy"),
+    }
+}
+
+/// After a connection that could not be accepted.
+async fn refresh(error: &io::Error, shared: &Shared) {
+    let errno = Errno::from_io_error(error);
+    if matches!(errno, Some(Errno::CONNABORTED | Errno::INTR)) {
+        return;
+    }
+    tracing::warn!(%error, "accepting a connection");
+    if matches!(errno, Some(Errno::MFILE | Errno::NFILE)) {
+        shared.connections.make_room();
+    }
+    sleep(Duration::from_millis(20)).await;
+}
+
+async fn closed(closing: &mut watch::Receiver<bool>) {
+    let _ = closing.wait_for(|closing| *closing).await;
+}
+
+/// What comes next on a connection.
+enum Received<'a> {
+    Request(Vec<u8>, Option<SemaphorePermit<'a>>),
+    TooLong,
+    /// Silence, half a request, or the end.
+    Nothing,
+}
+
+async fn converse(mut stream: TcpStream, from: SocketAddr, mut place: Place, shared: Arc<Shared>, mut life: Life) {
+    let _ = stream.set_nodelay(true);
+    loop {
+        let received = tokio::select! {
+            biased;
+            () = place.dismissed() => return,
+            received = receive(&mut stream, &shared, &mut life.closing) => received,
+        };
+        let (answer, last) = match received {
+            Received::Request(bytes, _memory) if place.busy() => (shared.responder.message(from, &bytes).await, false),
+            Received::TooLong => (Some(shared.responder.too_long(from)), true),
+            Received::Request(..) | Received::Nothing => return,
+        };
+        let Some(answer) = answer else { return };
+        // Who does not take the answer may be dismissed for others.
+        place.idle();
+        let sent = tokio::select! {
+            biased;
+            () = place.dismissed() => return,
+            sent = send(&mut stream, &answer, shared.limits.request_timeout) => sent,
+        };
+        if sent.is_err() {
+            return;
+        }
+        if last {
+            tokio::select! {
+                () = place.dismissed() => return,
+                () = part(&mut stream) => return,
+            }
+        }
+    }
+}
+
+async fn receive<'a>(stream: &mut TcpStream, shared: &'a Shared, closing: &mut watch::Receiver<bool>) -> Received<'a> {
+    let mut length = [0; 4];
+    let first = tokio::select! {
+        biased;
+        first = timeout(shared.limits.idle_timeout, stream.read(&mut length)) => Some(first),
+        () = closed(closing) => None,
+    };
+    let first = match first {
+        Some(first) => first,
+        None => timeout(GRACE, stream.read(&mut length)).await,
+    };
+    let Ok(Ok(count @ 1..)) = first else { return Received::Nothing };
+    let rest = timeout(shared.limits.request_timeout, receive_rest(stream, shared, length, count)).await;
+    rest.unwrap_or(Ok(Received::Nothing)).unwrap_or(Received::Nothing)
+}
+
+/// A request of whose length `count` bytes are there.
+async fn receive_rest<'a>(
+    stream: &mut TcpStream,
+    shared: &'a Shared,
+    mut length: [u8; 4],
+    count: usize,
+) -> io::Result<Received<'a>> {
+    stream.read_exact(length.get_mut(count..).unwrap_or_default()).await?;
+    // The top bit is reserved for extensions (RFC 5021); we know none.
+    let length = u32::from_be_bytes(length) as usize;
+    if length > shared.limits.max_request {
+        return Ok(Received::TooLong);
+    }
+    let memory = match length {
+        0..=SHORT => None,
+        _ => Some(shared.memory.acquire_many(length.div_ceil(UNIT) as u32).await.map_err(io::Error::other)?),
+    };
+    let mut bytes = Vec::with_capacity(length.min(UNIT));
+    stream.take(length as u64).read_to_end(&mut bytes).await?;
+    Ok(if bytes.len() == length { Received::Request(bytes, memory) } else { Received::Nothing })
+}
+
+async fn send(stream: &mut TcpStream, answer: &[u8], patience: Duration) -> io::Result<()> {
+    let length = u32::try_from(answer.len()).map_err(io::Error::other)?;
+    let frame = [&length.to_be_bytes(), answer].concat();
+    timeout(patience, stream.write_all(&frame)).await.map_err(|_| ErrorKind::TimedOut)?
+}
+
+/// Ends a connection in whose buffer more may be waiting: closing it at once would throw away the
+/// answer that is on its way.
+async fn part(stream: &mut TcpStream) {
+    if stream.shutdown().await.is_ok() {
+        let _ = timeout(EXCESS_PATIENCE, copy(&mut stream.take(EXCESS), &mut sink())).await;
+    }
+}

@@ -1,0 +1,117 @@
+//! What happened, told to those who run the realm: a log line and, when wanted, an audit record for
+//! each request, and counters. Reads the core's events; decides nothing.
+
+mod audit;
+mod counters;
+mod log;
+mod record;
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use libkrb::ErrorCode;
+use libkrb::time::Instant;
+
+pub use audit::Audit;
+pub use counters::{Count, Counters};
+pub use log::{Format, start_log};
+
+use crate::core::{Event, Exchange};
+use record::Record;
+
+/// What a request came over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// A datagram.
+    Udp,
+    /// A connection.
+    Tcp,
+}
+
+impl Transport {
+    /// Its name in logs.
+    pub fn name(self) -> &'static str {
+        match self {
+            Transport::Udp => "udp",
+            Transport::Tcp => "tcp",
+        }
+    }
+}
+
+/// A request that was answered, and what is known of it besides what the core says.
+#[derive(Clone, Copy, Debug)]
+pub struct Seen<'a> {
+    /// What the core says.
+    pub event: &'a Event,
+    /// Who sent it.
+    pub from: SocketAddr,
+    /// What it came over.
+    pub transport: Transport,
+    /// When it was decided.
+    pub at: Instant,
+    /// How long that took.
+    pub took: Duration,
+}
+
+/// Where events go.
+#[derive(Debug, Default)]
+pub struct Observer {
+    counters: Counters,
+    audit: Option<Audit>,
+}
+
+impl Observer {
+    /// Logs, counts and, with `audit`, records.
+    pub fn new(audit: Option<Audit>) -> Self {
+        Observer { counters: Counters::default(), audit }
+    }
+
+    /// How often what happened.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// The audit file, if there is one.
+    pub fn audit(&self) -> Option<&Audit> {
+        self.audit.as_ref()
+    }
+
+    /// A request was decided.
+    pub fn observe(&self, seen: &Seen<'_>) {
+        let event = seen.event;
+        self.counters.add(event.exchange, event.refusal.map(|(code, _)| code));
+        let level = log::level(event);
+        let logged = log::wants(level);
+        if !logged && self.audit.is_none() {
+            return;
+        }
+        let record = Record::new(seen);
+        if logged {
+            log::write(level, &record);
+        }
+        if let Some(audit) = &self.audit {
+            audit.append(&record);
+        }
+    }
+
+    /// The same request came again and got the same answer.
+    pub fn repeated(&self, from: SocketAddr, transport: Transport) {
+        self.counters.repeated();
+        tracing::debug!(target: log::TARGET, %from, via = transport.name(), "answered again");
+    }
+
+    /// A message was longer than any request.
+    pub fn too_long(&self, from: SocketAddr) {
+        self.counters.add(Exchange::Other, Some(ErrorCode::FIELD_TOOLONG));
+        tracing::debug!(target: log::TARGET, %from, via = Transport::Tcp.name(), "message too long");
+    }
+
+    /// A request met a bug of ours.
+    pub fn panicked(&self, from: SocketAddr, transport: Transport) {
+        self.counters.add(Exchange::Other, Some(ErrorCode::GENERIC));
+        tracing::error!(target: log::TARGET, %from, via = transport.name(), "a request was dropped because of a bug in the KDC; please report it");
+    }
+}
+
+#[cfg(test)]
+mod tests;
