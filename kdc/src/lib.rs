@@ -9,6 +9,7 @@ pub mod config;
 pub mod core;
 pub mod error;
 pub mod init;
+pub mod kadmin;
 pub mod net;
 pub mod observe;
 pub mod store;

@@ -114,7 +114,9 @@ impl Spoken {
             "tomorrow" => self.seconds += DAY,
             "yesterday" => self.seconds -= DAY,
             "utc" | "gmt" | "z" => self.offset = Some(0),
-            "ago" => (self.months, self.seconds) = (-self.months, -self.seconds),
+            "ago" if (self.months, self.seconds) != (0, 0) => {
+                (self.months, self.seconds) = (-self.months, -self.seconds);
+            }
             "am" | "pm" => self.clock = Some(half(self.clock?, field == "pm")?),
             _ => {
                 let (date, clock) = field.split_once('t').filter(|(date, _)| date.contains('-')).unwrap_or((field, ""));

@@ -1,5 +1,5 @@
 //! MIT's query language: a line of words into what is wanted. A command is a row of [`COMMANDS`].
-//! Not here: how it is done and what is said about it (`console`).
+//! Not here: how it is done and what is said about it ([`super::console`]).
 //!
 //! As in MIT's, the last word of a command on a principal is the principal, whatever it looks like:
 //! a script may pass on a name that begins with a dash.
@@ -313,3 +313,6 @@ impl Context<'_> {
             .map_err(|_| Wrong::Value("Malformed representation of principal while parsing principal".into()))
     }
 }
+
+#[cfg(test)]
+mod tests;
