@@ -1,1 +1,16 @@
-//! stub
+//! The tools that people type: klist, kdestroy, kswitch and ktutil; kinit and kvno follow.
+//!
+//! Flags, output, exit codes and first error lines are those of MIT krb5, because fingers and
+//! scripts know them. Beside each short flag stands a long one, and below each error line the next
+//! step to take. One file a tool; here is only what they share. Nothing here knows a file format or
+//! a message: that is libkrb's.
+
+pub mod kdestroy;
+pub mod klist;
+pub mod kswitch;
+pub mod ktutil;
+
+mod local;
+mod report;
+mod secret;
+mod settings;

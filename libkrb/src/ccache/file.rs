@@ -14,6 +14,9 @@ const RESERVED: [u8; 4] = [5, 4, 0, 0];
 
 pub(super) fn load(path: &Path) -> Result<Ccache> {
     let bytes = file::read(path).map_err(|error| trouble(path, &error))?;
+    if *bytes == RESERVED {
+        return Err(Error::NoCache(path.display().to_string()));
+    }
     Ccache::parse(&bytes).map_err(|error| error.in_file(path))
 }
 

@@ -43,7 +43,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Parsed> {
     let version = match *reader.take(2, "format version")? {
         [5, version @ 1..=4] => version,
         [5, version] => return Err(Error::storage(BAD_VERSION, "", format!("version {version}, 1 to 4 can be read"))),
-        _ => return Err(Error::storage(BAD_VERSION, "", "byte 0: expected 5")),
+        _ => return Err(Error::storage(BAD_VERSION, "", "byte 0: expected 5, this is no credential cache")),
     };
     if version < 3 {
         reader.set_order(writers_order(bytes, version));

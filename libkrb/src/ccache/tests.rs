@@ -154,7 +154,10 @@ fn faults_say_where_and_what() {
     for (bytes, expected) in [
         (&b""[..], "Bad format in credentials cache: byte 0: expected 2 bytes of format version, 0 are left"),
         (b"\x05\x09", "Unsupported credentials cache format version number: version 9, 1 to 4 can be read"),
-        (b"\x04\x04", "Unsupported credentials cache format version number: byte 0: expected 5"),
+        (
+            b"\x04\x04",
+            "Unsupported credentials cache format version number: byte 0: expected 5, this is no credential cache",
+        ),
         (
             b"\x05\x04\0\0\0\0\0\x01\0\0\x01\0",
             "Bad format in credentials cache: byte 8: expected 0 to 64 name components",

@@ -50,7 +50,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Parsed> {
             return Err(Error::storage(BAD_VERSION, "", format!("version {version}, 1 and 2 can be read")));
         }
         [] | [5] => return Err(Error::storage(BAD_VERSION, "", "the file is empty")),
-        _ => return Err(Error::storage(BAD_VERSION, "", "byte 0: expected 5")),
+        _ => return Err(Error::storage(BAD_VERSION, "", "byte 0: expected 5, this is no keytab")),
     };
     reader.take(2, "format version")?;
     if version == 1 {

@@ -65,7 +65,7 @@ fn what_heimdal_puts_after_the_key_version_number_is_ignored() {
 fn malformed_keytabs_say_where_and_what() {
     for (bytes, expected) in [
         (&b""[..], "Unsupported key table format version number: the file is empty"),
-        (b"\x04\x02", "Unsupported key table format version number: byte 0: expected 5"),
+        (b"\x04\x02", "Unsupported key table format version number: byte 0: expected 5, this is no keytab"),
         (b"\x05\x03", "Unsupported key table format version number: version 3, 1 and 2 can be read"),
         (b"\x05\x02\0\0", "Bad format in keytab: byte 2: expected 4 bytes of record length, 2 are left"),
         (b"\x05\x02\0\0\0\x09ab", "Bad format in keytab: byte 6: expected 9 bytes of entry, 2 are left"),

@@ -51,7 +51,7 @@ fn a_fault_in_the_file_names_the_file() {
     assert_eq!(
         error,
         format!(
-            "Unsupported credentials cache format version number (filename: {}): byte 0: expected 5",
+            "Unsupported credentials cache format version number (filename: {}): byte 0: expected 5, this is no credential cache",
             place.path("cc").display()
         )
     );
@@ -200,6 +200,7 @@ fn a_directory_has_a_primary_member_that_can_be_switched() {
     assert_eq!(collection.resolve().expect("resolves"), CacheName::Member(place.path("dir/tkt")));
     assert_eq!(mode(&place.path("dir")), 0o700);
     let second = collection.new_unique().expect("new");
+    assert!(matches!(second.load(), Err(Error::NoCache(_))), "a name alone is no cache");
     second.initialize(&name("bob"), None).expect("initialized");
     assert_eq!(collection.members().expect("both"), [CacheName::Member(place.path("dir/tkt")), second.clone()]);
     collection.member_of(&name("bob")).expect("found").switch().expect("switched");

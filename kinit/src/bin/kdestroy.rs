@@ -1,0 +1,5 @@
+//! `kdestroy`, see [`kinit::kdestroy`].
+
+fn main() -> std::process::ExitCode {
+    kinit::kdestroy::main()
+}

@@ -1,0 +1,5 @@
+//! `klist`, see [`kinit::klist`].
+
+fn main() -> std::process::ExitCode {
+    kinit::klist::main()
+}

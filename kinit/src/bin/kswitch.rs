@@ -1,0 +1,5 @@
+//! `kswitch`, see [`kinit::kswitch`].
+
+fn main() -> std::process::ExitCode {
+    kinit::kswitch::main()
+}

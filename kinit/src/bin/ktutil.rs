@@ -1,0 +1,5 @@
+//! `ktutil`, see [`kinit::ktutil`].
+
+fn main() -> std::process::ExitCode {
+    kinit::ktutil::main()
+}

@@ -1,0 +1,13 @@
+//! What the tools print, compared with the files in `cmd/`: one command a file, run among the files
+//! of `cmd/data` in a place of its own.
+
+#[test]
+fn every_tool_prints_what_its_file_says() {
+    let cases = trycmd::TestCases::new();
+    cases.case("tests/cmd/*.toml").env("TZ", "UTC").env("LC_ALL", "C").env("KRB5_CONFIG", "/dev/null");
+}
+
+#[test]
+fn other_locales_time_zones_and_configurations_show() {
+    trycmd::TestCases::new().case("tests/cmd/elsewhere/*.toml");
+}
