@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use crate::error::{Error, Result};
-use crate::{check, init};
+use crate::{check, init, run};
 
 /// A Kerberos V5 KDC.
 #[derive(Debug, Parser)]
@@ -22,6 +22,8 @@ pub struct Cli {
 enum Command {
     /// Make a realm: settings, master key, store, and a krb5.conf for its clients
     Init(Init),
+    /// Serve a realm until told to end (SIGTERM)
+    Run(Settings),
     /// Say whether settings, master key and store are sound and belong together
     Check(Settings),
 }
@@ -50,6 +52,7 @@ struct Settings {
 pub fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Init(arguments) => make(&arguments),
+        Command::Run(settings) => run::run(&settings.config),
         Command::Check(settings) => examine(&settings.config),
     };
     match done {

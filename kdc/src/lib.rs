@@ -12,6 +12,7 @@ pub mod init;
 pub mod kadmin;
 pub mod net;
 pub mod observe;
+pub mod run;
 pub mod store;
 
 pub use error::{Error, Result};

@@ -12,7 +12,7 @@ use libkrb::{Error, Result};
 use serde::Deserialize;
 
 pub use sample::sample;
-pub use values::{Level, check_realm};
+pub use values::{Level, LogFormat, check_realm};
 
 use crate::core::Policy;
 
@@ -40,6 +40,9 @@ pub struct Config {
     /// How much is logged.
     #[serde(default)]
     pub log: Level,
+    /// How a line of the log looks.
+    #[serde(default)]
+    pub log_format: LogFormat,
     /// The realm's rules.
     #[serde(default)]
     pub policy: PolicySettings,
@@ -89,12 +92,18 @@ pub struct Limits {
     /// TCP connections at a time; one more and the longest idle is closed.
     #[serde(deserialize_with = "values::count")]
     pub tcp_connections: usize,
+    /// Of these, connections of one IPv4 address or IPv6 /64 network.
+    #[serde(deserialize_with = "values::count")]
+    pub tcp_connections_per_peer: usize,
     /// Seconds that a TCP connection may stay silent between requests.
     #[serde(deserialize_with = "values::duration")]
     pub idle_timeout: i64,
     /// Seconds from a request's first byte to its last.
     #[serde(deserialize_with = "values::duration")]
     pub request_timeout: i64,
+    /// Bytes of the longest reply over UDP; a client that needs a longer one is sent to TCP.
+    #[serde(deserialize_with = "values::count")]
+    pub udp_reply: usize,
     /// Bytes for remembering authenticators that were seen.
     #[serde(deserialize_with = "values::size")]
     pub replay_memory: usize,
@@ -132,8 +141,10 @@ impl Default for Limits {
     fn default() -> Self {
         Limits {
             tcp_connections: 10_000,
+            tcp_connections_per_peer: 2_500,
             idle_timeout: 60,
             request_timeout: 10,
+            udp_reply: 4096,
             replay_memory: 64 << 20,
             lookaside_memory: 64 << 20,
             principals_in_memory: 20_000,

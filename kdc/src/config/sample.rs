@@ -27,6 +27,8 @@ listen = [{listen}]
 #audit = "audit.jsonl"
 # error, warn, info, debug or trace.
 #log = "info"
+# text (key=value) or json.
+#log_format = "text"
 
 [policy]
 # Bounds on every ticket; a principal may have narrower ones (kadmin: modprinc -maxlife).
@@ -54,9 +56,13 @@ listen = [{listen}]
 [limits]
 # At a time; one more and the longest idle one is closed.
 #tcp_connections = 10000
+# Of these, as many from one IPv4 address or IPv6 /64 network.
+#tcp_connections_per_peer = 2500
 # How long a connection may stay silent, and how long a request may take to arrive.
 #idle_timeout = "60s"
 #request_timeout = "10s"
+# Bytes of the longest reply over UDP; a client that needs a longer one is sent to TCP.
+#udp_reply = 4096
 # For authenticators seen, within the clock skew; and for answers, sent again to the same bytes.
 #replay_memory = "64 MiB"
 #lookaside_memory = "64 MiB"

@@ -37,6 +37,7 @@ fn every_setting_is_read() {
         realm = "A.B"
         listen = ["0.0.0.0:88"]
         log = "debug"
+        log_format = "json"
         [policy]
         max_life = "10:30"
         max_renewable_life = 60
@@ -51,8 +52,10 @@ fn every_setting_is_read() {
         iterations = 10000
         [limits]
         tcp_connections = 5
+        tcp_connections_per_peer = 4
         idle_timeout = "1h"
         request_timeout = 7
+        udp_reply = 1400
         replay_memory = "1 MiB"
         lookaside_memory = 65536
         principals_in_memory = 1
@@ -63,12 +66,14 @@ fn every_setting_is_read() {
     assert_eq!(policy.etypes, [EncryptionType::AES256_SHA384, EncryptionType::AES128_SHA1]);
     assert!(policy.require_preauth && policy.hide_unknown_clients);
     assert!(policy.check_addresses && policy.allow_disable_transited_check);
-    assert_eq!(config.log.as_str(), "debug");
+    assert_eq!((config.log.as_str(), config.log_format), ("debug", LogFormat::Json));
     assert_eq!(config.keys, KeySettings { etypes: vec![EncryptionType::AES256_SHA1], iterations: Some(10_000) });
     let limits = Limits {
         tcp_connections: 5,
+        tcp_connections_per_peer: 4,
         idle_timeout: 3600,
         request_timeout: 7,
+        udp_reply: 1400,
         replay_memory: 1 << 20,
         lookaside_memory: 1 << 16,
         principals_in_memory: 1,

@@ -39,6 +39,17 @@ impl Level {
     }
 }
 
+/// How a line of the log looks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// `key=value`.
+    #[default]
+    Text,
+    /// A JSON object.
+    Json,
+}
+
 /// A number, or a text that says one.
 #[derive(Deserialize)]
 #[serde(untagged, expecting = "expected a number or a text")]

@@ -14,24 +14,14 @@ use crate::core::{Event, Exchange};
 /// The name under which requests are logged.
 pub const TARGET: &str = "kdc";
 
-/// How lines look.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Format {
-    /// `key=value`.
-    #[default]
-    Text,
-    /// A JSON object a line.
-    Json,
-}
-
 /// Starts logging to standard error, for the life of the process: events of this level ("info") and
-/// graver ones. Only the first call has an effect.
-pub fn start_log(level: &str, format: Format) {
+/// graver ones, as text or as JSON. Only the first call has an effect.
+pub fn start_log(level: &str, json: bool) {
     let level = level.parse().unwrap_or(LevelFilter::INFO);
     // Whoever started a log before keeps it.
-    let _ = match format {
-        Format::Text => text_lines(level, io::stderr().is_terminal(), io::stderr).try_init(),
-        Format::Json => json_lines(level, io::stderr).try_init(),
+    let _ = match json {
+        false => text_lines(level, io::stderr().is_terminal(), io::stderr).try_init(),
+        true => json_lines(level, io::stderr).try_init(),
     };
 }
 

@@ -14,7 +14,7 @@ use libkrb::time::Instant;
 
 pub use audit::Audit;
 pub use counters::{Count, Counters};
-pub use log::{Format, start_log};
+pub use log::start_log;
 
 use crate::core::{Event, Exchange};
 use record::Record;

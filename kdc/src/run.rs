@@ -1,0 +1,178 @@
+//! The daemon: opens what the settings name, wires the rooms together, and ends when told so. Not
+//! here: what any of them does.
+
+use std::io::Write;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use libkrb::replay::MemoryReplayCache;
+use rustix::process::{Resource, Rlimit, setrlimit};
+use tokio::net::UnixListener;
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::task::AbortHandle;
+
+use crate::admin::{self, KeyRules, Registry};
+use crate::config::{self, Config, LogFormat};
+use crate::core::Store;
+use crate::error::{Error, Result};
+use crate::net::{self, Listener, Responder, Server};
+use crate::observe::{Audit, Observer, start_log};
+use crate::{check, store};
+
+/// What the replay cache takes for one authenticator.
+const REPLAY_ENTRY: usize = 40;
+
+/// Serves the realm of these settings until SIGTERM or SIGINT.
+///
+/// # Errors
+/// What keeps it from starting, and what to do.
+pub fn run(path: &Path) -> Result<()> {
+    let config = config::load(path)?;
+    start_log(config.log.as_str(), config.log_format == LogFormat::Json);
+    // Keys must not end up in a core dump; where that can't be said, nothing else is lost.
+    let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
+    let runtime = Runtime::new().map_err(|error| Error::Other(format!("no threads to run on: {error}")))?;
+    runtime.block_on(async {
+        let mut signals = Signals::new().map_err(|error| Error::Other(format!("no way to hear signals: {error}")))?;
+        let daemon = Daemon::start(&config)?;
+        let addresses = daemon.addresses().iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        let _ = writeln!(std::io::stderr(), "kdc: {} is ready at {addresses} (UDP and TCP)", config.realm);
+        signals.until_end(&daemon).await;
+        tokio::select! {
+            () = daemon.drain() => {}
+            // Told twice.
+            () = signals.end() => {}
+        }
+        Ok(())
+    })
+}
+
+/// A realm being served, with all that belongs to it.
+pub struct Daemon {
+    server: Server,
+    addresses: Vec<SocketAddr>,
+    observer: Arc<Observer>,
+    admin: Admin,
+    patience: Duration,
+}
+
+/// The admin socket; gone when dropped.
+struct Admin {
+    path: PathBuf,
+    task: AbortHandle,
+}
+
+impl Daemon {
+    /// Opens the store and all sockets, and serves on the tokio runtime that this is called in.
+    ///
+    /// # Errors
+    /// What is wrong, and what to do.
+    pub fn start(config: &Config) -> Result<Daemon> {
+        let audit = config.audit.as_deref().map(|path| Audit::open(path).map_err(|error| Error::file(path, error)));
+        let observer = Arc::new(Observer::new(audit.transpose()?));
+        let limits = &config.limits;
+        let store = store::open(&config.store, &config.master_key, limits.principals_in_memory)?;
+        check::belongs(store.inner(), config)?;
+        let store = Arc::new(store) as Arc<dyn Store>;
+        let listeners = config.listen.iter().copied().map(Listener::bind).collect::<Result<Vec<_>, _>>();
+        let listeners = listeners.map_err(|error| Error::Other(error.to_string()))?;
+        let addresses = listeners.iter().map(Listener::address).collect();
+        let admin_socket = admin::bind(&config.admin_socket)?;
+
+        let policy = config.policy();
+        let rules = KeyRules { etypes: config.keys.etypes.clone(), iterations: config.keys.iterations };
+        let registry = Registry::new(Arc::clone(&store), policy.clone(), rules);
+        let admin = Admin::serve(admin_socket, registry, config.admin_socket.clone());
+        let replays = MemoryReplayCache::new(policy.clock_skew, limits.replay_memory / REPLAY_ENTRY);
+        let limits = config.net_limits();
+        let responder = Responder::new(policy, store, Arc::new(replays), Arc::clone(&observer), &limits);
+        let server = Server::start(listeners, Arc::new(responder), &limits);
+        let server = server.map_err(|error| Error::Other(format!("the sockets can't be served: {error}")))?;
+        Ok(Daemon { server, addresses, observer, admin, patience: limits.request_timeout })
+    }
+
+    /// Where it serves.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// Takes no further requests, answers those that have arrived, and ends.
+    pub async fn drain(self) {
+        drop(self.admin);
+        self.server.drain(self.patience).await;
+    }
+
+    /// Looks for files that were moved away.
+    fn reopen(&self) {
+        if let Some(Err(error)) = self.observer.audit().map(Audit::reopen) {
+            tracing::error!(%error, "the audit file can't be opened anew; the old one stays in use");
+        }
+    }
+}
+
+impl Admin {
+    fn serve(listener: UnixListener, registry: Registry, path: PathBuf) -> Admin {
+        Admin { path, task: tokio::spawn(admin::serve(listener, Arc::new(registry))).abort_handle() }
+    }
+}
+
+impl Drop for Admin {
+    fn drop(&mut self) {
+        self.task.abort();
+        // One that stays behind is replaced by the next daemon.
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+impl Config {
+    fn net_limits(&self) -> net::Limits {
+        let limits = &self.limits;
+        let seconds = |seconds| Duration::from_secs(u64::try_from(seconds).unwrap_or_default());
+        net::Limits {
+            connections: limits.tcp_connections,
+            connections_per_peer: limits.tcp_connections_per_peer.min(limits.tcp_connections),
+            idle_timeout: seconds(limits.idle_timeout),
+            request_timeout: seconds(limits.request_timeout),
+            max_udp_reply: limits.udp_reply,
+            lookaside_memory: limits.lookaside_memory,
+            ..net::Limits::default()
+        }
+    }
+}
+
+/// What a daemon can be told.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Signals> {
+        Ok(Signals {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    async fn end(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+
+    async fn until_end(&mut self, daemon: &Daemon) {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return,
+                _ = self.interrupt.recv() => return,
+                _ = self.hangup.recv() => daemon.reopen(),
+            }
+        }
+    }
+}
