@@ -198,7 +198,11 @@ impl Console<'_> {
             return Err(format!("Principal \"{name}\" not renamed"));
         }
         let rename = Operation::Rename { principal: Name(name.clone()), to: Name(to.clone()) };
-        self.ask(rename, "rename_principal", || format!("while renaming principal \"{name}\" to \"{to}\""))?;
+        self.registry.perform(rename).map_err(|refusal| {
+            // MIT's word for it here, and here only.
+            let why = if refusal.reason == Reason::Missing { "No such entry in the database" } else { &*refusal.text };
+            format!("rename_principal: {why} while renaming principal \"{name}\" to \"{to}\"")
+        })?;
         let advice = "Make sure that you have removed the old principal from all ACLs before reusing.";
         self.inform(talk, format!("Principal \"{name}\" renamed to \"{to}\".\n{advice}\n"))
     }

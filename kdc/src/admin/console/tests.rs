@@ -150,7 +150,7 @@ fn what_goes_wrong_is_told_in_mits_words() {
         ("delprinc -force bob", "delete_principal: Principal does not exist while deleting principal \"bob@R\""),
         (
             "renprinc -force bob rob",
-            "rename_principal: Principal does not exist while renaming principal \"bob@R\" to \"rob@R\"",
+            "rename_principal: No such entry in the database while renaming principal \"bob@R\" to \"rob@R\"",
         ),
         ("cpw -pw x bob", "change_password: Principal does not exist while changing password for \"bob@R\"."),
         ("cpw -randkey bob", "change_password: Principal does not exist while randomizing key for \"bob@R\"."),

@@ -129,7 +129,8 @@ const PRINCIPAL_ATTRIBUTES: &str = "\tattributes are:
 const ADD_USAGE: &str = "usage: add_principal [options] principal
 \toptions are:
 \t\t[-randkey|-nokey] [-expire expdate] [-pwexpire pwexpdate] [-maxlife maxtixlife]
-\t\t[-kvno kvno] [-pw password] [-maxrenewlife maxrenewlife]
+\t\t[-kvno kvno]
+\t\t[-pw password] [-maxrenewlife maxrenewlife]
 \t\t[-e keysaltlist]
 \t\t[{+|-}attribute]
 ";
@@ -137,7 +138,8 @@ const ADD_USAGE: &str = "usage: add_principal [options] principal
 const MODIFY_USAGE: &str = "usage: modify_principal [options] principal
 \toptions are:
 \t\t[-expire expdate] [-pwexpire pwexpdate] [-maxlife maxtixlife]
-\t\t[-kvno kvno] [-maxrenewlife maxrenewlife] [-unlock] [{+|-}attribute]
+\t\t[-kvno kvno]
+\t\t[-maxrenewlife maxrenewlife] [-unlock] [{+|-}attribute]
 ";
 
 /// Every command, in the order in which they are listed.
@@ -309,8 +311,13 @@ fn none(words: &[String], query: Query) -> Result<Query, Wrong> {
 
 impl Context<'_> {
     fn principal(&self, word: &str) -> Result<Principal, Wrong> {
+        self.named(word, "principal")
+    }
+
+    /// A principal, which MIT calls `what` when it is none.
+    fn named(&self, word: &str, what: &str) -> Result<Principal, Wrong> {
         Principal::parse(word, Some(self.realm))
-            .map_err(|_| Wrong::Value("Malformed representation of principal while parsing principal".into()))
+            .map_err(|_| Wrong::Value(format!("Malformed representation of principal while parsing {what}")))
     }
 }
 

@@ -26,14 +26,22 @@ pub(super) fn add(context: &Context<'_>, words: &[String]) -> Result<Query, Wron
         (false, false, password) => KeyWish::Password(password, options.kinds),
         _ => return Err(Wrong::Option("only one of -randkey, -nokey and -pw can be given".into())),
     };
-    let name = context.principal(name)?;
+    let name = usage_too(context.principal(name))?;
     Ok(Query::Add { name, keys, kvno: options.kvno, settings: options.settings })
 }
 
 pub(super) fn modify(context: &Context<'_>, words: &[String]) -> Result<Query, Wrong> {
     let (name, words) = words.split_last().ok_or(Wrong::Usage)?;
     let Options { settings, kvno, .. } = options(context, words, false)?;
-    Ok(Query::Modify { name: context.principal(name)?, kvno, settings })
+    Ok(Query::Modify { name: usage_too(context.principal(name))?, kvno, settings })
+}
+
+/// MIT says how these two commands are used whatever is wrong with them.
+fn usage_too<T>(read: Result<T, Wrong>) -> Result<T, Wrong> {
+    read.map_err(|wrong| match wrong {
+        Wrong::Value(problem) => Wrong::Option(problem),
+        wrong => wrong,
+    })
 }
 
 fn options(context: &Context<'_>, words: &[String], new: bool) -> Result<Options, Wrong> {
@@ -110,7 +118,7 @@ pub(super) fn change_password(context: &Context<'_>, words: &[String]) -> Result
         }
     }
     let name = match names[..] {
-        [name] => context.principal(name)?,
+        [name] => context.named(name, "principal name")?,
         [] => return Err(Wrong::Option("missing principal name".into())),
         _ => return Err(Wrong::Option("too many arguments".into())),
     };
@@ -125,7 +133,7 @@ pub(super) fn change_password(context: &Context<'_>, words: &[String]) -> Result
 pub(super) fn delete(context: &Context<'_>, words: &[String]) -> Result<Query, Wrong> {
     let (force, name) = forced(words);
     match name {
-        [name] => Ok(Query::Delete { name: context.principal(name)?, force }),
+        [name] => Ok(Query::Delete { name: context.named(name, "principal name")?, force }),
         _ => Err(Wrong::Usage),
     }
 }
@@ -133,7 +141,10 @@ pub(super) fn delete(context: &Context<'_>, words: &[String]) -> Result<Query, W
 pub(super) fn rename(context: &Context<'_>, words: &[String]) -> Result<Query, Wrong> {
     let (force, names) = forced(words);
     match names {
-        [name, to] => Ok(Query::Rename { name: context.principal(name)?, to: context.principal(to)?, force }),
+        [name, to] => {
+            let name = context.named(name, "old principal name")?;
+            Ok(Query::Rename { name, to: context.named(to, "new principal name")?, force })
+        }
         _ => Err(Wrong::Usage),
     }
 }
@@ -148,7 +159,10 @@ fn forced(words: &[String]) -> (bool, &[String]) {
 
 pub(super) fn alias(context: &Context<'_>, words: &[String]) -> Result<Query, Wrong> {
     match words {
-        [alias, name] => Ok(Query::Alias { alias: context.principal(alias)?, name: context.principal(name)? }),
+        [alias, name] => {
+            let alias = context.named(alias, "alias principal name")?;
+            Ok(Query::Alias { alias, name: context.named(name, "target principal name")? })
+        }
         _ => Err(Wrong::Usage),
     }
 }
