@@ -1,18 +1,26 @@
 //! Finds a KDC and talks to it, on tokio: [`Transport`] gets a message to a realm and an answer
-//! back, [`Trace`] says what happened on the way, [`Resolve`] is where names are looked up.
+//! back, [`Client`] holds a
+//! principal's tickets for the life of a program, [`Trace`] says what happened on the way, [`Resolve`] is where names are looked up.
 //! Not here: what the messages say ([`crate::client`]).
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
 
 mod candidate;
+mod client;
 mod dns;
+mod drive;
+mod held;
 mod locate;
+mod requests;
 mod search;
 #[cfg(test)]
 mod testing;
 mod trace;
 mod transport;
 
+pub use client::{Client, Source};
 pub use dns::{Answer, Resolve, Srv, SystemResolver, Uri};
+pub use drive::Login;
 pub use locate::Service;
+pub use requests::{as_request, tgs_request};
 pub use trace::{Trace, TraceSink};
 pub use transport::Transport;

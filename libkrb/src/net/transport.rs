@@ -5,9 +5,8 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
-
-use tokio::time::Instant;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::dns::{Resolve, SystemResolver};
 use super::locate::{Locator, Service};
@@ -15,6 +14,7 @@ use super::search::{Found, Search, Strategy};
 use super::trace::Trace;
 use crate::config::{Config, Server};
 use crate::error::{Error, ErrorCode, Result};
+use crate::time::Instant;
 
 /// How patient a transport is.
 #[derive(Clone, Copy, Debug)]
@@ -33,6 +33,7 @@ pub struct Transport {
     config: Arc<Config>,
     resolver: Arc<dyn Resolve>,
     trace: Trace,
+    pub(super) clock: Arc<dyn Fn() -> Instant + Send + Sync>,
     pub(super) pace: Pace,
 }
 
@@ -42,7 +43,8 @@ impl Transport {
         let whole = config.request_timeout().and_then(|seconds| u64::try_from(seconds).ok()).unwrap_or(30);
         let pace =
             Pace { next: Duration::from_secs(1), repeat: Duration::from_secs(2), whole: Duration::from_secs(whole) };
-        Transport { config, resolver: Arc::new(SystemResolver::new()), trace: Trace::off(), pace }
+        let resolver = Arc::new(SystemResolver::new());
+        Transport { config, resolver, trace: Trace::off(), clock: Arc::new(system_clock), pace }
     }
 
     /// The same with another resolver.
@@ -55,6 +57,12 @@ impl Transport {
     #[must_use]
     pub fn with_trace(self, trace: Trace) -> Transport {
         Transport { trace, ..self }
+    }
+
+    /// The same with another clock: what the exchanges take for the time of this machine.
+    #[must_use]
+    pub fn with_clock(self, clock: impl Fn() -> Instant + Send + Sync + 'static) -> Transport {
+        Transport { clock: Arc::new(clock), ..self }
     }
 
     #[cfg(test)]
@@ -109,7 +117,7 @@ impl Transport {
     /// # Errors
     /// As [`Transport::send`].
     pub async fn send_to(&self, service: Service, realm: &str, message: &[u8]) -> Result<Vec<u8>> {
-        let deadline = Instant::now() + self.pace.whole;
+        let deadline = tokio::time::Instant::now() + self.pace.whole;
         let kind = if service == Service::PrimaryKdc { " (primary)" } else { "" };
         self.trace.line(format_args!("Sending request ({} bytes) to {realm}{kind}", message.len()));
         let search = async {
@@ -158,6 +166,19 @@ impl Transport {
             Server::Unix(_) => Ok(vec![]),
         }
     }
+}
+
+/// The system's clock, which never shows this process the same microsecond twice: authenticators
+/// are told apart by their time (RFC 4120 5.5.1).
+fn system_clock() -> Instant {
+    static LAST: AtomicI64 = AtomicI64::new(0);
+    const STEP_BACK: i64 = 1_000_000;
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let now = i64::try_from(since.as_micros()).unwrap_or(i64::MAX);
+    // A clock that was set back is followed.
+    let next = |last: i64| if last.saturating_sub(now) > STEP_BACK { now } else { now.max(last.saturating_add(1)) };
+    let last = LAST.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last| Some(next(last)));
+    Instant::from_micros(last.map_or(now, next))
 }
 
 #[cfg(test)]

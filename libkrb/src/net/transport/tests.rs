@@ -341,3 +341,14 @@ async fn a_primary_kdc_is_asked_alone() {
     assert_eq!(answer.unwrap(), ANSWER);
     assert_eq!(lines.all()[0], "Sending request (1 bytes) to R (primary)");
 }
+
+#[test]
+fn the_clock_never_shows_the_same_microsecond_twice() {
+    let tasks: Vec<_> =
+        (0..4).map(|_| std::thread::spawn(|| (0..10_000).map(|_| system_clock()).collect::<Vec<_>>())).collect();
+    let mut seen: Vec<Instant> = tasks.into_iter().flat_map(|task| task.join().unwrap()).collect();
+    let count = seen.len();
+    seen.sort();
+    seen.dedup();
+    assert_eq!(seen.len(), count);
+}

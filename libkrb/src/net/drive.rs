@@ -1,0 +1,132 @@
+//! Carries the messages of an exchange to KDCs and their replies back, until a ticket stands at
+//! the end. Not here: what the messages say ([`crate::client`]).
+
+use super::locate::Service;
+use super::transport::Transport;
+use crate::ccache::Ccache;
+use crate::client::{AsExchange, AsRequest, ClockOffset, Exchange, Outcome, Secret, Step};
+use crate::crypto::OsRandom;
+use crate::error::{Error, ErrorCode, Result};
+use crate::time::Instant;
+
+/// What an initial exchange brought.
+#[derive(Debug)]
+pub struct Login {
+    /// The ticket and what the KDC told besides.
+    pub outcome: Outcome,
+    /// How far the KDC's clock is ahead of ours, if the request followed it.
+    pub offset: Option<ClockOffset>,
+}
+
+impl Login {
+    /// The credential cache that a login makes: the ticket, and what MIT notes beside it.
+    pub fn into_ccache(self) -> Ccache {
+        let ticket = self.outcome.credential;
+        let mut cache = Ccache::new(ticket.client.clone());
+        cache.kdc_offset = self.offset.and_then(ClockOffset::parts);
+        if self.outcome.fast_available {
+            cache.set_config("fast_avail", Some(&ticket.server), b"yes");
+        }
+        if let Some(method) = self.outcome.preauth {
+            cache.set_config("pa_type", Some(&ticket.server), method.0.to_string().as_bytes());
+        }
+        if ticket.server.tgs_target().is_some_and(|realm| realm != ticket.client.realm()) {
+            cache.set_config("start_realm", None, ticket.server.realm().as_bytes());
+        }
+        cache.credentials.push(ticket);
+        cache
+    }
+}
+
+impl Transport {
+    /// Drives an exchange to its end. `offset` is what is known of the KDCs' clock already.
+    ///
+    /// # Errors
+    /// As [`Transport::send`], and whatever ends the exchange.
+    pub async fn drive(&self, exchange: &mut (dyn Exchange + Send), offset: ClockOffset) -> Result<Outcome> {
+        self.drive_with(Service::Kdc, exchange, offset).await
+    }
+
+    async fn drive_with(
+        &self,
+        service: Service,
+        exchange: &mut (dyn Exchange + Send),
+        offset: ClockOffset,
+    ) -> Result<Outcome> {
+        let mut random = OsRandom::new();
+        let mut reply: Option<Vec<u8>> = None;
+        loop {
+            let step = exchange.step(offset.apply(self.now()), &mut random, reply.as_deref());
+            match step {
+                Ok(Step::Send { realm, message }) => reply = Some(self.send_to(service, &realm, &message).await?),
+                Ok(Step::Done(outcome)) => {
+                    let ticket = &outcome.credential;
+                    self.trace().line(format_args!("Received creds for desired service {}", ticket.server));
+                    return Ok(*outcome);
+                }
+                Err(error) => {
+                    self.trace().line(format_args!("The exchange ends: {error}"));
+                    return Err(error);
+                }
+            }
+        }
+    }
+
+    /// Gets a first ticket. After a refusal that a password just changed can explain, a primary
+    /// KDC is asked as well, if the realm has one apart from the others.
+    ///
+    /// # Errors
+    /// As [`Transport::drive`].
+    pub async fn login(&self, request: AsRequest, secret: Secret) -> Result<Login> {
+        self.trace().line(format_args!("Getting initial credentials for {}", request.client));
+        let mut exchange = AsExchange::new(request.clone(), secret);
+        let refused = match self.drive(&mut exchange, ClockOffset::default()).await {
+            Ok(outcome) => return Ok(Login { outcome, offset: exchange.clock_offset() }),
+            Err(error) => error,
+        };
+        if !may_be_old_news(&refused) || !self.has_replicas(request.client.realm()).await {
+            return Err(refused);
+        }
+        self.trace().line(format_args!("Retrying AS request with primary KDC"));
+        let mut exchange = AsExchange::new(request, exchange.into_secret());
+        match self.drive_with(Service::PrimaryKdc, &mut exchange, ClockOffset::default()).await {
+            Ok(outcome) => Ok(Login { outcome, offset: exchange.clock_offset() }),
+            Err(Error::NoKdc(_) | Error::Unreachable(_)) => Err(refused),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether some KDC of the realm is no primary one. Where krb5.conf names the KDCs it must
+    /// name the primary ones too: a wrong password is no reason to wait for DNS.
+    async fn has_replicas(&self, realm: &str) -> bool {
+        let named = self.config().kdcs(realm).is_ok_and(|kdcs| !kdcs.is_empty());
+        let primaries = match self.config().primary_kdcs(realm) {
+            Ok(primaries) if named => primaries,
+            _ => self.servers(Service::PrimaryKdc, realm).await.unwrap_or_default(),
+        };
+        let kdcs =
+            if primaries.is_empty() { vec![] } else { self.servers(Service::Kdc, realm).await.unwrap_or_default() };
+        kdcs.iter().any(|kdc| !primaries.contains(kdc))
+    }
+
+    /// The clock, in the form the exchanges take it.
+    pub(super) fn now(&self) -> Instant {
+        (self.clock)()
+    }
+}
+
+/// Whether a KDC may refuse so because it has not heard of a change yet.
+fn may_be_old_news(error: &Error) -> bool {
+    let codes = [
+        ErrorCode::PREAUTH_FAILED,
+        ErrorCode::BAD_INTEGRITY,
+        ErrorCode::KEY_EXPIRED,
+        ErrorCode::C_PRINCIPAL_UNKNOWN,
+        ErrorCode::CLIENT_REVOKED,
+    ];
+    match error {
+        Error::PasswordIncorrect => true,
+        Error::Protocol { code, .. } => codes.contains(code),
+        _ => false,
+    }
+}

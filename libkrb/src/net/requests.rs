@@ -1,0 +1,40 @@
+//! What krb5.conf says of the tickets to ask for, as requests. Not here: asking.
+
+use crate::ccache::Credential;
+use crate::client::{AsRequest, TgsRequest};
+use crate::config::Config;
+use crate::flags::KdcOptions;
+use crate::name::Principal;
+
+/// The AS request that the configuration describes for this client: enctypes, lifetimes, flags.
+pub fn as_request(config: &Config, client: Principal) -> AsRequest {
+    let realm = client.realm();
+    let options = KdcOptions::RENEWABLE_OK
+        .with(KdcOptions::FORWARDABLE, config.forwardable(realm))
+        .with(KdcOptions::PROXIABLE, config.proxiable(realm))
+        .with(KdcOptions::CANONICALIZE, config.canonicalize(realm));
+    AsRequest {
+        options,
+        lifetime: Some(config.ticket_lifetime(realm)),
+        renewable_for: Some(config.renew_lifetime(realm)).filter(|life| *life > 0),
+        etypes: config.default_tkt_enctypes(),
+        follow_clock: config.kdc_timesync(),
+        clock_skew: config.clockskew(),
+        ..AsRequest::new(client)
+    }
+}
+
+/// The TGS request that the configuration describes for this service: enctypes, and the realms on
+/// the way. `tgt` is the ticket to begin with.
+pub fn tgs_request(config: &Config, tgt: Credential, server: Principal) -> TgsRequest {
+    let begin = tgt.server.tgs_target().unwrap_or(tgt.client.realm());
+    let path = if server.realm().is_empty() { vec![] } else { config.realm_path(begin, server.realm()) };
+    let request = TgsRequest::new(tgt, server);
+    TgsRequest {
+        options: request.options | KdcOptions::CANONICALIZE,
+        etypes: config.default_tgs_enctypes(),
+        path,
+        follow_clock: config.kdc_timesync(),
+        ..request
+    }
+}

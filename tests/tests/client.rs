@@ -1,0 +1,469 @@
+//! The client that a program holds for its life, against our KDC behind a socket of loopback: what
+//! it asks for, how often, and what it does when time passes.
+
+use std::future::Future;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use kdc::core::Attributes;
+use libkrb::ccache::{CacheName, Credential};
+use libkrb::client::Secret;
+use libkrb::config::Config;
+use libkrb::crypto::Key;
+use libkrb::flags::{KdcOptions, TicketFlags};
+use libkrb::keytab::{Keytab, KeytabEntry, KeytabName};
+use libkrb::net::{Client, Source, Transport, as_request};
+use libkrb::time::Instant;
+use libkrb::{Error, ErrorCode, Principal, Time};
+use tests::Family;
+use tests::joined::{Joined, NOW, PASSWORD, REALM, name};
+use tokio::net::UdpSocket;
+use tokio::sync::Notify;
+
+const HOUR: i64 = 3600;
+
+/// A realm behind a socket, with the clocks of both sides in hand.
+struct Served {
+    realm: Arc<Mutex<Joined>>,
+    transport: Transport,
+    /// Microseconds; the KDC's clock and the client's.
+    theirs: Arc<AtomicI64>,
+    ours: Arc<AtomicI64>,
+    counts: Arc<Counts>,
+    address: String,
+}
+
+#[derive(Default)]
+struct Counts {
+    as_requests: AtomicUsize,
+    tgs_requests: AtomicUsize,
+    /// While it is set, requests are counted but not answered.
+    silent: AtomicBool,
+    arrived: Notify,
+}
+
+impl Counts {
+    fn both(&self) -> (usize, usize) {
+        (self.as_requests.load(Ordering::SeqCst), self.tgs_requests.load(Ordering::SeqCst))
+    }
+}
+
+fn password() -> String {
+    String::from_utf8(PASSWORD.to_vec()).unwrap()
+}
+
+async fn serve(realm: Joined) -> Served {
+    serve_with(realm, "").await
+}
+
+async fn serve_with(realm: Joined, settings: &str) -> Served {
+    let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let address = socket.local_addr().unwrap().to_string();
+    let realm = Arc::new(Mutex::new(realm));
+    let (theirs, ours) = (Arc::new(AtomicI64::new(NOW.0 * 1_000_000)), Arc::new(AtomicI64::new(NOW.0 * 1_000_000)));
+    let counts = Arc::new(Counts::default());
+    tokio::spawn(answer(socket, realm.clone(), theirs.clone(), counts.clone()));
+    let text = format!(
+        "[libdefaults]\ndefault_realm = {REALM}\ndns_lookup_kdc = false\n{settings}\nticket_lifetime = 10h\n\
+         [realms]\n{REALM} = {{\nkdc = {address}\n}}\n[domain_realm]\n.example.org = {REALM}\n"
+    );
+    let transport = Transport::new(Arc::new(Config::parse("krb5.conf", &text).unwrap())).with_clock(clock(&ours));
+    Served { realm, transport, theirs, ours, counts, address }
+}
+
+/// A clock that goes on by a microsecond whenever somebody looks.
+fn clock(micros: &Arc<AtomicI64>) -> impl Fn() -> Instant + Send + Sync + 'static {
+    let micros = micros.clone();
+    move || Instant::from_micros(micros.fetch_add(1, Ordering::SeqCst))
+}
+
+async fn answer(socket: UdpSocket, realm: Arc<Mutex<Joined>>, theirs: Arc<AtomicI64>, counts: Arc<Counts>) {
+    let mut buffer = vec![0; 65_535];
+    loop {
+        let (length, from) = socket.recv_from(&mut buffer).await.unwrap();
+        let request = &buffer[..length];
+        let count = if request[0] == 0x6a { &counts.as_requests } else { &counts.tgs_requests };
+        count.fetch_add(1, Ordering::SeqCst);
+        counts.arrived.notify_one();
+        if counts.silent.load(Ordering::SeqCst) {
+            continue;
+        }
+        let reply = {
+            let mut realm = realm.lock().unwrap();
+            realm.now = clock(&theirs)();
+            realm.send(request).reply
+        };
+        if let Some(reply) = reply {
+            socket.send_to(&reply, from).await.unwrap();
+        }
+    }
+}
+
+impl Served {
+    fn alice(&self) -> Client {
+        Client::with_password(self.transport.clone(), name("alice"), &password())
+    }
+
+    /// Lets time pass on both sides.
+    fn wait(&self, seconds: i64) {
+        self.theirs.fetch_add(seconds * 1_000_000, Ordering::SeqCst);
+        self.ours.fetch_add(seconds * 1_000_000, Ordering::SeqCst);
+    }
+
+    /// A keytab with alice's keys.
+    fn keytab(&self, label: &str) -> KeytabName {
+        let realm = self.realm.lock().unwrap();
+        let entry = realm.entry("alice");
+        let keys = entry.keys.iter().flat_map(|set| set.keys.iter().map(|key| (set.kvno, key.key.clone())));
+        let entries = keys.map(|(kvno, key): (u32, Key)| KeytabEntry {
+            principal: name("alice"),
+            timestamp: NOW,
+            kvno,
+            key: (&key).into(),
+        });
+        let keytab = KeytabName::parse(&format!("MEMORY:{label}")).unwrap();
+        keytab.replace(&Keytab { entries: entries.collect() }).unwrap();
+        keytab
+    }
+}
+
+fn cache(label: &str) -> CacheName {
+    CacheName::Memory(label.to_owned())
+}
+
+/// Runs one future a task and collects what they came to.
+async fn all<F>(futures: impl Iterator<Item = F>) -> Vec<F::Output>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    let tasks: Vec<_> = futures.map(tokio::spawn).collect();
+    let mut outcomes = vec![];
+    for task in tasks {
+        outcomes.push(task.await.unwrap());
+    }
+    outcomes
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_thousand_tasks_make_one_login_and_one_request() {
+    let served = serve(Joined::new()).await;
+    let client = served.alice();
+    let tickets = all((0..1000).map(|_| {
+        let client = client.clone();
+        async move { client.ticket(&name("host/a.example.org")).await.unwrap() }
+    }))
+    .await;
+    assert!(tickets.iter().all(|ticket| ticket.ticket == tickets[0].ticket));
+    // The first AS-REQ is told to prove itself, the second does.
+    assert_eq!(served.counts.both(), (2, 1));
+    client.ticket(&name("host/b.example.org")).await.unwrap();
+    client.ticket(&name("host/a.example.org")).await.unwrap();
+    assert_eq!(served.counts.both(), (2, 2));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn tasks_that_want_different_services_share_the_login() {
+    let served = serve(Joined::new()).await;
+    let client = served.alice();
+    let services = ["host/a.example.org", "host/b.example.org"];
+    let tickets = all((0..200).map(|index| {
+        let client = client.clone();
+        async move { client.ticket(&name(services[index % 2])).await.unwrap() }
+    }))
+    .await;
+    assert_eq!(tickets[0].server, name(services[0]));
+    assert_eq!(tickets[1].server, name(services[1]));
+    assert_eq!(served.counts.both(), (2, 2));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_refusal_is_shared_by_all_who_wait_for_it() {
+    let served = serve(Joined::new()).await;
+    let client = served.alice();
+    client.tgt().await.unwrap();
+    served.counts.silent.store(true, Ordering::SeqCst);
+    let waiting = tokio::spawn(all((0..100).map({
+        let client = client.clone();
+        move |_| {
+            let client = client.clone();
+            async move { client.ticket(&name("nobody/here")).await }
+        }
+    })));
+    served.counts.arrived.notified().await;
+    served.counts.silent.store(false, Ordering::SeqCst);
+    for outcome in waiting.await.unwrap() {
+        assert_eq!(outcome, Err(Error::code(ErrorCode::S_PRINCIPAL_UNKNOWN)));
+    }
+    // The first went unanswered and was sent again.
+    let (_, tgs_requests) = served.counts.both();
+    assert!(tgs_requests <= 3, "{tgs_requests}");
+}
+
+#[tokio::test]
+async fn one_who_gives_up_does_not_take_the_others_along() {
+    let served = serve(Joined::new()).await;
+    served.counts.silent.store(true, Ordering::SeqCst);
+    let client = served.alice();
+    let first = tokio::spawn({
+        let client = client.clone();
+        async move { client.tgt().await }
+    });
+    served.counts.arrived.notified().await;
+    let second = tokio::spawn({
+        let client = client.clone();
+        async move { client.tgt().await }
+    });
+    tokio::task::yield_now().await;
+    served.counts.silent.store(false, Ordering::SeqCst);
+    first.abort();
+    assert!(second.await.unwrap().is_ok());
+    assert!(client.tgt().await.is_ok());
+}
+
+#[tokio::test]
+async fn a_keytab_logs_in_and_is_read_again_for_the_next_login() {
+    let served = serve(Joined::new()).await;
+    let keytab = served.keytab("rotated");
+    let client = Client::with_keytab(served.transport.clone(), name("alice"), keytab.clone());
+    assert!(client.tgt().await.unwrap().flags.has(TicketFlags::INITIAL));
+    keytab.replace(&Keytab { entries: vec![] }).unwrap();
+    client.forget(&Principal::tgs(REALM));
+    assert_eq!(client.tgt().await.unwrap_err().to_string(), "Keytab contains no suitable keys for alice@EXAMPLE.ORG");
+    served.keytab("rotated");
+    assert!(client.tgt().await.is_ok());
+}
+
+#[tokio::test]
+async fn tickets_in_a_cache_are_used_before_the_kdc_is_asked() {
+    let served = serve(Joined::new()).await;
+    let request = as_request(served.transport.config(), name("alice"));
+    let source = Source::Password(password().into());
+    let first = Client::new(served.transport.clone(), request, source, Some(cache("shared")));
+    let ticket = first.ticket(&name("host/a.example.org")).await.unwrap();
+    let asked = served.counts.both();
+    let second = Client::with_cache(served.transport.clone(), cache("shared")).await.unwrap();
+    assert_eq!(second.principal(), &name("alice"));
+    assert_eq!(second.ticket(&name("host/a.example.org")).await.unwrap().ticket, ticket.ticket);
+    assert_eq!(served.counts.both(), asked);
+    // What it gets anew is there for others.
+    second.ticket(&name("host/b.example.org")).await.unwrap();
+    assert!(cache("shared").load().unwrap().find(&name("host/b.example.org"), NOW).is_some());
+    let stored = cache("shared").load().unwrap();
+    assert_eq!(stored.config("pa_type", Some(&Principal::tgs(REALM))), Some(&b"2"[..]));
+}
+
+#[tokio::test]
+async fn a_cache_alone_says_whether_its_ticket_is_missing_or_expired() {
+    let served = serve(Joined::new()).await;
+    assert!(Client::with_cache(served.transport.clone(), cache("none")).await.is_err());
+    cache("empty").initialize(&name("alice"), None).unwrap();
+    let client = Client::with_cache(served.transport.clone(), cache("empty")).await.unwrap();
+    assert_eq!(client.tgt().await, Err(Error::NoCredential));
+    // Somebody else logs in.
+    let request = as_request(served.transport.config(), name("alice"));
+    let login = served.transport.login(request, Secret::password(password())).await.unwrap();
+    cache("empty").replace(&login.into_ccache()).unwrap();
+    client.tgt().await.unwrap();
+    served.wait(11 * HOUR);
+    assert_eq!(client.tgt().await, Err(Error::code(ErrorCode::TKT_EXPIRED)));
+    assert_eq!(client.ticket(&name("host/a.example.org")).await, Err(Error::code(ErrorCode::TKT_EXPIRED)));
+}
+
+#[tokio::test]
+async fn an_expired_ticket_is_replaced_by_a_new_login() {
+    let served = serve(Joined::new()).await;
+    let client = served.alice();
+    let old = client.ticket(&name("host/a.example.org")).await.unwrap();
+    served.wait(11 * HOUR);
+    let new = client.ticket(&name("host/a.example.org")).await.unwrap();
+    assert!(new.end_time > old.end_time);
+    assert_eq!(served.counts.both(), (4, 2));
+}
+
+/// Asks until the answer is another ticket.
+async fn until_new<F: Future<Output = Arc<Credential>>>(old: Time, get: impl Fn() -> F) -> Arc<Credential> {
+    loop {
+        let ticket = get().await;
+        if ticket.end_time > old {
+            return ticket;
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn a_ticket_that_ends_soon_is_given_out_at_once_and_got_anew_meanwhile() {
+    let served = serve(Joined::new()).await;
+    let client = served.alice();
+    let service = name("host/a.example.org");
+    let old = client.ticket(&service).await.unwrap();
+    served.wait(9 * HOUR);
+    // Nobody answers: the old ticket does, without waiting.
+    served.counts.silent.store(true, Ordering::SeqCst);
+    assert_eq!(client.ticket(&service).await.unwrap().ticket, old.ticket);
+    served.counts.silent.store(false, Ordering::SeqCst);
+    let new = until_new(old.end_time, || async {
+        served.wait(1);
+        client.ticket(&service).await.unwrap()
+    })
+    .await;
+    assert_eq!(new.server, service);
+}
+
+#[tokio::test]
+async fn a_renewable_ticket_of_a_cache_is_renewed() {
+    let served = serve_with(Joined::new(), "renew_lifetime = 7d").await;
+    served.realm.lock().unwrap().policy.max_renewable_life = 7 * 24 * HOUR;
+    for principal in ["alice", "krbtgt/EXAMPLE.ORG"] {
+        served.realm.lock().unwrap().change(principal, |entry| entry.max_renewable_life = None);
+    }
+    let request = as_request(served.transport.config(), name("alice"));
+    let login = served.transport.login(request, Secret::password(password())).await.unwrap();
+    assert!(login.outcome.credential.flags.has(TicketFlags::RENEWABLE), "{:?}", login.outcome.credential);
+    let end = login.outcome.credential.end_time;
+    cache("renewable").replace(&login.into_ccache()).unwrap();
+    let client = Client::with_cache(served.transport.clone(), cache("renewable")).await.unwrap();
+    client.tgt().await.unwrap();
+    served.wait(9 * HOUR);
+    until_new(end, || async { client.tgt().await.unwrap() }).await;
+    let (as_requests, tgs_requests) = served.counts.both();
+    assert_eq!((as_requests, tgs_requests), (2, 1));
+    assert!(cache("renewable").load().unwrap().tickets().any(|ticket| ticket.end_time > end));
+}
+
+#[tokio::test]
+async fn the_kdcs_clock_is_followed_unless_that_is_forbidden() {
+    let served = serve(Joined::new()).await;
+    served.theirs.fetch_add(HOUR * 1_000_000, Ordering::SeqCst);
+    let client = served.alice();
+    let ticket = client.ticket(&name("host/a.example.org")).await.unwrap();
+    assert!(ticket.end_time > NOW + 10 * HOUR);
+    assert!(client.kdc_time().distance(NOW + HOUR) <= 2);
+
+    let strict = serve_with(Joined::new(), "kdc_timesync = 0").await;
+    strict.theirs.fetch_add(HOUR * 1_000_000, Ordering::SeqCst);
+    assert_eq!(strict.alice().tgt().await, Err(Error::code(ErrorCode::SKEW)));
+}
+
+#[tokio::test]
+async fn a_first_ticket_that_the_kdc_does_not_take_any_more_leads_to_a_new_login() {
+    let served = serve(Joined::new()).await;
+    let client = served.alice();
+    client.tgt().await.unwrap();
+    // The realm's own key is changed, and the old one thrown away.
+    let new = Joined::new();
+    new.change("krbtgt/EXAMPLE.ORG", |entry| {
+        entry.keys[0].kvno = 2;
+        entry.keys[0].keys = new.entry("host/a.example.org").keys[0].keys.clone();
+    });
+    *served.realm.lock().unwrap() = new;
+    assert!(client.ticket(&name("host/b.example.org")).await.is_ok());
+    assert_eq!(served.counts.both(), (4, 2));
+}
+
+#[tokio::test]
+async fn a_forgotten_ticket_is_got_anew() {
+    let served = serve(Joined::new()).await;
+    let client = served.alice();
+    let service = name("host/a.example.org");
+    let old = client.ticket(&service).await.unwrap();
+    client.forget(&service);
+    assert_ne!(client.ticket(&service).await.unwrap().ticket, old.ticket);
+    assert_eq!(served.counts.both(), (2, 2));
+}
+
+#[tokio::test]
+async fn a_service_is_found_by_its_host() {
+    let served = serve(Joined::new()).await;
+    let client = served.alice();
+    let ticket = client.service_ticket("host", "A.Example.Org.").await.unwrap();
+    assert_eq!(ticket.server, name("host/a.example.org"));
+    // No realm is known for this one, so the KDC is asked for a referral, and has none.
+    let unknown = client.service_ticket("host", "a.elsewhere.test").await;
+    assert_eq!(unknown, Err(Error::code(ErrorCode::S_PRINCIPAL_UNKNOWN)));
+}
+
+#[tokio::test]
+async fn a_wrong_password_is_told_as_one() {
+    let served = serve(Joined::new()).await;
+    let client = Client::with_password(served.transport.clone(), name("alice"), "wrong");
+    assert_eq!(client.tgt().await, Err(Error::PasswordIncorrect));
+    let nobody = Client::with_password(served.transport.clone(), name("nobody"), "wrong");
+    let error = nobody.tgt().await.unwrap_err();
+    assert_eq!(error.to_string(), "Client not found in Kerberos database");
+}
+
+#[tokio::test]
+async fn a_password_that_only_the_primary_knows_is_tried_there() {
+    let stale = Joined::new();
+    stale.change("alice", |entry| {
+        entry.keys[0].keys = stale.entry("host/a.example.org").keys[0].keys.clone();
+    });
+    let (replica, primary) = (serve(stale).await, serve(Joined::new()).await);
+    let text = format!(
+        "[libdefaults]\ndns_lookup_kdc = false\n[realms]\n{REALM} = {{\nkdc = {}\nprimary_kdc = {}\n}}\n",
+        replica.address, primary.address
+    );
+    let config = Arc::new(Config::parse("krb5.conf", &text).unwrap());
+    let transport = Transport::new(config).with_clock(clock(&primary.ours));
+    let login =
+        |password: String| transport.login(as_request(transport.config(), name("alice")), Secret::password(password));
+    assert!(login(password()).await.is_ok());
+    assert_eq!(login("wrong".into()).await.unwrap_err(), Error::PasswordIncorrect);
+    assert!(primary.counts.both().0 >= 3);
+}
+
+#[tokio::test]
+async fn the_configuration_shapes_the_request() {
+    let served = serve_with(Joined::new(), "forwardable = true\nproxiable = true\nticket_lifetime = 2h").await;
+    let ticket = served.alice().tgt().await.unwrap();
+    assert!(ticket.flags.has(TicketFlags::FORWARDABLE | TicketFlags::PROXIABLE));
+    assert!(ticket.end_time.distance(NOW + 2 * HOUR) <= 1);
+    let request = as_request(served.transport.config(), name("alice"));
+    assert!(request.options.has(KdcOptions::FORWARDABLE) && !request.options.has(KdcOptions::CANONICALIZE));
+    // A principal that must not be a service has no tickets, whoever asks.
+    served.realm.lock().unwrap().change("host/a.example.org", |entry| {
+        entry.attributes = entry.attributes.with(Attributes::DISALLOW_SVR, true);
+    });
+    assert!(served.alice().ticket(&name("host/a.example.org")).await.is_err());
+}
+
+/// Against another project's KDC: password and keytab, UDP and TCP, and a refusal.
+async fn gets_tickets_from(family: Family) {
+    if !family.present() {
+        return;
+    }
+    let realm = tests::Realm::start(family);
+    realm.add("alice", "secret", &[]);
+    realm.add_service("host/www.example.org");
+    let keytab = realm.keytab("host/www.example.org");
+    for limit in [1465, 0] {
+        let text = format!(
+            "[libdefaults]\ndns_lookup_kdc = false\nudp_preference_limit = {limit}\n\
+             [realms]\nEXAMPLE.ORG = {{\nkdc = {}\n}}\n",
+            realm.address()
+        );
+        let transport = Transport::new(Arc::new(Config::parse("krb5.conf", &text).unwrap()));
+        let alice = Client::with_password(transport.clone(), name("alice"), "secret");
+        let ticket = alice.ticket(&name("host/www.example.org")).await.unwrap();
+        assert_eq!((&ticket.client, &ticket.server), (&name("alice"), &name("host/www.example.org")));
+        let service =
+            Client::with_keytab(transport.clone(), name("host/www.example.org"), KeytabName::File(keytab.clone()));
+        assert!(service.tgt().await.unwrap().flags.has(TicketFlags::INITIAL));
+        let wrong = Client::with_password(transport, name("alice"), "wrong");
+        assert_eq!(wrong.tgt().await.unwrap_err(), Error::PasswordIncorrect);
+        let nobody = alice.ticket(&name("host/nobody.example.org")).await;
+        assert_eq!(nobody, Err(Error::code(ErrorCode::S_PRINCIPAL_UNKNOWN)));
+    }
+}
+
+#[tokio::test]
+async fn mits_kdc_gives_us_tickets() {
+    gets_tickets_from(Family::Mit).await;
+}
+
+#[tokio::test]
+async fn heimdals_kdc_gives_us_tickets() {
+    gets_tickets_from(Family::Heimdal).await;
+}
