@@ -1,4 +1,4 @@
-//! The tools that people type: klist, kdestroy, kswitch and ktutil; kinit and kvno follow.
+//! The tools that people type: kinit, klist, kdestroy, kvno, kswitch and ktutil.
 //!
 //! Flags, output, exit codes and first error lines are those of MIT krb5, because fingers and
 //! scripts know them. Beside each short flag stands a long one, and below each error line the next
@@ -6,9 +6,11 @@
 //! a message: that is libkrb's.
 
 pub mod kdestroy;
+pub mod kinit;
 pub mod klist;
 pub mod kswitch;
 pub mod ktutil;
+pub mod kvno;
 
 mod local;
 mod report;

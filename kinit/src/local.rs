@@ -12,6 +12,11 @@ pub(crate) fn now() -> Time {
     Time(i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
 }
 
+/// The local date and time of day, as if it were UTC.
+pub(crate) fn wall() -> Time {
+    Time(Local::now().naive_local().and_utc().timestamp())
+}
+
 /// How times are printed. MIT takes the first of its formats that fits into its columns: in the C
 /// locale a year of two digits, elsewhere one of four (`en_US`).
 #[derive(Clone, Copy)]

@@ -66,10 +66,7 @@ pub(crate) trait During<T> {
 
 impl<T> During<T> for libkrb::Result<T> {
     fn during(self, doing: &str) -> Result<T> {
-        self.map_err(|error| match &error {
-            Error::NoKeytab(_) => failure(&error, &full(&error), false, doing).next(NO_KEYTAB),
-            error => failure(error, &full(error), false, doing),
-        })
+        self.map_err(|error| while_doing(&error, doing))
     }
 
     fn briefly_during(self, doing: &str) -> Result<T> {
@@ -79,6 +76,14 @@ impl<T> During<T> for libkrb::Result<T> {
 
 const BAD_CONFIG: &str = "Improper format of Kerberos configuration file";
 const BAD_CONFIG_AGAIN: &str = "Improper format of Kerberos configuration file: ";
+/// The failure that an error of the library is, with what the tool was doing.
+pub(crate) fn while_doing(error: &Error, doing: &str) -> Failure {
+    match error {
+        Error::NoKeytab(_) => failure(error, &full(error), false, doing).next(NO_KEYTAB),
+        error => failure(error, &full(error), false, doing),
+    }
+}
+
 const NO_KEYTAB: &str = "Name the keytab as an argument or in KRB5_KTNAME, or make one with ktutil.";
 
 fn failure(error: &Error, text: &str, name_it: bool, doing: &str) -> Failure {
@@ -145,6 +150,7 @@ fn next_step(error: &Error) -> Option<&'static str> {
             "Permission denied" => Some("Look with ls -l who may read it; the default keytab is root's."),
             _ => None,
         },
+        Error::NoCredential => Some("klist shows which tickets there are; kinit gets new ones."),
         Error::Setting(text) if text.contains("default realm") => {
             Some("Give the realm with the name, as in alice@EXAMPLE.ORG, or set default_realm in krb5.conf.")
         }

@@ -228,7 +228,6 @@ fn old_key_versions_open_tickets_and_new_ones_seal_them() {
 #[test]
 fn tickets_with_addresses_are_checked_when_the_realm_says_so() {
     let mut realm = Joined::new();
-    realm.policy.check_addresses = true;
     let asking = Asking { addresses: vec![(AddressType::IPV4, vec![10, 0, 0, 1])], ..Asking::login("alice") };
     let ticket = realm.login(&asking).expect("a TGT");
     realm.from = Some([10, 0, 0, 1].into());

@@ -43,7 +43,7 @@ listen = [{listen}]
 # Ask unknown clients for a proof too, with the same work, so that nobody can find out names.
 #hide_unknown_clients = false
 # Refuse a TGT with addresses that comes from another one. Breaks behind address translation.
-#check_addresses = false
+#check_addresses = true
 # Let clients ask that the realms between theirs and ours are not checked (RFC 4120 3.3.3.2).
 #allow_disable_transited_check = false
 

@@ -20,8 +20,8 @@ pub struct Policy {
     pub require_preauth: bool,
     /// Answer an unknown client like a known one that must prove itself, with the same work.
     pub hide_unknown_clients: bool,
-    /// Refuse a TGT with addresses that comes from another one (RFC 4120 3.2.3). Off by default:
-    /// behind address translation and on loopback no honest client would pass.
+    /// Refuse a TGT with addresses that comes from another one (RFC 4120 3.2.3). Tickets
+    /// have addresses only where clients ask for them.
     pub check_addresses: bool,
     /// Accept disable-transited-check (RFC 4120 3.3.3.2). Off: the check is always made.
     pub allow_disable_transited_check: bool,
@@ -38,7 +38,7 @@ impl Policy {
             etypes: libkrb::crypto::SUPPORTED.to_vec(),
             require_preauth: false,
             hide_unknown_clients: false,
-            check_addresses: false,
+            check_addresses: true,
             allow_disable_transited_check: false,
         }
     }

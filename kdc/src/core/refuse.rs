@@ -45,6 +45,8 @@ pub fn because(code: ErrorCode, cause: &'static str) -> impl Fn(Error) -> Refusa
 pub fn reply(policy: &Policy, now: Instant, request: Option<&KdcReq<'_>>, refusal: &Refusal) -> Vec<u8> {
     let body = request.map(|request| &request.body);
     let client = body.and_then(|body| body.client);
+    // Heimdal's tools show e-text in place of their own words: so those come first, then the cause.
+    let text = format!("{}: {}", refusal.code, refusal.cause);
     error(
         policy,
         now,
@@ -52,7 +54,7 @@ pub fn reply(policy: &Policy, now: Instant, request: Option<&KdcReq<'_>>, refusa
             client_realm: client.and(body).map(|body| body.realm),
             client,
             data: refusal.data.as_deref(),
-            text: Some(refusal.cause),
+            text: Some(&text),
             code: refusal.code,
             ..skeleton(body.and_then(|body| body.server))
         },

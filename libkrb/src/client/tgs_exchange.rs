@@ -199,7 +199,13 @@ impl TgsExchange {
         let inherited = &self.request.tgt.addresses;
         Answer { wishes: &sent.wishes, part: &part, expected, inherited, now: earliest }.check()?;
         let server = part.server.principal(part.server_realm)?;
-        self.judge(reply::credential(&self.request.tgt.client, server, &rep, &part), &sent.wishes)
+        let mut ticket = reply::credential(&self.request.tgt.client, server, &rep, &part);
+        // MIT's and Heimdal's KDCs do not repeat addresses that the new ticket has from the shown one.
+        let elsewhere = sent.wishes.options.any(KdcOptions::FORWARDED | KdcOptions::PROXY);
+        if part.addresses.is_none() && !elsewhere {
+            ticket.addresses.clone_from(inherited);
+        }
+        self.judge(ticket, &sent.wishes)
     }
 
     /// Whether a ticket is the one that was asked for, or one on the way to it.

@@ -1,0 +1,5 @@
+//! `kinit`, see [`kinit::kinit`].
+
+fn main() -> std::process::ExitCode {
+    kinit::kinit::main()
+}

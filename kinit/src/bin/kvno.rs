@@ -1,0 +1,5 @@
+//! `kvno`, see [`kinit::kvno`].
+
+fn main() -> std::process::ExitCode {
+    kinit::kvno::main()
+}
