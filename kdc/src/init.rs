@@ -60,7 +60,12 @@ pub fn init(realm: &str, dir: &Path, listen: &[SocketAddr]) -> Result<Files> {
         }
     }
     DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(|error| Error::file(dir, error))?;
-    make(realm, listen, &files).inspect_err(|_| {
+    let made = make(realm, listen, &files).and_then(|()| {
+        // The names too must survive a power failure, above all that of the master key.
+        let folder = std::fs::File::open(dir).and_then(|folder| folder.sync_all());
+        folder.map_err(|error| Error::file(dir, error))
+    });
+    made.inspect_err(|_| {
         for file in files.all() {
             // Made by this very call: none of them was there before.
             let _ = std::fs::remove_file(file);

@@ -19,7 +19,7 @@ use crate::error::{Error, Result};
 use crate::store::{MasterKey, Redb};
 
 /// How often another kadmin is waited for, which has the store for a moment.
-const TRIES: u32 = 100;
+const TRIES: u32 = 600;
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// Administer a realm's principals, whether its KDC runs or not.

@@ -297,3 +297,41 @@ fn no_secret_is_printed_or_kept_in_the_clear() {
     let bytes = std::fs::read(realm.file("principals.redb")).expect("there");
     assert!(!bytes.windows(7).any(|window| window == b"hunter2"));
 }
+
+#[test]
+fn another_user_is_refused_even_when_the_socket_lets_him_in() {
+    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::process::CommandExt;
+    if !rustix::process::geteuid().is_root() {
+        // Only root can become somebody else.
+        return;
+    }
+    let realm = Realm::new();
+    // Where he may run it: the folder of the build is root's.
+    let program = realm.file("kadmin");
+    std::fs::copy(env!("CARGO_BIN_EXE_kadmin"), &program).expect("copied");
+    realm.served(|store| {
+        let open = |path: PathBuf, mode| {
+            std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).expect("opened");
+        };
+        for (path, mode) in
+            [(realm.dir.path().to_owned(), 0o755), (realm.file(""), 0o755), (realm.file("kdc.toml"), 0o644)]
+        {
+            open(path, mode);
+        }
+        let run = || {
+            let mut command = realm.command(program.to_str().expect("text"));
+            command
+                .uid(65534)
+                .gid(65534)
+                .arg("--config")
+                .arg(realm.file("kdc.toml"))
+                .args(["addprinc", "-randkey", "mine"]);
+            Said::of(command.output().expect("runs")).failed()
+        };
+        assert!(run().contains("run kadmin as root or as the user of the KDC"));
+        open(realm.file("admin.sock"), 0o666);
+        assert!(run().contains("only root and the user that the KDC runs as may administer the realm"));
+        assert_eq!(store.list(None, 10).expect("listed").len(), 2);
+    });
+}

@@ -13,14 +13,17 @@ use super::operation::{
     Secret, Settings, time,
 };
 use crate::core::{Attributes, Change, Entry, KeySet, LongTermKey, Policy, Store, StoreError};
+use crate::store::normal;
 
 /// How many names are looked at for one page of a listing.
 const PAGE: usize = 500;
 /// No longer name is let in: a page of them must fit into a frame.
 const MAX_NAME: usize = 1024;
 /// Bounds on string attributes: their names, their values, their number.
-const MAX_STRING: usize = 16 * 1024;
+const MAX_STRING: usize = 4 * 1024;
 const MAX_STRINGS: usize = 64;
+/// No principal has keys of more versions: each costs every reader of the entry.
+const MAX_VERSIONS: usize = 200;
 /// Nobody loses a race so often but in a livelock.
 const ATTEMPTS: usize = 100;
 
@@ -57,36 +60,29 @@ impl Registry {
         let by = &*format!("{user}/admin@{}", self.policy.realm);
         match operation {
             Operation::Create { principal, keys, kvno, settings } => {
-                self.create(by, &principal.0, &keys, kvno, &settings)
+                self.create(by, &meant(&principal), &keys, kvno, &settings)
             }
-            Operation::Modify { principal, kvno, settings } => self.change(by, &principal.0, |entry| {
+            Operation::Modify { principal, kvno, settings } => self.change(by, &meant(&principal), |entry| {
                 apply(entry, &settings)?;
                 kvno.map_or(Ok(()), |kvno| renumber(entry, kvno))
             }),
-            Operation::ChangeKeys { principal, keys, keep_old } => self.change_keys(by, &principal.0, &keys, keep_old),
-            Operation::Delete { principal } => self.delete(by, &principal.0),
-            Operation::Rename { principal, to } => self.rename(by, &principal.0, &to.0),
-            Operation::Alias { alias, principal } => self.alias(by, &alias.0, &principal.0),
+            Operation::ChangeKeys { principal, keys, keep_old } => {
+                self.change_keys(by, &meant(&principal), &keys, keep_old)
+            }
+            Operation::Delete { principal } => self.delete(by, &meant(&principal)),
+            Operation::Rename { principal, to } => self.rename(by, &meant(&principal), &meant(&to)),
+            Operation::Alias { alias, principal } => self.alias(by, &meant(&alias), &meant(&principal)),
             Operation::Describe { principal } => {
-                let entry = self.find(&principal.0)?;
+                let entry = self.find(&meant(&principal))?;
                 Ok(Answer::Principal(Box::new(self.describe(&entry))))
             }
             Operation::List { pattern, after } => self.list(pattern, after.as_ref()),
-            Operation::Extract { principal, fresh } => self.extract(by, &principal.0, fresh),
-            Operation::PurgeKeys { principal, keep } => self.change(by, &principal.0, |entry| {
-                let newest = entry.current().map_or(0, |set| set.kvno);
-                let stays = |kvno| match keep {
-                    Keep::Newest => kvno == newest,
-                    Keep::From(first) => kvno >= first,
-                    Keep::Nothing => false,
-                };
-                entry.keys.retain(|set| stays(set.kvno));
-                Ok(())
-            }),
+            Operation::Extract { principal, fresh } => self.extract(by, &meant(&principal), fresh),
+            Operation::PurgeKeys { principal, keep } => self.purge(by, &meant(&principal), keep),
             Operation::SetString { principal, name, value } => {
-                self.change(by, &principal.0, |entry| set_string(entry, &name, value.as_deref()))
+                self.change(by, &meant(&principal), |entry| set_string(entry, &name, value.as_deref()))
             }
-            Operation::Strings { principal } => Ok(Answer::Strings(self.find(&principal.0)?.strings.clone())),
+            Operation::Strings { principal } => Ok(Answer::Strings(self.find(&meant(&principal))?.strings.clone())),
         }
     }
 
@@ -159,7 +155,7 @@ impl Registry {
 
     fn delete(&self, by: &str, name: &Principal) -> Step<Answer> {
         self.commit(name, |entry| {
-            if entry.principal != *name && entry.aliases.contains(name) {
+            if entry.principal != *name {
                 let mut entry = entry.clone();
                 entry.aliases.retain(|alias| alias != name);
                 stamp(&mut entry, by);
@@ -175,7 +171,7 @@ impl Registry {
         check_name(to)?;
         self.commit(name, |entry| {
             unlocked(entry)?;
-            if entry.aliases.contains(name) {
+            if entry.principal != *name {
                 return Err(Refusal::invalid(format!("it is an alias of {}, which can be renamed", entry.principal)));
             }
             let mut renamed = Entry { principal: to.clone(), ..entry.clone() };
@@ -195,6 +191,18 @@ impl Registry {
                 return Err(Refusal::invalid(format!("a principal has at most {MAX_STRINGS} aliases")));
             }
             entry.aliases.push(alias.clone());
+            Ok(())
+        })
+    }
+
+    fn purge(&self, by: &str, name: &Principal, keep: Keep) -> Step<Answer> {
+        self.change(by, name, |entry| {
+            let newest = entry.current().map_or(0, |set| set.kvno);
+            entry.keys.retain(|set| match keep {
+                Keep::Newest => set.kvno == newest,
+                Keep::From(first) => set.kvno >= first,
+                Keep::Nothing => false,
+            });
             Ok(())
         })
     }
@@ -275,6 +283,11 @@ pub fn fresh_id() -> Result<[u8; 16], Refusal> {
     Ok(id)
 }
 
+/// The principal that a name means; the store would find it under that spelling too.
+fn meant(name: &Name) -> Principal {
+    normal(&name.0).into_owned()
+}
+
 fn stamp(entry: &mut Entry, by: &str) {
     entry.modified = now();
     by.clone_into(&mut entry.modified_by);
@@ -323,6 +336,9 @@ fn new_version(entry: &mut Entry, keys: Vec<LongTermKey>, keep_old: bool) -> Ste
     let kvno = kvno.ok_or_else(|| Refusal::invalid("there is no higher key version number"))?;
     if !keep_old {
         entry.keys.clear();
+    }
+    if entry.keys.len() >= MAX_VERSIONS {
+        return Err(Refusal::invalid(format!("it has keys of {MAX_VERSIONS} versions; purgekeys first")));
     }
     entry.keys.insert(0, KeySet { kvno, keys });
     entry.attributes = entry.attributes.with(Attributes::REQUIRES_PWCHANGE, false);

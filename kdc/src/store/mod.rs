@@ -17,6 +17,7 @@ use std::path::Path;
 
 pub use cache::Cached;
 pub use memory::Memory;
+pub use plan::normal;
 pub use redb::Redb;
 pub use seal::MasterKey;
 

@@ -15,8 +15,9 @@ use libkrb::Principal;
 
 use crate::core::{Change, Entry, StoreError};
 
-/// The spelling of a name that is looked up and compared.
-pub(super) fn normal(name: &Principal) -> Cow<'_, Principal> {
+/// The spelling in which every store looks up and compares a name: `alice\@REALM@REALM` is
+/// `alice@REALM`.
+pub fn normal(name: &Principal) -> Cow<'_, Principal> {
     let mut name = Cow::Borrowed(name);
     while let [single] = name.components()
         && single.contains('@')
