@@ -12,7 +12,9 @@ use zeroize::Zeroizing;
 
 use crate::admin::console::{Console, Outcome, Talk};
 use crate::admin::query::{key_kinds, words};
-use crate::admin::{KeyRules, Local, LocalZone, Perform, Registry, Remote, Secret, now};
+use crate::admin::{
+    Answer, KeyRules, Local, LocalZone, Operation, Perform, Reason, Refusal, Registry, Remote, Secret, now,
+};
 use crate::config::{self, Config};
 use crate::core::{Store, StoreError};
 use crate::error::{Error, Result};
@@ -72,7 +74,11 @@ fn run(cli: Cli) -> Result<ExitCode> {
     if let Some(realm) = cli.realm.filter(|realm| *realm != config.realm) {
         return Err(Error::Other(format!("{} is for {}, not {realm}", cli.config.display(), config.realm)));
     }
+    let terminal = std::io::stdin().is_terminal();
     let registry = reach(&config)?;
+    // A prompt may stand there for hours: it must not keep the store from a KDC that is started.
+    let typed = cli.query.is_none() && cli.words.is_empty() && terminal;
+    let registry: Box<dyn Perform> = if typed { Box::new(Anew { config: config.clone() }) } else { registry };
     let console = Console {
         registry: &*registry,
         realm: &config.realm,
@@ -82,7 +88,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
         kinds: cli.enctypes.map_or(Ok(vec![]), |list| key_kinds(&list).map_err(Error::Other))?,
         keytab: default_keytab(),
     };
-    let mut talk = Stdio { terminal: std::io::stdin().is_terminal() };
+    let mut talk = Stdio { terminal };
     let outcome = match cli.query {
         Some(query) => line(&console, &query, &mut talk),
         None if cli.words.is_empty() => lines(&console, &mut talk),
@@ -109,6 +115,21 @@ fn reach(config: &Config) -> Result<Box<dyn Perform>> {
     }
     let problem = format!("in use by another process, but nobody answers at {}", config.admin_socket.display());
     Err(Error::file(&config.store, problem))
+}
+
+/// The registry reached anew for every operation.
+struct Anew {
+    config: Config,
+}
+
+impl Perform for Anew {
+    fn perform(&self, operation: Operation) -> Result<Answer, Refusal> {
+        let registry = reach(&self.config).map_err(|error| match error {
+            Error::Refused(refusal) => refusal,
+            error => Refusal::new(Reason::Failed, error.to_string()),
+        })?;
+        registry.perform(operation)
+    }
 }
 
 /// Queries until there are no more; whether one failed, where nobody watched.
