@@ -75,10 +75,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
         return Err(Error::Other(format!("{} is for {}, not {realm}", cli.config.display(), config.realm)));
     }
     let terminal = std::io::stdin().is_terminal();
-    let registry = reach(&config)?;
-    // A prompt may stand there for hours: it must not keep the store from a KDC that is started.
-    let typed = cli.query.is_none() && cli.words.is_empty() && terminal;
-    let registry: Box<dyn Perform> = if typed { Box::new(Anew { config: config.clone() }) } else { registry };
+    let registry = hold(&config, cli.query.is_none() && cli.words.is_empty() && terminal)?;
     let console = Console {
         registry: &*registry,
         realm: &config.realm,
@@ -95,6 +92,13 @@ fn run(cli: Cli) -> Result<ExitCode> {
         None => console.run(&cli.words, &mut talk),
     };
     Ok(if outcome == Outcome::Failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// A registry for a command line, or for a prompt, which may stand there for hours: it must not
+/// keep the store from a KDC that is started meanwhile.
+fn hold(config: &Config, prompt: bool) -> Result<Box<dyn Perform>> {
+    let registry = reach(config)?;
+    Ok(if prompt { Box::new(Anew { config: config.clone() }) } else { registry })
 }
 
 /// The running KDC's registry, or else one over the store itself.
@@ -215,5 +219,26 @@ impl Talk for Stdio {
             Some(other) if other != password => Err("Password mismatch".into()),
             _ => Ok(password),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prompt_does_not_keep_the_store_from_others() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let files = crate::init::init("R", dir.path(), &["127.0.0.1:88".parse().expect("an address")]).expect("made");
+        let config = config::load(&files.config).expect("sound");
+        let open = || Redb::open(&files.store, MasterKey::load(&files.master_key).expect("loads")).map(drop);
+        let list = || Operation::List { pattern: None, after: None };
+        let held = hold(&config, false).expect("reached");
+        assert_eq!(open(), Err(StoreError::InUse(files.store.clone())));
+        drop(held);
+        let prompt = hold(&config, true).expect("reached");
+        assert!(prompt.perform(list()).is_ok());
+        assert_eq!(open(), Ok(()));
+        assert!(prompt.perform(list()).is_ok());
     }
 }
