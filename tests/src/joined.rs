@@ -2,7 +2,9 @@
 //! and bend every byte. The client here is made by hand from `libkrb::wire`, so that it can do what
 //! no honest client does.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::sync::Mutex;
 
 use kdc::core::{Arrival, Attributes, Change, Entry, Kdc, KeySet, LongTermKey, Outcome, Policy, Store};
 use kdc::store::Memory;
@@ -100,10 +102,8 @@ impl Joined {
     pub fn add_user(&self, user: &str, change: impl FnOnce(&mut Entry)) {
         let principal = name(user);
         let salt = principal.salt();
-        let keys = [EncryptionType::AES256_SHA1, EncryptionType::AES128_SHA1].map(|etype| {
-            let key = Key::from_password(etype, PASSWORD, salt.as_bytes(), None).expect("a key");
-            LongTermKey::new(key, Some(salt.clone()))
-        });
+        let keys = [EncryptionType::AES256_SHA1, EncryptionType::AES128_SHA1]
+            .map(|etype| LongTermKey::new(password_key(etype, &salt), Some(salt.clone())));
         self.add_with(principal, keys.into(), |entry| {
             entry.attributes = Attributes::REQUIRES_PRE_AUTH.with(Attributes::DISALLOW_SVR, true);
             change(entry);
@@ -271,6 +271,13 @@ impl Joined {
         let ticket = wire::encode(&Ticket { version: Fixed, realm: REALM, server: (&server).into(), enc_part });
         Credential { ticket, server, ..credential.clone() }
     }
+}
+
+/// The key of [`PASSWORD`]; made once in a process, because many tests want the same few.
+fn password_key(etype: EncryptionType, salt: &str) -> Key {
+    static MADE: Mutex<BTreeMap<(EncryptionType, String), Key>> = Mutex::new(BTreeMap::new());
+    let make = || Key::from_password(etype, PASSWORD, salt.as_bytes(), None).expect("a key");
+    MADE.lock().expect("no panic").entry((etype, salt.to_owned())).or_insert_with(make).clone()
 }
 
 /// The error code of a reply, if it is a KRB-ERROR.

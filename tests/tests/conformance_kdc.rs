@@ -94,6 +94,46 @@ fn s2_4_a_postdated_ticket_must_be_validated_after_its_start() {
 }
 
 #[test]
+fn s2_4_a_postdated_ticket_granting_ticket_comes_only_from_a_login() {
+    let mut realm = Joined::new();
+    let able = tgt(&mut realm, O::ALLOW_POSTDATE);
+    let later = |asking: Asking| Asking { from: Some(NOW + 600), ..asking }.with(O::POSTDATED);
+    let refused = realm.tgs(&able, &later(Asking::login("alice"))).expect_err("a TGT");
+    assert_eq!(refused, ErrorCode::CANNOT_POSTDATE);
+    let ticket = realm.tgs(&able, &later(Asking::service("host/a.example.org"))).expect("a postdated service ticket");
+    assert!(ticket.flags.has(F::POSTDATED | F::INVALID));
+}
+
+#[test]
+fn s3_3_3_an_invalid_ticket_is_validated_before_it_is_renewed() {
+    let mut realm = Joined::new();
+    let asking =
+        Asking { from: Some(NOW + 60), till: NOW + 4000, renew_till: Some(NOW + 9000), ..Asking::login("alice") };
+    let ticket = realm.login(&asking.with(O::POSTDATED | O::RENEWABLE)).expect("a postdated TGT");
+    realm.wait(61);
+    let both = Asking::login("alice").with(O::VALIDATE | O::RENEW);
+    assert_eq!(realm.tgs(&ticket, &both).expect_err("at once"), ErrorCode::TKT_NYV);
+    let valid = realm.tgs(&ticket, &Asking::login("alice").with(O::VALIDATE)).expect("validated");
+    realm.tgs(&valid, &Asking::login("alice").with(O::RENEW)).expect("renewed");
+}
+
+#[test]
+fn s2_3_a_renewal_changes_no_addresses() {
+    let mut realm = Joined::new();
+    let here = vec![(AddressType::IPV4, vec![10, 0, 0, 1])];
+    let asking = Asking { renew_till: Some(NOW + 9 * DAY), addresses: here.clone(), ..Asking::login("alice") };
+    let ticket = realm.login(&asking.with(O::RENEWABLE | O::FORWARDABLE | O::PROXIABLE)).expect("a TGT");
+    for addresses in [vec![], vec![(AddressType::IPV4, vec![10, 0, 0, 2])]] {
+        let asking = Asking { addresses, ..Asking::login("alice") }.with(O::RENEW | O::FORWARDED);
+        let renewed = realm.tgs(&ticket, &asking).expect("renewed");
+        realm.open(&renewed.ticket, |part| {
+            let addresses = part.addresses.expect("addresses").iter().map(|host| (host.kind, host.address.to_vec()));
+            assert_eq!(addresses.collect::<Vec<_>>(), here);
+        });
+    }
+}
+
+#[test]
 fn s2_5_and_s2_6_proxies_and_forwarding_need_the_flags_of_the_tgt() {
     let mut realm = Joined::new();
     let elsewhere = |asking: Asking| Asking { addresses: vec![(AddressType::IPV4, vec![10, 0, 0, 1])], ..asking };
@@ -160,6 +200,32 @@ fn s5_2_7_the_first_wanted_enctype_that_both_have_is_used() {
     let both = vec![EncryptionType::AES128_SHA1, EncryptionType::AES256_SHA1];
     let ticket = realm.login(&Asking { etypes: both, ..Asking::login("alice") }).expect("a TGT");
     assert_eq!(ticket.key.etype(), EncryptionType::AES256_SHA1);
+}
+
+#[test]
+fn s3_1_3_no_session_key_is_of_a_kind_that_the_server_does_not_know() {
+    let mut realm = Joined::new();
+    let asking = |etype| Asking { etypes: vec![etype], ..Asking::service("host/a.example.org") };
+    let alice = tgt(&mut realm, O::NONE);
+    for etype in [EncryptionType::AES128_SHA1, EncryptionType::AES256_SHA1] {
+        assert_eq!(realm.tgs(&alice, &asking(etype)).expect("of its keys").key.etype(), etype);
+    }
+    let other = asking(EncryptionType::CAMELLIA256);
+    assert_eq!(realm.tgs(&alice, &other).expect_err("no such key"), ErrorCode::ETYPE_NOSUPP);
+    // Everybody who speaks Kerberos has AES256 with SHA-1, says RFC 4120 8.1; but a statement counts.
+    realm.change("host/a.example.org", |entry| {
+        entry.keys[0].keys.retain(|key| key.etype() == EncryptionType::AES128_SHA1)
+    });
+    realm.tgs(&alice, &asking(EncryptionType::AES256_SHA1)).expect("presumed");
+    realm.change("host/a.example.org", |entry| {
+        entry.strings.insert("session_enctypes".into(), "aes128-cts".into());
+    });
+    let stated = realm.tgs(&alice, &asking(EncryptionType::AES256_SHA1));
+    assert_eq!(stated.expect_err("not stated"), ErrorCode::ETYPE_NOSUPP);
+    realm.change("host/a.example.org", |entry| {
+        entry.strings.insert("session_enctypes".into(), "camellia256-cts".into());
+    });
+    assert_eq!(realm.tgs(&alice, &other).expect("stated").key.etype(), EncryptionType::CAMELLIA256);
 }
 
 #[test]

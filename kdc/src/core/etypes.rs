@@ -17,10 +17,12 @@ pub fn offered(policy: &Policy, etypes: &List<'_, EncryptionType>) -> Vec<Encryp
     etypes.iter().take(MOST_OFFERED).filter(|etype| policy.etypes.contains(etype)).collect()
 }
 
-/// The enctype of a session key: the first offered one that the server is known to have.
+/// The enctype of a session key: the first offered one that the server states, or else has a key of.
+/// One without a statement may get AES256 with SHA-1 too, which everybody must have (RFC 4120 8.1),
+/// and one without any key, as can be in user-to-user, whatever is offered.
 ///
 /// # Errors
-/// ETYPE_NOSUPP when nothing offered is allowed.
+/// ETYPE_NOSUPP when nothing offered is allowed and usable by the server.
 pub fn session(policy: &Policy, server: &Entry, offered: &[EncryptionType]) -> Result<EncryptionType, Refusal> {
     let stated = server
         .strings
@@ -31,8 +33,11 @@ pub fn session(policy: &Policy, server: &Entry, offered: &[EncryptionType]) -> R
         // The TGS is this KDC, which can do all that the policy lists.
         None => server.principal.is_local_tgs() && policy.etypes.contains(etype) || server.key(**etype).is_some(),
     };
-    let chosen = offered.iter().find(able).or_else(|| offered.first());
-    chosen.copied().ok_or(Refusal::new(ErrorCode::ETYPE_NOSUPP, "no offered encryption type is allowed in this realm"))
+    let keyless = server.current().is_none_or(|set| set.keys.is_empty());
+    let presumed = |etype: &&EncryptionType| stated.is_none() && (keyless || **etype == EncryptionType::AES256_SHA1);
+    let chosen = offered.iter().find(able).or_else(|| offered.iter().find(presumed));
+    let cause = "no offered encryption type is allowed in this realm and known to the server";
+    chosen.copied().ok_or(Refusal::new(ErrorCode::ETYPE_NOSUPP, cause))
 }
 
 /// The key that seals tickets for a server: its newest of the server's first choice.

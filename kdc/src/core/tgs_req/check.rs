@@ -54,7 +54,8 @@ fn check_presented(kdc: &Kdc<'_>, gathered: &Gathered<'_>, now: Time) -> Result<
     let tolerance = if validate { 0 } else { kdc.policy.clock_skew };
     let begun = start(ticket) <= now + tolerance;
     Refusal::unless(begun, ErrorCode::TKT_NYV, "the presented ticket is not valid yet")?;
-    let invalid = ticket.flags.has(TicketFlags::INVALID) && !validate;
+    // What is invalid can be validated, and not be renewed in the same breath (RFC 4120 3.3.3).
+    let invalid = ticket.flags.has(TicketFlags::INVALID) && (!validate || options.has(KdcOptions::RENEW));
     Refusal::unless(!invalid, ErrorCode::TKT_NYV, "the presented ticket must be validated first")?;
     if again(gathered) {
         let same = **header_server == gathered.server_name;
@@ -95,8 +96,13 @@ fn check_options(gathered: &Gathered<'_>) -> Result<(), Refusal> {
     }
     let plain = !options.any(KdcOptions::CNAME_IN_ADDL_TKT | KdcOptions::REQUEST_ANONYMOUS);
     Refusal::unless(plain, ErrorCode::BADOPTION, "constrained delegation and anonymity are not offered")?;
-    let proxy_tgt = options.has(KdcOptions::PROXY) && gathered.server_name.tgs_target().is_some();
-    Refusal::unless(!proxy_tgt, ErrorCode::BADOPTION, "a ticket-granting ticket can't be a proxy")
+    let for_tgt = gathered.server_name.tgs_target().is_some();
+    let proxy_tgt = options.has(KdcOptions::PROXY) && for_tgt;
+    Refusal::unless(!proxy_tgt, ErrorCode::BADOPTION, "a ticket-granting ticket can't be a proxy")?;
+    // RFC 4120 2.4
+    let later_tgt = options.has(KdcOptions::POSTDATED) && for_tgt && !again(gathered);
+    let cause = "a postdated ticket-granting ticket comes only from an AS exchange";
+    Refusal::unless(!later_tgt, ErrorCode::CANNOT_POSTDATE, cause)
 }
 
 /// A client that was locked or deleted gets no further tickets, whatever it still holds.
@@ -185,7 +191,8 @@ fn grant<'a>(
 ) -> Result<Grant<'a>, Refusal> {
     let Gathered { request, ticket, server, offered, .. } = gathered;
     let body = &request.body;
-    let elsewhere = body.options.any(KdcOptions::FORWARDED | KdcOptions::PROXY);
+    // A renewal changes nothing but times and key, whatever else it asks for (RFC 4120 2.3).
+    let elsewhere = !again(gathered) && body.options.any(KdcOptions::FORWARDED | KdcOptions::PROXY);
     let addresses = if elsewhere { body.addresses } else { ticket.addresses };
     let bare = server.attributes.has(Attributes::NO_AUTH_DATA_REQUIRED);
     let data = if bare { vec![] } else { authdata::carried(ticket, gathered.data.as_ref())? };
