@@ -21,9 +21,9 @@ impl Pair {
             Family::Heimdal if client == Family::Ours => Family::Mit,
             family => family,
         };
-        // MIT's kadmin, klist and kvno serve the tests of Heimdal's client too.
-        let needed = if client == Family::Heimdal { [client, kdc, Family::Mit] } else { [client, kdc, kdc] };
-        needed.into_iter().all(Family::present).then_some(Pair { client, kdc })
+        // MIT's klist and kvno read what Heimdal's clients wrote.
+        let reader = client != Family::Heimdal || Family::Mit.has_clients();
+        (client.has_clients() && kdc.has_kdc() && reader).then_some(Pair { client, kdc })
     }
 
     /// A realm EXAMPLE.ORG with the user `alice`, whose password is `secret`.
