@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use crate::error::{Error, Result};
-use crate::{check, init, run};
+use crate::{check, dev, init, run};
 
 /// A Kerberos V5 KDC.
 #[derive(Debug, Parser)]
@@ -24,6 +24,8 @@ enum Command {
     Init(Init),
     /// Serve a realm until told to end (SIGTERM)
     Run(Settings),
+    /// Make a realm to play with, show the life of a ticket, and serve on
+    Dev(Dev),
     /// Say whether settings, master key and store are sound and belong together
     Check(Settings),
 }
@@ -48,11 +50,34 @@ struct Settings {
     config: PathBuf,
 }
 
+#[derive(Debug, Args)]
+struct Dev {
+    /// The folder that keeps the realm between runs
+    #[arg(long, default_value = "./kdc-dev")]
+    dir: PathBuf,
+    /// The realm [default: the one in the folder, at first EXAMPLE.ORG]
+    #[arg(long)]
+    realm: Option<String>,
+    /// Where to serve [default: as before, at first 127.0.0.1:8888]
+    #[arg(long, value_name = "ADDR:PORT")]
+    listen: Option<SocketAddr>,
+    /// End after the show
+    #[arg(long)]
+    once: bool,
+}
+
+impl Dev {
+    fn wishes(self) -> dev::Wishes {
+        dev::Wishes { dir: self.dir, realm: self.realm, listen: self.listen, once: self.once }
+    }
+}
+
 /// Does what the command line of this process says.
 pub fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Init(arguments) => make(&arguments),
         Command::Run(settings) => run::run(&settings.config),
+        Command::Dev(arguments) => dev::dev(&arguments.wishes()),
         Command::Check(settings) => examine(&settings.config),
     };
     match done {

@@ -102,7 +102,7 @@ fn principals(realm: &str) -> Result<[Change; 2]> {
 }
 
 /// A krb5.conf that MIT krb5, Heimdal and Java understand alike.
-fn client_settings(realm: &str, listen: &[SocketAddr]) -> String {
+pub(crate) fn client_settings(realm: &str, listen: &[SocketAddr]) -> String {
     let mut kdcs = String::new();
     for address in listen {
         let line = format!("        kdc = {}\n", reachable(*address));

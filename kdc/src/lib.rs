@@ -7,6 +7,7 @@ pub mod cli;
 pub mod config;
 #[cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_types))]
 pub mod core;
+pub mod dev;
 pub mod error;
 pub mod init;
 pub mod kadmin;

@@ -25,22 +25,34 @@ use crate::{check, store};
 /// What the replay cache takes for one authenticator.
 const REPLAY_ENTRY: usize = 40;
 
-/// Serves the realm of these settings until SIGTERM or SIGINT.
+/// Serves the realm of the settings in this file until SIGTERM or SIGINT.
 ///
 /// # Errors
 /// What keeps it from starting, and what to do.
 pub fn run(path: &Path) -> Result<()> {
     let config = config::load(path)?;
     start_log(config.log.as_str(), config.log_format == LogFormat::Json);
+    serve(&config, |daemon| {
+        let addresses = daemon.addresses().iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        let _ = writeln!(std::io::stderr(), "kdc: {} is ready at {addresses} (UDP and TCP)", config.realm);
+        Ok(true)
+    })
+}
+
+/// Serves a realm; once it does, `then` says whether to go on until SIGTERM or SIGINT.
+///
+/// # Errors
+/// What keeps it from starting, and what to do; those of `then`.
+pub fn serve(config: &Config, then: impl FnOnce(&Daemon) -> Result<bool>) -> Result<()> {
     // Keys must not end up in a core dump; where that can't be said, nothing else is lost.
     let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
     let runtime = Runtime::new().map_err(|error| Error::Other(format!("no threads to run on: {error}")))?;
     runtime.block_on(async {
         let mut signals = Signals::new().map_err(|error| Error::Other(format!("no way to hear signals: {error}")))?;
-        let daemon = Daemon::start(&config)?;
-        let addresses = daemon.addresses().iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-        let _ = writeln!(std::io::stderr(), "kdc: {} is ready at {addresses} (UDP and TCP)", config.realm);
-        signals.until_end(&daemon).await;
+        let daemon = Daemon::start(config)?;
+        if then(&daemon)? {
+            signals.until_end(&daemon).await;
+        }
         tokio::select! {
             () = daemon.drain() => {}
             // Told twice.

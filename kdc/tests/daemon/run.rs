@@ -1,5 +1,4 @@
 //! The program `kdc run`: how it starts, what it writes, how it ends.
-#![allow(missing_docs, reason = "a test")]
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::{SocketAddr, TcpListener, UdpSocket};

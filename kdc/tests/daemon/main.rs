@@ -1,0 +1,5 @@
+//! The program `kdc` as people start it.
+#![allow(missing_docs, reason = "tests")]
+
+mod dev;
+mod run;
