@@ -17,8 +17,10 @@
 
 mod daemon;
 mod family;
+pub mod gss;
 pub mod joined;
 mod kdc;
+pub mod library;
 mod port;
 mod realm;
 mod seat;
