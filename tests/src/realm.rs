@@ -16,13 +16,11 @@ pub struct Plan {
     pub realm: String,
     /// The encryption types of its keys, best first; empty for the KDC's own default.
     pub etypes: Vec<Etype>,
-    /// Whether tickets with addresses are taken from these only. MIT and Heimdal always look.
-    pub check_addresses: bool,
 }
 
 impl Default for Plan {
     fn default() -> Plan {
-        Plan { realm: "EXAMPLE.ORG".to_owned(), etypes: Vec::new(), check_addresses: false }
+        Plan { realm: "EXAMPLE.ORG".to_owned(), etypes: Vec::new() }
     }
 }
 
@@ -38,13 +36,6 @@ impl Plan {
     #[must_use]
     pub fn with_etypes(mut self, etypes: &[Etype]) -> Plan {
         self.etypes = etypes.to_vec();
-        self
-    }
-
-    /// A realm whose tickets with addresses are taken from these only.
-    #[must_use]
-    pub fn with_checked_addresses(mut self) -> Plan {
-        self.check_addresses = true;
         self
     }
 

@@ -187,7 +187,7 @@ fn a_postdated_ticket_is_validated_once_its_start_has_come(pair: Pair) {
 }
 
 fn a_ticket_with_addresses_holds_for_them(pair: Pair) {
-    let realm = pair.realm_of(Plan::default().with_checked_addresses());
+    let realm = pair.realm();
     realm.add_service(SERVICE);
     let seat = pair.seat(&realm);
     seat.set("no-addresses = no");
@@ -199,7 +199,7 @@ fn a_ticket_with_addresses_holds_for_them(pair: Pair) {
 }
 
 fn a_ticket_for_other_addresses_is_refused(pair: Pair) {
-    let realm = pair.realm_of(Plan::default().with_checked_addresses());
+    let realm = pair.realm();
     realm.add_service(SERVICE);
     let seat = pair.seat(&realm);
     seat.set("no-addresses = no").set("scan_interfaces = no");

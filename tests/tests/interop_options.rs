@@ -3,7 +3,7 @@
 
 use std::time::Instant;
 
-use tests::{PATIENCE, Pair, Plan, suite};
+use tests::{PATIENCE, Pair, suite};
 
 suite! {
     mit_tools_our_kdc: Mit, Ours;
@@ -172,7 +172,7 @@ fn a_ticket_that_is_valid_is_not_validated(pair: Pair) {
 }
 
 fn a_ticket_with_addresses_holds_for_them(pair: Pair) {
-    let realm = pair.realm_of(Plan::default().with_checked_addresses());
+    let realm = pair.realm();
     realm.add_service("host/server.example.org");
     let seat = pair.seat(&realm);
     seat.set("extra_addresses = 127.0.0.1, 192.0.2.7");
@@ -184,7 +184,7 @@ fn a_ticket_with_addresses_holds_for_them(pair: Pair) {
 }
 
 fn a_ticket_for_other_addresses_is_refused(pair: Pair) {
-    let realm = pair.realm_of(Plan::default().with_checked_addresses());
+    let realm = pair.realm();
     realm.add_service("host/server.example.org");
     let seat = pair.seat(&realm);
     // The KDC sees 127.0.0.1, and loopback is not among the addresses that a client asks for.

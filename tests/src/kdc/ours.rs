@@ -10,17 +10,6 @@ pub(super) struct Ours;
 /// The realm's own folder: `kdc init` makes it and wants it to be new.
 const FOLDER: &str = "kdc";
 
-impl Ours {
-    /// Gives a setting, which kdc.toml shows in a comment with its default, another value.
-    fn set(site: &Site, setting: &str, value: &str) {
-        let path = site.path(FOLDER).join("kdc.toml");
-        let text = std::fs::read_to_string(&path).expect("the realm's settings");
-        let shown = text.lines().find(|line| line.starts_with(&format!("#{setting} =")));
-        let shown = shown.unwrap_or_else(|| panic!("kdc.toml does not show {setting}:\n{text}"));
-        std::fs::write(&path, text.replacen(shown, &format!("{setting} = {value}"), 1)).expect("the realm's settings");
-    }
-}
-
 impl Kdc for Ours {
     fn create(&self, site: &Site) {
         Tool::new(Family::Ours.program("kdc"))
@@ -28,9 +17,6 @@ impl Kdc for Ours {
             .args([site.path(FOLDER)])
             .run()
             .succeeds();
-        if site.plan.check_addresses {
-            Ours::set(site, "check_addresses", "true");
-        }
         if !site.plan.etypes.is_empty() {
             self.change(site, &format!("krbtgt/{}", site.plan.realm), &Secret::Random);
         }
