@@ -15,6 +15,7 @@
 //! assert!(seat.tgt().has("I"));
 //! ```
 
+pub mod call;
 mod daemon;
 mod family;
 pub mod gss;
