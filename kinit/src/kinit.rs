@@ -1,18 +1,22 @@
 //! `kinit`: a password or a keytab becomes a ticket-granting ticket in a credential cache.
 
 mod arguments;
+mod failure;
 mod plan;
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use chrono::{Local, TimeZone};
-use libkrb::client::{ClockOffset, Outcome, TgsExchange, TgsRequest};
+use libkrb::ccache::CacheName;
+use libkrb::client::{ClockOffset, Exchange, TgsExchange, TgsRequest};
 use libkrb::net::{Login, Transport};
-use libkrb::{Error, ErrorCode, Principal, Time};
+use libkrb::{Error, Principal, Time};
+use tokio::runtime::Runtime;
 
-use crate::report::{self, During, Failure, Result};
+use crate::local;
+use crate::report::{self, During, Result};
 use crate::settings::Settings;
-use crate::{local, secret};
 use arguments::Arguments;
 use plan::Plan;
 
@@ -28,106 +32,92 @@ fn run(arguments: Arguments) -> Result<u8> {
     if let Some(words) = arguments.contradiction() {
         return Ok(report::usage("kinit", words, 2));
     }
-    let Ok(spans) = arguments.spans() else {
-        return Ok(report::usage("kinit", &arguments.bad_span(), 2));
+    let spans = match arguments.spans() {
+        Ok(spans) => spans,
+        Err(words) => return Ok(report::usage("kinit", &words, 2)),
     };
     arguments.not_yet()?;
+    if arguments.keytab_alone() {
+        report::complain("keytab specified, forcing -k\n");
+    }
     let settings = Settings::load()?;
     let plan = Plan::make(&arguments, &settings)?;
-    let transport = settings.transport();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let doing = arguments.doing();
-    let (login, renewed) = if arguments.renew || arguments.validate {
-        let outcome =
-            runtime.block_on(again(&transport, &arguments, &plan)).map_err(|error| failure(error, &plan, doing))?;
-        (Login { outcome, offset: None }, true)
+    let done = if arguments.renew || arguments.validate {
+        again(&arguments, &settings, &plan)
     } else {
-        let request = plan.request(&arguments, &settings, &spans)?;
-        let secret = plan.secret(&arguments, &settings)?;
-        let login = runtime.block_on(transport.login(request, secret));
-        (login.map_err(|error| failure(error, &plan, doing))?, false)
+        plan.request(&arguments, &settings, &spans).and_then(|request| {
+            let secret = plan.secret(&arguments, &settings)?;
+            let login = runtime()?.block_on(settings.transport().login(request, secret));
+            finish(&arguments, &plan, login.map_err(|error| failure::of(&error, &plan, arguments.doing()))?)
+        })
     };
-    let expires = login.outcome.password_expires.filter(|_| !renewed);
-    store(&plan, login).during(&format!("while storing credentials in cache {}", plan.cache))?;
-    expires.into_iter().for_each(warn_of_expiry);
-    if arguments.verbose && !renewed {
+    if done.is_err() && plan.new {
+        // Made to have a name; without a ticket nobody needs it.
+        let _ = plan.cache.destroy();
+    }
+    done?;
+    if arguments.verbose {
         report::complain("Authenticated to Kerberos v5\n");
     }
     Ok(0)
 }
 
+fn runtime() -> std::io::Result<Runtime> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()
+}
+
+/// Keeps a first ticket.
+fn finish(arguments: &Arguments, plan: &Plan, login: Login) -> Result<()> {
+    let expires = login.outcome.password_expires.filter(|_| !arguments.by_keytab());
+    let doing = arguments.doing();
+    store(&plan.cache, login).map_err(|error| failure::of_storing(&error, doing))?;
+    switch(plan)?;
+    expires.map_or(Ok(()), warn_of_expiry)
+}
+
 /// Renews or validates the ticket that the cache holds.
-async fn again(transport: &Transport, arguments: &Arguments, plan: &Plan) -> libkrb::Result<Outcome> {
-    let cache = plan.cache.load()?;
-    let server = match &plan.server {
-        Some(server) => server.clone(),
-        None => Principal::tgs(plan.client.realm()),
-    };
-    let ticket = cache.tickets().find(|ticket| ticket.server == server).ok_or(Error::NoCredential)?.clone();
+fn again(arguments: &Arguments, settings: &Settings, plan: &Plan) -> Result<()> {
+    let doing = arguments.doing();
+    let cache = plan.cache.load().during(doing)?;
+    let server = plan.server.clone().unwrap_or_else(|| Principal::tgs(plan.client.realm()));
+    let held = cache.tickets().find(|ticket| ticket.server == server && ticket.client == plan.client);
+    let ticket = held.ok_or_else(|| report::not_in_cache(&plan.resolved(), doing))?.clone();
     let request = if arguments.renew { TgsRequest::renew(ticket) } else { TgsRequest::validate(ticket) };
+    let config = settings.config();
+    let request = TgsRequest { etypes: config.default_tgs_enctypes(), follow_clock: config.kdc_timesync(), ..request };
+    let failed = |error: Error| failure::of(&error, plan, doing);
+    let login = runtime()?.block_on(changed(&settings.transport(), request, settings.offset(&cache)));
+    store(&plan.cache, login.map_err(failed)?).map_err(|error| failure::of_storing(&error, doing))?;
+    if arguments.verbose {
+        report::complain("Initialized cache\nStored credentials\n");
+    }
+    switch(plan)
+}
+
+/// The changed ticket, with what is known of the KDC's clock by now.
+async fn changed(transport: &Transport, request: TgsRequest, known: ClockOffset) -> libkrb::Result<Login> {
     let mut exchange = TgsExchange::new(request)?;
-    let (seconds, micros) = cache.kdc_offset.unwrap_or_default();
-    transport.drive(&mut exchange, ClockOffset::new(seconds, micros)).await
+    let outcome = transport.drive(&mut exchange, known).await?;
+    let now = local::now().into();
+    let learned = exchange.clock_offset().map(|more| ClockOffset::between(more.apply(known.apply(now)), now));
+    Ok(Login { outcome, offset: Some(learned.unwrap_or(known)) })
 }
 
 /// Writes a new cache with the ticket and with what is worth knowing the next time.
-fn store(plan: &Plan, login: Login) -> libkrb::Result<()> {
-    plan.cache.replace(&login.into_ccache())?;
-    if plan.switch { plan.cache.switch() } else { Ok(()) }
+fn store(cache: &CacheName, login: Login) -> libkrb::Result<()> {
+    cache.replace(&login.into_ccache())
 }
 
-/// MIT's words for what went wrong, and the next step.
-fn failure(error: Error, plan: &Plan, doing: &str) -> Failure {
-    use ErrorCode as E;
-    let client = &plan.client;
-    let (words, next) = match &error {
-        Error::PasswordIncorrect => {
-            ("Password incorrect".to_owned(), "Check caps lock and the keyboard's layout, and type it again.")
-        }
-        Error::Unreachable(realm) => (
-            format!("Cannot contact any KDC for realm '{realm}'"),
-            "Check that the KDC runs and that krb5.conf names it; KRB5_TRACE=/dev/stderr shows whom kinit asked.",
-        ),
-        Error::NoKdc(realm) => (
-            format!("Cannot find KDC for realm \"{realm}\""),
-            "Name one in [realms] of krb5.conf, or in DNS as _kerberos._udp.REALM, and check the spelling of the realm.",
-        ),
-        Error::Protocol { code, .. } => match *code {
-            E::C_PRINCIPAL_UNKNOWN => (
-                format!("Client '{client}' not found in Kerberos database"),
-                "Check the spelling; names are case-sensitive, and realms are usually in capitals.",
-            ),
-            E::S_PRINCIPAL_UNKNOWN => {
-                (code.text().to_owned(), "Check the service's name; an administrator can list them.")
-            }
-            E::SKEW => (code.text().to_owned(), "Set this machine's clock: it differs by more than the KDC allows."),
-            E::CLIENT_REVOKED => (code.text().to_owned(), "The account is locked or disabled: ask an administrator."),
-            E::NAME_EXP => (code.text().to_owned(), "The account has expired: ask an administrator."),
-            E::KEY_EXPIRED => ("Password has expired".to_owned(), "Change it with kpasswd, or ask an administrator."),
-            E::ETYPE_NOSUPP => (
-                code.text().to_owned(),
-                "The KDC and krb5.conf (permitted_enctypes) have no encryption type in common.",
-            ),
-            E::PREAUTH_FAILED => (
-                code.text().to_owned(),
-                "The keytab's key is not the KDC's: export it again (kadmin ktadd), klist -k shows kvnos.",
-            ),
-            E::BADOPTION => (code.text().to_owned(), "The ticket's flags (klist -f) do not allow it."),
-            E::TKT_EXPIRED => (code.text().to_owned(), "It is too late for that: get a new ticket with kinit."),
-            E::TKT_NYV => (code.text().to_owned(), "klist shows from when it is good."),
-            _ => (code.text().to_owned(), "KRB5_TRACE=/dev/stderr shows what the KDC was asked."),
-        },
-        _ => return report::while_doing(&error, doing),
-    };
-    Failure::new(format!("{words} {doing}")).next(next)
+fn switch(plan: &Plan) -> Result<()> {
+    if plan.switch { plan.cache.switch().during("while switching to new ccache") } else { Ok(()) }
 }
 
-/// People are told a week before.
-fn warn_of_expiry(expires: Time) {
+/// Whoever types a password is told a week before it expires.
+fn warn_of_expiry(expires: Time) -> Result<()> {
     const WEEK: i64 = 7 * 24 * 3600;
     let left = expires - local::now();
     if !(0..WEEK).contains(&left) {
-        return;
+        return Ok(());
     }
     let when = Local.timestamp_opt(expires.seconds(), 0).earliest().map(|time| time.format("%c").to_string());
     let span = match left {
@@ -135,5 +125,6 @@ fn warn_of_expiry(expires: Time) {
         3600..172_800 => format!("{} hour{}", left / 3600, if left < 7200 { "" } else { "s" }),
         _ => format!("{} days", left / 86_400),
     };
-    secret::prompt(&format!("Warning: Your password will expire in {span} on {}\n", when.unwrap_or_default()));
+    writeln!(report::output(), "Warning: Your password will expire in {span} on {}", when.unwrap_or_default())?;
+    Ok(())
 }

@@ -17,6 +17,12 @@ pub(crate) fn wall() -> Time {
     Time(Local::now().naive_local().and_utc().timestamp())
 }
 
+/// The time at which a clock on the wall here shows `wall`; none where the hour was skipped.
+pub(crate) fn from_wall(wall: Time) -> Option<Time> {
+    let shown = chrono::DateTime::from_timestamp(wall.seconds(), 0)?.naive_utc();
+    Local.from_local_datetime(&shown).earliest().map(|time| Time(time.timestamp()))
+}
+
 /// How times are printed. MIT takes the first of its formats that fits into its columns: in the C
 /// locale a year of two digits, elsewhere one of four (`en_US`).
 #[derive(Clone, Copy)]

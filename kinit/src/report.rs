@@ -3,8 +3,9 @@
 use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{ArgAction, Parser};
 use libkrb::Error;
+use libkrb::ccache::CacheName;
 
 /// What a tool could not do: the line that MIT's tool prints, then the next step to take.
 #[derive(Debug)]
@@ -33,6 +34,11 @@ impl Failure {
     pub(crate) fn next(mut self, step: impl Into<String>) -> Self {
         self.next.push(step.into());
         self
+    }
+
+    /// The same, with these words before its line.
+    pub(crate) fn after(self, words: &str) -> Self {
+        Failure { line: format!("{words}{}", self.line), ..self }
     }
 
     /// Prints it as the tool's.
@@ -84,6 +90,8 @@ pub(crate) fn while_doing(error: &Error, doing: &str) -> Failure {
     }
 }
 
+const NOT_IN_CACHE: &str = "klist shows which tickets there are; kinit gets new ones.";
+
 const NO_KEYTAB: &str = "Name the keytab as an argument or in KRB5_KTNAME, or make one with ktutil.";
 
 fn failure(error: &Error, text: &str, name_it: bool, doing: &str) -> Failure {
@@ -114,6 +122,7 @@ fn brief_or(error: &Error, otherwise: String) -> String {
         Error::Storage { problem, .. } => problem.to_string(),
         Error::Config { .. } => BAD_CONFIG.to_owned(),
         Error::File { .. } => "Can't open/find Kerberos configuration file".to_owned(),
+        Error::Name(_) => "Malformed representation of principal".to_owned(),
         _ => otherwise,
     }
 }
@@ -127,6 +136,7 @@ fn where_and_what(error: &Error, name_it: bool) -> Option<String> {
         Error::Config { .. } | Error::File { .. } => {
             Some(format!("{}.", error.to_string().replace(BAD_CONFIG_AGAIN, "")))
         }
+        Error::Name(why) => Some(sentence(why)),
         _ => None,
     }
 }
@@ -150,7 +160,10 @@ fn next_step(error: &Error) -> Option<&'static str> {
             "Permission denied" => Some("Look with ls -l who may read it; the default keytab is root's."),
             _ => None,
         },
-        Error::NoCredential => Some("klist shows which tickets there are; kinit gets new ones."),
+        Error::NoCredential => Some(NOT_IN_CACHE),
+        Error::Setting(text) if text == "Cannot read password" => {
+            Some("Where nobody types, the first line of the standard input is it: echo \"$PASSWORD\" | kinit")
+        }
         Error::Setting(text) if text.contains("default realm") => {
             Some("Give the realm with the name, as in alice@EXAMPLE.ORG, or set default_realm in krb5.conf.")
         }
@@ -189,7 +202,15 @@ pub(crate) fn complain(text: &str) {
 
 /// Reads the command line and runs the tool. `wrong` is its exit code for a wrong command line.
 pub(crate) fn run<A: Parser>(tool: &str, wrong: u8, body: impl FnOnce(A) -> Result<u8>) -> ExitCode {
-    let arguments = match A::try_parse() {
+    // To say a thing twice is no mistake: `-V -V` is `-V`.
+    let command = A::command().mut_args(|argument| match argument.get_action() {
+        ArgAction::SetTrue => {
+            let id = argument.get_id().clone();
+            argument.overrides_with(id)
+        }
+        _ => argument,
+    });
+    let arguments = match command.try_get_matches().and_then(|matches| A::from_arg_matches(&matches)) {
         Ok(arguments) => arguments,
         Err(error) => {
             let _ = error.print();
@@ -205,6 +226,28 @@ pub(crate) fn run<A: Parser>(tool: &str, wrong: u8, body: impl FnOnce(A) -> Resu
             failure.code.into()
         }
     }
+}
+
+/// The same where a cache is written: that there is none is then no reason for another login.
+pub(crate) fn while_writing(error: &Error, doing: &str) -> Failure {
+    match error {
+        Error::NoCache(path) => Failure::new(format!("No credentials cache found (filename: {path}) {doing}"))
+            .next("Its directory does not exist or takes no files: name another cache."),
+        error => while_doing(error, doing),
+    }
+}
+
+/// MIT's words for a ticket that a cache does not hold.
+pub(crate) fn not_in_cache(cache: &CacheName, doing: &str) -> Failure {
+    let name = residual(cache);
+    let path = name.trim_start_matches(':');
+    Failure::new(format!("Matching credential not found (filename: {path}) {doing}")).next(NOT_IN_CACHE)
+}
+
+/// The name of a cache without its type, as MIT's tools print it.
+pub(crate) fn residual(cache: &CacheName) -> String {
+    let name = cache.to_string();
+    name.split_once(':').map_or(name.clone(), |(_, residual)| residual.to_owned())
 }
 
 /// A command line that contradicts itself: the words, and where to read more.

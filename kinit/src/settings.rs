@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use libkrb::ccache::CacheName;
+use libkrb::ccache::{CacheName, Ccache};
+use libkrb::client::ClockOffset;
 use libkrb::config::{Config, Environment};
 use libkrb::keytab::KeytabName;
 use libkrb::net::{Trace, Transport};
@@ -60,12 +61,27 @@ impl Settings {
 
     /// The principal of this name, in the default realm if it names none.
     pub(crate) fn principal(&self, text: &str) -> Result<Principal> {
-        match Principal::parse(text, self.config.default_realm()) {
+        self.named(text, Principal::parse)
+    }
+
+    /// The enterprise name `text`, in the default realm if it names none.
+    pub(crate) fn enterprise(&self, text: &str) -> Result<Principal> {
+        self.named(text, Principal::parse_enterprise)
+    }
+
+    fn named(&self, text: &str, parse: fn(&str, Option<&str>) -> Result<Principal>) -> Result<Principal> {
+        match parse(text, self.config.default_realm()) {
             Err(libkrb::Error::Name("no realm given")) => {
                 self.config.needed_default_realm()?;
-                Principal::parse(text, None)
+                parse(text, None)
             }
             parsed => parsed,
         }
+    }
+
+    /// What a cache tells of the KDC's clock, if krb5.conf lets it count.
+    pub(crate) fn offset(&self, cache: &Ccache) -> ClockOffset {
+        let known = cache.kdc_offset.filter(|_| self.config.kdc_timesync());
+        known.map(|(seconds, micros)| ClockOffset::new(seconds, micros)).unwrap_or_default()
     }
 }

@@ -3,10 +3,9 @@
 use clap::Parser;
 use libkrb::config::{When, parse_duration, parse_when};
 use libkrb::time::Seconds;
-use libkrb::{Result, Time};
 
 use crate::local;
-use crate::report::{self, Failure};
+use crate::report::{Failure, Result};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -33,28 +32,28 @@ pub(super) struct Arguments {
     #[arg(short = 'l', long, value_name = "LIFETIME", allow_hyphen_values = true)]
     pub lifetime: Option<String>,
     /// When a postdated ticket shall become good: so much later, or a time
-    #[arg(short = 's', long, value_name = "TIME")]
+    #[arg(short = 's', long, value_name = "TIME", allow_hyphen_values = true)]
     pub start: Option<String>,
     /// For how long the ticket shall be renewable
-    #[arg(short = 'r', long, value_name = "LIFETIME")]
+    #[arg(short = 'r', long, value_name = "LIFETIME", allow_hyphen_values = true)]
     pub renewable: Option<String>,
     /// A ticket that can be forwarded to another host
     #[arg(short = 'f', long)]
     pub forwardable: bool,
     /// One that cannot
-    #[arg(short = 'F', long)]
+    #[arg(short = 'F', long, alias = "noforwardable")]
     pub no_forwardable: bool,
     /// A ticket that a proxy can use
     #[arg(short = 'p', long)]
     pub proxiable: bool,
     /// One that none can
-    #[arg(short = 'P', long)]
+    #[arg(short = 'P', long, alias = "noproxiable")]
     pub no_proxiable: bool,
     /// Bind the ticket to this host's addresses
     #[arg(short = 'a', long)]
     pub addresses: bool,
-    /// Do not
-    #[arg(short = 'A', long)]
+    /// Do not bind it to them
+    #[arg(short = 'A', long, alias = "noaddresses")]
     pub no_addresses: bool,
     /// Let the KDC answer with the canonical name
     #[arg(short = 'C', long)]
@@ -71,13 +70,13 @@ pub(super) struct Arguments {
     /// Take the key from a keytab instead of asking for a password
     #[arg(short = 'k', long)]
     pub use_keytab: bool,
-    /// The default client keytab, with -k
+    /// The default client keytab: KRB5_CLIENT_KTNAME, or what krb5.conf names
     #[arg(short = 'i', long)]
     pub client_keytab: bool,
-    /// The keytab, with -k
+    /// This keytab, instead of KRB5_KTNAME or the default one
     #[arg(short = 't', long, value_name = "KEYTAB")]
     pub keytab: Option<String>,
-    /// An anonymous ticket
+    /// An anonymous ticket (not supported yet)
     #[arg(short = 'n', long)]
     pub anonymous: bool,
     /// The first ticket is for this service instead of the ticket-granting one
@@ -86,13 +85,13 @@ pub(super) struct Arguments {
     /// The cache to write
     #[arg(short = 'c', long, value_name = "CACHE")]
     pub cache: Option<String>,
-    /// A cache whose choices of pre-authentication are made again
+    /// A cache from a former login, whose choices of pre-authentication are made again
     #[arg(short = 'I', long, value_name = "CACHE")]
     pub input_cache: Option<String>,
-    /// A cache with a ticket that armors the request (FAST)
+    /// A cache with a ticket that armors the request, FAST (not supported yet)
     #[arg(short = 'T', long, value_name = "CACHE")]
     pub armor: Option<String>,
-    /// An attribute for pre-authentication
+    /// An attribute for pre-authentication (not supported yet)
     #[arg(short = 'X', value_name = "ATTRIBUTE[=VALUE]")]
     pub attribute: Vec<String>,
     /// Ask for a PAC in the ticket
@@ -128,40 +127,49 @@ impl Arguments {
         wrong.into_iter().find(|(wrong, _)| *wrong).map(|(_, words)| words)
     }
 
+    /// Whether the key comes from a keytab.
+    pub(super) fn by_keytab(&self) -> bool {
+        self.use_keytab || self.keytab_alone()
+    }
+
+    /// Whether a keytab is named, but -k is not there.
+    pub(super) fn keytab_alone(&self) -> bool {
+        !self.use_keytab && (self.keytab.is_some() || self.client_keytab)
+    }
+
     /// Reads the spans of time.
-    pub(super) fn spans(&self) -> Result<Spans> {
-        let span = |text: &Option<String>| text.as_deref().map(parse_duration).transpose();
-        Ok(Spans { lifetime: span(&self.lifetime)?, start_in: self.start_in()?, renewable: span(&self.renewable)? })
-    }
-
-    fn start_in(&self) -> Result<Option<Seconds>> {
-        let Some(text) = &self.start else { return Ok(None) };
-        let wall = local::wall();
-        Ok(Some(match parse_when(text, wall)? {
-            When::In(seconds) => seconds,
-            When::At(Time(at)) => at - wall.seconds(),
-        }))
-    }
-
-    /// MIT's words for the span that is none.
-    pub(super) fn bad_span(&self) -> String {
-        let bad =
-            |text: &Option<String>| text.as_deref().filter(|text| parse_duration(text).is_err()).map(str::to_owned);
-        let spans =
-            [("lifetime", bad(&self.lifetime)), ("lifetime", bad(&self.renewable)), ("start time", self.start.clone())];
-        let bad = spans.into_iter().find_map(|(what, text)| Some(format!("Bad {what} value {}", text?)));
-        bad.unwrap_or_default()
+    ///
+    /// # Errors
+    /// MIT's words for the one that is none.
+    pub(super) fn spans(&self) -> Result<Spans, String> {
+        Ok(Spans {
+            lifetime: self.lifetime.as_deref().map(lifetime).transpose()?,
+            start_in: self.start.as_deref().map(start_in).transpose()?,
+            renewable: self.renewable.as_deref().map(lifetime).transpose()?,
+        })
     }
 
     /// What MIT's kinit can and this one cannot.
-    pub(super) fn not_yet(&self) -> report::Result<()> {
+    pub(super) fn not_yet(&self) -> Result<()> {
         let missing = [
-            (self.anonymous, "anonymous tickets (-n)"),
-            (self.armor.is_some(), "FAST armor (-T)"),
-            (!self.attribute.is_empty(), "attributes of pre-authentication (-X)"),
+            (
+                self.anonymous,
+                "Anonymous tickets (-n) are not supported yet",
+                "They need PKINIT. Name a principal to log in by password, or with -k by keytab.",
+            ),
+            (
+                self.armor.is_some(),
+                "FAST armor (-T) is not supported yet",
+                "Without -T kinit logs in as ever, protected by the password alone.",
+            ),
+            (
+                !self.attribute.is_empty(),
+                "Attributes of pre-authentication (-X) are not supported yet",
+                "Without -X kinit logs in by password, or with -k by keytab.",
+            ),
         ];
-        match missing.into_iter().find(|(asked, _)| *asked) {
-            Some((_, what)) => Err(Failure::new(format!("{what} are not supported yet"))),
+        match missing.into_iter().find(|(asked, ..)| *asked) {
+            Some((_, what, next)) => Err(Failure::new(what).next(next)),
             None => Ok(()),
         }
     }
@@ -174,6 +182,56 @@ impl Arguments {
             "while validating credentials"
         } else {
             "while getting initial credentials"
+        }
+    }
+}
+
+fn lifetime(text: &str) -> Result<Seconds, String> {
+    let span = parse_duration(text).ok().filter(|span| *span > 0);
+    span.ok_or_else(|| format!("Bad lifetime value {text}"))
+}
+
+fn start_in(text: &str) -> Result<Seconds, String> {
+    let span = match parse_when(text, local::wall()) {
+        Ok(When::In(span)) => Some(span).filter(|span| *span != 0),
+        Ok(When::At(wall)) => local::from_wall(wall).map(|at| at - local::now()),
+        Err(_) => None,
+    };
+    span.ok_or_else(|| format!("Bad start time value {text}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(line: &str) -> Arguments {
+        Arguments::try_parse_from(line.split(' ')).expect(line)
+    }
+
+    #[test]
+    fn flags_cluster_as_with_getopt() {
+        let arguments = parsed("kinit -Vfkt FILE:x -l1h alice");
+        assert!(arguments.verbose && arguments.forwardable && arguments.by_keytab() && !arguments.keytab_alone());
+        assert_eq!((arguments.keytab.as_deref(), arguments.lifetime.as_deref()), (Some("FILE:x"), Some("1h")));
+    }
+
+    #[test]
+    fn a_life_is_longer_than_nothing() {
+        assert_eq!(parsed("kinit -l 1h -r 1d").spans().expect("spans").renewable, Some(86_400));
+        for line in ["kinit -l 0", "kinit -l -1h", "kinit -r 0", "kinit -r soon"] {
+            let value = line.rsplit(' ').next().unwrap_or_default();
+            assert_eq!(parsed(line).spans().err(), Some(format!("Bad lifetime value {value}")));
+        }
+    }
+
+    #[test]
+    fn a_start_is_a_span_or_a_time() {
+        assert_eq!(parsed("kinit -s 2h").spans().expect("spans").start_in, Some(7200));
+        let year_2100 = parsed("kinit -s 21000101000000").spans().expect("spans").start_in;
+        assert!(year_2100.is_some_and(|span| span > 0), "{year_2100:?}");
+        for text in ["0", "tomorrow"] {
+            let spans = parsed(&format!("kinit -s {text}")).spans();
+            assert_eq!(spans.err(), Some(format!("Bad start time value {text}")));
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What kinit is going to do: who, with which secret, into which cache.
 
-use std::io::BufRead;
+use std::collections::BTreeSet;
+use std::io::ErrorKind;
 use std::net::IpAddr;
 
 use libkrb::ccache::{Address, CacheName};
@@ -27,24 +28,43 @@ pub(super) struct Plan {
     pub cache: CacheName,
     /// Whether the cache becomes the primary one of its collection.
     pub switch: bool,
+    /// Whether the cache was made for this ticket.
+    pub new: bool,
 }
 
 impl Plan {
     pub(super) fn make(arguments: &Arguments, settings: &Settings) -> Result<Plan> {
-        let default = settings.cache(arguments.cache.as_deref()).during("while resolving ccache")?;
+        let default = match arguments.cache.as_deref() {
+            Some(name) => CacheName::parse(name).during(&format!("resolving ccache {name}")),
+            None => settings.cache(None).during("while getting default ccache"),
+        }?;
+        let primary = match default.resolve() {
+            // A directory that is none stops here; a cache that is none is only empty.
+            Err(error) if arguments.cache.is_none() => return Err(error).during("while getting default ccache"),
+            resolved => resolved.ok(),
+        };
         let client = client(arguments, settings, &default)?;
-        let named = arguments.cache.is_some();
-        let (cache, switch, what) = if named || !matches!(default, CacheName::Dir(_)) {
-            (default, false, if named { "specified" } else { "default" })
-        } else {
-            in_collection(&default, &client)?
+        let chosen = match (&arguments.cache, primary) {
+            (None, Some(primary)) if matches!(default, CacheName::Dir(_)) => in_collection(&default, primary, &client)?,
+            (Some(name), _) => Chosen { told: format!("specified cache: {name}"), ..Chosen::plain(default) },
+            (None, _) => Chosen::plain(default),
         };
         let server = arguments.service.as_deref().map(|name| settings.principal(name)).transpose();
         let server = server.during("while parsing the service's name")?;
-        if arguments.verbose {
-            report::complain(&format!("Using {what} cache: {cache}\nUsing principal: {client}\n"));
+        if let Some(name) = &arguments.input_cache {
+            CacheName::parse(name).during(&format!("resolving ccache {name}"))?;
         }
-        Ok(Plan { client, server, cache, switch })
+        if arguments.verbose {
+            let input = arguments.input_cache.as_deref();
+            let input = input.map(|name| format!("Using specified input cache: {name}\n")).unwrap_or_default();
+            report::complain(&format!("Using {}\n{input}Using principal: {client}\n", chosen.told));
+        }
+        Ok(Plan { client, server, cache: chosen.cache, switch: chosen.switch, new: chosen.new })
+    }
+
+    /// The cache itself, where its name stands for a collection.
+    pub(super) fn resolved(&self) -> CacheName {
+        self.cache.resolve().unwrap_or_else(|_| self.cache.clone())
     }
 
     /// The request: krb5.conf's, as the command line changes it.
@@ -75,14 +95,15 @@ impl Plan {
 
     /// The password, asked for when it is needed, or the keys of a keytab.
     pub(super) fn secret(&self, arguments: &Arguments, settings: &Settings) -> Result<Secret> {
-        if !(arguments.use_keytab || arguments.keytab.is_some() || arguments.client_keytab) {
+        if !arguments.by_keytab() {
             return Ok(Secret::Prompt(Box::new(ask)));
         }
-        let name = keytab_name(arguments, settings)?;
-        if arguments.verbose {
+        if arguments.verbose
+            && let Some(name) = &arguments.keytab
+        {
             report::complain(&format!("Using keytab: {name}\n"));
         }
-        let keytab = load(&name)?;
+        let keytab = keytab_name(arguments, settings)?.load().during(arguments.doing())?;
         let entries = keytab.entries.iter().filter(|entry| entry.principal == self.client);
         Ok(Secret::Keys(entries.filter_map(|entry| Some((entry.kvno, entry.key.key().ok()?))).collect()))
     }
@@ -90,44 +111,40 @@ impl Plan {
 
 /// Asks a person, or takes the next line of a pipe.
 fn ask(client: &Principal) -> libkrb::Result<Zeroizing<String>> {
-    let mut input: Box<dyn BufRead> = Box::new(std::io::stdin().lock());
-    let line = secret::hidden_line(&format!("Password for {client}: "), &mut input);
-    let line = line.map_err(|_| Error::Setting("Cannot read password".to_owned()))?;
-    line.ok_or_else(|| Error::Setting("Cannot read password".to_owned()))
+    let unread = |why: &str| Error::Setting(format!("Cannot read password{why}"));
+    let line = secret::hidden_line(&format!("Password for {client}: "), &mut std::io::stdin().lock());
+    match line {
+        Ok(line) => line.ok_or_else(|| unread("")),
+        Err(error) if error.kind() == ErrorKind::Interrupted => {
+            Err(Error::Setting("Password read interrupted".to_owned()))
+        }
+        Err(error) => Err(unread(&format!(": {error}"))),
+    }
 }
 
 fn keytab_name(arguments: &Arguments, settings: &Settings) -> Result<KeytabName> {
-    let name = match &arguments.keytab {
-        Some(name) => KeytabName::parse(name),
-        None if arguments.client_keytab => settings.client_keytab(),
-        None => settings.keytab(),
-    };
-    name.during("while resolving keytab")
-}
-
-fn load(name: &KeytabName) -> Result<Keytab> {
-    name.load().during("while getting initial credentials")
+    match &arguments.keytab {
+        Some(name) => KeytabName::parse(name).during(&format!("resolving keytab {name}")),
+        None if arguments.client_keytab => settings.client_keytab().during("resolving default client keytab"),
+        None => settings.keytab().during("resolving default keytab"),
+    }
 }
 
 /// Named, or of the keytab, or the cache's owner, or who is logged in.
 fn client(arguments: &Arguments, settings: &Settings, default: &CacheName) -> Result<Principal> {
     if let Some(name) = &arguments.principal {
-        let parsed = if arguments.enterprise {
-            Principal::parse_enterprise(name, settings.config().default_realm())
-        } else {
-            settings.principal(name)
-        };
+        let parsed = if arguments.enterprise { settings.enterprise(name) } else { settings.principal(name) };
         return parsed.during(&format!("when parsing name {name}"));
     }
     if arguments.client_keytab {
-        let keytab = load(&keytab_name(arguments, settings)?)?;
+        let doing = "When determining client principal name from keytab";
+        let keytab = keytab_name(arguments, settings)?.load().during(doing)?;
         let first = keytab.entries.first().map(|entry| entry.principal.clone());
-        return first.ok_or_else(|| Failure::new("the client keytab holds no key"));
+        let empty = || Failure::new(format!("Keytab contains no keys {doing}")).next("kadmin ktadd puts one there.");
+        return first.ok_or_else(empty);
     }
-    if arguments.use_keytab || arguments.keytab.is_some() {
-        let host = rustix::system::uname().nodename().to_string_lossy().to_lowercase();
-        let realm = settings.config().needed_default_realm().during("when creating default server principal name")?;
-        return Ok(Principal::service("host", &host, realm));
+    if arguments.by_keytab() {
+        return this_host(arguments, settings);
     }
     if let Ok(cache) = default.load() {
         return Ok(cache.principal);
@@ -138,16 +155,52 @@ fn client(arguments: &Arguments, settings: &Settings, default: &CacheName) -> Re
     settings.principal(&user).during(&format!("when parsing name {user}"))
 }
 
+/// host/NAME for this host, under the whole name if the keytab knows only one such.
+fn this_host(arguments: &Arguments, settings: &Settings) -> Result<Principal> {
+    let name = rustix::system::uname().nodename().to_string_lossy().to_lowercase();
+    let keytab = keytab_name(arguments, settings)?.load().unwrap_or_default();
+    let host = qualified(&name, &keytab).unwrap_or(name);
+    let config = settings.config();
+    let realm = config.realm_of_host(&host).map_or_else(|| config.needed_default_realm(), Ok);
+    Ok(Principal::service("host", &host, realm.during("when creating default server principal name")?))
+}
+
+fn qualified(name: &str, keytab: &Keytab) -> Option<String> {
+    let hosts = keytab.entries.iter().filter_map(|entry| match entry.principal.components() {
+        [service, host] if &**service == "host" => Some(&**host),
+        _ => None,
+    });
+    let is_it = |host: &&str| host.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+    let candidates: BTreeSet<&str> = hosts.filter(is_it).collect();
+    let only = candidates.first().filter(|first| candidates.len() == 1 || **first == name);
+    only.map(|host| (*host).to_owned())
+}
+
+/// A cache, and why this one.
+struct Chosen {
+    cache: CacheName,
+    switch: bool,
+    new: bool,
+    told: String,
+}
+
+impl Chosen {
+    fn plain(cache: CacheName) -> Chosen {
+        Chosen { told: format!("default cache: {}", report::residual(&cache)), cache, switch: false, new: false }
+    }
+}
+
 /// The client's cache in the collection, else the default one while it is empty, else a new one.
-fn in_collection(default: &CacheName, client: &Principal) -> Result<(CacheName, bool, &'static str)> {
+fn in_collection(default: &CacheName, primary: CacheName, client: &Principal) -> Result<Chosen> {
+    let told = |what: &str, cache: &CacheName| format!("{what} cache: {}", report::residual(cache));
     if let Ok(own) = default.member_of(client) {
-        return Ok((own, true, "existing"));
+        return Ok(Chosen { told: told("existing", &own), switch: true, new: false, cache: own });
     }
-    let primary = default.resolve().during("while resolving ccache")?;
-    if matches!(primary.load(), Err(Error::NoCache(_))) {
-        return Ok((primary, true, "default"));
+    if primary.load().is_err() {
+        return Ok(Chosen::plain(primary));
     }
-    Ok((default.new_unique().during("while creating a cache")?, true, "new"))
+    let cache = default.new_unique().during("while generating new ccache")?;
+    Ok(Chosen { told: told("new", &cache), switch: true, new: true, cache })
 }
 
 /// The addresses of this host that others can reach, and those that krb5.conf adds
@@ -173,5 +226,33 @@ fn address(ip: IpAddr) -> Address {
     match ip {
         IpAddr::V4(address) => Address { kind: AddressType::IPV4, bytes: address.octets().to_vec() },
         IpAddr::V6(address) => Address { kind: AddressType::IPV6, bytes: address.octets().to_vec() },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use libkrb::Time;
+    use libkrb::codes::EncryptionType;
+    use libkrb::keytab::{KeytabEntry, RawKey};
+
+    use super::*;
+
+    fn keytab(names: &[&str]) -> Keytab {
+        let entry = |name: &&str| KeytabEntry {
+            principal: Principal::parse(name, Some("R")).expect("a name"),
+            timestamp: Time::EPOCH,
+            kvno: 1,
+            key: RawKey::new(EncryptionType::AES128_SHA1, [7; 16]),
+        };
+        Keytab { entries: names.iter().map(entry).collect() }
+    }
+
+    #[test]
+    fn the_keytab_tells_the_whole_name_of_this_host() {
+        let only = keytab(&["alice", "HTTP/vm.b", "host/vm.example.org", "host/vm.example.org", "host/vmware.a"]);
+        assert_eq!(qualified("vm", &only).as_deref(), Some("vm.example.org"));
+        assert_eq!(qualified("vm", &keytab(&["host/vm.a", "host/vm"])).as_deref(), Some("vm"));
+        assert_eq!(qualified("vm", &keytab(&["host/vm.a", "host/vm.b"])), None);
+        assert_eq!(qualified("vm", &keytab(&[])), None);
     }
 }

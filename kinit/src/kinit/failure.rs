@@ -1,0 +1,60 @@
+//! What went wrong, in MIT's words, and the next step to take.
+
+use libkrb::{Error, ErrorCode};
+
+use super::plan::Plan;
+use crate::report::{self, Failure};
+
+/// A failure to get, renew or validate a ticket.
+pub(super) fn of(error: &Error, plan: &Plan, doing: &str) -> Failure {
+    let (words, next) = match error {
+        Error::PasswordIncorrect => {
+            ("Password incorrect".to_owned(), "Check caps lock and the keyboard's layout, and type it again.")
+        }
+        Error::Unreachable(realm) => (
+            format!("Cannot contact any KDC for realm '{realm}'"),
+            "Check that the KDC runs and that krb5.conf names it; KRB5_TRACE=/dev/stderr shows whom kinit asked.",
+        ),
+        Error::NoKdc(realm) => (
+            format!("Cannot find KDC for realm \"{realm}\""),
+            "Name one in [realms] of krb5.conf, or in DNS as _kerberos._udp.REALM, and check the spelling of the realm.",
+        ),
+        Error::NoKey(words) => (words.clone(), "klist -ke KEYTAB shows whose keys it holds, and of which types."),
+        Error::Protocol { code: ErrorCode::C_PRINCIPAL_UNKNOWN, .. } => (
+            format!("Client '{}' not found in Kerberos database", plan.client),
+            "Check the spelling; names are case-sensitive, and realms are usually in capitals.",
+        ),
+        Error::Protocol { code, .. } => (code.to_string(), next_step(*code)),
+        _ => return report::while_doing(error, doing),
+    };
+    Failure::new(format!("{words} {doing}")).next(next)
+}
+
+fn next_step(code: ErrorCode) -> &'static str {
+    use ErrorCode as E;
+    match code {
+        E::S_PRINCIPAL_UNKNOWN => "Check the service's name; an administrator can list them.",
+        E::SKEW => "Set this machine's clock: it differs by more than the KDC allows.",
+        E::CLIENT_REVOKED => "The account is locked or disabled: ask an administrator.",
+        E::NAME_EXP => "The account has expired: ask an administrator.",
+        E::KEY_EXPIRED => "Change it with kpasswd, or ask an administrator.",
+        E::ETYPE_NOSUPP => "The KDC and krb5.conf (permitted_enctypes) have no encryption type in common.",
+        E::PREAUTH_FAILED | E::BAD_INTEGRITY => {
+            "The keytab's key is not the KDC's: export it again (kadmin ktadd); klist -k shows kvnos."
+        }
+        E::PREAUTH_REQUIRED => {
+            "The KDC asks for a proof that this kinit cannot give; KRB5_TRACE=/dev/stderr shows more."
+        }
+        E::BADOPTION => "The ticket's flags (klist -f) do not allow it.",
+        E::TKT_EXPIRED => "It is too late for that: get a new ticket with kinit.",
+        E::TKT_NYV => "klist shows from when it is good.",
+        E::CANNOT_POSTDATE => "The KDC's policy allows no postdated tickets for you: leave -s out.",
+        E::NEVER_VALID => "The ticket would end before it starts: look at -l and -s.",
+        _ => "KRB5_TRACE=/dev/stderr shows what the KDC was asked.",
+    }
+}
+
+/// A failure to keep the ticket that was got.
+pub(super) fn of_storing(error: &Error, doing: &str) -> Failure {
+    report::while_writing(error, doing).after("Failed to store credentials: ")
+}
