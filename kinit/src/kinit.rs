@@ -40,7 +40,7 @@ fn run(arguments: Arguments) -> Result<u8> {
     if arguments.keytab_alone() {
         report::complain("keytab specified, forcing -k\n");
     }
-    let settings = Settings::load()?;
+    let settings = Settings::load_during("while initializing Kerberos 5 library")?;
     let plan = Plan::make(&arguments, &settings)?;
     let done = if arguments.renew || arguments.validate {
         again(&arguments, &settings, &plan)

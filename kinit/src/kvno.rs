@@ -45,7 +45,7 @@ fn run(arguments: Arguments) -> Result<u8> {
         return Ok(report::usage("kvno", words, 1));
     }
     arguments.not_yet()?;
-    let mut call = Call::prepare(arguments, Settings::load()?)?;
+    let mut call = Call::prepare(arguments, Settings::load_during("while initializing krb5 library")?)?;
     let mut failed = false;
     let mut got = vec![];
     for service in call.arguments.services.clone() {

@@ -104,7 +104,7 @@ fn failure(error: &Error, text: &str, name_it: bool, doing: &str) -> Failure {
 
 fn full(error: &Error) -> String {
     match error {
-        Error::Storage { problem, name, .. } if !name.is_empty() => format!("{problem} (filename: {name})"),
+        Error::Storage { problem, name, .. } if !name.is_empty() => format!("{} (filename: {name})", plain(problem)),
         error => brief_or(error, error.to_string()),
     }
 }
@@ -119,7 +119,7 @@ fn brief(error: &Error) -> String {
 
 fn brief_or(error: &Error, otherwise: String) -> String {
     match error {
-        Error::Storage { problem, .. } => problem.to_string(),
+        Error::Storage { problem, .. } => plain(problem).to_owned(),
         Error::Config { .. } => BAD_CONFIG.to_owned(),
         Error::File { .. } => "Can't open/find Kerberos configuration file".to_owned(),
         Error::Name(_) => "Malformed representation of principal".to_owned(),
@@ -131,14 +131,21 @@ fn brief_or(error: &Error, otherwise: String) -> String {
 fn where_and_what(error: &Error, name_it: bool) -> Option<String> {
     match error {
         Error::Storage { detail, .. } if detail.is_empty() => None,
-        Error::Storage { name, detail, .. } if name_it && !name.is_empty() => Some(format!("{name}: {detail}.")),
-        Error::Storage { detail, .. } => Some(sentence(detail)),
+        Error::Storage { name, detail, .. } if name_it && !name.is_empty() => {
+            Some(format!("{name}: {}.", plain(detail)))
+        }
+        Error::Storage { detail, .. } => Some(sentence(plain(detail))),
         Error::Config { .. } | Error::File { .. } => {
             Some(format!("{}.", error.to_string().replace(BAD_CONFIG_AGAIN, "")))
         }
         Error::Name(why) => Some(sentence(why)),
         _ => None,
     }
+}
+
+/// The system's words without their number.
+fn plain(text: &str) -> &str {
+    text.split_once(" (os error ").map_or(text, |(words, _)| words)
 }
 
 fn sentence(text: &str) -> String {
@@ -149,13 +156,17 @@ fn sentence(text: &str) -> String {
 fn next_step(error: &Error) -> Option<&'static str> {
     match error {
         Error::NoCache(_) => Some("Get a ticket with kinit, or name another cache with -c or KRB5CCNAME."),
-        Error::Storage { problem, .. } => match &**problem {
+        Error::Storage { problem, .. } => match plain(problem) {
             "Credentials cache permissions incorrect" => Some("Look with ls -l whose it is; KRB5CCNAME names another."),
             "Bad format in credentials cache" | "Unsupported credentials cache format version number" => {
                 Some("It cannot be repaired: kinit makes it anew.")
             }
             "Bad format in keytab" | "Unsupported key table format version number" => {
                 Some("It cannot be repaired: export the keys again, with kadmin ktadd.")
+            }
+            "Is a directory" => Some("A keytab is a file: name the file in it."),
+            problem if problem.starts_with("Credential cache directory") && problem.ends_with("does not exist") => {
+                Some("Its parent does not exist either, else it would be made: mkdir -p makes both.")
             }
             "Permission denied" => Some("Look with ls -l who may read it; the default keytab is root's."),
             _ => None,

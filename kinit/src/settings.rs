@@ -20,9 +20,14 @@ pub(crate) struct Settings {
 impl Settings {
     /// Reads them.
     pub(crate) fn load() -> report::Result<Settings> {
+        Settings::load_during("while initializing krb5")
+    }
+
+    /// Reads them; the words are those of the tool for where it fails.
+    pub(crate) fn load_during(doing: &str) -> report::Result<Settings> {
         use report::During;
         let environment = Environment::from_process();
-        let config = Config::load(&environment).during("while initializing krb5")?;
+        let config = Config::load(&environment).during(doing)?;
         Ok(Settings { config: Arc::new(config), environment })
     }
 
