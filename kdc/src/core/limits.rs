@@ -68,7 +68,8 @@ impl Bounds<'_> {
         let options = body.options;
         let rather_renewable = options.has(KdcOptions::RENEWABLE_OK) && wanted > end;
         let renew_till = if options.has(KdcOptions::RENEWABLE) {
-            self.renew_till(body.renew_till.unwrap_or(wanted), start, end)
+            // MIT's clients ask for every service ticket so, and name no time.
+            self.renew_till(body.renew_till.unwrap_or(Time::EPOCH), start, end)
         } else if rather_renewable {
             self.renew_till(wanted, start, end)
         } else {

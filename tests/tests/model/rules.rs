@@ -321,12 +321,8 @@ fn fresh(
     ticket.end = till.min(allowed).min(tgt.map_or(FOR_EVER, |tgt| tgt.end));
     reasons.when(ticket.end <= ticket.start, E::NEVER_VALID);
 
-    let wanted = match wish.renew_till {
-        Some(0) => FOR_EVER,
-        Some(renew_till) => renew_till,
-        // 5.4.1 has the field only together with the option; without it, a life as long as wished.
-        None => till,
-    };
+    // RFC 1510 A.2 and A.6, where no time means any time; RFC 4120 left the pseudocode out.
+    let wanted = wish.renew_till.filter(|till| *till != 0).unwrap_or(FOR_EVER);
     let wanted = if wish.options.has(O::RENEWABLE) {
         Some(wanted)
     } else {
