@@ -25,7 +25,8 @@ fn main() {
         println!("  {:<10} {:>12} {:>10} {:>12} {:>10}", "KDC", "AS us", "AS/s", "TGS us", "TGS/s");
         let rows: Vec<_> = [Family::Ours, Family::Mit, Family::Heimdal]
             .into_iter()
-            .filter(|family| family.present())
+            // Heimdal makes passwords to keys of RFC 8009 with parameters of its own.
+            .filter(|family| (*family != Family::Heimdal || etype == AES256_SHA1) && family.present())
             .map(|family| (family, measure(family, etype, requests)))
             .collect();
         for (family, [login, service]) in &rows {
@@ -152,7 +153,7 @@ fn quiet_command(family: Family, realm: &Realm) -> Command {
         Family::Heimdal => {
             edit("kdc-krb5.conf", &|text| text.replace("0-/STDERR", "0-0/FILE:/dev/null"));
             let mut command = program("kdc");
-            command.arg("--config-file").arg(folder.join("kdc-krb5.conf"));
+            command.arg(format!("--config-file={}", folder.join("kdc-krb5.conf").display()));
             command
         }
     }

@@ -425,7 +425,7 @@ impl Credential {
             ticket: reply.ticket.der.to_vec(),
             flags: part.flags,
             auth_time: part.auth_time,
-            start_time: part.start_time.expect("a start"),
+            start_time: part.start_time.unwrap_or(part.auth_time),
             end_time: part.end_time,
             renew_till: part.renew_till,
             nonce: part.nonce,
