@@ -1,6 +1,20 @@
-//! Java against our KDC: JAAS logins, and JGSS on both sides of a service.
+//! Java against our KDC: JAAS logins, and JGSS on both sides of a service, or on one side with us on
+//! the other. What JGSS wraps around the AP exchange is made by hand here ([`gss`]).
 
-use tests::{AES128_SHA1, AES128_SHA2, AES256_SHA1, AES256_SHA2, Etype, Pair, Plan, Realm, Said, Seat, java, suite};
+use std::net::SocketAddr;
+use std::path::Path;
+
+use libkrb::client::{ApExchange, ApRequest};
+use libkrb::crypto::OsRandom;
+use libkrb::flags::TicketFlags;
+use libkrb::session::{Role, open_cred};
+use libkrb::{ErrorCode, Principal};
+use tests::call::{called, connect, receive, send};
+use tests::gss::{self, TokenId, flags};
+use tests::library::{acceptor, now, ticket};
+use tests::{
+    AES128_SHA1, AES128_SHA2, AES256_SHA1, AES256_SHA2, Etype, Pair, Plan, Realm, Said, Seat, Tool, java, suite,
+};
 
 const SERVICE: &str = "HTTP/server.example.org";
 
@@ -17,16 +31,47 @@ suite! {
         an_initiator_and_an_acceptor_talk_under_aes128_sha2;
         an_initiator_and_an_acceptor_talk_under_aes256_sha2;
         a_service_goes_on_with_the_forwarded_ticket_of_its_client;
+        an_initiator_and_an_acceptor_talk_from_process_to_process;
+        our_acceptor_and_its_initiator_agree_under_aes128_sha1;
+        our_acceptor_and_its_initiator_agree_under_aes256_sha2;
+        our_acceptor_is_handed_its_forwarded_ticket;
+        our_initiator_and_its_acceptor_agree_under_aes128_sha1;
+        our_initiator_and_its_acceptor_agree_under_aes256_sha2;
         an_unknown_service_is_refused;
     }
 }
 
-/// Runs `tests/java/Peer.java` at a seat; `None` when there is no Java here.
-fn run(seat: &Seat<'_>, words: &[&str], password: &str) -> Option<Said> {
+const MESSAGE: &[u8] = b"a message";
+
+/// What Java's acceptor says to a token that it has seen.
+const REPLAYED: &str = "again Failure unspecified at GSS-API level (Mechanism level: Request is a replay (34))";
+
+/// `tests/java/Peer.java` at a seat; `None` when there is no Java here.
+fn peer(seat: &Seat<'_>, words: &[&str]) -> Option<Tool> {
     let configuration = format!("-Djava.security.krb5.conf={}", seat.configuration().display());
     let source = concat!(env!("CARGO_MANIFEST_DIR"), "/java/Peer.java");
-    let tool = seat.program(java()?).args([configuration.as_str(), "-Xshare:auto", source]).args(words);
-    Some(tool.stdin(format!("{password}\n")).run())
+    Some(seat.program(java()?).args([configuration.as_str(), "-Xshare:auto", source]).args(words))
+}
+
+/// Runs it.
+fn run(seat: &Seat<'_>, words: &[&str], password: &str) -> Option<Said> {
+    Some(peer(seat, words)?.stdin(format!("{password}\n")).run())
+}
+
+/// alice's initiator, with a keytab or the password, which calls the address it is given.
+fn initiator(seat: &Seat<'_>, keytab: Option<&Path>) -> Option<impl FnOnce(SocketAddr) -> Tool> {
+    let tool = peer(seat, &["initiate"])?.stdin("secret\n");
+    Some(move |address| calling(tool, address).args(["alice", SERVICE]).args(keytab))
+}
+
+/// The service's acceptor, which calls the address it is given.
+fn its_acceptor(seat: &Seat<'_>, keytab: &Path) -> Option<impl FnOnce(SocketAddr) -> Tool> {
+    let tool = peer(seat, &["accept"])?;
+    Some(move |address| calling(tool, address).args([SERVICE, &keytab.to_string_lossy()]))
+}
+
+fn calling(tool: Tool, address: SocketAddr) -> Tool {
+    tool.args([address.ip().to_string(), address.port().to_string()])
 }
 
 fn a_password_logs_in(pair: Pair) {
@@ -126,4 +171,106 @@ fn an_unknown_service_is_refused(pair: Pair) {
     let words = ["talk", "alice", SERVICE, &keytab.to_string_lossy()];
     let Some(said) = run(&pair.seat(&realm), &words, "secret") else { return };
     said.fails_with(1).saying("(7)");
+}
+
+fn an_initiator_and_an_acceptor_talk_from_process_to_process(pair: Pair) {
+    let realm = pair.realm();
+    let (keytab, alices) = (realm.add_service(SERVICE), realm.keytab("alice"));
+    let (client, service) = (pair.seat(&realm), pair.seat(&realm));
+    let Some((initiator, acceptor)) = initiator(&client, Some(&alices)).zip(its_acceptor(&service, &keytab)) else {
+        return;
+    };
+    let (client_said, service_said) =
+        called(initiator, |client| called(acceptor, |service| connect(&client, &service)));
+    let client = client_said.succeeds();
+    let (service_said, talk) = service_said.expect("a call from the initiator");
+    service_said.succeeds().saying("initiator alice@EXAMPLE.ORG").saying("mutual true").saying(REPLAYED);
+    client.saying("acceptor HTTP/server.example.org").saying("mutual true");
+    talk.expect("a call from the acceptor");
+}
+
+fn our_acceptor_and_its_initiator_agree(pair: Pair, etype: Etype) {
+    let realm = pair.realm_of(Plan::default().with_etypes(&[etype]));
+    let acceptor = acceptor(&realm.add_service(SERVICE));
+    let seat = pair.seat(&realm);
+    seat.set(&format!("permitted_enctypes = {}", etype.name));
+    let Some(initiator) = initiator(&seat, None) else { return };
+    let (said, talk) = called(initiator, |mut stream| {
+        let token = receive(&mut stream);
+        let request = gss::unframe(TokenId::ApReq, &token);
+        let accept = || acceptor.accept(now(), &mut OsRandom::new(), request, None);
+        let accepted = accept().unwrap();
+        send(&mut stream, &gss::frame(TokenId::ApRep, accepted.reply.as_ref().expect("it asks who we are")));
+        let context = gss::Context { key: accepted.key(), acceptor_subkey: accepted.acceptor_subkey.is_some() };
+        let sequence = accepted.client_sequence.expect("the number of its first message");
+        context.assert_mic(Role::Initiator, sequence, MESSAGE, &receive(&mut stream));
+        send(&mut stream, &context.mic(Role::Acceptor, accepted.acceptor_sequence, MESSAGE));
+        (accept().unwrap_err().code(), accepted)
+    });
+    said.succeeds().saying("mutual true").saying("acceptor HTTP/server.example.org");
+    let (again, accepted) = talk.expect("a call");
+    assert_eq!(again, ErrorCode::REPEAT);
+    assert_eq!(accepted.client, Principal::parse("alice@EXAMPLE.ORG", None).unwrap());
+    assert_eq!(accepted.session_key.etype().0, etype.number);
+    let (set, cred) = gss::read_checksum(&accepted.checksum);
+    assert!(set & flags::MUTUAL != 0 && set & flags::DELEGATE == 0 && cred.is_none());
+}
+
+fn our_acceptor_and_its_initiator_agree_under_aes128_sha1(pair: Pair) {
+    our_acceptor_and_its_initiator_agree(pair, AES128_SHA1);
+}
+
+fn our_acceptor_and_its_initiator_agree_under_aes256_sha2(pair: Pair) {
+    our_acceptor_and_its_initiator_agree(pair, AES256_SHA2);
+}
+
+fn our_acceptor_is_handed_its_forwarded_ticket(pair: Pair) {
+    let realm = pair.realm();
+    let acceptor = acceptor(&realm.add_service(SERVICE));
+    let seat = pair.seat(&realm);
+    seat.set("forwardable = true");
+    let Some(initiator) = initiator(&seat, None) else { return };
+    // We hang up after its first token, so what Java says does not matter.
+    let (_, talk) = called(initiator, |mut stream| {
+        let token = receive(&mut stream);
+        acceptor.accept(now(), &mut OsRandom::new(), gss::unframe(TokenId::ApReq, &token), None).unwrap()
+    });
+    let accepted = talk.expect("a call");
+    let (set, cred) = gss::read_checksum(&accepted.checksum);
+    assert_ne!(set & flags::DELEGATE, 0);
+    let received = open_cred(&accepted.session_key, cred.expect("a KRB-CRED")).unwrap();
+    let [handed] = received.tickets.as_slice() else { panic!("one ticket: {received:?}") };
+    assert_eq!(handed.client, accepted.client);
+    assert_eq!(handed.server.to_string(), "krbtgt/EXAMPLE.ORG@EXAMPLE.ORG");
+    assert!(handed.flags.has(TicketFlags::FORWARDED));
+}
+
+fn our_initiator_and_its_acceptor_agree(pair: Pair, etype: Etype) {
+    let realm = pair.realm_of(Plan::default().with_etypes(&[etype]));
+    let keytab = realm.add_service(SERVICE);
+    let seat = pair.seat(&realm);
+    let ticket = ticket(&seat, "alice", "secret", SERVICE);
+    let Some(its_acceptor) = its_acceptor(&seat, &keytab) else { return };
+    let (said, talk) = called(its_acceptor, |mut stream| {
+        let checksum = Some(gss::checksum(flags::MUTUAL | flags::INTEGRITY));
+        let request = ApRequest { checksum, ..ApRequest::default() };
+        let (exchange, message) = ApExchange::new(&ticket, &request, now(), &mut OsRandom::new()).unwrap();
+        send(&mut stream, &gss::frame(TokenId::ApReq, &message));
+        let reply = receive(&mut stream);
+        let session = exchange.finish(gss::unframe(TokenId::ApRep, &reply)).unwrap();
+        let context = gss::Context { key: session.key(), acceptor_subkey: session.acceptor_subkey.is_some() };
+        send(&mut stream, &context.mic(Role::Initiator, session.send_seq, MESSAGE));
+        context.assert_mic(Role::Acceptor, session.recv_seq, MESSAGE, &receive(&mut stream));
+    });
+    let heard = said.succeeds().saying("initiator alice@EXAMPLE.ORG").saying("mutual true").saying("delegated false");
+    heard.saying(REPLAYED);
+    talk.expect("a call");
+}
+
+fn our_initiator_and_its_acceptor_agree_under_aes128_sha1(pair: Pair) {
+    our_initiator_and_its_acceptor_agree(pair, AES128_SHA1);
+}
+
+fn our_initiator_and_its_acceptor_agree_under_aes256_sha2(pair: Pair) {
+    our_initiator_and_its_acceptor_agree(pair, AES256_SHA2);
 }
