@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use std::sync::Mutex;
 
 use kdc::core::{Arrival, Attributes, Change, Entry, Kdc, KeySet, LongTermKey, Outcome, Policy, Store};
-use kdc::store::Memory;
+use kdc::store::{Cached, Memory};
 use libkrb::codes::{EncryptionType, MessageType, PaType};
 use libkrb::crypto::{Key, KeyUsage, Random};
 use libkrb::flags::{KdcOptions, TicketFlags};
@@ -43,8 +43,8 @@ impl Random for Sequence {
 pub struct Joined {
     /// The realm's rules, to be bent by a test.
     pub policy: Policy,
-    /// Its principals.
-    pub store: Memory,
+    /// Its principals, behind the cache that the daemon has too.
+    pub store: Cached<Memory>,
     /// The authenticators it has seen.
     pub replays: MemoryReplayCache,
     /// The clock of both sides.
@@ -70,7 +70,7 @@ impl Joined {
     pub fn new() -> Self {
         let joined = Joined {
             policy: Policy::new(REALM),
-            store: Memory::new(),
+            store: Cached::new(Memory::new(), 1000),
             replays: MemoryReplayCache::new(300, 1_000_000),
             now: Instant::from(NOW),
             from: None,

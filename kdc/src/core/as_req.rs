@@ -221,8 +221,8 @@ fn grant<'a>(
     let info = preauth::etype_info2(gathered, [reply_key].into_iter());
     Ok(Grant {
         kind: MessageType::AS_REP,
-        client: gathered.client_name.clone(),
-        server: gathered.server_name.clone(),
+        client: &gathered.client_name,
+        server: &gathered.server_name,
         flags,
         times,
         addresses: body.addresses.filter(|addresses| !addresses.is_empty()),

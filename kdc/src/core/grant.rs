@@ -15,9 +15,9 @@ pub struct Grant<'a> {
     /// [`MessageType::AS_REP`] or [`MessageType::TGS_REP`].
     pub kind: MessageType,
     /// The client, as ticket and reply name it.
-    pub client: Principal,
+    pub client: &'a Principal,
     /// The server, as ticket and reply name it.
-    pub server: Principal,
+    pub server: &'a Principal,
     /// The ticket's flags.
     pub flags: TicketFlags,
     /// The ticket's times.

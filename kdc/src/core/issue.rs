@@ -19,7 +19,7 @@ pub fn seal(grant: &Grant<'_>, random: &mut dyn Random, event: &mut Event) -> Ve
     let ticket = Ticket {
         version: Fixed,
         realm: grant.server.realm(),
-        server: (&grant.server).into(),
+        server: grant.server.into(),
         enc_part: sealed(&grant.ticket_key, &ticket_cipher),
     };
     let padata = pa_data(&grant.padata);
@@ -29,7 +29,7 @@ pub fn seal(grant: &Grant<'_>, random: &mut dyn Random, event: &mut Event) -> Ve
         kind: grant.kind,
         padata: List::Items(&padata),
         client_realm: grant.client.realm(),
-        client: (&grant.client).into(),
+        client: grant.client.into(),
         ticket: Raw { der: &ticket_der, value: ticket },
         enc_part: sealed(&grant.reply_key, &reply_cipher),
     };
@@ -56,7 +56,7 @@ fn ticket_part<'a>(grant: &'a Grant<'a>) -> EncTicketPart<'a> {
         flags: grant.flags,
         key: EncryptionKey::from(&grant.session),
         client_realm: grant.client.realm(),
-        client: (&grant.client).into(),
+        client: grant.client.into(),
         transited: grant.transited,
         auth_time: grant.times.auth,
         start_time: Some(grant.times.start),
@@ -80,7 +80,7 @@ fn reply_part<'a>(grant: &'a Grant<'a>, encrypted: &'a [PaData<'a>]) -> EncKdcRe
         end_time: grant.times.end,
         renew_till: grant.times.renew_till,
         server_realm: grant.server.realm(),
-        server: (&grant.server).into(),
+        server: grant.server.into(),
         addresses: grant.addresses,
         encrypted_padata: (!encrypted.is_empty()).then_some(List::Items(encrypted)),
     }

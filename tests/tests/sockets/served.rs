@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use kdc::core::{Change, Entry, Policy, Store, StoreError};
 use kdc::net::{Limits, Listener, Responder, Server};
 use kdc::observe::Observer;
-use kdc::store::Memory;
+use kdc::store::{Cached, Memory};
 use libkrb::codes::EncryptionType;
 use libkrb::crypto::{Key, KeyUsage};
 use libkrb::replay::MemoryReplayCache;
@@ -190,7 +190,7 @@ pub struct Gate {
 }
 
 impl Gate {
-    fn around(original: &Memory) -> Gate {
+    fn around(original: &Cached<Memory>) -> Gate {
         let store = Memory::new();
         for name in original.list(None, usize::MAX).expect("names") {
             let entry = original.lookup(&name).expect("a store").expect("an entry");

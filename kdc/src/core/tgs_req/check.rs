@@ -199,8 +199,8 @@ fn grant<'a>(
     let (key, usage) = &gathered.reply;
     Ok(Grant {
         kind: MessageType::TGS_REP,
-        client: gathered.client_name.clone(),
-        server: gathered.server_name.clone(),
+        client: &gathered.client_name,
+        server: &gathered.server_name,
         flags,
         times,
         addresses: addresses.filter(|addresses| !addresses.is_empty()),
