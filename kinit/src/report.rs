@@ -57,6 +57,8 @@ impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
         match error.kind() {
             ErrorKind::BrokenPipe => Failure { code: 0, ..Failure::new("") },
+            ErrorKind::Interrupted => Failure::new("Password read interrupted"),
+            ErrorKind::InvalidData => Failure::new(format!("Cannot read the input: {error}")),
             _ => Failure::new(format!("{error} while writing the output")),
         }
     }

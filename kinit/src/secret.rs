@@ -32,8 +32,9 @@ pub(crate) fn line(input: &mut impl BufRead) -> io::Result<Option<Zeroizing<Stri
 /// # Errors
 /// [`ErrorKind::Interrupted`] when the person typed Ctrl-C, and what reading brings.
 pub(crate) fn hidden_line(question: &str, input: &mut impl BufRead) -> io::Result<Option<Zeroizing<String>>> {
-    prompt(question);
+    // In this order: who types as soon as the question stands there is not shown either.
     let hidden = Hidden::begin();
+    prompt(question);
     let line = line_or_interrupt(input, hidden.as_ref().map(Hidden::interrupt));
     if hidden.is_some() {
         prompt("\n");
