@@ -202,6 +202,7 @@ impl Joined {
         let kind = bend.checksum_kind.unwrap_or(with.key.checksum_type());
         let client = bend.client.clone().unwrap_or(with.client.clone());
         let at = bend.time.unwrap_or(self.now);
+        let armor = [AuthData { kind: libkrb::codes::AuthDataType::FX_ARMOR, data: &[] }];
         let authenticator = Authenticator {
             version: Fixed,
             client_realm: client.realm(),
@@ -211,7 +212,7 @@ impl Joined {
             time: at.time,
             subkey: None,
             sequence: None,
-            authorization_data: None,
+            authorization_data: bend.armor.then_some(List::Items(&armor)),
         };
         let seal = bend.authenticator_key.as_ref().unwrap_or(&with.key);
         let cipher = seal.encrypt(KeyUsage::TGS_REQ_AUTHENTICATOR, &mut self.random, &wire::encode(&authenticator));
@@ -390,6 +391,8 @@ pub struct Bend {
     pub checksum_kind: Option<libkrb::codes::ChecksumType>,
     /// No checksum.
     pub no_checksum: bool,
+    /// An authenticator that was made to armor a request.
+    pub armor: bool,
 }
 
 /// What a client gets.

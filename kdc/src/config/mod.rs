@@ -191,6 +191,8 @@ impl Config {
             etypes: self.policy.etypes.clone(),
             require_preauth: self.policy.require_preauth,
             hide_unknown_clients: self.policy.hide_unknown_clients,
+            key_etypes: self.keys.etypes.clone(),
+            key_iterations: self.keys.iterations,
             check_addresses: self.policy.check_addresses,
             allow_disable_transited_check: self.policy.allow_disable_transited_check,
         }

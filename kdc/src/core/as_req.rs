@@ -79,7 +79,9 @@ fn gather<'a>(
     };
     let server = kdc.store.lookup(&server_name)?;
     let server = server.ok_or(Refusal::new(ErrorCode::S_PRINCIPAL_UNKNOWN, "no such server in this realm"))?;
-    let canonical = body.options.has(KdcOptions::CANONICALIZE) || client_name.kind() == NameType::ENTERPRISE;
+    // Another spelling of the name is no name to be known by.
+    let own = client_name == client.principal || client.aliases.contains(&client_name);
+    let canonical = body.options.has(KdcOptions::CANONICALIZE) || client_name.kind() == NameType::ENTERPRISE || !own;
     let client_name = if canonical { client.principal.clone() } else { client_name };
     Ok(Gathered { request, bytes, client_name, server_name, client, server, decoy, offered })
 }
@@ -98,18 +100,29 @@ fn find_client(kdc: &Kdc<'_>, name: &Principal) -> Result<Option<Arc<Entry>>, Re
     }
 }
 
-/// An entry for a client that does not exist: it asks for the same work as one that does, and
-/// nothing opens with its keys.
+/// An entry for a client that does not exist: it asks for the same work as one that does and has
+/// the keys that a new one gets, and nothing opens with them.
 fn decoy_entry(policy: &Policy, name: &Principal) -> Entry {
-    let keys = policy.etypes.iter().filter_map(|etype| {
+    let name = spelled_out(policy, name);
+    let keys = policy.key_etypes.iter().filter_map(|etype| {
         let length = libkrb::crypto::key_len(*etype).ok()?;
         let key = Key::new(*etype, [0; 64].get(..length)?).ok()?;
-        Some(LongTermKey::new(key, Some(name.salt())))
+        let default = libkrb::crypto::default_s2kparams(*etype).map(u32::from_be_bytes);
+        let rounds = policy.key_iterations.filter(|rounds| default.is_some_and(|default| default != *rounds));
+        Some(LongTermKey::new(key, Some(name.salt())).with_iterations(rounds))
     });
     let mut entry = Entry::new(name.clone(), [0; 16], Time::EPOCH, "");
     entry.keys = vec![KeySet { kvno: 1, keys: keys.collect() }];
     entry.attributes = Attributes::REQUIRES_PRE_AUTH;
     entry
+}
+
+/// The name that a client would have who can be found as `name`.
+fn spelled_out(policy: &Policy, name: &Principal) -> Principal {
+    let ([part], enterprise) = (name.components(), name.kind() == NameType::ENTERPRISE) else { return name.clone() };
+    let spelled = Principal::parse(part, Some(name.realm())).ok().filter(|_| enterprise || part.contains('@'));
+    let ours = spelled.filter(|spelled| spelled.realm().eq_ignore_ascii_case(&policy.realm));
+    ours.map_or_else(|| name.clone(), |spelled| spelled.in_realm(&policy.realm))
 }
 
 fn check<'a>(

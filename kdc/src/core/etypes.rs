@@ -12,9 +12,16 @@ use super::refuse::Refusal;
 /// How many offered enctypes are looked at; more than that are none of any use.
 const MOST_OFFERED: usize = 64;
 
-/// The enctypes that a client offers and this realm allows, in the client's order.
+/// The enctypes that a client offers and this realm allows, in the client's order and each once: a
+/// hint for every repetition would make a long answer to a short question.
 pub fn offered(policy: &Policy, etypes: &List<'_, EncryptionType>) -> Vec<EncryptionType> {
-    etypes.iter().take(MOST_OFFERED).filter(|etype| policy.etypes.contains(etype)).collect()
+    let mut offered = vec![];
+    for etype in etypes.iter().take(MOST_OFFERED).filter(|etype| policy.etypes.contains(etype)) {
+        if !offered.contains(&etype) {
+            offered.push(etype);
+        }
+    }
+    offered
 }
 
 /// The enctype of a session key: the first offered one that the server states, or else has a key of.

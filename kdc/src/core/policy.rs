@@ -20,6 +20,10 @@ pub struct Policy {
     pub require_preauth: bool,
     /// Answer an unknown client like a known one that must prove itself, with the same work.
     pub hide_unknown_clients: bool,
+    /// Enctypes of the keys that new principals get: unknown clients look as if they had these.
+    pub key_etypes: Vec<EncryptionType>,
+    /// PBKDF2 rounds of their password keys; `None`: each enctype's own.
+    pub key_iterations: Option<u32>,
     /// Refuse a TGT with addresses that comes from another one (RFC 4120 3.2.3). Tickets
     /// have addresses only where clients ask for them.
     pub check_addresses: bool,
@@ -38,6 +42,8 @@ impl Policy {
             etypes: libkrb::crypto::SUPPORTED.to_vec(),
             require_preauth: false,
             hide_unknown_clients: false,
+            key_etypes: libkrb::crypto::SUPPORTED.to_vec(),
+            key_iterations: None,
             check_addresses: true,
             allow_disable_transited_check: false,
         }

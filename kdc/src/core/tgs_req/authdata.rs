@@ -4,7 +4,7 @@
 use libkrb::ErrorCode;
 use libkrb::codes::AuthDataType;
 use libkrb::crypto::{Key, KeyUsage};
-use libkrb::wire::{self, AuthData, AuthorizationData, EncTicketPart, KdcReqBody};
+use libkrb::wire::{self, AdAndOr, AuthData, Authenticator, AuthorizationData, EncTicketPart, KdcReqBody};
 use zeroize::Zeroizing;
 
 use super::super::refuse::{Refusal, because};
@@ -23,8 +23,21 @@ const ONLY_FROM_KDC: [AuthDataType; 6] = [
     AuthDataType(512),
 ];
 
-/// How deep AD-IF-RELEVANT is looked into.
+/// How deep AD-IF-RELEVANT and AD-AND-OR are looked into.
 const DEPTH: usize = 4;
+
+/// How many elements a client may add.
+const MOST_ADDED: usize = 64;
+
+/// What was made to armor a request shows no ticket-granting ticket (RFC 6113 5.4.1.1).
+///
+/// # Errors
+/// POLICY.
+pub fn no_armor(ticket: &EncTicketPart<'_>, authenticator: &Authenticator<'_>) -> Result<(), Refusal> {
+    let mut data = ticket.authorization_data.into_iter().chain(authenticator.authorization_data);
+    let armor = data.any(|data| data.iter().any(|element| element.kind == AuthDataType::FX_ARMOR));
+    Refusal::unless(!armor, ErrorCode::POLICY, "an armor ticket is no ticket-granting ticket")
+}
 
 /// Decrypts enc-authorization-data: under the subkey if there is one, else under the session key.
 pub fn open(body: &KdcReqBody<'_>, session: &Key, reply: &(Key, KeyUsage)) -> Result<Option<RequestData>, Refusal> {
@@ -52,12 +65,13 @@ pub fn open(body: &KdcReqBody<'_>, session: &Key, reply: &(Key, KeyUsage)) -> Re
 /// POLICY for elements that only a KDC who understands them may pass on.
 pub fn carried<'a>(ticket: &EncTicketPart<'a>, added: Option<&'a RequestData>) -> Result<Vec<AuthData<'a>>, Refusal> {
     let mut carried = ticket.authorization_data.map(|data| data.iter().collect::<Vec<_>>()).unwrap_or_default();
-    let armor = carried.iter().any(|element| element.kind == AuthDataType::FX_ARMOR);
-    Refusal::unless(!armor, ErrorCode::POLICY, "an armor ticket is no ticket-granting ticket")?;
     if let Some(RequestData(plain)) = added {
         let malformed = because(ErrorCode::GENERIC, "malformed authorization data");
         let elements = wire::decode::<AuthorizationData<'a>>(plain).map_err(malformed)?;
-        for element in elements.iter().take(64) {
+        // They are restrictions: to leave some out would widen what the ticket is good for.
+        let few = elements.iter().nth(MOST_ADDED).is_none();
+        Refusal::unless(few, ErrorCode::POLICY, "too many elements of authorization data")?;
+        for element in elements.iter() {
             if allowed(&element, DEPTH)? {
                 carried.push(element);
             }
@@ -74,10 +88,12 @@ fn allowed(element: &AuthData<'_>, depth: usize) -> Result<bool, Refusal> {
     if ONLY_FROM_KDC.contains(&element.kind) {
         return Ok(false);
     }
-    if element.kind != AuthDataType::IF_RELEVANT {
-        return Ok(true);
-    }
-    let Ok(inner) = wire::decode::<AuthorizationData<'_>>(element.data) else { return Ok(false) };
+    let inner = match element.kind {
+        AuthDataType::IF_RELEVANT => wire::decode::<AuthorizationData<'_>>(element.data),
+        AuthDataType::AND_OR => wire::decode::<AdAndOr<'_>>(element.data).map(|and_or| and_or.elements),
+        _ => return Ok(true),
+    };
+    let Ok(inner) = inner else { return Ok(false) };
     if depth == 0 {
         return Ok(false);
     }

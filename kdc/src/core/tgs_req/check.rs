@@ -96,7 +96,8 @@ fn check_options(gathered: &Gathered<'_>) -> Result<(), Refusal> {
     }
     let plain = !options.any(KdcOptions::CNAME_IN_ADDL_TKT | KdcOptions::REQUEST_ANONYMOUS);
     Refusal::unless(plain, ErrorCode::BADOPTION, "constrained delegation and anonymity are not offered")?;
-    let for_tgt = gathered.server_name.tgs_target().is_some();
+    // Not by the name that was asked for: an alias or another spelling is sealed with the same key.
+    let for_tgt = gathered.server.principal.tgs_target().is_some();
     let proxy_tgt = options.has(KdcOptions::PROXY) && for_tgt;
     Refusal::unless(!proxy_tgt, ErrorCode::BADOPTION, "a ticket-granting ticket can't be a proxy")?;
     // RFC 4120 2.4

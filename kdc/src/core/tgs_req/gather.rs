@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use libkrb::codes::EncryptionType;
+use libkrb::codes::{AddressType, EncryptionType};
 use libkrb::crypto::{Key, KeyUsage};
 use libkrb::flags::KdcOptions;
 use libkrb::replay::{ReplayKey, Verdict};
+use libkrb::session::Address;
 use libkrb::ticket::OpenTicket;
-use libkrb::wire::{Authenticator, EncTicketPart, KdcReq};
+use libkrb::wire::{Authenticator, EncTicketPart, HostAddress, KdcReq};
 use libkrb::{Error, ErrorCode, Principal};
 
 use super::super::entry::Entry;
@@ -112,6 +113,7 @@ fn authentic(
     let near = authenticator.time.distance(at.now.time) <= kdc.policy.clock_skew;
     Refusal::unless(near, ErrorCode::SKEW, "the client's clock differs too much from the KDC's")?;
     check_addresses(kdc, at, ticket)?;
+    authdata::no_armor(ticket, authenticator)?;
 
     let checksum = authenticator
         .checksum
@@ -133,22 +135,14 @@ fn authentic(
     }
 }
 
+/// A TGT that is bound to addresses is good from these only. NetBIOS names, which Windows puts
+/// there, bind to nothing.
 fn check_addresses(kdc: &Kdc<'_>, at: Arrival, ticket: &EncTicketPart<'_>) -> Result<(), Refusal> {
-    let (Some(addresses), Some(from), true) = (ticket.addresses, at.from, kdc.policy.check_addresses) else {
-        return Ok(());
-    };
-    let (v4, v6);
-    let octets: &[u8] = match from.to_canonical() {
-        std::net::IpAddr::V4(address) => {
-            v4 = address.octets();
-            &v4
-        }
-        std::net::IpAddr::V6(address) => {
-            v6 = address.octets();
-            &v6
-        }
-    };
-    let listed = addresses.is_empty() || addresses.iter().any(|address| address.address == octets);
+    let binds = |address: HostAddress<'_>| address.kind != AddressType::NETBIOS;
+    let bound = ticket.addresses.filter(|addresses| addresses.iter().any(binds));
+    let (Some(addresses), Some(from), true) = (bound, at.from, kdc.policy.check_addresses) else { return Ok(()) };
+    let peer = Address::ip(from);
+    let listed = addresses.iter().any(|address| peer.is(&address));
     Refusal::unless(listed, ErrorCode::BADADDR, "the ticket may not be used from this address")
 }
 

@@ -1,0 +1,212 @@
+//! Ways around single checks of the KDC: other spellings of a name, authorization data in other
+//! wrappings, requests that ask for the same thing many times. Joined in memory.
+
+use kdc::core::{Attributes, Outcome};
+use libkrb::codes::{AddressType, AuthDataType, EncryptionType, NameType, PaType};
+use libkrb::flags::{KdcOptions as O, TicketFlags as F};
+use libkrb::wire::{self, AuthData, List};
+use libkrb::{ErrorCode, Principal, Time};
+use tests::joined::{Asking, Bend, Credential, Joined, NOW, REALM, as_error, name};
+
+fn code(outcome: &Outcome) -> ErrorCode {
+    as_error(outcome.reply.as_deref().expect("an answer")).expect("KRB-ERROR")
+}
+
+fn alice(realm: &mut Joined, options: O) -> Credential {
+    realm.login(&Asking::login("alice").with(options)).expect("a TGT")
+}
+
+/// `text` as the one component of a name.
+fn spelled(text: &str) -> Principal {
+    Principal::new(NameType::PRINCIPAL, REALM, [text]).expect("a name")
+}
+
+/// Every name by which the store finds the ticket-granting service.
+fn names_of_the_tgs(realm: &Joined) -> Vec<Principal> {
+    realm.change("krbtgt/EXAMPLE.ORG", |entry| entry.aliases.push(name("tgs")));
+    vec![Principal::tgs(REALM), spelled("krbtgt/EXAMPLE.ORG@EXAMPLE.ORG"), name("tgs")]
+}
+
+#[test]
+fn no_name_of_the_tgs_makes_a_proxy_or_a_postdated_ticket_a_ticket_granting_one() {
+    let mut realm = Joined::new();
+    let tgt = alice(&mut realm, O::PROXIABLE | O::ALLOW_POSTDATE);
+    for server in names_of_the_tgs(&realm) {
+        let asking = Asking { server: Some(server.clone()), ..Asking::login("alice") };
+        let addresses = vec![(AddressType::IPV4, vec![192, 0, 2, 1])];
+        let proxy = Asking { addresses, ..asking.clone().with(O::PROXY) };
+        assert_eq!(realm.tgs(&tgt, &proxy).expect_err("no TGT is a proxy"), ErrorCode::BADOPTION, "{server}");
+        let later = Asking { from: Some(NOW + 60), ..asking.with(O::POSTDATED) };
+        assert_eq!(realm.tgs(&tgt, &later).expect_err("not postdated"), ErrorCode::CANNOT_POSTDATE, "{server}");
+    }
+}
+
+#[test]
+fn whoever_spells_a_client_otherwise_gets_a_ticket_in_its_one_name() {
+    let mut realm = Joined::new();
+    let key = realm.key("alice", EncryptionType::AES256_SHA1);
+    for spelling in ["alice@EXAMPLE.ORG", "alice@example.org"] {
+        let request = realm.as_req(&Asking { client: spelled(spelling), ..Asking::login("alice") }, Some(&key));
+        let reply = realm.send(&request).reply.expect("an answer");
+        let usage = libkrb::crypto::KeyUsage::AS_REP_ENC_PART;
+        let tgt = Credential::open(&reply, &key, usage).expect("a TGT");
+        assert_eq!(tgt.client, name("alice"), "{spelling}");
+        realm.open(&tgt.ticket, |part| assert!(part.client.names(&name("alice")), "{spelling}"));
+    }
+}
+
+fn wrapped(kind: AuthDataType, inner: &[(AuthDataType, &[u8])]) -> (AuthDataType, Vec<u8>) {
+    let inner = inner.iter().map(|(kind, data)| AuthData { kind: *kind, data }).collect::<Vec<_>>();
+    let data = match kind {
+        AuthDataType::AND_OR => wire::encode(&wire::AdAndOr { count: 1, elements: List::Items(&inner) }),
+        _ => wire::encode(&List::Items(&inner)),
+    };
+    (kind, data)
+}
+
+fn added(realm: &mut Joined, data: Vec<(AuthDataType, Vec<u8>)>) -> Result<Vec<AuthDataType>, ErrorCode> {
+    let tgt = alice(realm, O::NONE);
+    let asking = Asking { authorization_data: Some(data), ..Asking::service("host/a.example.org") };
+    let ticket = realm.tgs(&tgt, &asking)?;
+    Ok(realm.open(&ticket.ticket, |part| {
+        part.authorization_data.map(|data| data.iter().map(|element| element.kind).collect()).unwrap_or_default()
+    }))
+}
+
+#[test]
+fn b18_and_or_hides_nothing_that_only_a_kdc_may_say() {
+    use AuthDataType as A;
+    let mut realm = Joined::new();
+    let pac = || wrapped(A::AND_OR, &[(A::WIN2K_PAC, b"a PAC")]);
+    assert_eq!(added(&mut realm, vec![pac()]), Ok(vec![]));
+    let (kind, data) = pac();
+    assert_eq!(added(&mut realm, vec![wrapped(A::IF_RELEVANT, &[(kind, &data)])]), Ok(vec![]));
+    let (kind, data) = wrapped(A::IF_RELEVANT, &[(A::CAMMAC, b"a CAMMAC")]);
+    assert_eq!(added(&mut realm, vec![wrapped(A::AND_OR, &[(kind, &data)])]), Ok(vec![]));
+    let mandatory = wrapped(A::AND_OR, &[(A::MANDATORY_FOR_KDC, b"0\0")]);
+    assert_eq!(added(&mut realm, vec![mandatory]), Err(ErrorCode::POLICY));
+    assert_eq!(added(&mut realm, vec![(A::AND_OR, b"no AD-AND-OR".to_vec())]), Ok(vec![]));
+    let harmless = wrapped(A::AND_OR, &[(A(-4711), b"a restriction")]);
+    assert_eq!(added(&mut realm, vec![harmless]), Ok(vec![A::AND_OR]));
+}
+
+#[test]
+fn b18_restrictions_are_carried_all_or_the_request_is_refused() {
+    let mut realm = Joined::new();
+    let restriction = |number: i32| (AuthDataType(-number), b"only this".to_vec());
+    assert_eq!(added(&mut realm, (1..=64).map(restriction).collect()).map(|kinds| kinds.len()), Ok(64));
+    assert_eq!(added(&mut realm, (1..=65).map(restriction).collect()), Err(ErrorCode::POLICY));
+}
+
+#[test]
+fn b18_what_was_made_to_armor_a_request_gets_no_ticket() {
+    let mut realm = Joined::new();
+    realm.change("host/b.example.org", |entry| entry.attributes = Attributes::NO_AUTH_DATA_REQUIRED);
+    let tgt = alice(&mut realm, O::NONE);
+    const ARMOR: &[AuthData<'_>] = &[AuthData { kind: AuthDataType::FX_ARMOR, data: &[] }];
+    let ticket = realm.forge(&tgt, "krbtgt/EXAMPLE.ORG", |part| part.authorization_data = Some(List::Items(ARMOR)));
+    for service in ["host/a.example.org", "host/b.example.org"] {
+        let asking = Asking::service(service);
+        assert_eq!(realm.tgs(&ticket, &asking).expect_err("an armor ticket"), ErrorCode::POLICY);
+        let request = realm.tgs_req_with(&tgt, &asking, &Bend { armor: true, ..Bend::default() });
+        assert_eq!(code(&realm.send(&request)), ErrorCode::POLICY);
+    }
+}
+
+#[test]
+fn an_enctype_offered_many_times_is_hinted_at_once() {
+    let mut realm = Joined::new();
+    let once = realm.as_req(&Asking::login("alice"), None);
+    let once = realm.send(&once).reply.expect("an answer").len();
+    let etypes = vec![EncryptionType::AES256_SHA1; 64];
+    let many = realm.as_req(&Asking { etypes, ..Asking::login("alice") }, None);
+    let outcome = realm.send(&many);
+    assert_eq!(code(&outcome), ErrorCode::PREAUTH_REQUIRED);
+    assert_eq!(outcome.reply.expect("an answer").len(), once);
+}
+
+/// The salt that a KDC tells of a client, and the enctypes.
+fn hinted(realm: &mut Joined, client: Principal) -> Vec<(EncryptionType, String, Option<Vec<u8>>)> {
+    let etypes = realm.policy.etypes.clone();
+    let request = realm.as_req(&Asking { client, etypes, ..Asking::login("alice") }, None);
+    let reply = realm.send(&request).reply.expect("an answer");
+    let error = wire::decode::<wire::KrbError<'_>>(&reply).expect("KRB-ERROR");
+    assert_eq!(error.code, ErrorCode::PREAUTH_REQUIRED);
+    let hints = wire::decode::<wire::MethodData<'_>>(error.data.expect("hints")).expect("METHOD-DATA");
+    let info = hints.iter().find(|hint| hint.kind == PaType::ETYPE_INFO2).expect("ETYPE-INFO2");
+    let entries = wire::decode::<List<'_, wire::EtypeInfo2Entry<'_>>>(info.value).expect("entries");
+    entries.iter().map(|e| (e.etype, e.salt.unwrap_or_default().to_owned(), e.s2kparams.map(<[u8]>::to_vec))).collect()
+}
+
+#[test]
+fn a10_hidden_clients_have_the_salts_of_known_ones_under_every_spelling() {
+    let mut realm = Joined::new();
+    realm.policy.hide_unknown_clients = true;
+    let enterprise = |text: &str| spelled(text).with_kind(NameType::ENTERPRISE);
+    let spellings: [fn(&str) -> String; 3] =
+        [|user| format!("{user}@EXAMPLE.ORG"), |user| format!("{user}@example.org"), str::to_owned];
+    for spelling in spellings {
+        for form in [spelled as fn(&str) -> Principal, enterprise] {
+            let [known, unknown] = ["alice", "nobody"].map(|user| hinted(&mut realm, form(&spelling(user))));
+            let salt = unknown[0].1.replace("nobody", "alice");
+            assert_eq!(salt, known[0].1, "{}", spelling("alice"));
+        }
+    }
+}
+
+#[test]
+fn a10_hidden_clients_have_the_keys_that_new_ones_get() {
+    let mut realm = Joined::new();
+    realm.policy.hide_unknown_clients = true;
+    realm.policy.key_etypes = vec![EncryptionType::AES256_SHA1, EncryptionType::AES128_SHA1];
+    realm.policy.key_iterations = Some(10_000);
+    realm.change("alice", |entry| {
+        let keys = entry.keys[0].keys.drain(..).map(|key| key.with_iterations(Some(10_000)));
+        entry.keys[0].keys = keys.collect();
+    });
+    let [known, unknown] = ["alice", "wendy"].map(|user| hinted(&mut realm, name(user)));
+    let told = |hints: Vec<(EncryptionType, String, Option<Vec<u8>>)>| {
+        hints.into_iter().map(|(etype, _, s2kparams)| (etype, s2kparams)).collect::<Vec<_>>()
+    };
+    assert_eq!(told(known), told(unknown));
+}
+
+#[test]
+fn a_ticket_bound_to_a_netbios_name_alone_is_bound_to_no_address() {
+    let mut realm = Joined::new();
+    realm.from = Some([192, 0, 2, 9].into());
+    let netbios = (AddressType::NETBIOS, b"WORKSTATION     ".to_vec());
+    let asking = Asking { addresses: vec![netbios.clone()], ..Asking::login("alice") };
+    let tgt = realm.login(&asking).expect("a TGT");
+    realm.tgs(&tgt, &Asking::service("host/a.example.org")).expect("as Windows asks");
+    let addresses = vec![netbios, (AddressType::IPV4, vec![192, 0, 2, 1])];
+    let tgt = realm.login(&Asking { addresses, ..Asking::login("alice") }).expect("a TGT");
+    let elsewhere = realm.tgs(&tgt, &Asking::service("host/a.example.org"));
+    assert_eq!(elsewhere.expect_err("bound"), ErrorCode::BADADDR);
+}
+
+#[test]
+fn times_at_the_end_of_the_calendar_neither_overflow_nor_lengthen_a_ticket() {
+    let mut realm = Joined::new();
+    for time in [Time::MAX, Time(-62_167_219_200), Time::EPOCH] {
+        for options in [O::NONE, O::POSTDATED, O::RENEWABLE, O::RENEWABLE_OK, O::POSTDATED | O::RENEWABLE] {
+            let wish = |asking: Asking| Asking { from: Some(time), till: time, renew_till: Some(time), ..asking };
+            if let Ok(tgt) = realm.login(&wish(Asking::login("alice")).with(options)) {
+                assert!(tgt.end_time - tgt.start_time <= realm.policy.max_life);
+                assert!(tgt.flags.has(F::INVALID) == options.has(O::POSTDATED));
+            }
+            let tgt = alice(&mut realm, O::ALLOW_POSTDATE | O::RENEWABLE);
+            if let Ok(ticket) = realm.tgs(&tgt, &wish(Asking::service("host/a.example.org")).with(options)) {
+                assert!(ticket.end_time <= tgt.end_time && ticket.renew_till <= tgt.renew_till);
+            }
+        }
+    }
+    let tgt = alice(&mut realm, O::NONE);
+    for (start, end) in [(i64::MIN, i64::MAX), (-62_167_219_200, 253_402_300_799)] {
+        let forged = realm.forge(&tgt, "host/a.example.org", |part| {
+            part.flags = F::RENEWABLE;
+            (part.start_time, part.end_time, part.renew_till) = (Some(Time(start)), Time(end), Some(Time(end)));
+        });
+        let _ = realm.tgs(&forged, &Asking::service("host/a.example.org").with(O::RENEW));
+    }
+}
