@@ -4,6 +4,7 @@
 use kdc::core::{Attributes, Outcome};
 use libkrb::codes::{AddressType, AuthDataType, EncryptionType, NameType, PaType};
 use libkrb::flags::{KdcOptions as O, TicketFlags as F};
+use libkrb::replay::MemoryReplayCache;
 use libkrb::wire::{self, AuthData, List};
 use libkrb::{ErrorCode, Principal, Time};
 use tests::joined::{Asking, Bend, Credential, Joined, NOW, REALM, as_error, name};
@@ -209,4 +210,16 @@ fn times_at_the_end_of_the_calendar_neither_overflow_nor_lengthen_a_ticket() {
         });
         let _ = realm.tgs(&forged, &Asking::service("host/a.example.org").with(O::RENEW));
     }
+}
+
+#[test]
+fn nobody_stops_the_realm_by_filling_its_replay_cache() {
+    let mut realm = Joined::new();
+    realm.replays = MemoryReplayCache::new(300, 2);
+    let tgt = alice(&mut realm, O::NONE);
+    let first = realm.tgs_req(&tgt, &Asking::service("host/a.example.org"));
+    assert!(realm.send(&first).event.issued.is_some());
+    realm.tgs(&tgt, &Asking::service("host/b.example.org")).expect("a ticket though nothing more can be remembered");
+    realm.login(&Asking::login("bob")).expect("a TGT");
+    assert_eq!(code(&realm.send(&first)), ErrorCode::REPEAT, "what is remembered stays so");
 }

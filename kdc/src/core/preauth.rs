@@ -98,8 +98,8 @@ fn encrypted_timestamp(kdc: &Kdc<'_>, at: Arrival, who: &Gathered<'_>, padata: &
     Refusal::unless(near, ErrorCode::SKEW, "the client's clock differs too much from the KDC's")?;
     let seen = ReplayKey::new([b"enc-timestamp".as_slice(), sealed.cipher]);
     match kdc.replays.insert(seen, stamp.time, at.now.time) {
-        Verdict::Fresh => Ok(Proof { name: "encrypted-timestamp" }),
+        // Full: as for authenticators, refusing everybody would be worse than a reply that can't be read.
+        Verdict::Fresh | Verdict::Full => Ok(Proof { name: "encrypted-timestamp" }),
         Verdict::Replay => Err(Refusal::new(ErrorCode::REPEAT, "this encrypted timestamp was used before")),
-        Verdict::Full => Err(Refusal::new(ErrorCode::SVC_UNAVAILABLE, "too many requests to remember, try again")),
     }
 }
