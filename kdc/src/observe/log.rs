@@ -55,9 +55,7 @@ pub fn wants(level: Level) -> bool {
 /// Writes the line of a request. Texts are quoted, with everything odd in them escaped.
 pub fn write(level: Level, record: &Record<'_>) {
     let Record { exchange, from, transport: via, outcome, cause, micros, .. } = record;
-    let client = record.client.map(ToString::to_string);
-    let server = record.server.map(ToString::to_string);
-    let (client, server) = (client.as_deref(), server.as_deref());
+    let (client, server) = (record.client.as_deref(), record.server.as_deref());
     let proof = Some(record.proof).filter(|proof| !proof.is_empty());
     let offered = Some(record.offered.to_string()).filter(|offered| !offered.is_empty());
     let ticket = record.ticket.as_ref();

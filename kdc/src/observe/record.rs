@@ -11,16 +11,19 @@ use serde::{Serialize, Serializer};
 use super::Seen;
 use crate::core::{Exchange, Issued};
 
+/// How many characters of a name are told.
+const LONGEST_NAME: usize = 512;
+
 /// What is told of a request, in this order.
 #[derive(Serialize)]
 pub struct Record<'a> {
     #[serde(serialize_with = "text")]
     pub time: Micros,
     pub exchange: &'static str,
-    #[serde(serialize_with = "optional_text", skip_serializing_if = "Option::is_none")]
-    pub client: Option<&'a Principal>,
-    #[serde(serialize_with = "optional_text", skip_serializing_if = "Option::is_none")]
-    pub server: Option<&'a Principal>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server: Option<String>,
     pub from: SocketAddr,
     pub transport: &'static str,
     /// "issued", or the RFC's name of the error code.
@@ -66,8 +69,8 @@ impl<'a> Record<'a> {
         Record {
             time: Micros(seen.at),
             exchange: exchange(event.exchange),
-            client: event.client.as_ref(),
-            server: event.server.as_ref(),
+            client: event.client.as_ref().map(name),
+            server: event.server.as_ref().map(name),
             from: seen.from,
             transport: seen.transport.name(),
             outcome: event.refusal.map_or("issued", |(code, _)| code.name()),
@@ -93,6 +96,16 @@ impl Ticket {
             reply_etype: issued.reply_etype,
         }
     }
+}
+
+/// A name, cut where only a stranger's goes on: else anyone could fill the disk.
+fn name(principal: &Principal) -> String {
+    let mut text = principal.to_string();
+    if let Some((end, _)) = text.char_indices().nth(LONGEST_NAME) {
+        text.truncate(end);
+        text.push('…');
+    }
+    text
 }
 
 fn exchange(exchange: Exchange) -> &'static str {

@@ -250,3 +250,12 @@ fn the_log_can_be_json() {
     assert_eq!(line["exchange"], "TGS");
     assert_eq!(text.lines().count(), 1);
 }
+
+#[test]
+fn the_longest_name_that_a_stranger_can_send_makes_a_short_line() {
+    let file = File::new();
+    let event = refused(&"\u{1}ä".repeat(30_000));
+    file.observer.observe(&seen(&event));
+    let audit = std::fs::read_to_string(file.folder.path().join("audit")).expect("the audit file");
+    assert!(audit.len() < 8192 && audit.contains('…'), "{} bytes", audit.len());
+}
