@@ -184,12 +184,22 @@ fn next_step(error: &Error) -> Option<&'static str> {
     }
 }
 
+/// Text with what a terminal would take for a command made a question mark: names come from files
+/// and KDCs that may be hostile.
+fn harmless(text: &str) -> String {
+    let command = |c: char| c.is_control() && !matches!(c, '\n' | '\t' | '\u{7}');
+    text.chars().map(|c| if command(c) { '?' } else { c }).collect()
+}
+
 /// The standard output of a tool, which may be a pipe that nobody reads to its end.
 pub(crate) struct Output(io::BufWriter<io::StdoutLock<'static>>);
 
 impl Write for Output {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.write(bytes)
+        match std::str::from_utf8(bytes) {
+            Ok(text) => self.0.write_all(harmless(text).as_bytes()).map(|()| bytes.len()),
+            Err(_) => self.0.write(bytes),
+        }
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -210,7 +220,7 @@ pub(crate) fn output() -> Output {
 
 /// Writes to the standard error.
 pub(crate) fn complain(text: &str) {
-    let _ = io::stderr().write_all(text.as_bytes());
+    let _ = io::stderr().write_all(harmless(text).as_bytes());
 }
 
 /// Reads the command line and runs the tool. `wrong` is its exit code for a wrong command line.
@@ -273,4 +283,14 @@ pub(crate) fn usage(tool: &str, words: &str, code: u8) -> u8 {
 pub(crate) fn kerberos_4() -> u8 {
     complain("Kerberos 4 is no longer supported\n");
     3
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hostile_name_cannot_command_the_terminal() {
+        assert_eq!(harmless("a\u{1b}]0;title\u{7}\r\u{9b}2J\u{7f}é\n"), "a?]0;title\u{7}??2J?é\n");
+    }
 }

@@ -98,10 +98,15 @@ impl Locked {
         put(&path, bytes, Some(&self.file.metadata()?))
     }
 
-    /// Removes the file and overwrites what it held.
+    /// Removes the file and overwrites what it held; not if it has another name still: in `/tmp`
+    /// anyone may have put a link to another file of ours where the cache should be.
     pub(crate) fn destroy(mut self) -> io::Result<()> {
         std::fs::remove_file(&self.path)?;
-        let size = self.file.metadata()?.len();
+        let left = self.file.metadata()?;
+        if left.nlink() > 0 {
+            return Ok(());
+        }
+        let size = left.len();
         self.file.seek(SeekFrom::Start(0))?;
         io::copy(&mut io::repeat(0).take(size), &mut self.file)?;
         Ok(())

@@ -46,6 +46,21 @@ fn replacing_a_link_leaves_alone_what_it_points_to() {
 }
 
 #[test]
+fn destroying_a_link_leaves_alone_what_has_another_name() {
+    let directory = directory();
+    let (target, link) = (directory.path().join("target"), directory.path().join("link"));
+    std::fs::write(&target, "theirs").expect("written");
+    let links: [fn(&Path, &Path) -> io::Result<()>; 2] =
+        [|to, from| symlink(to, from), |to, from| std::fs::hard_link(to, from)];
+    for make in links {
+        make(&target, &link).expect("linked");
+        open(&link, Access::Change).expect("opened").destroy().expect("destroyed");
+        assert_eq!(std::fs::read(&target).expect("read"), b"theirs");
+        assert!(!link.exists() && !link.is_symlink());
+    }
+}
+
+#[test]
 fn writing_a_file_anew_keeps_its_mode_and_its_link() {
     let directory = directory();
     let (target, link) = (directory.path().join("target"), directory.path().join("link"));
