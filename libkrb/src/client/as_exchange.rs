@@ -32,6 +32,7 @@ pub struct AsExchange {
     rounds: u32,
     proof: Proof,
     sent: Option<Sent>,
+    decisions: Vec<String>,
 }
 
 /// What is known of how the client has to prove itself; each realm begins anew.
@@ -65,6 +66,7 @@ impl AsExchange {
             rounds: 0,
             proof: Proof::begin(&request),
             sent: None,
+            decisions: vec![],
             request,
             secret,
         }
@@ -127,12 +129,14 @@ impl AsExchange {
         match refusal.code {
             ErrorCode::PREAUTH_REQUIRED => self.prove(refusal, now),
             ErrorCode::PREAUTH_FAILED if self.guessed_wrong(refusal) => {
+                self.decisions.push("The key is made otherwise than was known: asking the KDC how".to_owned());
                 self.proof = Proof::default();
                 Ok(())
             }
             ErrorCode::PREAUTH_FAILED | ErrorCode::BAD_INTEGRITY if proved => Err(self.secret.refused(refusal.code)),
             ErrorCode::SKEW if self.request.follow_clock && !self.clock_corrected => {
                 self.clock_corrected = true;
+                self.decisions.push(format!("Taking over the KDC's clock: {}", refusal.clock.time));
                 self.offset = Some(ClockOffset::between(refusal.clock, now));
                 Ok(())
             }
@@ -170,6 +174,9 @@ impl AsExchange {
             .ok_or_else(|| Error::protocol(ErrorCode::PREAUTH_REQUIRED, "by no method that is known here"))?;
         let cookie = methods.iter().find(|element| element.kind == PaType::FX_COOKIE);
         let cookie = cookie.map(|cookie| cookie.value.to_vec());
+        let offered: Vec<_> = methods.iter().map(|offer| offer.kind.to_string()).collect();
+        self.decisions.push(format!("The KDC offers: {}; chosen: {}", offered.join(", "), method.0.kind));
+        self.decisions.extend(hint.as_ref().map(KeyHint::description));
         self.proof = Proof { method: Some(method), optimistic: false, hint, key: None, cookie };
         Ok(())
     }
@@ -188,6 +195,7 @@ impl AsExchange {
         if self.realms.len() > MAX_REFERRALS {
             return Err(Error::ReplyMismatch("too many referrals"));
         }
+        self.decisions.push(format!("Following the referral of the client to realm {realm:?}"));
         self.realms.push(realm.to_owned());
         self.client = self.client.in_realm(realm);
         self.proof = Proof::begin(&self.request);
@@ -223,6 +231,8 @@ impl AsExchange {
         let expected = TicketFlags::NONE.with(TicketFlags::INVALID, sent.wishes.from.is_some());
         Answer { wishes: &sent.wishes, part: &part, expected, inherited: &[], now: kdc_now }.check()?;
         self.take_time(&part, sent, now)?;
+        let vouches = if vouched { "; the KDC vouches for the request" } else { "" };
+        self.decisions.push(format!("The reply opens with the client's key ({}){vouches}", key.etype()));
         Ok(Outcome {
             credential: reply::credential(&client, server, &rep, &part),
             hops: vec![],
@@ -285,6 +295,10 @@ impl Exchange for AsExchange {
 
     fn clock_offset(&self) -> Option<ClockOffset> {
         self.offset
+    }
+
+    fn decisions(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.decisions)
     }
 }
 

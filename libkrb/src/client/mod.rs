@@ -51,6 +51,10 @@ pub trait Exchange {
     /// How far the KDC's clock is ahead of the caller's, once that is known. Before the exchange is
     /// done it is only what some KDC-REP or KRB-ERROR claimed.
     fn clock_offset(&self) -> Option<ClockOffset>;
+
+    /// What was decided since the last call, in words for a trace: the enctype and salt, the method
+    /// of the proof, a referral that is followed, a clock that is taken over.
+    fn decisions(&mut self) -> Vec<String>;
 }
 
 /// What an [`Exchange`] wants.

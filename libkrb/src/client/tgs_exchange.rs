@@ -37,6 +37,7 @@ pub struct TgsExchange {
     clock_corrected: bool,
     rounds: u32,
     sent: Option<Sent>,
+    decisions: Vec<String>,
 }
 
 /// What the current KDC is asked for.
@@ -78,6 +79,7 @@ impl TgsExchange {
             clock_corrected: false,
             rounds: 0,
             sent: None,
+            decisions: vec![],
             request,
         };
         exchange.aim = exchange.next_aim();
@@ -156,19 +158,22 @@ impl TgsExchange {
     fn refused(&mut self, refusal: Refusal<'_>, now: Instant) -> Result<()> {
         if refusal.code == ErrorCode::SKEW && self.request.follow_clock && !self.clock_corrected {
             self.clock_corrected = true;
+            self.decisions.push(format!("Taking over the KDC's clock: {}", refusal.clock.time));
             self.offset = Some(ClockOffset::between(refusal.clock, now));
             return Ok(());
         }
         match &mut self.aim {
             // No way there: try for a realm that is nearer.
             Aim::Realm { candidates, refused } => {
-                candidates.pop();
+                let dropped = candidates.pop();
+                self.decisions.push(format!("No way to realm {:?} from here", dropped.unwrap_or_default()));
                 let first = refused.get_or_insert(refusal.error());
                 if candidates.is_empty() { Err(first.clone()) } else { Ok(()) }
             }
             // A KDC from before RFC 6806.
             Aim::Service { canonicalize } if *canonicalize && refusal.code == ErrorCode::BADOPTION => {
                 *canonicalize = false;
+                self.decisions.push("Asking again without leave to change names".to_owned());
                 Ok(())
             }
             Aim::Service { .. } => Err(refusal.error()),
@@ -236,6 +241,7 @@ impl TgsExchange {
         if self.hops.len() >= MAX_REFERRALS {
             return Err(Error::ReplyMismatch("too many referrals"));
         }
+        self.decisions.push(format!("Going on at the KDC of realm {realm:?} with {}", ticket.server));
         self.session = ticket.key.key()?;
         self.hops.push(ticket.clone());
         self.request.tgt = ticket;
@@ -283,6 +289,10 @@ impl Exchange for TgsExchange {
 
     fn clock_offset(&self) -> Option<ClockOffset> {
         self.offset
+    }
+
+    fn decisions(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.decisions)
     }
 }
 

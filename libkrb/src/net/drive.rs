@@ -57,6 +57,7 @@ impl Transport {
         let mut reply: Option<Vec<u8>> = None;
         loop {
             let step = exchange.step(offset.apply(self.now()), &mut random, reply.as_deref());
+            exchange.decisions().iter().for_each(|words| self.trace().line(format_args!("{words}")));
             match step {
                 Ok(Step::Send { realm, message }) => reply = Some(self.send_to(service, &realm, &message).await?),
                 Ok(Step::Done(outcome)) => {

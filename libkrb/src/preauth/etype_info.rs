@@ -19,6 +19,14 @@ pub struct KeyHint {
 }
 
 impl KeyHint {
+    /// In words for a trace. A salt is no secret: the KDC tells it to everybody who asks.
+    pub fn description(&self) -> String {
+        let salt = self.salt.as_deref().map_or("default".into(), |salt| format!("{:?}", String::from_utf8_lossy(salt)));
+        let rounds = self.s2kparams.as_deref().and_then(|params| params.try_into().ok()).map(u32::from_be_bytes);
+        let rounds = rounds.map_or("default".to_owned(), |rounds| rounds.to_string());
+        format!("Selected etype info: etype {}, salt {salt}, rounds {rounds}", self.etype)
+    }
+
     /// Default salt and parameters.
     pub fn plain(etype: EncryptionType) -> KeyHint {
         KeyHint { etype, salt: None, s2kparams: None }
