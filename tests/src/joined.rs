@@ -90,6 +90,15 @@ impl Joined {
         joined
     }
 
+    /// Makes everything but the principals as it was at first: the same requests get the same answers.
+    pub fn reset(&mut self) {
+        self.policy = Policy::new(REALM);
+        self.replays = MemoryReplayCache::new(300, 1_000_000);
+        self.now = Instant::from(NOW);
+        self.from = None;
+        self.random = Sequence(1);
+    }
+
     /// Adds a principal with random keys of two enctypes.
     pub fn add(&self, principal: Principal, change: impl FnOnce(&mut Entry)) {
         let mut random = Sequence(principal.salt().bytes().map(u64::from).sum());
@@ -244,20 +253,20 @@ impl Joined {
     }
 
     /// Makes a ticket that the KDC never issued, sealed with a principal's real key.
-    pub fn forge(
+    pub fn forge<'a>(
         &mut self,
-        credential: &Credential,
+        credential: &'a Credential,
         sealed_by: &str,
-        bend: impl FnOnce(&mut EncTicketPart<'_>),
+        bend: impl FnOnce(&mut EncTicketPart<'a>),
     ) -> Credential {
         let server = name(sealed_by);
         let key = self.key(sealed_by, EncryptionType::AES256_SHA1);
-        let client = credential.client.clone();
+        let client = &credential.client;
         let mut part = EncTicketPart {
             flags: credential.flags,
             key: EncryptionKey::from(&credential.key),
             client_realm: client.realm(),
-            client: (&client).into(),
+            client: client.into(),
             transited: wire::TransitedEncoding::NONE,
             auth_time: credential.auth_time,
             start_time: Some(credential.start_time),

@@ -18,6 +18,7 @@
 pub mod call;
 mod daemon;
 mod family;
+pub mod fuzz;
 pub mod gss;
 pub mod joined;
 mod kdc;

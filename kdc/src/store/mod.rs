@@ -18,6 +18,8 @@ use std::path::Path;
 pub use cache::Cached;
 pub use memory::Memory;
 pub use plan::normal;
+#[doc(hidden)] // for tests that bend records
+pub use record::{decode as decode_record, encode as encode_record};
 pub use redb::Redb;
 pub use seal::MasterKey;
 

@@ -82,7 +82,10 @@ struct SealedKey {
 }
 
 /// The bytes of an entry, committed as `revision`.
-pub(super) fn encode(entry: &Entry, revision: u64, master: &MasterKey) -> Result<Vec<u8>, StoreError> {
+///
+/// # Errors
+/// [`StoreError::Storage`] when no key can be sealed.
+pub fn encode(entry: &Entry, revision: u64, master: &MasterKey) -> Result<Vec<u8>, StoreError> {
     let principal = normal(&entry.principal);
     let owner = principal.to_string();
     let keys = entry.keys.iter().map(|set| seal_set(&owner, set, master)).collect::<Result<_, _>>()?;
@@ -107,7 +110,10 @@ pub(super) fn encode(entry: &Entry, revision: u64, master: &MasterKey) -> Result
 }
 
 /// The entry whose record is kept under `owner`.
-pub(super) fn decode(owner: &str, bytes: &[u8], master: &MasterKey) -> Result<Entry, StoreError> {
+///
+/// # Errors
+/// [`StoreError::Record`] for what is not its record, or does not open.
+pub fn decode(owner: &str, bytes: &[u8], master: &MasterKey) -> Result<Entry, StoreError> {
     let record = read(owner, bytes)?;
     let keys = record.keys.iter().map(|set| open_set(owner, set, master)).collect::<Result<_, _>>()?;
     Ok(Entry {

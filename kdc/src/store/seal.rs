@@ -84,7 +84,11 @@ impl MasterKey {
         self.versions.last_key_value().map_or(0, |(version, _)| *version)
     }
 
-    fn parse(path: &Path, text: &str) -> Result<Self, StoreError> {
+    /// Reads the text of a key file; `path` stands in errors.
+    ///
+    /// # Errors
+    /// [`StoreError::Storage`] when it is no master key.
+    pub fn parse(path: &Path, text: &str) -> Result<Self, StoreError> {
         let mut lines = text.lines().enumerate().filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));
         if lines.next().map(|(_, line)| line) != Some(HEADER) {
             return Err(wrong(path, &format!("not a master key file: it must begin with \"{HEADER}\"")));

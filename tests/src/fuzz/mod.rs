@@ -1,0 +1,43 @@
+//! The bodies of the fuzz targets: arbitrary bytes in, no panic out, and what must hold of any bytes
+//! checked. The folder `fuzz` gives them to libFuzzer, `tests/fuzz_short.rs` to every run of the
+//! tests. Not here: the seeds (`fuzz/corpus`).
+
+mod admin;
+mod client;
+mod formats;
+mod kdc;
+mod script;
+mod service;
+mod wire;
+
+pub use admin::{admin_frame, admin_operation, kadmin_query, master, store_record};
+pub use client::client_reply;
+pub use formats::{ccache, kdc_toml, keytab, krb5_conf, master_key, principal};
+pub use kdc::{kdc_request, kdc_structured};
+pub use script::Script;
+pub use service::{acceptor, acceptor_structured, honest_ap_req};
+pub use wire::{TYPES as WIRE_TYPES, wire};
+
+/// A target: one function over bytes.
+pub type Target = fn(&[u8]);
+
+/// Every target by its name, which is that of its file in `fuzz/fuzz_targets` and of its seeds'
+/// folder.
+pub const TARGETS: [(&str, Target); 16] = [
+    ("kdc_request", kdc_request),
+    ("kdc_structured", kdc_structured),
+    ("acceptor", acceptor),
+    ("acceptor_structured", acceptor_structured),
+    ("client_reply", client_reply),
+    ("ccache", ccache),
+    ("keytab", keytab),
+    ("krb5_conf", krb5_conf),
+    ("kdc_toml", kdc_toml),
+    ("master_key", master_key),
+    ("principal", principal),
+    ("wire", wire),
+    ("store_record", store_record),
+    ("admin_operation", admin_operation),
+    ("admin_frame", admin_frame),
+    ("kadmin_query", kadmin_query),
+];
