@@ -29,4 +29,5 @@ bench:
     cargo build --release --workspace --bins
     cargo bench -p bench --bench load
     cargo bench -p bench --bench core
+    cargo bench -p bench --bench store
     cargo bench -p libkrb

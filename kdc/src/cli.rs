@@ -10,9 +10,21 @@ use clap::{Args, Parser, Subcommand};
 use crate::error::{Error, Result};
 use crate::{check, dev, init, run};
 
-/// A Kerberos V5 KDC.
+const EXAMPLES: &str = "\
+Examples:
+  kdc dev                                  a realm to play with, on this machine
+  kdc init --realm EXAMPLE.ORG --dir /var/lib/kdc --listen 192.0.2.1:88
+                                           a realm to stay
+  kadmin --config /var/lib/kdc/kdc.toml addprinc alice
+                                           its first user
+  kdc check --config /var/lib/kdc/kdc.toml
+  kdc run --config /var/lib/kdc/kdc.toml   until SIGTERM; SIGHUP opens the audit file anew
+
+Exit code: 0 if all went well, 1 if not, 2 for a wrong command line.";
+
+/// A Kerberos V5 KDC: makes a realm and serves it
 #[derive(Debug, Parser)]
-#[command(name = "kdc", version, about)]
+#[command(name = "kdc", version, about, after_help = EXAMPLES)]
 pub struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -39,7 +51,7 @@ struct Init {
     #[arg(long)]
     dir: PathBuf,
     /// Where to serve, UDP and TCP; may be given several times
-    #[arg(long, value_name = "ADDR:PORT", default_values = ["127.0.0.1:88", "[::1]:88"])]
+    #[arg(long, value_name = "ADDR:PORT", value_parser = address, default_values = ["127.0.0.1:88", "[::1]:88"])]
     listen: Vec<SocketAddr>,
 }
 
@@ -58,12 +70,16 @@ struct Dev {
     /// The realm [default: the one in the folder, at first EXAMPLE.ORG]
     #[arg(long)]
     realm: Option<String>,
-    /// Where to serve [default: as before, at first 127.0.0.1:8888]
-    #[arg(long, value_name = "ADDR:PORT")]
+    /// Where to serve this time [default: where the realm was made for, at first 127.0.0.1:8888]
+    #[arg(long, value_name = "ADDR:PORT", value_parser = address)]
     listen: Option<SocketAddr>,
     /// End after the show
     #[arg(long)]
     once: bool,
+}
+
+fn address(text: &str) -> Result<SocketAddr, &'static str> {
+    text.parse().map_err(|_| "an IP address and a port were expected, such as 127.0.0.1:88 or [::1]:88")
 }
 
 impl Dev {

@@ -2,7 +2,7 @@
 //! Nothing that exists is overwritten, and what was made is taken back when the rest can't be.
 
 use std::fs::{DirBuilder, OpenOptions};
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::net::SocketAddr;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -59,7 +59,12 @@ pub fn init(realm: &str, dir: &Path, listen: &[SocketAddr]) -> Result<Files> {
             return Err(Error::file(file, "exists; init overwrites nothing, so choose another folder or remove it"));
         }
     }
-    DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(|error| Error::file(dir, error))?;
+    DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(|error| match error.kind() {
+        ErrorKind::AlreadyExists | ErrorKind::NotADirectory => {
+            Error::file(dir, "a folder was expected, but here is a file")
+        }
+        _ => Error::file(dir, error),
+    })?;
     let made = make(realm, listen, &files).and_then(|()| {
         // The names too must survive a power failure, above all that of the master key.
         let folder = std::fs::File::open(dir).and_then(|folder| folder.sync_all());

@@ -24,6 +24,17 @@ use crate::store::{MasterKey, Redb};
 const TRIES: u32 = 600;
 const PAUSE: Duration = Duration::from_millis(50);
 
+const EXAMPLES: &str = "\
+Examples, each with --config FILE before it:
+  addprinc alice                                a user; asks for a password
+  addprinc -randkey HTTP/www.example.org        a service
+  ktadd -k www.keytab HTTP/www.example.org      new keys for it, in a file
+  modprinc -allow_tix alice                     lock a user; +allow_tix unlocks
+  listprincs '*/www.example.org'                whom there is
+  -q 'getprinc alice'                           one query in one text
+
+Exit code: 0 if every query went well, 1 if one did not, 2 for a wrong command line.";
+
 /// Administer a realm's principals, whether its KDC runs or not.
 ///
 /// Queries are those of MIT's kadmin; `?` lists them. Words after the options are one query, said
@@ -33,7 +44,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// Give a password on the standard input rather than with a query's -pw, which other users can read
 /// in the list of processes.
 #[derive(Debug, Parser)]
-#[command(name = "kadmin", version)]
+#[command(name = "kadmin", version, after_help = EXAMPLES)]
 struct Cli {
     /// The realm's kdc.toml
     #[arg(long, value_name = "FILE")]
@@ -117,7 +128,8 @@ fn reach(config: &Config) -> Result<Box<dyn Perform>> {
             Err(error) => return Err(error.into()),
         }
     }
-    let problem = format!("in use by another process, but nobody answers at {}", config.admin_socket.display());
+    let problem =
+        format!("in use by another process, but nobody answers at {}; end it first", config.admin_socket.display());
     Err(Error::file(&config.store, problem))
 }
 

@@ -196,9 +196,8 @@ fn next_step(code: ErrorCode) -> &'static str {
     match code {
         ErrorCode::TKT_EXPIRED => "Get a new ticket with kinit.",
         ErrorCode::TKT_NYV => "klist shows from when it is good; kinit -v validates a postdated one.",
-        ErrorCode::SKEW => "Set this machine's clock: it differs by more than the KDC allows.",
-        ErrorCode::MUST_USE_USER2USER => "Name a cache of the user's with --u2u.",
+        ErrorCode::MUST_USE_USER2USER => "A user is no service: name a cache of that user's with --u2u.",
         ErrorCode::ETYPE_NOSUPP => "The KDC, the service and krb5.conf have no encryption type in common; see -e.",
-        _ => "KRB5_TRACE=/dev/stderr shows what the KDC was asked.",
+        code => report::refused(code),
     }
 }

@@ -4,8 +4,8 @@ use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;
 
 use clap::{ArgAction, Parser};
-use libkrb::Error;
 use libkrb::ccache::CacheName;
+use libkrb::{Error, ErrorCode};
 
 /// What a tool could not do: the line that MIT's tool prints, then the next step to take.
 #[derive(Debug)]
@@ -84,6 +84,9 @@ impl<T> During<T> for libkrb::Result<T> {
 
 const BAD_CONFIG: &str = "Improper format of Kerberos configuration file";
 const BAD_CONFIG_AGAIN: &str = "Improper format of Kerberos configuration file: ";
+const NOT_IN_CACHE: &str = "klist shows which tickets there are; kinit gets new ones.";
+const NO_KEYTAB: &str = "Name the keytab as an argument or in KRB5_KTNAME, or make one with ktutil.";
+
 /// The failure that an error of the library is, with what the tool was doing.
 pub(crate) fn while_doing(error: &Error, doing: &str) -> Failure {
     match error {
@@ -91,10 +94,6 @@ pub(crate) fn while_doing(error: &Error, doing: &str) -> Failure {
         error => failure(error, &full(error), false, doing),
     }
 }
-
-const NOT_IN_CACHE: &str = "klist shows which tickets there are; kinit gets new ones.";
-
-const NO_KEYTAB: &str = "Name the keytab as an argument or in KRB5_KTNAME, or make one with ktutil.";
 
 fn failure(error: &Error, text: &str, name_it: bool, doing: &str) -> Failure {
     let gap = if doing.is_empty() { "" } else { " " };
@@ -106,7 +105,7 @@ fn failure(error: &Error, text: &str, name_it: bool, doing: &str) -> Failure {
 
 fn full(error: &Error) -> String {
     match error {
-        Error::Storage { problem, name, .. } if !name.is_empty() => format!("{} (filename: {name})", plain(problem)),
+        Error::Storage { problem, name, .. } if !name.is_empty() => format!("{problem} (filename: {name})"),
         error => brief_or(error, error.to_string()),
     }
 }
@@ -121,7 +120,7 @@ fn brief(error: &Error) -> String {
 
 fn brief_or(error: &Error, otherwise: String) -> String {
     match error {
-        Error::Storage { problem, .. } => plain(problem).to_owned(),
+        Error::Storage { problem, .. } => problem.to_string(),
         Error::Config { .. } => BAD_CONFIG.to_owned(),
         Error::File { .. } => "Can't open/find Kerberos configuration file".to_owned(),
         Error::Name(_) => "Malformed representation of principal".to_owned(),
@@ -133,21 +132,14 @@ fn brief_or(error: &Error, otherwise: String) -> String {
 fn where_and_what(error: &Error, name_it: bool) -> Option<String> {
     match error {
         Error::Storage { detail, .. } if detail.is_empty() => None,
-        Error::Storage { name, detail, .. } if name_it && !name.is_empty() => {
-            Some(format!("{name}: {}.", plain(detail)))
-        }
-        Error::Storage { detail, .. } => Some(sentence(plain(detail))),
+        Error::Storage { name, detail, .. } if name_it && !name.is_empty() => Some(format!("{name}: {detail}.")),
+        Error::Storage { detail, .. } => Some(sentence(detail)),
         Error::Config { .. } | Error::File { .. } => {
             Some(format!("{}.", error.to_string().replace(BAD_CONFIG_AGAIN, "")))
         }
         Error::Name(why) => Some(sentence(why)),
         _ => None,
     }
-}
-
-/// The system's words without their number.
-fn plain(text: &str) -> &str {
-    text.split_once(" (os error ").map_or(text, |(words, _)| words)
 }
 
 fn sentence(text: &str) -> String {
@@ -158,7 +150,7 @@ fn sentence(text: &str) -> String {
 fn next_step(error: &Error) -> Option<&'static str> {
     match error {
         Error::NoCache(_) => Some("Get a ticket with kinit, or name another cache with -c or KRB5CCNAME."),
-        Error::Storage { problem, .. } => match plain(problem) {
+        Error::Storage { problem, .. } => match problem.as_ref() {
             "Credentials cache permissions incorrect" => Some("Look with ls -l whose it is; KRB5CCNAME names another."),
             "Bad format in credentials cache" | "Unsupported credentials cache format version number" => {
                 Some("It cannot be repaired: kinit makes it anew.")
@@ -189,6 +181,20 @@ fn next_step(error: &Error) -> Option<&'static str> {
 fn harmless(text: &str) -> String {
     let command = |c: char| c.is_control() && !matches!(c, '\n' | '\t' | '\u{7}');
     text.chars().map(|c| if command(c) { '?' } else { c }).collect()
+}
+
+/// What to do about a refusal, whichever exchange it ended.
+pub(crate) fn refused(code: ErrorCode) -> &'static str {
+    match code {
+        ErrorCode::SKEW => "Set this machine's clock: it differs by more than the KDC allows.",
+        ErrorCode::CLIENT_REVOKED => "The account is locked or disabled: ask an administrator.",
+        ErrorCode::NAME_EXP => "The account has expired: ask an administrator.",
+        ErrorCode::SERVICE_EXP | ErrorCode::SERVICE_REVOKED => {
+            "The service is disabled or has expired: ask an administrator."
+        }
+        ErrorCode::KEY_EXPIRED => "Change it with kpasswd, or ask an administrator.",
+        _ => "KRB5_TRACE=/dev/stderr shows what the KDC was asked.",
+    }
 }
 
 /// The standard output of a tool, which may be a pipe that nobody reads to its end.

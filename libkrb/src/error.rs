@@ -114,6 +114,14 @@ fn detailed(detail: &str) -> String {
     if detail.is_empty() { String::new() } else { format!(": {detail}") }
 }
 
+/// The system's words without its number for them: who reads them has no table of numbers.
+fn without_number(mut text: String) -> String {
+    if let Some(number) = text.rfind(" (os error ").filter(|_| text.ends_with(')')) {
+        text.truncate(number);
+    }
+    text
+}
+
 impl Error {
     /// A KRB-ERROR code without further words.
     pub const fn code(code: ErrorCode) -> Error {
@@ -127,7 +135,7 @@ impl Error {
 
     /// A file and what is wrong with it.
     pub fn file(path: impl Into<PathBuf>, problem: impl fmt::Display) -> Error {
-        Error::File { path: path.into(), problem: problem.to_string() }
+        Error::File { path: path.into(), problem: without_number(problem.to_string()) }
     }
 
     /// A credential cache or keytab, what is wrong with it, and where.
@@ -136,7 +144,11 @@ impl Error {
         name: impl Into<String>,
         detail: impl Into<String>,
     ) -> Error {
-        Error::Storage { problem: problem.into(), name: name.into(), detail: detail.into() }
+        let problem = match problem.into() {
+            Cow::Owned(words) => Cow::Owned(without_number(words)),
+            words => words,
+        };
+        Error::Storage { problem, name: name.into(), detail: without_number(detail.into()) }
     }
 
     /// The same error, now that it is known which file the bytes came from.
@@ -282,5 +294,19 @@ impl fmt::Display for ErrorCode {
 impl fmt::Debug for ErrorCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}({})", self.name(), self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_systems_words_are_told_without_its_number() {
+        let error = || std::io::Error::from_raw_os_error(2);
+        assert_eq!(Error::file("/x", error()).to_string(), "/x: No such file or directory");
+        let error = Error::storage(error().to_string(), "/x", error().to_string()).to_string();
+        assert_eq!(error, "No such file or directory (filename: /x): No such file or directory");
+        assert_eq!(Error::file("/x", "odd (os error 2) name").to_string(), "/x: odd (os error 2) name");
     }
 }

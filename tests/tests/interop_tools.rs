@@ -51,7 +51,8 @@ suite! {
 mod beyond {
     use super::{
         a_clock_that_the_kdc_does_not_share_is_corrected, a_failed_login_leaves_no_empty_cache_in_a_collection,
-        a_password_from_a_pipe_is_not_asked_for, an_interrupted_password_leaves_the_terminal_as_it_was, suite,
+        a_locked_users_kvno_says_what_to_do, a_password_from_a_pipe_is_not_asked_for,
+        an_interrupted_password_leaves_the_terminal_as_it_was, suite,
     };
 
     suite! {
@@ -60,6 +61,7 @@ mod beyond {
             a_clock_that_the_kdc_does_not_share_is_corrected;
             a_failed_login_leaves_no_empty_cache_in_a_collection;
             a_password_from_a_pipe_is_not_asked_for;
+            a_locked_users_kvno_says_what_to_do;
             an_interrupted_password_leaves_the_terminal_as_it_was;
         }
     }
@@ -411,6 +413,13 @@ fn kvno_goes_on_after_a_service_that_fails(pair: Pair) {
     let said = kvno(&seat, &["-q", SERVICE, "host/nosuch"]).fails_with(1);
     assert!(said.stdout().is_empty() && said.stderr().starts_with(unknown), "{} {}", said.stdout(), said.stderr());
     kvno(&seat, &["-u", "-S", "host", "server.example.org"]).fails_with(1).saying("mutually exclusive");
+}
+
+fn a_locked_users_kvno_says_what_to_do(pair: Pair) {
+    let realm = realm_with_services(pair);
+    let seat = logged_in(pair, &realm);
+    realm.modify("alice", &["-allow_tix"]);
+    kvno(&seat, &[SERVICE]).fails_with(1).saying("revoked").saying("locked or disabled: ask an administrator.");
 }
 
 fn kvno_makes_names_of_hosts(pair: Pair) {

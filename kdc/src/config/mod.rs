@@ -4,6 +4,7 @@
 mod sample;
 mod values;
 
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -158,7 +159,14 @@ impl Default for Limits {
 /// [`Error::File`] when it can't be read; [`Error::Config`] with the line, what was found and what
 /// was expected.
 pub fn load(path: &Path) -> Result<Config> {
-    let text = std::fs::read_to_string(path).map_err(|error| Error::file(path, error))?;
+    let text = std::fs::read_to_string(path).map_err(|error| match error.kind() {
+        ErrorKind::NotFound => {
+            Error::file(path, "No such file or directory; `kdc init` makes a realm with its settings")
+        }
+        ErrorKind::IsADirectory => Error::file(path, "Is a directory; name the kdc.toml in it"),
+        ErrorKind::PermissionDenied => Error::file(path, "Permission denied; be root or the user that the KDC runs as"),
+        _ => Error::file(path, error),
+    })?;
     parse(path, &text)
 }
 

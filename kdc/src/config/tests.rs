@@ -121,7 +121,9 @@ fn a_wrong_setting_is_named_with_its_line_and_what_was_expected() {
 #[test]
 fn a_missing_file_is_named() {
     let error = load(Path::new("/nowhere/kdc.toml")).expect_err("missing").to_string();
-    assert!(error.starts_with("/nowhere/kdc.toml: No such file"), "{error}");
+    assert!(error.starts_with("/nowhere/kdc.toml: No such file or directory; `kdc init`"), "{error}");
+    let error = load(Path::new("/")).expect_err("a folder").to_string();
+    assert_eq!(error, "/: Is a directory; name the kdc.toml in it");
 }
 
 #[test]

@@ -64,7 +64,7 @@ pub enum StoreError {
         problem: String,
     },
     /// Another process has the store open.
-    #[error("{}: in use by another process; is the KDC running?", .0.display())]
+    #[error("{}: in use by another process; end the KDC that runs there first", .0.display())]
     InUse(PathBuf),
     /// The storage below failed.
     #[error("{0}")]

@@ -76,7 +76,8 @@ fn a_realm_that_cannot_be_made_whole_leaves_nothing() {
     let dir = tempfile::tempdir().expect("a folder");
     let file = dir.path().join("file");
     std::fs::write(&file, "").expect("written");
-    assert!(init("R", &file, &addresses()).is_err());
+    let error = init("R", &file, &addresses()).expect_err("a file").to_string();
+    assert!(error.ends_with("file: a folder was expected, but here is a file"), "{error}");
     assert!(init("bad realm", &dir.path().join("x"), &addresses()).is_err());
     assert!(!dir.path().join("x").exists());
 }

@@ -97,9 +97,9 @@ impl fmt::Display for BindError {
         let BindError { address, protocol, cause } = self;
         write!(f, "cannot listen on {address} ({protocol}): ")?;
         match cause.kind() {
-            io::ErrorKind::AddrInUse => {
-                f.write_str("the port is in use; stop the program that has it, or name another in `listen`")
-            }
+            io::ErrorKind::AddrInUse => f.write_str(
+                "the port is in use; end the program that has it, or name another (`listen`; kdc dev --listen)",
+            ),
             io::ErrorKind::PermissionDenied => f.write_str(
                 "permission denied; ports below 1024 need root or the capability CAP_NET_BIND_SERVICE \
                  (in a systemd unit: AmbientCapabilities=CAP_NET_BIND_SERVICE)",

@@ -6,7 +6,7 @@
 
 use std::fmt::Display;
 use std::fs::{File, OpenOptions};
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::ops::Bound;
 use std::os::unix::fs::OpenOptionsExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -316,11 +316,13 @@ fn sniff(file: &Path) -> Result<u64, StoreError> {
         Ok(size)
     };
     let size = read().map_err(|error: std::io::Error| {
-        let next = match error.kind() {
-            std::io::ErrorKind::NotFound => "; `kdc init` makes a realm with its store",
-            _ => "",
+        let error = match error.kind() {
+            ErrorKind::NotFound => {
+                libkrb::Error::file(file, "No such file or directory; restore it, or make a realm with `kdc init`")
+            }
+            _ => libkrb::Error::file(file, error),
         };
-        StoreError::Storage(format!("{}: {error}{next}", file.display()))
+        StoreError::Storage(error.to_string())
     })?;
     if magic != *MAGIC {
         return Err(foreign(file));

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::OpenOptions;
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -66,7 +66,10 @@ impl MasterKey {
             file.take(MAX_FILE).read_to_string(&mut text)?;
             Ok(mode)
         };
-        let mode = read().map_err(|error: std::io::Error| wrong(path, &error.to_string()))?;
+        let mode = read().map_err(|error: std::io::Error| match error.kind() {
+            ErrorKind::NotFound => wrong(path, "No such file or directory; restore it, without it no key can be read"),
+            _ => wrong(path, &error.to_string()),
+        })?;
         if mode & 0o007 != 0 {
             let fix = format!("everybody on this machine can reach the master key; chmod 600 {}", path.display());
             return Err(wrong(path, &fix));
@@ -173,7 +176,7 @@ fn parse_row(line: &str) -> Option<(u32, Aes256Gcm)> {
 }
 
 fn wrong(path: &Path, problem: &str) -> StoreError {
-    StoreError::Storage(format!("{}: {problem}", path.display()))
+    StoreError::Storage(libkrb::Error::file(path, problem).to_string())
 }
 
 fn no_random() -> StoreError {

@@ -237,11 +237,11 @@ fn what_keeps_it_from_starting_is_said_with_what_to_do() {
     let realm = Realm::new();
     let daemon = realm.start();
     let said = realm.fails();
-    assert!(said.contains("in use by another process; is the KDC running?"), "{said}");
+    assert!(said.contains("in use by another process; end the KDC that runs there first"), "{said}");
 
     let taken = Realm::listening(daemon.address);
     let said = taken.fails();
-    let expected = format!("kdc: cannot listen on {} (TCP): the port is in use; stop the program", daemon.address);
+    let expected = format!("kdc: cannot listen on {} (TCP): the port is in use; end the program", daemon.address);
     assert!(said.starts_with(&expected), "{said}");
     daemon.end(Signal::TERM);
 
@@ -251,9 +251,13 @@ fn what_keeps_it_from_starting_is_said_with_what_to_do() {
 
     taken.set("audit = \"nowhere/audit\"");
     let said = taken.fails();
-    assert!(said.contains("nowhere/audit: No such file or directory"), "{said}");
+    assert!(said.ends_with("nowhere/audit: No such file or directory\n"), "{said}");
+
+    std::fs::remove_file(&realm.files.master_key).expect("a file");
+    let said = realm.fails();
+    assert!(said.contains("master.key: No such file or directory; restore it"), "{said}");
 
     std::fs::remove_file(&realm.files.config).expect("a file");
     let said = realm.fails();
-    assert!(said.contains("kdc.toml: No such file or directory"), "{said}");
+    assert!(said.contains("kdc.toml: No such file or directory; `kdc init` makes"), "{said}");
 }

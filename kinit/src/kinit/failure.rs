@@ -34,10 +34,6 @@ fn next_step(code: ErrorCode) -> &'static str {
     use ErrorCode as E;
     match code {
         E::S_PRINCIPAL_UNKNOWN => "Check the service's name; an administrator can list them.",
-        E::SKEW => "Set this machine's clock: it differs by more than the KDC allows.",
-        E::CLIENT_REVOKED => "The account is locked or disabled: ask an administrator.",
-        E::NAME_EXP => "The account has expired: ask an administrator.",
-        E::KEY_EXPIRED => "Change it with kpasswd, or ask an administrator.",
         E::ETYPE_NOSUPP => "The KDC and krb5.conf (permitted_enctypes) have no encryption type in common.",
         E::PREAUTH_FAILED | E::BAD_INTEGRITY => {
             "The keytab's key is not the KDC's: export it again (kadmin ktadd); klist -k shows kvnos."
@@ -50,7 +46,7 @@ fn next_step(code: ErrorCode) -> &'static str {
         E::TKT_NYV => "klist shows from when it is good.",
         E::CANNOT_POSTDATE => "The KDC's policy allows no postdated tickets for you: leave -s out.",
         E::NEVER_VALID => "The ticket would end before it starts: look at -l and -s.",
-        _ => "KRB5_TRACE=/dev/stderr shows what the KDC was asked.",
+        code => report::refused(code),
     }
 }
 

@@ -32,7 +32,7 @@ fn a_second_process_is_told_that_the_store_is_in_use() {
     let (dir, store) = redb();
     let second = reopen(&dir).map(|_| ()).expect_err("in use");
     assert_eq!(second, StoreError::InUse(dir.path().join("store")));
-    assert!(second.to_string().ends_with("in use by another process; is the KDC running?"));
+    assert!(second.to_string().ends_with("in use by another process; end the KDC that runs there first"));
     drop(store);
     reopen(&dir).expect("free again");
 }
