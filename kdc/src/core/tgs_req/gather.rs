@@ -57,11 +57,11 @@ pub fn gather<'a>(
     kdc: &Kdc<'_>,
     at: Arrival,
     request: &'a KdcReq<'a>,
-    header: &'a Header,
+    header: &'a Header<'a>,
     event: &mut Event,
 ) -> Result<Gathered<'a>, Refusal> {
     let unreadable = because(ErrorCode::GENERIC, "malformed ticket or authenticator");
-    let ticket = header.ticket.read().map_err(&unreadable)?;
+    let ticket = header.ticket;
     let authenticator = header.authenticator.read().map_err(&unreadable)?;
     let client_name = ticket.client.principal(ticket.client_realm).map_err(&unreadable)?;
     event.client = Some(client_name.clone());
@@ -85,7 +85,7 @@ pub fn gather<'a>(
     };
     Ok(Gathered {
         request,
-        header_server: &header.server_name,
+        header_server: header.server_name,
         client: kdc.store.lookup(&client_name)?,
         client_name,
         ticket,
@@ -104,7 +104,7 @@ fn authentic(
     kdc: &Kdc<'_>,
     at: Arrival,
     request: &KdcReq<'_>,
-    header: &Header,
+    header: &Header<'_>,
     ticket: &EncTicketPart<'_>,
     authenticator: &Authenticator<'_>,
 ) -> Result<(), Refusal> {

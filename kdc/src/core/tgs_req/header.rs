@@ -4,38 +4,54 @@
 use libkrb::codes::PaType;
 use libkrb::crypto::{Key, KeyUsage};
 use libkrb::ticket::{self, OpenAuthenticator, OpenTicket};
-use libkrb::wire::{self, ApReq, KdcReq, Ticket};
+use libkrb::wire::{self, ApReq, EncTicketPart, EncryptedData, KdcReq, Ticket};
 use libkrb::{Error, ErrorCode, Principal};
 
 use super::super::Kdc;
 use super::super::refuse::{Refusal, because};
 
+/// The presented ticket, decrypted, and its authenticator, still sealed.
+pub struct Presented<'a> {
+    server_name: Principal,
+    ticket: OpenTicket,
+    authenticator: EncryptedData<'a>,
+}
+
 /// The presented ticket and authenticator, decrypted.
-pub struct Header {
+pub struct Header<'a> {
     /// Whom the presented ticket is for.
-    pub server_name: Principal,
+    pub server_name: &'a Principal,
     /// The ticket.
-    pub ticket: OpenTicket,
+    pub ticket: EncTicketPart<'a>,
     /// Its session key.
     pub session: Key,
     /// The authenticator.
     pub authenticator: OpenAuthenticator,
 }
 
-/// Finds and opens the presented ticket and authenticator.
-pub fn open(kdc: &Kdc<'_>, request: &KdcReq<'_>) -> Result<Header, Refusal> {
+/// Finds and opens the presented ticket.
+pub fn open<'a>(kdc: &Kdc<'_>, request: &KdcReq<'a>) -> Result<Presented<'a>, Refusal> {
     let padata = request
         .padata(PaType::TGS_REQ)
         .ok_or(Refusal::new(ErrorCode::PADATA_TYPE_NOSUPP, "the request presents no ticket"))?;
     let malformed = because(ErrorCode::GENERIC, "malformed AP-REQ in the request");
     let ap_req = wire::decode::<ApReq<'_>>(padata.value).map_err(&malformed)?;
     let (server_name, ticket) = open_ticket(kdc, &ap_req.ticket)?;
-    let session = ticket.read().and_then(|part| part.key.key());
-    let session =
-        session.map_err(because(ErrorCode::ETYPE_NOSUPP, "the presented ticket's session key can't be used"))?;
-    let authenticator = ticket::open_authenticator(&ap_req.authenticator, &session, KeyUsage::TGS_REQ_AUTHENTICATOR)
-        .map_err(because(ErrorCode::BAD_INTEGRITY, "the authenticator does not open with the ticket's session key"))?;
-    Ok(Header { server_name, ticket, session, authenticator })
+    Ok(Presented { server_name, ticket, authenticator: ap_req.authenticator })
+}
+
+impl Presented<'_> {
+    /// Reads the ticket and opens the authenticator with its session key.
+    pub fn header(&self) -> Result<Header<'_>, Refusal> {
+        let unreadable = because(ErrorCode::GENERIC, "malformed ticket or authenticator");
+        let ticket = self.ticket.read().map_err(unreadable)?;
+        let unusable = because(ErrorCode::ETYPE_NOSUPP, "the presented ticket's session key can't be used");
+        let session = ticket.key.key().map_err(unusable)?;
+        let shut = because(ErrorCode::BAD_INTEGRITY, "the authenticator does not open with the ticket's session key");
+        let authenticator =
+            ticket::open_authenticator(&self.authenticator, &session, KeyUsage::TGS_REQ_AUTHENTICATOR).map_err(shut)?;
+        Ok(Header { server_name: &self.server_name, ticket, session, authenticator })
+    }
 }
 
 /// Opens a ticket that this realm issued, with the key version that it names.
