@@ -98,7 +98,7 @@ fn an_answer_too_big_for_udp_sends_the_client_to_tcp_where_it_gets_it() {
 fn a_port_that_is_taken_is_said_to_be() {
     let first = Listener::bind("127.0.0.1:0".parse().expect("an address")).expect("sockets");
     let error = Listener::bind(first.address()).expect_err("taken").to_string();
-    let expected = format!("cannot listen on {} (TCP): the port is in use; stop the program", first.address());
+    let expected = format!("cannot listen on {} (TCP): the port is in use; end the program", first.address());
     assert!(error.starts_with(&expected), "{error}");
     // The same number may be taken for TCP by another test: then once more.
     let of_udp = std::iter::repeat_with(|| {
