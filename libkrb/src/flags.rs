@@ -4,8 +4,8 @@
 use std::fmt;
 use std::ops::{BitAnd, BitOr, BitOrAssign, Not};
 
-macro_rules! bits {
-    ($(#[$doc:meta])* $name:ident { $($(#[$flag_doc:meta])* $flag:ident = $bit:literal, $label:literal;)* }) => {
+macro_rules! bit_set {
+    ($place:ident, $(#[$doc:meta])* $name:ident { $($(#[$flag_doc:meta])* $flag:ident = $bit:literal, $label:literal;)* }) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
         pub struct $name(pub u32);
@@ -13,7 +13,7 @@ macro_rules! bits {
         impl $name {
             /// No bit set.
             pub const NONE: $name = $name(0);
-            $($(#[$flag_doc])* pub const $flag: $name = $name(1 << (31 - $bit));)*
+            $($(#[$flag_doc])* pub const $flag: $name = $name($crate::flags::$place($bit));)*
 
             /// Every known bit with its name, in wire order.
             pub const TABLE: &'static [($name, &'static str)] = &[$(($name::$flag, $label)),*];
@@ -76,6 +76,30 @@ macro_rules! bits {
             }
         }
     };
+}
+pub(crate) use bit_set;
+
+/// Bits of an ASN.1 BIT STRING: bit 0 is the first one on the wire.
+macro_rules! bits {
+    ($($body:tt)*) => { bit_set!(from_the_left, $($body)*); };
+}
+
+/// Bits of a little-endian number: bit 0 is the lowest one.
+macro_rules! little_bits {
+    ($($body:tt)*) => {
+        use std::fmt;
+        use std::ops::{BitAnd, BitOr, BitOrAssign, Not};
+        $crate::flags::bit_set!(from_the_right, $($body)*);
+    };
+}
+pub(crate) use little_bits;
+
+pub(crate) const fn from_the_left(bit: u32) -> u32 {
+    1 << (31 - bit)
+}
+
+pub(crate) const fn from_the_right(bit: u32) -> u32 {
+    1 << bit
 }
 
 bits! {

@@ -6,7 +6,8 @@
 //! 2. [`wire`] - the messages and their DER; [`crypto`] - keys and what they do.
 //! 3. [`ticket`], [`preauth`], [`replay`], [`session`], [`ccache`], [`keytab`], [`config`].
 //! 4. [`client`], [`service`] - exchanges as state machines without sockets.
-//! 5. `net` (feature) - finding a KDC and talking to it.
+//! 5. [`gss`] - RFC 4121 and SPNEGO contexts over these, as state machines too.
+//! 6. `net` (feature) - finding a KDC and talking to it.
 //!
 //! Everything but `net` and the `file` doors of the formats is pure: no clock, no socket, no
 //! environment is read behind the caller's back.
@@ -38,6 +39,8 @@ pub mod ticket;
 
 pub mod client;
 pub mod service;
+
+pub mod gss;
 
 #[cfg(feature = "net")]
 #[allow(clippy::disallowed_methods, clippy::disallowed_types)]
