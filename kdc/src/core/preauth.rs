@@ -99,7 +99,7 @@ fn encrypted_timestamp(kdc: &Kdc<'_>, at: Arrival, who: &Gathered<'_>, padata: &
     let seen = ReplayKey::new([b"enc-timestamp".as_slice(), sealed.cipher]);
     match kdc.replays.insert(seen, stamp.time, at.now.time) {
         // Full: as for authenticators, refusing everybody would be worse than a reply that can't be read.
-        Verdict::Fresh | Verdict::Full => Ok(Proof { name: "encrypted-timestamp" }),
+        Verdict::Fresh | Verdict::Full | Verdict::Unavailable => Ok(Proof { name: "encrypted-timestamp" }),
         Verdict::Replay => Err(Refusal::new(ErrorCode::REPEAT, "this encrypted timestamp was used before")),
     }
 }

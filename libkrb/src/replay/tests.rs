@@ -2,6 +2,7 @@ use std::sync::Barrier;
 use std::thread;
 
 use super::*;
+use crate::time::Seconds;
 
 const NOW: Time = Time(1_800_000_000);
 const WINDOW: Seconds = 300;

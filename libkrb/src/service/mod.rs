@@ -44,7 +44,7 @@ use crate::name::Principal;
 use crate::replay::{ReplayCache, ReplayKey, Verdict};
 use crate::session::DEFAULT_SKEW;
 use crate::ticket;
-use crate::time::{Instant, Seconds, Time};
+use crate::time::{Instant, Seconds};
 use crate::wire::{self, ApReq, EncryptionKey};
 use check::Claim;
 use keys::KeyRing;
@@ -96,6 +96,13 @@ pub struct Acceptor {
     replay: Arc<dyn ReplayCache>,
 }
 
+/// A request that has passed every check but the replay cache.
+struct Checked {
+    accepted: Accepted,
+    seen: ReplayKey,
+    context: Context,
+}
+
 impl Acceptor {
     /// An acceptor with the keys of a keytab. Keys are made ready once, here.
     ///
@@ -135,20 +142,45 @@ impl Acceptor {
         ap_req: &[u8],
         peer: Option<IpAddr>,
     ) -> Result<Accepted, AcceptError> {
-        let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner).clone();
-        let mut context = Context { now, server: keys.first_principal(), client: None };
-        self.exchange(&keys, &mut context, random, ap_req, peer).map_err(|cause| AcceptError::new(cause, context))
+        let request = self.check(now, ap_req, peer)?;
+        let verdict = self.replay.insert(request.seen, request.accepted.client_time.time, now.time);
+        self.answer(request, verdict, random)
     }
 
-    /// Gather, check, issue.
-    fn exchange(
+    /// As [`Acceptor::accept`], for a task: it awaits a replay cache that is asked over a network.
+    ///
+    /// # Errors
+    /// As [`Acceptor::accept`].
+    pub async fn accept_async(
+        &self,
+        now: Instant,
+        random: &mut (dyn Random + Send),
+        ap_req: &[u8],
+        peer: Option<IpAddr>,
+    ) -> Result<Accepted, AcceptError> {
+        let request = self.check(now, ap_req, peer)?;
+        let verdict = self.replay.insert_async(request.seen, request.accepted.client_time.time, now.time).await;
+        self.answer(request, verdict, random)
+    }
+
+    /// All checks but the replay cache, which comes last, so that nothing is remembered of what was
+    /// refused.
+    fn check(&self, now: Instant, ap_req: &[u8], peer: Option<IpAddr>) -> Result<Checked, AcceptError> {
+        let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut context = Context { now, server: keys.first_principal(), client: None };
+        match self.gather(&keys, &mut context, ap_req, peer) {
+            Ok((accepted, seen)) => Ok(Checked { accepted, seen, context }),
+            Err(cause) => Err(AcceptError::new(cause, context)),
+        }
+    }
+
+    fn gather(
         &self,
         keys: &KeyRing,
         context: &mut Context,
-        random: &mut dyn Random,
         ap_req: &[u8],
         peer: Option<IpAddr>,
-    ) -> Result<Accepted> {
+    ) -> Result<(Accepted, ReplayKey)> {
         if wire::application_tag(ap_req).map(i32::from) != Some(MessageType::AP_REQ.0) {
             return Err(Error::code(ErrorCode::MSG_TYPE));
         }
@@ -167,24 +199,20 @@ impl Acceptor {
         let authz = authz::collect(&self.options.understood, &claim)?;
         let client_subkey = authenticator.subkey.map(|subkey| self.permitted(subkey)).transpose()?;
         let accepted = Accepted::new(&claim, request.options, (session_key, client_subkey), authz)?;
-        let key = ReplayKey::of_authenticator(ticket.key, opened.plain());
-        self.remember(key, authenticator.time, context.now.time)?;
+        Ok((accepted, ReplayKey::of_authenticator(ticket.key, opened.plain())))
+    }
 
-        Ok(accepted.answered(random, self.options.acceptor_subkey))
+    /// The last of the checks, and the AP-REP.
+    fn answer(&self, request: Checked, verdict: Verdict, random: &mut dyn Random) -> Result<Accepted, AcceptError> {
+        match verdict.admit() {
+            Ok(()) => Ok(request.accepted.answered(random, self.options.acceptor_subkey)),
+            Err(cause) => Err(AcceptError::new(cause, request.context)),
+        }
     }
 
     fn permitted(&self, key: EncryptionKey<'_>) -> Result<Key> {
         keys::permitted(&self.options, key.etype)?;
         key.key()
-    }
-
-    /// The last of the checks, so that nothing is remembered of what was refused.
-    fn remember(&self, key: ReplayKey, time: Time, now: Time) -> Result<()> {
-        match self.replay.insert(key, time, now) {
-            Verdict::Fresh => Ok(()),
-            Verdict::Replay => Err(Error::code(ErrorCode::REPEAT)),
-            Verdict::Full => Err(Error::protocol(ErrorCode::GENERIC, "the replay cache is full")),
-        }
     }
 }
 

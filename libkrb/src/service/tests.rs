@@ -9,6 +9,7 @@ use crate::flags::{ApOptions, TicketFlags};
 use crate::keytab::{KeytabEntry, RawKey};
 use crate::replay::MemoryReplayCache;
 use crate::session::{Address, Role, Session};
+use crate::time::Time;
 use crate::wire::{ApRep, EncApRepPart, KrbError, Reader};
 
 fn keytab(entries: &[(&str, u32, Key)]) -> Keytab {
@@ -50,6 +51,45 @@ fn code(verdict: Result<Accepted, AcceptError>) -> ErrorCode {
 fn text(verdict: Result<Accepted, AcceptError>) -> String {
     let text = verdict.expect_err("a refusal").to_string();
     text.split_once(": ").expect("a cause").1.to_owned()
+}
+
+/// Takes a future that is ready at once, and could be moved to another thread.
+fn now_or_never<T>(future: impl Future<Output = T> + Send) -> T {
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    match std::pin::pin!(future).poll(&mut context) {
+        std::task::Poll::Ready(value) => value,
+        std::task::Poll::Pending => panic!("nothing to wait for"),
+    }
+}
+
+#[test]
+fn a_task_accepts_and_refuses_what_a_thread_does() {
+    let (acceptor, request) = (acceptor(Options::default()), Draft::default().ap_req());
+    let accept = |request: &[u8]| now_or_never(acceptor.accept_async(NOW, &mut Counter(0), request, None));
+    let accepted = accept(&request).unwrap();
+    assert_eq!(accepted.client, principal("alice"));
+    assert_eq!(accepted.reply, verdict(|_| ()).unwrap().reply);
+    assert_eq!(code(accept(&request)), ErrorCode::REPEAT);
+    assert_eq!(code(accept(&Draft::with(|draft| draft.claimed = principal("bob")))), ErrorCode::BADMATCH);
+}
+
+#[test]
+fn what_nobody_can_remember_is_refused() {
+    struct Deaf(Verdict);
+    impl ReplayCache for Deaf {
+        fn insert(&self, _: ReplayKey, _: Time, _: Time) -> Verdict {
+            self.0
+        }
+    }
+    for (verdict, refusal) in [(Verdict::Full, ErrorCode::GENERIC), (Verdict::Unavailable, ErrorCode::SVC_UNAVAILABLE)]
+    {
+        let keytab = keytab(&[("host/a", 3, key(1))]);
+        let acceptor = Acceptor::new(&keytab, Options::default(), Arc::new(Deaf(verdict))).unwrap();
+        assert_eq!(code(accept(&acceptor, &Draft::default().ap_req())), refusal);
+        let request = Draft::default().ap_req();
+        let refused = now_or_never(acceptor.accept_async(NOW, &mut Counter(0), &request, None));
+        assert_eq!(code(refused), refusal);
+    }
 }
 
 #[test]

@@ -6,7 +6,7 @@ use super::{Address, Role, Session};
 use crate::codes::{AddressType, ChecksumType, MessageType};
 use crate::crypto::Random;
 use crate::error::{Error, ErrorCode, Result};
-use crate::replay::{ReplayKey, Verdict};
+use crate::replay::ReplayKey;
 use crate::time::{Instant, Time};
 use crate::wire::{
     self, Checksum, EncKrbPrivPart, EncryptedData, Fixed, HostAddress, KrbPriv, KrbSafe, KrbSafeBody, Raw,
@@ -126,11 +126,7 @@ impl Session {
 
     fn remember(&self, time: Time, now: Instant, plain: &[u8]) -> Result<()> {
         let Some(replay) = &self.replay else { return Ok(()) };
-        match replay.insert(ReplayKey::new([self.key.expose(), plain]), time, now.time) {
-            Verdict::Fresh => Ok(()),
-            Verdict::Replay => Err(Error::code(ErrorCode::REPEAT)),
-            Verdict::Full => Err(Error::protocol(ErrorCode::GENERIC, "the replay cache is full")),
-        }
+        replay.insert(ReplayKey::new([self.key.expose(), plain]), time, now.time).admit()
     }
 
     /// The checks of RFC 4120 3.4.2 and 3.5.2 on a message whose integrity is proven. Only when all

@@ -131,7 +131,7 @@ fn authentic(
     match kdc.replays.insert(seen, authenticator.time, at.now.time) {
         // Full: one user with a ticket could fill it and so stop the realm, while a replay brings nothing
         // but a reply that its sender can't read.
-        Verdict::Fresh | Verdict::Full => Ok(()),
+        Verdict::Fresh | Verdict::Full | Verdict::Unavailable => Ok(()),
         Verdict::Replay => Err(Refusal::new(ErrorCode::REPEAT, "this authenticator was used before")),
     }
 }

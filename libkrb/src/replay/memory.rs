@@ -1,5 +1,4 @@
-//! Remembering authenticators, so that none is accepted twice (RFC 4120 3.2.3, 3.3.3). Not here: the
-//! KDC's lookaside, which answers the same bytes with the same answer.
+//! A replay cache in this process's memory. Not here: one that others share or that survives.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -7,71 +6,8 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use sha2::{Digest, Sha256};
-
+use super::{ReplayCache, ReplayKey, Verdict};
 use crate::time::{Seconds, Time};
-use crate::wire::EncryptionKey;
-
-/// What is remembered of an authenticator: a digest of decrypted data and of nothing else.
-///
-/// RFC 4120 3.2.3 names server, client, time and microseconds. The decrypted authenticator has the
-/// last three, and the session key stands for the server: it comes from inside the ticket, while
-/// the server name beside the ticket is anyone's to change, and two names may share one key. The
-/// further contents tell apart two authenticators that clients of one principal made in the same
-/// microsecond; they cannot be changed without the session key either.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct ReplayKey([u8; 16]);
-
-impl ReplayKey {
-    /// The key of a decrypted authenticator, and of the session key that its ticket holds.
-    pub fn of_authenticator(session: EncryptionKey<'_>, authenticator: &[u8]) -> ReplayKey {
-        ReplayKey::new([session.value, authenticator])
-    }
-
-    /// The key of other decrypted data, such as an encrypted timestamp.
-    pub fn new<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> ReplayKey {
-        let mut digest = Sha256::new();
-        for part in parts {
-            digest.update((part.len() as u64).to_be_bytes());
-            digest.update(part);
-        }
-        let mut key = [0; 16];
-        key.iter_mut().zip(digest.finalize()).for_each(|(to, from)| *to = from);
-        ReplayKey(key)
-    }
-
-    /// The digest, for a cache that is kept elsewhere.
-    pub fn as_bytes(&self) -> &[u8; 16] {
-        &self.0
-    }
-}
-
-impl fmt::Debug for ReplayKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("ReplayKey")
-    }
-}
-
-/// What a replay cache says of an authenticator.
-#[must_use = "only a fresh authenticator may be accepted"]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// Never seen, and from now on known.
-    Fresh,
-    /// Seen before, or so old that it may have been seen and forgotten: KRB_AP_ERR_REPEAT.
-    Replay,
-    /// No room to remember it, so it must be refused.
-    Full,
-}
-
-/// A memory of authenticators, shared by all that serve with the same key.
-pub trait ReplayCache: Send + Sync {
-    /// Looks for an authenticator of that time, and remembers it: one step, so that of many who
-    /// bring the same one at once a single one hears [`Verdict::Fresh`].
-    ///
-    /// To be asked last, when every other check has passed: what is refused need not be remembered.
-    fn insert(&self, key: ReplayKey, time: Time, now: Time) -> Verdict;
-}
 
 /// How many parts are locked apart from each other.
 const SHARDS: usize = 64;
@@ -205,6 +141,3 @@ impl fmt::Debug for MemoryReplayCache {
         write!(f, "MemoryReplayCache({} of {})", self.len(), self.max)
     }
 }
-
-#[cfg(test)]
-mod tests;
