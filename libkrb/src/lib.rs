@@ -46,6 +46,10 @@ pub mod gss;
 #[allow(clippy::disallowed_methods, clippy::disallowed_types)]
 pub mod net;
 
+#[cfg(feature = "http")]
+#[allow(clippy::disallowed_methods, clippy::disallowed_types)]
+pub mod http;
+
 pub use error::{Error, ErrorCode, Result};
 pub use name::Principal;
 pub use time::Time;

@@ -1,0 +1,148 @@
+//! Who calls, as a handler sees it. It is made where a token or a session was accepted, and nowhere
+//! else but in the tests of those who write handlers.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::flags::TicketFlags;
+use crate::gss::{self, ContextFlags};
+use crate::name::Principal;
+use crate::service::TicketTimes;
+use crate::session::ReceivedCred;
+use crate::time::Time;
+
+/// How a caller has proven itself for this request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum How {
+    /// By a ticket, just now (RFC 4559).
+    Negotiate,
+    /// By the session that such an exchange began.
+    Session,
+}
+
+/// An authenticated caller. Clones share what is known of it.
+#[derive(Clone)]
+pub struct Caller(Arc<Facts>);
+
+/// What is known of a caller.
+#[derive(Clone, Debug)]
+pub(super) struct Facts {
+    pub(super) principal: Principal,
+    pub(super) local_name: Option<String>,
+    pub(super) times: TicketTimes,
+    pub(super) flags: TicketFlags,
+    pub(super) context_flags: ContextFlags,
+    pub(super) roles: Vec<String>,
+    pub(super) delegated: Option<Arc<ReceivedCred>>,
+    pub(super) how: How,
+}
+
+impl Caller {
+    pub(super) fn new(facts: Facts) -> Caller {
+        Caller(Arc::new(facts))
+    }
+
+    /// Of a context that has just been opened.
+    pub(super) fn negotiated(
+        caller: gss::Caller,
+        context_flags: ContextFlags,
+        local_name: Option<String>,
+        roles: Vec<String>,
+    ) -> Caller {
+        let gss::Caller { accepted, delegated } = caller;
+        Caller::new(Facts {
+            principal: accepted.client,
+            local_name,
+            times: accepted.times,
+            flags: accepted.flags,
+            context_flags,
+            roles,
+            delegated: delegated.map(Arc::new),
+            how: How::Negotiate,
+        })
+    }
+
+    /// Somebody whom nobody has authenticated: for the tests of handlers, which put it into a
+    /// request's extensions.
+    pub fn assumed(principal: Principal, roles: &[&str]) -> Caller {
+        let times = TicketTimes { auth: Time::EPOCH, start: Time::EPOCH, end: Time::MAX, renew_till: None };
+        Caller::new(Facts {
+            principal,
+            local_name: None,
+            times,
+            flags: TicketFlags::NONE,
+            context_flags: ContextFlags::NONE,
+            roles: roles.iter().map(ToString::to_string).collect(),
+            delegated: None,
+            how: How::Negotiate,
+        })
+    }
+
+    pub(super) fn facts(&self) -> &Facts {
+        &self.0
+    }
+
+    /// Who it is.
+    pub fn principal(&self) -> &Principal {
+        &self.0.principal
+    }
+
+    /// Its realm.
+    pub fn realm(&self) -> &str {
+        self.0.principal.realm()
+    }
+
+    /// The account that a line of krb5.conf gives it (`auth_to_local`, `auth_to_local_names`); there
+    /// is none without such a line.
+    pub fn local_name(&self) -> Option<&str> {
+        self.0.local_name.as_deref()
+    }
+
+    /// When it was authenticated, and when its ticket ends. What goes on for long, as a stream does,
+    /// should end then too.
+    pub fn times(&self) -> TicketTimes {
+        self.0.times
+    }
+
+    /// The flags of its ticket.
+    pub fn flags(&self) -> TicketFlags {
+        self.0.flags
+    }
+
+    /// What the exchange offered: whether the caller was shown who serves it, and so on.
+    pub fn context_flags(&self) -> ContextFlags {
+        self.0.context_flags
+    }
+
+    /// Its roles, as the layer's table or hook gave them.
+    pub fn roles(&self) -> &[String] {
+        &self.0.roles
+    }
+
+    /// Whether it has a role.
+    pub fn has_role(&self, role: &str) -> bool {
+        self.0.roles.iter().any(|known| known == role)
+    }
+
+    /// The tickets that it handed over, to act for it.
+    pub fn delegated(&self) -> Option<&Arc<ReceivedCred>> {
+        self.0.delegated.as_ref()
+    }
+
+    /// How it has proven itself for this request.
+    pub fn how(&self) -> How {
+        self.0.how
+    }
+}
+
+impl fmt::Debug for Caller {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Caller({}, {:?})", self.principal(), self.how())
+    }
+}
+
+impl fmt::Display for Caller {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.principal().fmt(f)
+    }
+}

@@ -1,0 +1,153 @@
+//! The decision on a request: gather what it brings, check it, and say who calls. Not here: how the
+//! request came and how the answer goes ([`super::service`]).
+
+use std::fmt;
+use std::sync::Arc;
+
+use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
+use http::request::Parts;
+use http::{Extensions, HeaderName, HeaderValue, Version};
+
+use super::answer::Refused;
+use super::connection::{Connection, HalfOpen, Places};
+use super::header::{self, Authorization};
+use super::{Mode, Observer, Outcome, Reason};
+use crate::config::LocalNames;
+use crate::crypto::OsRandom;
+use crate::gss::{self, AcceptStep, AcceptorContext, AcceptorOptions, Context, Refusal};
+use crate::http::Caller;
+use crate::service::{Accepted, Acceptor};
+use crate::time::{Instant, Seconds};
+
+/// How long a half-open negotiation waits for its next token.
+const PATIENCE: Seconds = 60;
+
+/// The first octet of a token that goes on with a negotiation: NegTokenResp (RFC 4178 4.2).
+const NEG_TOKEN_RESP: u8 = 0xa1;
+
+pub(super) type RolesHook = Arc<dyn Fn(&Accepted) -> Vec<String> + Send + Sync>;
+pub(super) type ConnectionHook = Arc<dyn Fn(&Extensions) -> Option<Connection> + Send + Sync>;
+pub(super) type Clock = Arc<dyn Fn() -> Instant + Send + Sync>;
+
+/// What a layer was told to do.
+#[derive(Clone)]
+pub(super) struct Gate {
+    pub(super) acceptor: Arc<Acceptor>,
+    pub(super) mode: Mode,
+    pub(super) local_names: Arc<LocalNames>,
+    pub(super) roles: Option<RolesHook>,
+    pub(super) connection: ConnectionHook,
+    pub(super) require_bindings: bool,
+    pub(super) max_token: usize,
+    pub(super) max_half_open: usize,
+    pub(super) half_open: Places,
+    pub(super) observer: Option<Arc<dyn Observer>>,
+    pub(super) clock: Clock,
+}
+
+/// A request that is let in.
+#[derive(Debug, Default)]
+pub(super) struct Entered {
+    pub(super) caller: Option<Caller>,
+    /// Headers of the answer, whatever it will be.
+    pub(super) headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+/// Put into the extensions of a request that a layer has looked at.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Looked;
+
+impl Gate {
+    /// Finds out who sent a request. What proved it is taken out: it is of no use to a handler, and
+    /// a handler that passes headers on would hand it to somebody else.
+    pub(super) async fn enter(&self, parts: &mut Parts) -> Result<Entered, Refused> {
+        parts.extensions.insert(Looked);
+        let authorization = header::authorization(&parts.headers, self.max_token)?;
+        let entered = match authorization {
+            Authorization::Negotiate(token) => {
+                parts.headers.remove(AUTHORIZATION);
+                self.negotiate(parts, &token).await?
+            }
+            Authorization::Absent => self.without(Reason::NoCredentials)?,
+            Authorization::Bearer(_) | Authorization::Other => self.without(Reason::OtherScheme)?,
+        };
+        if let Some(caller) = &entered.caller {
+            parts.extensions.insert(caller.clone());
+        }
+        Ok(entered)
+    }
+
+    /// A request that brought nothing for us.
+    fn without(&self, reason: Reason) -> Result<Entered, Refused> {
+        match self.mode {
+            Mode::Required => Err(reason.into()),
+            Mode::Optional | Mode::Off => Ok(Entered::default()),
+        }
+    }
+
+    async fn negotiate(&self, parts: &Parts, token: &[u8]) -> Result<Entered, Refused> {
+        let now = (self.clock)();
+        let connection = (self.connection)(&parts.extensions);
+        let mut context = self.context(connection.as_ref(), now, token)?;
+        let peer = connection.as_ref().and_then(Connection::peer);
+        match context.step_async(now, &mut OsRandom::new(), token, peer).await {
+            Ok(AcceptStep::Done(context, caller, token)) => Ok(self.done(&context, *caller, token)),
+            Ok(AcceptStep::Continue(answer)) => Err(self.go_on(parts, connection.as_ref(), now, (context, answer))),
+            Err(Refusal { cause, token }) => Err(Refused { reason: Reason::Token(cause), token, headers: vec![] }),
+        }
+    }
+
+    /// The half-open context that a token goes on with, or a new one.
+    fn context(&self, connection: Option<&Connection>, now: Instant, token: &[u8]) -> Result<AcceptorContext, Reason> {
+        let half_open = connection.and_then(Connection::take);
+        if token.first() != Some(&NEG_TOKEN_RESP) {
+            let bindings = connection.and_then(Connection::bindings).cloned();
+            let options = AcceptorOptions { bindings, require_bindings: self.require_bindings };
+            return Ok(AcceptorContext::new(self.acceptor.clone(), options));
+        }
+        let fresh = half_open.filter(|half_open| half_open.since.distance(now.time) <= PATIENCE);
+        fresh.map(|half_open| half_open.context).ok_or(Reason::Legs("no negotiation is open on this connection"))
+    }
+
+    fn done(&self, context: &Context, caller: gss::Caller, token: Option<Vec<u8>>) -> Entered {
+        let local_name = self.local_names.map(&caller.accepted.client);
+        let roles = self.roles.as_ref().map(|roles| roles(&caller.accepted)).unwrap_or_default();
+        let caller = Caller::negotiated(caller, context.flags(), local_name, roles);
+        let headers = token.map(|token| (WWW_AUTHENTICATE, header::challenge(Some(&token)))).into_iter().collect();
+        Entered { caller: Some(caller), headers }
+    }
+
+    /// A negotiation of several legs is bound to its connection, so there has to be one that carries
+    /// one request at a time.
+    fn go_on(
+        &self,
+        parts: &Parts,
+        connection: Option<&Connection>,
+        now: Instant,
+        (context, answer): (AcceptorContext, Vec<u8>),
+    ) -> Refused {
+        if parts.version > Version::HTTP_11 {
+            return Reason::Legs("a negotiation of several legs needs HTTP/1.1").into();
+        }
+        let Some(connection) = connection else {
+            return Reason::Legs("the server does not tell its connections apart").into();
+        };
+        let Some(place) = self.half_open.take(self.max_half_open) else {
+            return Reason::Legs("too many negotiations are half open").into();
+        };
+        connection.keep(HalfOpen { context, since: now.time, _place: place });
+        Refused { reason: Reason::Continue, token: Some(answer), headers: vec![] }
+    }
+
+    pub(super) fn observe(&self, outcome: Outcome<'_>) {
+        if let Some(observer) = &self.observer {
+            observer.observe(outcome);
+        }
+    }
+}
+
+impl fmt::Debug for Gate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Gate").field("mode", &self.mode).field("acceptor", &self.acceptor).finish_non_exhaustive()
+    }
+}

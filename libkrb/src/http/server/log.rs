@@ -1,0 +1,33 @@
+//! What the log is told: whole causes, with the trace that a request is part of.
+
+use super::asked::Asked;
+use super::reason::Reason;
+use crate::http::Caller;
+
+pub(super) fn entered(asked: &Asked, caller: Option<&Caller>) {
+    let Some(caller) = caller else { return };
+    tracing::debug!(
+        target: "libkrb::http", trace_id = asked.trace_id, method = %asked.method, path = asked.path,
+        principal = %caller.principal(), how = ?caller.how(), "caller known"
+    );
+}
+
+pub(super) fn refused(asked: &Asked, reason: &Reason) {
+    let Asked { trace_id, method, path, .. } = asked;
+    match reason {
+        Reason::NoLayer => tracing::error!(
+            target: "libkrb::http", trace_id, %method, path,
+            "no NegotiateLayer has looked at this request: add one around the routes that want a caller"
+        ),
+        reason if reason.is_challenge() => {
+            tracing::debug!(target: "libkrb::http", trace_id, %method, path, reason = reason.name(), "challenged");
+        }
+        reason => {
+            let code = reason.code().map_or("", |code| code.name());
+            tracing::info!(
+                target: "libkrb::http", trace_id, %method, path, reason = reason.name(), code, cause = %reason,
+                "refused"
+            );
+        }
+    }
+}

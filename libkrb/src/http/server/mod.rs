@@ -1,0 +1,165 @@
+//! The server's side of HTTP Negotiate: [`NegotiateLayer`] finds out who calls, and its handlers
+//! take the [`Caller`](super::Caller). Not here: what a caller may do.
+//!
+//! It works with whatever takes tower's layers: axum, hyper, tonic. Requests with the content type
+//! of gRPC are answered with its statuses.
+
+mod answer;
+mod asked;
+mod body;
+mod connection;
+mod gate;
+mod header;
+mod log;
+mod missing;
+mod observer;
+mod reason;
+mod service;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use http::Extensions;
+use tower_layer::Layer;
+
+pub use body::Body;
+pub use connection::{Connection, EachConnection, OfConnection};
+pub use missing::Missing;
+pub use observer::{Counters, Observer, Outcome};
+pub use reason::Reason;
+pub use service::Negotiate;
+
+use crate::config::LocalNames;
+use crate::service::{Accepted, Acceptor};
+use crate::time::Instant;
+use gate::Gate;
+
+/// The most octets of a token, unless the layer was told otherwise: a ticket of Active Directory
+/// with the groups of an important person has 12 000 to 48 000.
+pub const MAX_TOKEN: usize = 64 * 1024;
+
+/// How many negotiations of several legs may be half open, unless the layer was told otherwise.
+const MAX_HALF_OPEN: usize = 1024;
+
+/// What a layer does with a request that brings no credentials.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// It is refused with a challenge.
+    #[default]
+    Required,
+    /// It goes on without a caller. Credentials that are brought have to be good nevertheless.
+    Optional,
+    /// Nobody looks.
+    Off,
+}
+
+/// Finds out who calls (RFC 4559). Clones, and the services of the routes it lies around, share what
+/// it holds.
+#[derive(Clone)]
+pub struct NegotiateLayer {
+    gate: Arc<Gate>,
+}
+
+impl NegotiateLayer {
+    /// A layer that requires a caller. `acceptor` has the service's keys and the replay cache.
+    pub fn new(acceptor: Arc<Acceptor>) -> NegotiateLayer {
+        let gate = Gate {
+            acceptor,
+            mode: Mode::default(),
+            local_names: Arc::default(),
+            roles: None,
+            connection: Arc::new(|extensions: &Extensions| extensions.get().cloned()),
+            require_bindings: false,
+            max_token: MAX_TOKEN,
+            max_half_open: MAX_HALF_OPEN,
+            half_open: Default::default(),
+            observer: None,
+            clock: Arc::new(system_clock),
+        };
+        NegotiateLayer { gate: Arc::new(gate) }
+    }
+
+    fn with(mut self, change: impl FnOnce(&mut Gate)) -> NegotiateLayer {
+        change(Arc::make_mut(&mut self.gate));
+        self
+    }
+
+    /// What becomes of requests without credentials.
+    #[must_use]
+    pub fn mode(self, mode: Mode) -> NegotiateLayer {
+        self.with(|gate| gate.mode = mode)
+    }
+
+    /// The rules of krb5.conf that give principals their local names; without them nobody has one.
+    #[must_use]
+    pub fn local_names(self, names: LocalNames) -> NegotiateLayer {
+        self.with(|gate| gate.local_names = Arc::new(names))
+    }
+
+    /// Where roles come from: a table ([`AccessPolicy::roles_of`](crate::access::AccessPolicy)), or
+    /// the ticket's authorization data. Of these only what bears a KDC's signature can give a role.
+    #[must_use]
+    pub fn roles(self, roles: impl Fn(&Accepted) -> Vec<String> + Send + Sync + 'static) -> NegotiateLayer {
+        self.with(|gate| gate.roles = Some(Arc::new(roles)))
+    }
+
+    /// Where a request's [`Connection`] comes from; by default it is one of its extensions.
+    #[must_use]
+    pub fn connection(
+        self,
+        connection: impl Fn(&Extensions) -> Option<Connection> + Send + Sync + 'static,
+    ) -> NegotiateLayer {
+        self.with(|gate| gate.connection = Arc::new(connection))
+    }
+
+    /// Refuses a caller that is not bound to the TLS connection (RFC 5929), as one is whose token a
+    /// stranger in the middle passes on. Browsers bind; many other clients do not.
+    #[must_use]
+    pub fn require_bindings(self) -> NegotiateLayer {
+        self.with(|gate| gate.require_bindings = true)
+    }
+
+    /// The most octets of a token, before base64; [`MAX_TOKEN`] by default.
+    #[must_use]
+    pub fn max_token(self, octets: usize) -> NegotiateLayer {
+        self.with(|gate| gate.max_token = octets)
+    }
+
+    /// How many negotiations of several legs may be half open at once, in all connections.
+    #[must_use]
+    pub fn max_half_open(self, count: usize) -> NegotiateLayer {
+        self.with(|gate| gate.max_half_open = count)
+    }
+
+    /// Who hears what becomes of requests.
+    #[must_use]
+    pub fn observer(self, observer: Arc<dyn Observer>) -> NegotiateLayer {
+        self.with(|gate| gate.observer = Some(observer))
+    }
+
+    /// Another clock than the system's.
+    #[must_use]
+    pub fn clock(self, clock: impl Fn() -> Instant + Send + Sync + 'static) -> NegotiateLayer {
+        self.with(|gate| gate.clock = Arc::new(clock))
+    }
+}
+
+impl<S> Layer<S> for NegotiateLayer {
+    type Service = Negotiate<S>;
+
+    fn layer(&self, inner: S) -> Negotiate<S> {
+        Negotiate::new(inner, self.gate.clone())
+    }
+}
+
+impl fmt::Debug for NegotiateLayer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.gate.fmt(f)
+    }
+}
+
+fn system_clock() -> Instant {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Instant::from_micros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
+}
