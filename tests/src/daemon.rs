@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -14,7 +14,14 @@ use crate::PATIENCE;
 pub struct Daemon {
     name: String,
     child: Child,
-    log: Arc<Mutex<String>>,
+    log: Arc<Log>,
+}
+
+/// What was printed, and a bell that rings when there is more.
+#[derive(Debug, Default)]
+struct Log {
+    text: Mutex<String>,
+    more: Condvar,
 }
 
 impl Daemon {
@@ -27,7 +34,7 @@ impl Daemon {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap_or_else(|error| panic!("cannot start {name}: {error}"));
-        let log = Arc::new(Mutex::new(String::new()));
+        let log = Arc::new(Log::default());
         let (sender, receiver) = channel();
         listen(child.stdout.take().expect("a piped stdout"), &log, ready, sender.clone());
         listen(child.stderr.take().expect("a piped stderr"), &log, ready, sender);
@@ -44,7 +51,17 @@ impl Daemon {
 
     /// Everything it has printed so far.
     pub fn log(&self) -> String {
-        self.log.lock().map(|log| log.clone()).unwrap_or_default()
+        self.log.text.lock().map(|text| text.clone()).unwrap_or_default()
+    }
+
+    /// Waits until `text` stands in what it has printed: a client may have its answer first.
+    #[track_caller]
+    pub fn says(&self, text: &str) {
+        let log = self.log.text.lock().expect("the log");
+        let (log, _) = self.log.more.wait_timeout_while(log, PATIENCE, |log| !log.contains(text)).expect("the log");
+        let said = log.contains(text);
+        drop(log);
+        assert!(said, "{} never said '{text}'", self.name);
     }
 
     /// Its process id.
@@ -80,7 +97,7 @@ impl Drop for Daemon {
 }
 
 /// Keeps what the daemon prints, on a thread that ends with it.
-fn listen(stream: impl Read + Send + 'static, log: &Arc<Mutex<String>>, ready: &'static str, sender: Sender<()>) {
+fn listen(stream: impl Read + Send + 'static, log: &Arc<Log>, ready: &'static str, sender: Sender<()>) {
     let log = Arc::clone(log);
     std::thread::spawn(move || {
         // Dropped at the end of the stream, so that a daemon that dies early is noticed at once.
@@ -88,10 +105,11 @@ fn listen(stream: impl Read + Send + 'static, log: &Arc<Mutex<String>>, ready: &
         for line in BufReader::new(stream).split(b'\n').map_while(Result::ok) {
             let line = String::from_utf8_lossy(&line).into_owned();
             let is_ready = line.contains(ready);
-            if let Ok(mut log) = log.lock() {
-                log.push_str(&line);
-                log.push('\n');
+            if let Ok(mut text) = log.text.lock() {
+                text.push_str(&line);
+                text.push('\n');
             }
+            log.more.notify_all();
             if is_ready && let Some(sender) = waiting.take() {
                 // Nobody listens any more once the start is over.
                 let _ = sender.send(());

@@ -110,6 +110,15 @@ pub fn optional_peer(peer: &str, path: &str) -> Option<Program> {
     report(peer, missing).then(|| plain(path))
 }
 
+/// Whether this test is root, which some peers want to be; where not, its absence is said loudly.
+pub fn is_root() -> bool {
+    let root = rustix::process::getuid().is_root();
+    if !root {
+        skip("the peer wants to be started by root");
+    }
+    root
+}
+
 fn plain(path: PathBuf) -> Program {
     Program { path, arguments: Vec::new(), libraries: None }
 }

@@ -30,13 +30,13 @@ mod suite;
 mod tool;
 
 pub use daemon::Daemon;
-pub use family::{Family, Program, java, optional_peer};
+pub use family::{Family, Program, is_root, java, optional_peer};
 pub use kdc::Secret;
 pub use port::Port;
 pub use realm::{Plan, Realm};
 pub use seat::{Seat, Ticket};
 pub use suite::Pair;
-pub use tool::{Said, Tool};
+pub use tool::{Said, Tool, User};
 
 use std::time::Duration;
 

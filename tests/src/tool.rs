@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::io::{Read, Write};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::channel;
@@ -18,6 +19,7 @@ pub struct Tool {
     arguments: Vec<OsString>,
     environment: BTreeMap<OsString, OsString>,
     folder: Option<PathBuf>,
+    user: Option<User>,
     stdin: Vec<u8>,
 }
 
@@ -32,7 +34,7 @@ impl Tool {
             environment.insert("LD_LIBRARY_PATH".into(), libraries.into());
         }
         let arguments = program.arguments.into_iter().map(OsString::from).collect();
-        Tool { program: program.path, arguments, environment, folder: None, stdin: Vec::new() }
+        Tool { program: program.path, arguments, environment, folder: None, user: None, stdin: Vec::new() }
     }
 
     /// Adds arguments.
@@ -53,6 +55,12 @@ impl Tool {
         self
     }
 
+    /// Whom it runs as, for those that refuse to be root.
+    pub fn user(mut self, user: User) -> Tool {
+        self.user = Some(user);
+        self
+    }
+
     /// What it reads from its standard input, which is never a terminal.
     pub fn stdin(mut self, bytes: impl Into<Vec<u8>>) -> Tool {
         self.stdin = bytes.into();
@@ -65,6 +73,9 @@ impl Tool {
         command.args(&self.arguments).env_clear().envs(&self.environment);
         if let Some(folder) = &self.folder {
             command.current_dir(folder);
+        }
+        if let Some(user) = self.user {
+            command.uid(user.uid).gid(user.gid);
         }
         command
     }
@@ -97,6 +108,30 @@ impl Tool {
     fn line(&self) -> String {
         let words = std::iter::once(self.program.as_os_str()).chain(self.arguments.iter().map(OsString::as_os_str));
         words.map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ")
+    }
+}
+
+/// A user of this machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct User {
+    uid: u32,
+    gid: u32,
+}
+
+impl User {
+    /// The user of this name, when there is one and this test is root and so may be anybody.
+    pub fn named(name: &str) -> Option<User> {
+        let users = std::fs::read_to_string("/etc/passwd").ok().filter(|_| rustix::process::getuid().is_root())?;
+        users.lines().find_map(|line| {
+            let fields: Vec<_> = line.split(':').collect();
+            let [found, _, uid, gid, ..] = fields.as_slice() else { return None };
+            (*found == name).then_some(User { uid: uid.parse().ok()?, gid: gid.parse().ok()? })
+        })
+    }
+
+    /// Makes a file or folder this user's.
+    pub fn owns(self, path: &Path) {
+        std::os::unix::fs::chown(path, Some(self.uid), Some(self.gid)).expect("a file to give away");
     }
 }
 
