@@ -98,6 +98,9 @@ pub enum Error {
     /// A key is not in the keytab.
     #[error("{0}")]
     NoKey(String),
+    /// No service name can be made of a URL or a host, or a rule for it is wrong.
+    #[error("no service name: {0}")]
+    Spn(String),
     /// No KDC is known for a realm.
     #[error("Cannot find KDC for realm \"{0}\"")]
     NoKdc(String),

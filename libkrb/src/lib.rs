@@ -5,7 +5,7 @@
 //! 1. [`name`], [`time`], [`flags`], [`codes`] - the vocabulary of RFC 4120.
 //! 2. [`wire`] - the messages and their DER; [`crypto`] - keys and what they do.
 //! 3. [`ticket`], [`preauth`], [`replay`], [`session`], [`ccache`], [`keytab`], [`config`].
-//! 4. [`client`], [`service`] - exchanges as state machines without sockets.
+//! 4. [`client`], [`service`] - exchanges as state machines without sockets; [`spn`] - how a service is called.
 //! 5. [`gss`] - RFC 4121 and SPNEGO contexts over these, as state machines too.
 //! 6. `net` (feature) - finding a KDC and talking to it.
 //!
@@ -39,6 +39,7 @@ pub mod ticket;
 
 pub mod client;
 pub mod service;
+pub mod spn;
 
 pub mod gss;
 
