@@ -86,6 +86,9 @@ pub enum Error {
         /// Our words for it; never the peer's.
         text: Option<String>,
     },
+    /// A peer speaks through another channel than the one it is bound to (RFC 2743 1.1.6).
+    #[error("channel bindings refused: {0}")]
+    ChannelBindings(&'static str),
     /// A reply is not the answer to our request (RFC 4120 3.1.5, 3.3.4).
     #[error("KDC reply did not match expectations: {0}")]
     ReplyMismatch(&'static str),

@@ -27,6 +27,7 @@ pub use ap_exchange::{ApExchange, ApRequest, ApSession};
 pub use as_exchange::AsExchange;
 pub use as_request::AsRequest;
 pub use clock::ClockOffset;
+pub(crate) use refusal::Refusal;
 pub use secret::Secret;
 pub use tgs_exchange::TgsExchange;
 pub use tgs_request::TgsRequest;

@@ -7,7 +7,7 @@ use crate::wire::{self, KrbError, MethodData};
 
 /// What counts of a KRB-ERROR.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Refusal<'a> {
+pub(crate) struct Refusal<'a> {
     pub code: ErrorCode,
     /// What the KDC's clock shows, it says.
     pub clock: Instant,

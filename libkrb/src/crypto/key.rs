@@ -79,6 +79,16 @@ impl Key {
         self.profile.checksum
     }
 
+    /// How many octets a ciphertext has before and after those of the plaintext.
+    pub fn cipher_room(&self) -> (usize, usize) {
+        (self.profile.prefix, self.profile.suffix)
+    }
+
+    /// How many octets a checksum has.
+    pub fn mac_len(&self) -> usize {
+        self.profile.checksum_len
+    }
+
     /// The octets of the key: for a keytab, a sealed record or an encrypted part, and nowhere else.
     pub fn expose(&self) -> &[u8] {
         self.bytes.split_at(self.profile.key_len).0

@@ -42,7 +42,7 @@ pub(super) fn same(computed: &[u8], given: &[u8]) -> Result<()> {
 }
 
 impl<M: Mac + Clone + Send + Sync> Checker for M {
-    fn tag(&self, data: &[u8], out: &mut [u8]) {
-        tag(self, &[data], out);
+    fn tag(&self, parts: &[&[u8]], out: &mut [u8]) {
+        tag(self, parts, out);
     }
 }

@@ -11,6 +11,7 @@ mod aes_sha1;
 mod aes_sha2;
 mod camellia;
 mod cts;
+mod digest;
 mod etype;
 mod key;
 mod mac;
@@ -27,6 +28,7 @@ mod testing;
 #[cfg(test)]
 mod tests;
 
+pub use digest::md5;
 pub use etype::{SUPPORTED, cipher_len, default_s2kparams, is_weak, key_len, supported};
 pub use key::Key;
 pub use prepared::{PreparedChecksum, PreparedKey};

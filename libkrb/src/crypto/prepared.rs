@@ -24,8 +24,8 @@ pub(super) trait Sealer: Send + Sync {
 
 /// Kc of one usage at work.
 pub(super) trait Checker: Send + Sync {
-    /// The checksum of `data`, cut to the length of `out`.
-    fn tag(&self, data: &[u8], out: &mut [u8]);
+    /// The checksum of `parts`, one after the other, cut to the length of `out`.
+    fn tag(&self, parts: &[&[u8]], out: &mut [u8]);
 }
 
 /// A key prepared to encrypt and decrypt for one usage (RFC 3961 3). Cloning is cheap; the derived
@@ -51,15 +51,39 @@ impl PreparedKey {
 
     /// Appends the ciphertext of `plain`, under a fresh confounder, to `out`.
     pub fn encrypt_into(&self, random: &mut dyn Random, plain: &[u8], out: &mut Vec<u8>) {
-        let Profile { prefix, confounder, suffix, .. } = *self.profile;
+        let Profile { prefix, suffix, .. } = *self.profile;
         let start = out.len();
         out.reserve(prefix + plain.len() + suffix);
         out.resize(start + prefix, 0);
-        let (_, head) = out.split_at_mut(start + prefix - confounder);
-        random.fill(head);
         out.extend_from_slice(plain);
         out.resize(out.len() + suffix, 0);
         let (_, buffer) = out.split_at_mut(start);
+        self.seal(random, buffer);
+    }
+
+    /// Makes ciphertext, under a fresh confounder, of a buffer in which the plaintext stands with
+    /// room around it: [`PreparedKey::room`].
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] for a buffer that is too short for the room alone.
+    pub fn encrypt_in_place(&self, random: &mut dyn Random, buffer: &mut [u8]) -> Result<()> {
+        let Profile { prefix, suffix, .. } = *self.profile;
+        if buffer.len() < prefix + suffix {
+            return Err(Error::Malformed("a buffer without room for the ciphertext"));
+        }
+        self.seal(random, buffer);
+        Ok(())
+    }
+
+    /// How many octets the ciphertext has before and after those of the plaintext.
+    pub fn room(&self) -> (usize, usize) {
+        (self.profile.prefix, self.profile.suffix)
+    }
+
+    fn seal(&self, random: &mut dyn Random, buffer: &mut [u8]) {
+        let Profile { prefix, confounder, .. } = *self.profile;
+        let (head, _) = buffer.split_at_mut(prefix);
+        random.fill(head.split_at_mut(prefix - confounder).1);
         self.sealer.seal(buffer);
     }
 
@@ -106,8 +130,19 @@ impl PreparedChecksum {
     /// The checksum of `data`.
     pub fn checksum(&self, data: &[u8]) -> Vec<u8> {
         let mut out = vec![0; self.profile.checksum_len];
-        self.checker.tag(data, &mut out);
+        self.checker.tag(&[data], &mut out);
         out
+    }
+
+    /// Writes the checksum of `parts`, one after the other, to `out`, which is as long as
+    /// [`PreparedChecksum::mac_len`] says.
+    pub fn checksum_parts(&self, parts: &[&[u8]], out: &mut [u8]) {
+        self.checker.tag(parts, out);
+    }
+
+    /// How many octets a checksum has.
+    pub fn mac_len(&self) -> usize {
+        self.profile.checksum_len
     }
 
     /// Refuses unless `mac` is the checksum of `data`: [`Error::Integrity`] if it is not,
@@ -116,9 +151,15 @@ impl PreparedChecksum {
         if kind != self.profile.checksum {
             return Err(Error::ChecksumNotSupported(kind));
         }
+        self.verify_parts(&[data], mac)
+    }
+
+    /// Refuses with [`Error::Integrity`] unless `mac` is the checksum, of the key's own type, of
+    /// `parts`, one after the other. Compares in constant time.
+    pub fn verify_parts(&self, parts: &[&[u8]], mac: &[u8]) -> Result<()> {
         let mut computed = [0; CHECKSUM_MAX];
         let (computed, _) = computed.split_at_mut(self.profile.checksum_len);
-        self.checker.tag(data, computed);
+        self.checker.tag(parts, computed);
         let verdict = same(computed, mac);
         computed.zeroize();
         verdict

@@ -73,9 +73,9 @@ impl Sealer for Sealing {
 }
 
 impl Checker for Signing {
-    fn tag(&self, data: &[u8], out: &mut [u8]) {
-        let digest = Md5::new().chain_update(self.1).chain_update(data).finalize();
-        tag(&self.0, &[&digest], out);
+    fn tag(&self, parts: &[&[u8]], out: &mut [u8]) {
+        let digest = parts.iter().fold(Md5::new().chain_update(self.1), |digest, part| digest.chain_update(part));
+        tag(&self.0, &[&digest.finalize()], out);
     }
 }
 

@@ -1,14 +1,15 @@
 //! The acceptor's side: first tokens of SPNEGO, of the Kerberos mechanism, or a bare AP-REQ come in,
-//! and with them who sent them (RFC 4121 4.1, RFC 4178).
+//! and with them who sent them (RFC 4121 4.1, RFC 4178). Here is what all have in common; the rest
+//! is theirs ([`super::krb5`], [`super::spnego`]).
 
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::{ChannelBindings, Context};
+use super::{ChannelBindings, Context, krb5, spnego};
 use crate::crypto::Random;
 use crate::error::Error;
-use crate::service::{Accepted, Acceptor};
+use crate::service::{AcceptError, Accepted, Acceptor};
 use crate::session::ReceivedCred;
 use crate::time::Instant;
 
@@ -28,9 +29,12 @@ pub struct Caller {
     pub accepted: Accepted,
     /// The tickets that it handed over.
     pub delegated: Option<ReceivedCred>,
+    /// Whether it is known to speak in our channel: both sides gave bindings, and they are the same.
+    pub bound: bool,
 }
 
 /// What an acceptor does next.
+#[derive(Debug)]
 pub enum AcceptStep {
     /// Send this token and bring the peer's answer.
     Continue(Vec<u8>),
@@ -61,14 +65,38 @@ impl std::error::Error for Refusal {
 
 /// A context that is being opened.
 pub struct AcceptorContext {
-    _acceptor: Arc<Acceptor>,
-    _options: AcceptorOptions,
+    acceptor: Arc<Acceptor>,
+    options: AcceptorOptions,
+    state: State,
+}
+
+/// What the peer's tokens speak.
+enum State {
+    /// No token came yet.
+    New,
+    Spnego(Box<spnego::Acceptor>),
+    Over,
+}
+
+/// What a token asks for.
+pub(super) enum Asked<'a> {
+    /// Nothing but an answer of the negotiation.
+    Step(AcceptStep),
+    /// To accept this, and to tell the mechanism what came of it.
+    Accept(krb5::Request<'a>),
+}
+
+/// A context of the Kerberos mechanism, and the token that opens the initiator's.
+pub(super) struct Opened {
+    pub context: Box<Context>,
+    pub caller: Box<Caller>,
+    pub token: Option<Vec<u8>>,
 }
 
 impl AcceptorContext {
     /// A context for an initiator of whom nothing is known yet.
     pub fn new(acceptor: Arc<Acceptor>, options: AcceptorOptions) -> AcceptorContext {
-        AcceptorContext { _acceptor: acceptor, _options: options }
+        AcceptorContext { acceptor, options, state: State::New }
     }
 
     /// Takes a token of the peer.
@@ -77,12 +105,18 @@ impl AcceptorContext {
     /// [`Refusal`], which knows what to answer. The context cannot be used again.
     pub fn step(
         &mut self,
-        _now: Instant,
-        _random: &mut dyn Random,
-        _token: &[u8],
-        _peer: Option<IpAddr>,
+        now: Instant,
+        random: &mut dyn Random,
+        token: &[u8],
+        peer: Option<IpAddr>,
     ) -> Result<AcceptStep, Refusal> {
-        Err(Refusal { cause: Error::Malformed("not yet"), token: None })
+        match self.read(now, token)? {
+            Asked::Step(step) => Ok(step),
+            Asked::Accept(request) => {
+                let accepted = self.acceptor.accept(now, random, request.ap_req, peer);
+                self.answer(now, request.framed, accepted)
+            }
+        }
     }
 
     /// As [`AcceptorContext::step`], for a replay cache that is asked over a network.
@@ -96,6 +130,72 @@ impl AcceptorContext {
         token: &[u8],
         peer: Option<IpAddr>,
     ) -> Result<AcceptStep, Refusal> {
-        self.step(now, random, token, peer)
+        match self.read(now, token)? {
+            Asked::Step(step) => Ok(step),
+            Asked::Accept(request) => {
+                let accepted = self.acceptor.accept_async(now, random, request.ap_req, peer).await;
+                self.answer(now, request.framed, accepted)
+            }
+        }
+    }
+
+    /// What comes before the AP-REQ is looked at.
+    fn read<'a>(&mut self, now: Instant, token: &'a [u8]) -> Result<Asked<'a>, Refusal> {
+        let asked = match &mut self.state {
+            State::Over => Err(Error::Malformed("a token after the last one")),
+            State::Spnego(spnego) => spnego.read(token),
+            State::New if token.starts_with(NTLM) => Err(Error::Malformed("NTLM in place of Kerberos")),
+            State::New if spnego::is_spnego(token) => {
+                let mut spnego = Box::new(spnego::Acceptor::new());
+                let asked = spnego.read(token);
+                self.state = State::Spnego(spnego);
+                asked
+            }
+            State::New => krb5::Request::read(token).map(Asked::Accept),
+        };
+        // What is no token at all gets no answer either.
+        asked.map_err(|cause| self.refuse(&self.acceptor.refuse(now, cause), true))
+    }
+
+    /// What comes after it was.
+    fn answer(
+        &mut self,
+        now: Instant,
+        framed: bool,
+        accepted: Result<Accepted, AcceptError>,
+    ) -> Result<AcceptStep, Refusal> {
+        let opened = accepted.and_then(|accepted| {
+            krb5::open(&self.options, accepted, framed).map_err(|cause| self.acceptor.refuse(now, cause))
+        });
+        let opened = opened.map_err(|refused| self.refuse(&refused, framed))?;
+        match &mut self.state {
+            State::Spnego(spnego) => {
+                let step = spnego.opened(opened);
+                step.map_err(|cause| self.refuse(&self.acceptor.refuse(now, cause), framed))
+            }
+            _ => {
+                self.state = State::Over;
+                Ok(AcceptStep::Done(opened.context, opened.caller, opened.token))
+            }
+        }
+    }
+
+    /// The end.
+    fn refuse(&mut self, refused: &AcceptError, framed: bool) -> Refusal {
+        let error = krb5::refusal_token(refused, framed);
+        let token = match std::mem::replace(&mut self.state, State::Over) {
+            State::Spnego(spnego) => Some(spnego.reject(error)),
+            _ => Some(error),
+        };
+        Refusal { cause: refused.cause().clone(), token }
+    }
+}
+
+/// What tokens of NTLM begin with (MS-NLMP 2.2.1).
+const NTLM: &[u8] = b"NTLMSSP\0";
+
+impl fmt::Debug for AcceptorContext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AcceptorContext")
     }
 }

@@ -1,9 +1,14 @@
-//! The initiator's side: a ticket is shown, and the acceptor's proof checked (RFC 4121 4.1).
+//! The initiator's side: a ticket is shown, and the acceptor's proof checked (RFC 4121 4.1,
+//! RFC 4178). Here is the choice of the mechanism; the work is theirs ([`super::krb5`],
+//! [`super::spnego`]).
 
-use super::{ChannelBindings, Context, ContextFlags, Mechanism};
+use std::fmt;
+
+use super::{ChannelBindings, Context, ContextFlags, Mechanism, krb5, spnego};
 use crate::ccache::Credential;
+use crate::client::ClockOffset;
 use crate::crypto::Random;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::session::CredTicket;
 use crate::time::Instant;
 
@@ -33,6 +38,7 @@ impl Default for InitiatorOptions {
 }
 
 /// What an initiator does next.
+#[derive(Debug)]
 pub enum InitiatorStep {
     /// Send this token and bring the peer's answer.
     Continue(Vec<u8>),
@@ -42,23 +48,55 @@ pub enum InitiatorStep {
 
 /// A context that is being opened.
 pub struct InitiatorContext {
-    _options: InitiatorOptions,
+    machine: Machine,
+}
+
+/// What the tokens speak, at work.
+enum Machine {
+    Kerberos(krb5::Initiator),
+    Spnego(spnego::Initiator),
 }
 
 impl InitiatorContext {
     /// A context with the service of a ticket.
     ///
     /// # Errors
-    /// For a ticket that cannot be used.
-    pub fn new(_ticket: &Credential, options: InitiatorOptions) -> Result<InitiatorContext> {
-        Ok(InitiatorContext { _options: options })
+    /// For a ticket that cannot be used, and [`crate::Error::Setting`] for DCE_STYLE.
+    pub fn new(ticket: &Credential, options: InitiatorOptions) -> Result<InitiatorContext> {
+        let mechanism = options.mechanism;
+        let kerberos = krb5::Initiator::new(ticket, options)?;
+        let machine = match mechanism {
+            Mechanism::Kerberos => Machine::Kerberos(kerberos),
+            Mechanism::Spnego => Machine::Spnego(spnego::Initiator::new(kerberos)),
+        };
+        Ok(InitiatorContext { machine })
     }
 
     /// The next step; the first one has no token. `now` is the service's clock as far as it is known.
     ///
     /// # Errors
-    /// What ends the opening: a refusal of the peer, a proof that is none, a token that is none.
-    pub fn step(&mut self, _now: Instant, _random: &mut dyn Random, _token: Option<&[u8]>) -> Result<InitiatorStep> {
-        Err(Error::Malformed("not yet"))
+    /// What ends the opening: a refusal of the peer, a proof that is none, a token that is none. The
+    /// context cannot be used again. After KRB_AP_ERR_SKEW a new one may be tried with the clock of
+    /// [`InitiatorContext::clock_offset`].
+    pub fn step(&mut self, now: Instant, random: &mut dyn Random, token: Option<&[u8]>) -> Result<InitiatorStep> {
+        match &mut self.machine {
+            Machine::Kerberos(kerberos) => kerberos.step(now, random, token),
+            Machine::Spnego(spnego) => spnego.step(now, random, token),
+        }
+    }
+
+    /// How far the service's clock is ahead of ours, it says, where it refused us for that; nobody
+    /// proved it.
+    pub fn clock_offset(&self) -> Option<ClockOffset> {
+        match &self.machine {
+            Machine::Kerberos(kerberos) => kerberos.clock_offset(),
+            Machine::Spnego(spnego) => spnego.clock_offset(),
+        }
+    }
+}
+
+impl fmt::Debug for InitiatorContext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("InitiatorContext")
     }
 }

@@ -9,10 +9,12 @@ mod bindings;
 mod context;
 mod flags;
 mod initiator;
+mod krb5;
+mod spnego;
 
 pub use acceptor::{AcceptStep, AcceptorContext, AcceptorOptions, Caller, Refusal};
 pub use bindings::ChannelBindings;
-pub use context::{Context, PrfKey, Unwrapped};
+pub use context::{Context, PrfKey, Unwrapped, UnwrappedInPlace, WrapRoom};
 pub use flags::ContextFlags;
 pub use initiator::{InitiatorContext, InitiatorOptions, InitiatorStep};
 

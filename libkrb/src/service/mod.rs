@@ -174,6 +174,12 @@ impl Acceptor {
         }
     }
 
+    /// The refusal of a client for a cause that is found around its AP-REQ.
+    pub(crate) fn refuse(&self, now: Instant, cause: Error) -> AcceptError {
+        let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner).clone();
+        AcceptError::new(cause, Context { now, server: keys.first_principal(), client: None })
+    }
+
     fn gather(
         &self,
         keys: &KeyRing,

@@ -12,6 +12,7 @@ mod basic;
 mod cred;
 mod der;
 mod error;
+mod gss;
 mod kdc;
 mod list;
 mod name;
@@ -25,6 +26,7 @@ pub use basic::{Checksum, EncryptedData, EncryptionKey, Fixed, HostAddress, Raw,
 pub use cred::{EncKrbCredPart, KrbCred, KrbCredInfo};
 pub use der::{Decode, Encode, Reader, Writer};
 pub use error::{KrbError, TypedData};
+pub use gss::{InitialToken, Oid};
 pub use kdc::{EncKdcRepPart, KdcRep, KdcReq, KdcReqBody, LastReq};
 pub use list::List;
 pub use name::{Components, PrincipalName};

@@ -1,0 +1,128 @@
+//! The initiator of the Kerberos mechanism (RFC 4121 4.1).
+
+use super::checksum::Checksum;
+use super::{TokenId, frame, unframe};
+use crate::ccache::Credential;
+use crate::client::{ApExchange, ApRequest, ApSession, ClockOffset, Refusal};
+use crate::codes::ChecksumType;
+use crate::crypto::Random;
+use crate::error::{Error, ErrorCode, Result};
+use crate::gss::context::Opening;
+use crate::gss::{ChannelBindings, Context, ContextFlags, InitiatorOptions, InitiatorStep};
+use crate::session::{CredTicket, Role, make_cred};
+use crate::time::Instant;
+
+/// What an initiator may ask for; all else is not to be sent (RFC 4121 4.1.1.1).
+const KNOWN: ContextFlags =
+    ContextFlags(ContextFlags::DEFAULT.0 | ContextFlags::IDENTIFY.0 | ContextFlags::EXTENDED_ERROR.0);
+
+/// An initiator's part of the exchange.
+pub(in crate::gss) struct Initiator {
+    flags: ContextFlags,
+    state: State,
+    /// How far the service's clock is ahead, where it refused ours.
+    offset: Option<ClockOffset>,
+}
+
+enum State {
+    Start(Box<Start>),
+    /// The AP-REQ was sent at this time of ours.
+    Sent(Box<ApExchange>, Instant),
+    Over,
+}
+
+struct Start {
+    ticket: Credential,
+    bindings: Option<ChannelBindings>,
+    delegated: Option<CredTicket>,
+}
+
+impl Initiator {
+    pub fn new(ticket: &Credential, options: InitiatorOptions) -> Result<Initiator> {
+        if options.flags.any(ContextFlags::DCE_STYLE) {
+            return Err(Error::Setting("contexts in the style of DCE are not supported".to_owned()));
+        }
+        ticket.key.key()?;
+        let flags = (options.flags & KNOWN).with(ContextFlags::DELEGATE, options.delegated.is_some());
+        let start = Start { ticket: ticket.clone(), bindings: options.bindings, delegated: options.delegated };
+        Ok(Initiator { flags, state: State::Start(Box::new(start)), offset: None })
+    }
+
+    pub fn clock_offset(&self) -> Option<ClockOffset> {
+        self.offset
+    }
+
+    /// As [`crate::gss::InitiatorContext::step`]. It ends with this, unless it goes on.
+    pub fn step(&mut self, now: Instant, random: &mut dyn Random, token: Option<&[u8]>) -> Result<InitiatorStep> {
+        match (std::mem::replace(&mut self.state, State::Over), token) {
+            (State::Start(start), None) => self.start(&start, now, random),
+            (State::Sent(exchange, sent), Some(token)) => self.finish(*exchange, sent, token),
+            (State::Start(_), Some(_)) => Err(Error::Malformed("a token before the first one was sent")),
+            (State::Sent(..), None) => Err(Error::Malformed("no answer to the first token")),
+            (State::Over, _) => Err(Error::Malformed("a token after the last one")),
+        }
+    }
+
+    fn start(&mut self, start: &Start, now: Instant, random: &mut dyn Random) -> Result<InitiatorStep> {
+        let session_key = start.ticket.key.key()?;
+        let handed = start.delegated.as_ref().map(|ticket| std::slice::from_ref(ticket));
+        let cred = handed.map(|handed| make_cred(&session_key, now, random, handed)).transpose()?;
+        let checksum = Checksum {
+            bindings: start.bindings.as_ref().map(ChannelBindings::hash).unwrap_or_default(),
+            flags: self.flags,
+            delegation: cred.as_deref(),
+        };
+        let mutual = self.flags.has(ContextFlags::MUTUAL);
+        let checksum = Some((ChecksumType::GSSAPI, checksum.encode()?));
+        let request = ApRequest { mutual, subkey: true, sequence: true, checksum };
+        let (exchange, message) = ApExchange::new(&start.ticket, &request, now, random)?;
+        let token = frame(TokenId::ApReq, &message);
+        if mutual {
+            self.state = State::Sent(Box::new(exchange), now);
+            return Ok(InitiatorStep::Continue(token));
+        }
+        let session = exchange.without_reply()?;
+        // Nobody told the acceptor's first number: all take the initiator's.
+        let context = self.open(ApSession { recv_seq: session.send_seq, ..session });
+        Ok(InitiatorStep::Done(Box::new(context), Some(token)))
+    }
+
+    fn finish(&mut self, exchange: ApExchange, sent: Instant, token: &[u8]) -> Result<InitiatorStep> {
+        match unframe(token)? {
+            (TokenId::ApRep, reply) => {
+                let session = exchange.finish(reply)?;
+                Ok(InitiatorStep::Done(Box::new(self.open(session)), None))
+            }
+            (TokenId::Error, error) => Err(self.refused(sent, error)),
+            (TokenId::ApReq, _) => Err(Error::code(ErrorCode::MSG_TYPE)),
+        }
+    }
+
+    /// The peer's words go nowhere; its clock is only what it says.
+    fn refused(&mut self, sent: Instant, error: &[u8]) -> Error {
+        let error = match Refusal::read(error) {
+            Ok(error) => error,
+            Err(malformed) => return malformed,
+        };
+        if error.code != ErrorCode::SKEW {
+            return error.error();
+        }
+        let offset = ClockOffset::between(error.clock, sent);
+        self.offset = Some(offset);
+        let seconds = error.clock.time.distance(sent.time);
+        let side = if error.clock.time < sent.time { "behind" } else { "ahead of" };
+        Error::protocol(error.code, format!("the service says its clock is {seconds} seconds {side} ours"))
+    }
+
+    fn open(&self, session: ApSession) -> Context {
+        let ApSession { session_key, client_subkey, acceptor_subkey, send_seq, recv_seq } = session;
+        Context::open(Opening {
+            flags: self.flags,
+            role: Role::Initiator,
+            initiator_key: client_subkey.unwrap_or(session_key),
+            acceptor_subkey,
+            send: send_seq,
+            receive: recv_seq,
+        })
+    }
+}
