@@ -11,6 +11,8 @@ mod flags;
 mod initiator;
 mod krb5;
 mod spnego;
+#[cfg(test)]
+mod testing;
 
 pub use acceptor::{AcceptStep, AcceptorContext, AcceptorOptions, Caller, Refusal};
 pub use bindings::ChannelBindings;

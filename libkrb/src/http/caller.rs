@@ -49,7 +49,7 @@ impl Caller {
         local_name: Option<String>,
         roles: Vec<String>,
     ) -> Caller {
-        let gss::Caller { accepted, delegated } = caller;
+        let gss::Caller { accepted, delegated, .. } = caller;
         Caller::new(Facts {
             principal: accepted.client,
             local_name,
