@@ -3,14 +3,13 @@
 //! in containers it is the wrong one. Pure. Not here: tickets (`libkrb::credentials`).
 //!
 //! Without rules `https://Ads.Example.Org:8443/x` is `HTTP/ads.example.org`: lower case, no port, no
-//! last dot. Rules are rows of what is called and what it is called by; the first one that fits
-//! counts. `*` stands for any text, once in a row.
+//! last dot. Rules are rows `pattern -> [service/][name][@REALM]`; the first one that fits counts. In a
+//! pattern `*` stands for any text, once.
 //!
 //! ```
 //! use libkrb::spn::SpnRules;
 //!
 //! let rules = SpnRules::parse("spn.rules", "
-//!     # what is called            -> [service/][name][@REALM]
 //!     https://edge.example.org/ads -> HTTP/ad-service.shop     # a URL and what is below it
 //!     10.0.0.7:8080                -> HTTP/ad-service.shop     # addresses only so
 //!     ads                          -> ad-service.shop          # an alias, whatever the service
