@@ -210,7 +210,8 @@ fn split(text: &str, separators: bool) -> Result<(Vec<String>, Option<String>)> 
     Ok((components, realm))
 }
 
-fn unquote(c: char) -> char {
+/// The character that a backslash and `c` stand for.
+pub(crate) fn unquote(c: char) -> char {
     match c {
         'n' => '\n',
         't' => '\t',
