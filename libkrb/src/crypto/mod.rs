@@ -13,6 +13,7 @@ mod camellia;
 mod cts;
 mod digest;
 mod etype;
+mod hash;
 mod key;
 mod mac;
 mod nfold;
@@ -22,6 +23,8 @@ mod random;
 #[cfg(feature = "danger-rc4")]
 mod rc4;
 mod s2k;
+#[cfg(feature = "http")]
+mod sealing;
 
 #[cfg(test)]
 mod testing;
@@ -30,10 +33,13 @@ mod tests;
 
 pub use digest::md5;
 pub use etype::{SUPPORTED, cipher_len, default_s2kparams, is_weak, key_len, supported};
+pub(crate) use hash::Hash;
 pub use key::Key;
 pub use prepared::{PreparedChecksum, PreparedKey};
 pub use random::{OsRandom, Random};
 pub use s2k::{MAX_ITERATIONS, MIN_ITERATIONS};
+#[cfg(feature = "http")]
+pub use sealing::{MIN_SECRET, SealingKey};
 
 /// What a key is used for (RFC 4120 7.5.1); keys for different usages are independent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
