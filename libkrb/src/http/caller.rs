@@ -78,6 +78,11 @@ impl Caller {
         })
     }
 
+    /// The same with the tickets that it handed over.
+    pub(super) fn with_delegated(self, tickets: Arc<ReceivedCred>) -> Caller {
+        Caller::new(Facts { delegated: Some(tickets), ..Arc::unwrap_or_clone(self.0) })
+    }
+
     pub(super) fn facts(&self) -> &Facts {
         &self.0
     }

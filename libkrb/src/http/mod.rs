@@ -6,6 +6,9 @@
 mod caller;
 #[cfg(feature = "axum")]
 mod extract;
+#[cfg(feature = "grpc")]
+pub mod grpc;
 pub mod server;
+pub mod session;
 
 pub use caller::{Caller, How};

@@ -1,8 +1,7 @@
 //! What an answer has to know of its request: which form it takes, and the trace that it is part of.
 
 use http::header::{ACCEPT, CONTENT_TYPE};
-use http::request::Parts;
-use http::{HeaderMap, Method};
+use http::{HeaderMap, Method, Uri};
 
 /// How a request wants to be answered, and how the log finds it.
 #[derive(Clone, Debug)]
@@ -29,14 +28,18 @@ pub(super) enum Form {
 const MAX_PATH: usize = 256;
 
 impl Asked {
-    pub(super) fn of(parts: &Parts) -> Asked {
-        let path = parts.uri.path();
+    pub(super) fn of(method: &Method, uri: &Uri, headers: &HeaderMap) -> Asked {
         Asked {
-            form: form(&parts.headers),
-            method: parts.method.clone(),
-            path: path.chars().take(MAX_PATH).collect(),
-            trace_id: trace_id(&parts.headers).unwrap_or_default().to_owned(),
+            form: form(headers),
+            method: method.clone(),
+            path: uri.path().chars().take(MAX_PATH).collect(),
+            trace_id: trace_id(headers).unwrap_or_default().to_owned(),
         }
+    }
+
+    /// A request of which no more is at hand; the span that it is handled in may know more.
+    pub(super) fn unknown() -> Asked {
+        Asked { form: Form::Text, method: Method::default(), path: String::new(), trace_id: String::new() }
     }
 }
 

@@ -16,6 +16,7 @@ use crate::config::LocalNames;
 use crate::crypto::OsRandom;
 use crate::gss::{self, AcceptStep, AcceptorContext, AcceptorOptions, Context, Refusal};
 use crate::http::Caller;
+use crate::http::session::{Resumed, Sessions};
 use crate::service::{Accepted, Acceptor};
 use crate::time::{Instant, Seconds};
 
@@ -39,6 +40,7 @@ pub(super) struct Gate {
     pub(super) connection: ConnectionHook,
     pub(super) require_bindings: bool,
     pub(super) max_token: usize,
+    pub(super) sessions: Option<Sessions>,
     pub(super) max_half_open: usize,
     pub(super) half_open: Places,
     pub(super) observer: Option<Arc<dyn Observer>>,
@@ -62,15 +64,22 @@ impl Gate {
     /// a handler that passes headers on would hand it to somebody else.
     pub(super) async fn enter(&self, parts: &mut Parts) -> Result<Entered, Refused> {
         parts.extensions.insert(Looked);
-        let authorization = header::authorization(&parts.headers, self.max_token)?;
-        let entered = match authorization {
+        let now = (self.clock)();
+        let entered = match header::authorization(&parts.headers, self.max_token)? {
             Authorization::Negotiate(token) => {
                 parts.headers.remove(AUTHORIZATION);
-                self.negotiate(parts, &token).await?
+                self.negotiate(parts, now, &token).await?
             }
-            Authorization::Absent => self.without(Reason::NoCredentials)?,
-            Authorization::Bearer(_) | Authorization::Other => self.without(Reason::OtherScheme)?,
+            Authorization::Bearer(token) if self.sessions.as_ref().is_some_and(|all| all.is_bearer(&token)) => {
+                parts.headers.remove(AUTHORIZATION);
+                self.session(Some(&token), parts, now)?.ok_or(Reason::NoCredentials)?
+            }
+            other => match self.session(None, parts, now)? {
+                Some(entered) => entered,
+                None => self.without(&other)?,
+            },
         };
+        self.sessions.iter().for_each(|sessions| sessions.take_out(&mut parts.headers));
         if let Some(caller) = &entered.caller {
             parts.extensions.insert(caller.clone());
         }
@@ -78,20 +87,41 @@ impl Gate {
     }
 
     /// A request that brought nothing for us.
-    fn without(&self, reason: Reason) -> Result<Entered, Refused> {
-        match self.mode {
-            Mode::Required => Err(reason.into()),
-            Mode::Optional | Mode::Off => Ok(Entered::default()),
+    fn without(&self, brought: &Authorization) -> Result<Entered, Refused> {
+        match (self.mode, brought) {
+            (Mode::Optional | Mode::Off, _) => Ok(Entered::default()),
+            (Mode::Required, Authorization::Absent) => Err(Reason::NoCredentials.into()),
+            (Mode::Required, _) => Err(Reason::OtherScheme.into()),
         }
     }
 
-    async fn negotiate(&self, parts: &Parts, token: &[u8]) -> Result<Entered, Refused> {
-        let now = (self.clock)();
+    /// Goes on with the session of a bearer token, or else of a cookie, if there is one. A browser
+    /// sends its cookie unasked, so an old one is no reason to refuse where nothing is required.
+    fn session(&self, bearer: Option<&str>, parts: &Parts, now: Instant) -> Result<Option<Entered>, Refused> {
+        let Some(sessions) = &self.sessions else { return Ok(None) };
+        let outcome = match bearer {
+            Some(token) => Some(sessions.resume(token, now.time)),
+            None => sessions.resume_cookie(&parts.headers, now.time),
+        };
+        match outcome {
+            None => Ok(None),
+            Some(Ok(Resumed { caller, headers })) => Ok(Some(Entered { caller: Some(caller), headers })),
+            Some(Err(_)) if bearer.is_none() && self.mode == Mode::Optional => {
+                Ok(Some(Entered { caller: None, headers: sessions.erase().into_iter().collect() }))
+            }
+            Some(Err(fault)) => {
+                let headers = sessions.erase().into_iter().collect();
+                Err(Refused { reason: Reason::Session(fault), token: None, headers })
+            }
+        }
+    }
+
+    async fn negotiate(&self, parts: &Parts, now: Instant, token: &[u8]) -> Result<Entered, Refused> {
         let connection = (self.connection)(&parts.extensions);
         let mut context = self.context(connection.as_ref(), now, token)?;
         let peer = connection.as_ref().and_then(Connection::peer);
         match context.step_async(now, &mut OsRandom::new(), token, peer).await {
-            Ok(AcceptStep::Done(context, caller, token)) => Ok(self.done(&context, *caller, token)),
+            Ok(AcceptStep::Done(context, caller, token)) => Ok(self.done(&context, *caller, token, now)),
             Ok(AcceptStep::Continue(answer)) => Err(self.go_on(parts, connection.as_ref(), now, (context, answer))),
             Err(Refusal { cause, token }) => Err(Refused { reason: Reason::Token(cause), token, headers: vec![] }),
         }
@@ -109,11 +139,13 @@ impl Gate {
         fresh.map(|half_open| half_open.context).ok_or(Reason::Legs("no negotiation is open on this connection"))
     }
 
-    fn done(&self, context: &Context, caller: gss::Caller, token: Option<Vec<u8>>) -> Entered {
+    fn done(&self, context: &Context, caller: gss::Caller, token: Option<Vec<u8>>, now: Instant) -> Entered {
         let local_name = self.local_names.map(&caller.accepted.client);
         let roles = self.roles.as_ref().map(|roles| roles(&caller.accepted)).unwrap_or_default();
         let caller = Caller::negotiated(caller, context.flags(), local_name, roles);
-        let headers = token.map(|token| (WWW_AUTHENTICATE, header::challenge(Some(&token)))).into_iter().collect();
+        let token = token.map(|token| (WWW_AUTHENTICATE, header::challenge(Some(&token))));
+        let session = self.sessions.as_ref().map(|sessions| sessions.begin(&caller, now.time)).unwrap_or_default();
+        let headers = token.into_iter().chain(session).collect();
         Entered { caller: Some(caller), headers }
     }
 

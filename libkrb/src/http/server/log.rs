@@ -31,3 +31,15 @@ pub(super) fn refused(asked: &Asked, reason: &Reason) {
         }
     }
 }
+
+/// What a route's requirement says of a caller.
+pub(super) fn decided(asked: impl FnOnce() -> Asked, caller: &Caller, decision: &Result<String, String>) {
+    match decision {
+        Ok(rule) => tracing::debug!(target: "libkrb::http", principal = %caller.principal(), rule, "allowed"),
+        Err(reason) => {
+            let Asked { trace_id, method, path, .. } = asked();
+            let principal = caller.principal();
+            tracing::info!(target: "libkrb::http", trace_id, %method, path, %principal, reason, "denied");
+        }
+    }
+}

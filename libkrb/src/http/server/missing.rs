@@ -6,7 +6,6 @@ use http::request::Parts;
 use super::answer::Refused;
 use super::asked::Asked;
 use super::body::Body;
-use super::gate::Looked;
 use super::{Reason, log};
 
 /// Nobody is known to call: because the layer let the request pass without, or because there is no
@@ -20,9 +19,8 @@ pub struct Missing {
 impl Missing {
     /// What is missing in a request.
     pub fn of(parts: &Parts) -> Missing {
-        let looked = parts.extensions.get::<Looked>().is_some();
-        let reason = if looked { Reason::NoCredentials } else { Reason::NoLayer };
-        Missing { asked: Asked::of(parts), refused: reason.into() }
+        let reason = Reason::of_missing(&parts.extensions);
+        Missing { asked: Asked::of(&parts.method, &parts.uri, &parts.headers), refused: reason.into() }
     }
 
     /// Why there is no caller.

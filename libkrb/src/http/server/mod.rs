@@ -14,6 +14,7 @@ mod log;
 mod missing;
 mod observer;
 mod reason;
+mod require;
 mod service;
 
 use std::fmt;
@@ -28,8 +29,10 @@ pub use connection::{Connection, EachConnection, OfConnection};
 pub use missing::Missing;
 pub use observer::{Counters, Observer, Outcome};
 pub use reason::Reason;
+pub use require::{Require, Required};
 pub use service::Negotiate;
 
+use super::session::Sessions;
 use crate::config::LocalNames;
 use crate::service::{Accepted, Acceptor};
 use crate::time::Instant;
@@ -72,6 +75,7 @@ impl NegotiateLayer {
             connection: Arc::new(|extensions: &Extensions| extensions.get().cloned()),
             require_bindings: false,
             max_token: MAX_TOKEN,
+            sessions: None,
             max_half_open: MAX_HALF_OPEN,
             half_open: Default::default(),
             observer: None,
@@ -102,6 +106,13 @@ impl NegotiateLayer {
     #[must_use]
     pub fn roles(self, roles: impl Fn(&Accepted) -> Vec<String> + Send + Sync + 'static) -> NegotiateLayer {
         self.with(|gate| gate.roles = Some(Arc::new(roles)))
+    }
+
+    /// What follows the first exchange: a session, so that not every request needs a ticket. Without
+    /// this, every request does.
+    #[must_use]
+    pub fn sessions(self, sessions: Sessions) -> NegotiateLayer {
+        self.with(|gate| gate.sessions = Some(sessions))
     }
 
     /// Where a request's [`Connection`] comes from; by default it is one of its extensions.

@@ -3,8 +3,11 @@
 
 use std::fmt;
 
-use http::StatusCode;
+#[cfg(feature = "grpc")]
+use http::HeaderValue;
+use http::{Extensions, StatusCode};
 
+use super::gate::Looked;
 use crate::error::{Error, ErrorCode};
 
 /// Why a request was refused.
@@ -129,6 +132,23 @@ impl Reason {
     /// The status of the answer.
     pub fn status(&self) -> StatusCode {
         self.row().status
+    }
+
+    /// Why nobody is known to call: the layer has let the request pass without, or there is no layer.
+    pub(in crate::http) fn of_missing(extensions: &Extensions) -> Reason {
+        if extensions.get::<Looked>().is_some() { Reason::NoCredentials } else { Reason::NoLayer }
+    }
+
+    /// The code of gRPC and the words for the one who asked.
+    #[cfg(feature = "grpc")]
+    pub(in crate::http) fn grpc(&self) -> (u8, &'static str) {
+        (self.row().grpc, self.row().words)
+    }
+
+    /// The value of WWW-Authenticate where there is something to answer to it.
+    #[cfg(feature = "grpc")]
+    pub(in crate::http) fn challenge(&self) -> Option<HeaderValue> {
+        (self.status() == StatusCode::UNAUTHORIZED).then(|| super::header::challenge(None))
     }
 
     /// Whether an honest client hears it too, on its way in.

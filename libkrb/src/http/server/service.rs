@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use http::header::CACHE_CONTROL;
 use http::{Request, Response};
 use tower_service::Service;
 
@@ -56,7 +57,7 @@ where
                 let answer = inner.call(Request::from_parts(parts, body)).await?;
                 return Ok(answer.map(Body::theirs));
             }
-            let asked = Asked::of(&parts);
+            let asked = Asked::of(&parts.method, &parts.uri, &parts.headers);
             match gate.enter(&mut parts).await {
                 Ok(entered) => {
                     log::entered(&asked, entered.caller.as_ref());
@@ -77,7 +78,12 @@ where
 fn added<R>(mut answer: Response<Body<R>>, entered: Entered) -> Response<Body<R>> {
     let headers = answer.headers_mut();
     for (name, value) in entered.headers {
-        headers.append(name, value);
+        // There is one cache control, and what brings a session must not be kept.
+        if name == CACHE_CONTROL {
+            headers.insert(name, value);
+        } else {
+            headers.append(name, value);
+        }
     }
     answer
 }
