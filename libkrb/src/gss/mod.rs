@@ -6,14 +6,13 @@
 
 mod acceptor;
 mod bindings;
-mod certificate;
 mod context;
 mod flags;
 mod initiator;
 mod krb5;
 mod spnego;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 
 pub use acceptor::{AcceptStep, AcceptorContext, AcceptorOptions, Caller, Refusal};
 pub use bindings::ChannelBindings;

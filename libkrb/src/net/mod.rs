@@ -24,3 +24,4 @@ pub use locate::Service;
 pub use requests::{as_request, tgs_request};
 pub use trace::{Trace, TraceSink};
 pub use transport::Transport;
+pub(crate) use transport::system_clock;

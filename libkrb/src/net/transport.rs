@@ -170,7 +170,7 @@ impl Transport {
 
 /// The system's clock, which never shows this process the same microsecond twice: authenticators
 /// are told apart by their time (RFC 4120 5.5.1).
-fn system_clock() -> Instant {
+pub(crate) fn system_clock() -> Instant {
     static LAST: AtomicI64 = AtomicI64::new(0);
     const STEP_BACK: i64 = 1_000_000;
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
