@@ -5,11 +5,13 @@
 //! 1. [`name`], [`time`], [`flags`], [`codes`] - the vocabulary of RFC 4120.
 //! 2. [`wire`] - the messages and their DER; [`crypto`] - keys and what they do.
 //! 3. [`ticket`], [`preauth`], [`replay`], [`session`], [`ccache`], [`keytab`], [`config`].
-//! 4. [`client`], [`service`] - exchanges as state machines without sockets; [`spn`] - how a service is called.
+//! 4. [`client`], [`service`] - exchanges as state machines without sockets; [`spn`] - how a service
+//!    is called; [`access`] - what an authenticated principal may do.
 //! 5. [`gss`] - RFC 4121 and SPNEGO contexts over these, as state machines too.
 //! 6. `net` (feature) - finding a KDC and talking to it; `stream` - any connection under a context.
+//! 7. `http` (feature) - HTTP Negotiate and gRPC, for servers and clients.
 //!
-//! Everything but `net` and the `file` doors of the formats is pure: no clock, no socket, no
+//! Everything but `net`, `http` and the `file` doors of the formats is pure: no clock, no socket, no
 //! environment is read behind the caller's back.
 #![forbid(unsafe_code)]
 // What clippy.toml lists: clocks, sockets, files, the environment. The rooms with doors allow it.
@@ -40,6 +42,8 @@ pub mod ticket;
 pub mod client;
 pub mod service;
 pub mod spn;
+
+pub mod access;
 
 pub mod gss;
 

@@ -6,6 +6,7 @@
 
 mod acceptor;
 mod bindings;
+mod certificate;
 mod context;
 mod flags;
 mod initiator;
