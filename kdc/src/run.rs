@@ -15,10 +15,11 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::AbortHandle;
 
 use crate::admin::{self, KeyRules, Registry};
+use crate::attempts::Counted;
 use crate::config::{self, Config, LogFormat};
 use crate::core::Store;
 use crate::error::{Error, Result};
-use crate::net::{self, Listener, Responder, Server};
+use crate::net::{self, Listener, Memories, Responder, Server};
 use crate::observe::{Audit, Observer, start_log};
 use crate::{check, store};
 
@@ -100,7 +101,8 @@ impl Daemon {
         let admin = Admin::serve(admin_socket, registry, config.admin_socket.clone());
         let replays = MemoryReplayCache::new(policy.clock_skew, limits.replay_memory / REPLAY_ENTRY);
         let limits = config.net_limits();
-        let responder = Responder::new(policy, store, Arc::new(replays), Arc::clone(&observer), &limits);
+        let memories = Memories { store, replays: Arc::new(replays), attempts: Arc::new(Counted::default()) };
+        let responder = Responder::new(policy, memories, Arc::clone(&observer), &limits);
         let server = Server::start(listeners, Arc::new(responder), &limits);
         let server = server.map_err(|error| Error::Other(format!("the sockets can't be served: {error}")))?;
         Ok(Daemon { server, addresses, observer, admin, patience: limits.request_timeout })

@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Mutex;
 
-use kdc::core::{Arrival, Attributes, Change, Entry, Kdc, KeySet, LongTermKey, Outcome, Policy, Store};
+use kdc::attempts::Counted;
+use kdc::core::{Arrival, Attributes, Change, Entry, Kdc, KeySet, LongTermKey, Outcome, PasswordPolicy, Policy, Store};
 use kdc::store::{Cached, Memory};
 use libkrb::codes::{EncryptionType, MessageType, PaType};
 use libkrb::crypto::{Key, KeyUsage, Random};
@@ -47,6 +48,8 @@ pub struct Joined {
     pub store: Cached<Memory>,
     /// The authenticators it has seen.
     pub replays: MemoryReplayCache,
+    /// The proofs that failed.
+    pub attempts: Counted,
     /// The clock of both sides.
     pub now: Instant,
     /// Where requests come from.
@@ -72,6 +75,7 @@ impl Joined {
             policy: Policy::new(REALM),
             store: Cached::new(Memory::new(), 1000),
             replays: MemoryReplayCache::new(300, 1_000_000),
+            attempts: Counted::default(),
             now: Instant::from(NOW),
             from: None,
             random: Sequence(1),
@@ -94,6 +98,7 @@ impl Joined {
     pub fn reset(&mut self) {
         self.policy = Policy::new(REALM);
         self.replays = MemoryReplayCache::new(300, 1_000_000);
+        self.attempts = Counted::default();
         self.now = Instant::from(NOW);
         self.from = None;
         self.random = Sequence(1);
@@ -135,6 +140,11 @@ impl Joined {
         self.store.commit(&[Change::Replace(entry)]).expect("a changed principal");
     }
 
+    /// Adds a password policy.
+    pub fn add_policy(&self, policy: PasswordPolicy) {
+        self.store.commit(&[Change::PutPolicy(policy)]).expect("a new policy");
+    }
+
     /// What the store has of a principal.
     pub fn entry(&self, who: &str) -> std::sync::Arc<Entry> {
         self.store.lookup(&name(who)).expect("a store").expect("a principal")
@@ -147,7 +157,7 @@ impl Joined {
 
     /// Sends bytes to the KDC.
     pub fn send(&mut self, bytes: &[u8]) -> Outcome {
-        let kdc = Kdc { policy: &self.policy, store: &self.store, replays: &self.replays };
+        let kdc = Kdc { policy: &self.policy, store: &self.store, replays: &self.replays, attempts: &self.attempts };
         kdc::core::handle(&kdc, Arrival { now: self.now, from: self.from }, &mut self.random, bytes)
     }
 

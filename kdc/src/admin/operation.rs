@@ -180,8 +180,11 @@ impl Refusal {
 impl From<StoreError> for Refusal {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Exists(_) => Refusal::new(Reason::Exists, "Principal or policy already exists"),
+            StoreError::Exists(_) | StoreError::PolicyExists(_) => {
+                Refusal::new(Reason::Exists, "Principal or policy already exists")
+            }
             StoreError::Missing(_) => Refusal::missing(),
+            StoreError::PolicyMissing(_) => Refusal::new(Reason::Missing, "Policy does not exist"),
             error => Refusal::new(Reason::Failed, error.to_string()),
         }
     }

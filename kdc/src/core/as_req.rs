@@ -12,6 +12,7 @@ use super::entry::{Attributes, Entry, KeySet, LongTermKey};
 use super::event::{Event, Exchange};
 use super::grant::{Grant, SealingKey};
 use super::limits::Bounds;
+use super::password_policy::PasswordPolicy;
 use super::policy::Policy;
 use super::preauth::{self, Proof};
 use super::refuse::{Refusal, because};
@@ -29,6 +30,8 @@ pub struct Gathered<'a> {
     pub server_name: Principal,
     /// The client's entry.
     pub client: Arc<Entry>,
+    /// The policy that the client is under.
+    pub client_policy: Option<Arc<PasswordPolicy>>,
     /// The server's entry.
     pub server: Arc<Entry>,
     /// The client does not exist; its entry is made up so that nobody can tell.
@@ -77,13 +80,20 @@ fn gather<'a>(
         None if kdc.policy.hide_unknown_clients => Arc::new(decoy_entry(kdc.policy, &client_name)),
         None => return Err(Refusal::new(ErrorCode::C_PRINCIPAL_UNKNOWN, "no such client in this realm")),
     };
+    let client_policy = policy_of(kdc, &client)?;
     let server = kdc.store.lookup(&server_name)?;
     let server = server.ok_or(Refusal::new(ErrorCode::S_PRINCIPAL_UNKNOWN, "no such server in this realm"))?;
     // Another spelling of the name is no name to be known by.
     let own = client_name == client.principal || client.aliases.contains(&client_name);
     let canonical = body.options.has(KdcOptions::CANONICALIZE) || client_name.kind() == NameType::ENTERPRISE || !own;
     let client_name = if canonical { client.principal.clone() } else { client_name };
-    Ok(Gathered { request, bytes, client_name, server_name, client, server, decoy, offered })
+    Ok(Gathered { request, bytes, client_name, server_name, client, client_policy, server, decoy, offered })
+}
+
+/// The policy that a principal is under. A name that stands for no policy has no rules.
+pub fn policy_of(kdc: &Kdc<'_>, entry: &Entry) -> Result<Option<Arc<PasswordPolicy>>, Refusal> {
+    let policy = entry.policy.as_deref().map(|name| kdc.store.policy(name)).transpose()?;
+    Ok(policy.flatten())
 }
 
 fn named(name: PrincipalName<'_>, realm: &str, code: ErrorCode) -> Result<Principal, Refusal> {
@@ -165,6 +175,7 @@ fn check_client(kdc: &Kdc<'_>, at: Arrival, gathered: &Gathered<'_>) -> Result<O
         Ok(proof)
     } else {
         check_account(at.now.time, gathered)?;
+        preauth::not_locked(kdc, at.now.time, gathered)?;
         check_proof(kdc, at, gathered)
     }
 }
@@ -222,11 +233,12 @@ fn grant<'a>(
     proof: Option<Proof>,
 ) -> Result<Grant<'a>, Refusal> {
     let Gathered { request, client, server, offered, .. } = gathered;
+    let client_policy = gathered.client_policy.as_deref();
     let (body, now) = (&request.body, at.now.time);
     let (reply_key, reply_kvno) = etypes::reply_key(client, offered)?;
     let (ticket_key, ticket_kvno) = etypes::ticket_key(kdc.policy, server)?;
     let session = new_key(etypes::session(kdc.policy, server, offered)?, random)?;
-    let bounds = Bounds { policy: kdc.policy, client: Some(client), server, tgt: None };
+    let bounds = Bounds { policy: kdc.policy, client: Some(client), client_policy, server, tgt: None };
     let times = bounds.times(body, now, now)?;
     let wants_padata = request.padata(PaType::REQ_ENC_PA_REP).is_some();
     let flags = times.renewable(bounds.flags(body.options)) | TicketFlags::INITIAL;

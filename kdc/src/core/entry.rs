@@ -34,6 +34,10 @@ pub struct Entry {
     pub modified: Time,
     /// Who changed it.
     pub modified_by: String,
+    /// The password policy it is under; one that does not exist has no rules.
+    pub policy: Option<String>,
+    /// Keys of former passwords, newest first: not to be used again, and good for nothing else.
+    pub history: Vec<KeySet>,
     /// String attributes (`setstr`).
     pub strings: BTreeMap<String, String>,
     /// Set by the store at every commit; 0 for an entry that was never stored.
@@ -119,6 +123,8 @@ impl Entry {
             password_changed: None,
             modified,
             modified_by: modified_by.to_owned(),
+            policy: None,
+            history: vec![],
             strings: BTreeMap::new(),
             revision: 0,
         }

@@ -7,6 +7,7 @@ use libkrb::{ErrorCode, Time};
 
 use super::entry::{Attributes, Entry};
 use super::grant::Times;
+use super::password_policy::PasswordPolicy;
 use super::policy::Policy;
 use super::refuse::Refusal;
 
@@ -16,6 +17,8 @@ pub struct Bounds<'a> {
     pub policy: &'a Policy,
     /// The client's entry, where it is one of this realm.
     pub client: Option<&'a Entry>,
+    /// The policy that the client is under.
+    pub client_policy: Option<&'a PasswordPolicy>,
     /// The server's entry.
     pub server: &'a Entry,
     /// The end and the renew-till of the TGT; `None` in an AS exchange.
@@ -33,11 +36,18 @@ impl Bounds<'_> {
     }
 
     fn max_life(&self) -> i64 {
-        self.entries().filter_map(|entry| entry.max_life).fold(self.policy.max_life, i64::min)
+        let own = self.entries().filter_map(|entry| entry.max_life);
+        own.chain(self.of_policy(|policy| policy.max_ticket_life)).fold(self.policy.max_life, i64::min)
     }
 
     fn max_renewable_life(&self) -> i64 {
-        self.entries().filter_map(|entry| entry.max_renewable_life).fold(self.policy.max_renewable_life, i64::min)
+        let own = self.entries().filter_map(|entry| entry.max_renewable_life);
+        own.chain(self.of_policy(|policy| policy.max_renewable_life)).fold(self.policy.max_renewable_life, i64::min)
+    }
+
+    /// A bound of the client's policy; 0 is none.
+    fn of_policy(&self, bound: impl Fn(&PasswordPolicy) -> i64) -> Option<i64> {
+        self.client_policy.map(bound).filter(|bound| *bound > 0)
     }
 
     /// The flags that options ask for and the entries' attributes allow; what is not allowed is left

@@ -6,12 +6,14 @@
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
 
 mod as_req;
+pub mod attempts;
 pub mod entry;
 mod etypes;
 pub mod event;
 mod grant;
 mod issue;
 mod limits;
+pub mod password_policy;
 pub mod policy;
 mod preauth;
 mod refuse;
@@ -26,8 +28,10 @@ use libkrb::replay::ReplayCache;
 use libkrb::time::Instant;
 use libkrb::wire::{self, KdcReq};
 
+pub use attempts::Attempts;
 pub use entry::{Attributes, Entry, KeySet, LongTermKey};
 pub use event::{Event, Exchange, Issued};
+pub use password_policy::PasswordPolicy;
 pub use policy::Policy;
 pub use refuse::{Refusal, field_too_long, too_big};
 pub use store::{Change, Store, StoreError};
@@ -41,6 +45,8 @@ pub struct Kdc<'a> {
     pub store: &'a dyn Store,
     /// The authenticators that it has seen.
     pub replays: &'a dyn ReplayCache,
+    /// Where failed proofs are counted.
+    pub attempts: &'a dyn Attempts,
 }
 
 /// What a request arrives with besides its bytes.

@@ -3,9 +3,10 @@
 use libkrb::codes::PaType;
 use libkrb::replay::{ReplayKey, Verdict};
 use libkrb::wire::{self, EncryptedData, EtypeInfo2Entry, List, PaData, PaEncTsEnc};
-use libkrb::{Error, ErrorCode};
+use libkrb::{Error, ErrorCode, Time};
 
 use super::as_req::Gathered;
+use super::attempts::{Lockout, Proven, Tried};
 use super::entry::LongTermKey;
 use super::refuse::Refusal;
 use super::{Arrival, Kdc};
@@ -33,26 +34,76 @@ pub fn attempted(gathered: &Gathered<'_>) -> bool {
     gathered.request.padata.iter().any(|padata| METHODS.iter().any(|method| method.kind == padata.kind))
 }
 
-/// Tries every proof that the request carries; one is enough. `None`: there is none to try.
+/// Tries the proofs that the request carries; one is enough. `None`: there is none to try.
 ///
 /// # Errors
-/// That of the last proof that failed, with the hints for another try.
+/// That of the last proof that failed, with the hints for another try; CLIENT_REVOKED when too many
+/// failed before.
 pub fn verify(kdc: &Kdc<'_>, at: Arrival, gathered: &Gathered<'_>) -> Result<Option<Proof>, Refusal> {
-    let mut failed = None;
-    // Some clients send one timestamp for each enctype and salt they can think of.
-    for padata in gathered.request.padata.iter().take(16) {
-        let Some(method) = METHODS.iter().find(|method| method.kind == padata.kind) else { continue };
-        match (method.verify)(kdc, at, gathered, &padata) {
-            Ok(proof) => return Ok(Some(proof)),
-            Err(refusal) => failed = Some(refusal),
+    if !attempted(gathered) {
+        return Ok(None);
+    }
+    let lockout = gathered.client_policy.as_deref().and_then(Lockout::of);
+    let mut outcome = Err(locked(kdc, gathered));
+    let now = at.now.time;
+    if gathered.decoy {
+        outcome = try_all(kdc, at, gathered, MOST_GUESSES).0;
+    } else {
+        let tried = kdc.attempts.attempt(&gathered.client.id, lockout.as_ref(), now, &mut |left| {
+            let proven;
+            (outcome, proven) = try_all(kdc, at, gathered, left.min(MOST_GUESSES));
+            proven
+        });
+        if tried == Tried::Locked && kdc.policy.hide_unknown_clients {
+            // The same work as for a wrong key, so that a lock does not tell a name from none.
+            let _ = try_all(kdc, at, gathered, MOST_GUESSES);
         }
     }
-    match failed {
-        None => Ok(None),
-        Some(refusal) if refusal.code == ErrorCode::PREAUTH_FAILED => {
-            Err(Refusal { data: Some(hints(gathered)), ..refusal })
+    outcome.map(Some)
+}
+
+/// Some clients send one timestamp for each enctype and salt they can think of. Each is a guess.
+const MOST_GUESSES: u32 = 16;
+
+fn try_all(kdc: &Kdc<'_>, at: Arrival, gathered: &Gathered<'_>, most: u32) -> (Result<Proof, Refusal>, Proven) {
+    let mut failed = Refusal::new(ErrorCode::PREAUTH_FAILED, "no proof");
+    let mut guesses = 0;
+    for padata in gathered.request.padata.iter().take(MOST_GUESSES as usize) {
+        let Some(method) = METHODS.iter().find(|method| method.kind == padata.kind) else { continue };
+        match (method.verify)(kdc, at, gathered, &padata) {
+            Ok(proof) => return (Ok(proof), Proven::Yes),
+            Err(refusal) => failed = refusal,
         }
-        Some(refusal) => Err(refusal),
+        guesses += u32::from(failed.code == ErrorCode::PREAUTH_FAILED);
+        if guesses >= most {
+            break;
+        }
+    }
+    let proven = if guesses > 0 { Proven::No(guesses) } else { Proven::Unclear };
+    if failed.code == ErrorCode::PREAUTH_FAILED {
+        failed.data = Some(hints(gathered));
+    }
+    (Err(failed), proven)
+}
+
+/// That an account is locked, which is nobody's business where unknown clients are hidden.
+fn locked(kdc: &Kdc<'_>, gathered: &Gathered<'_>) -> Refusal {
+    if kdc.policy.hide_unknown_clients {
+        return Refusal { data: Some(hints(gathered)), ..Refusal::new(ErrorCode::PREAUTH_FAILED, UNOPENED) };
+    }
+    LOCKED
+}
+
+const UNOPENED: &str = "the encrypted timestamp does not open with the client's key";
+const LOCKED: Refusal =
+    Refusal { code: ErrorCode::CLIENT_REVOKED, cause: "the client is locked after too many failures", data: None };
+
+/// Refuses a client that is locked, before it is asked for a proof.
+pub fn not_locked(kdc: &Kdc<'_>, now: Time, gathered: &Gathered<'_>) -> Result<(), Refusal> {
+    let lockout = gathered.client_policy.as_deref().and_then(Lockout::of);
+    match lockout {
+        Some(rule) if rule.locks(&kdc.attempts.record(&gathered.client.id), now) => Err(LOCKED),
+        _ => Ok(()),
     }
 }
 
@@ -85,8 +136,7 @@ pub fn etype_info2<'a>(gathered: &Gathered<'_>, keys: impl Iterator<Item = &'a L
 
 /// PA-ENC-TIMESTAMP (RFC 4120 5.2.7.2).
 fn encrypted_timestamp(kdc: &Kdc<'_>, at: Arrival, who: &Gathered<'_>, padata: &PaData<'_>) -> Result<Proof, Refusal> {
-    let failed =
-        || Refusal::new(ErrorCode::PREAUTH_FAILED, "the encrypted timestamp does not open with the client's key");
+    let failed = || Refusal::new(ErrorCode::PREAUTH_FAILED, UNOPENED);
     let malformed = |_: Error| Refusal::new(ErrorCode::PREAUTH_FAILED, "malformed encrypted timestamp");
     let sealed = wire::decode::<EncryptedData<'_>>(padata.value).map_err(malformed)?;
     let key = who.client.key(sealed.etype).filter(|key| kdc.policy.etypes.contains(&key.etype())).ok_or_else(failed)?;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use libkrb::Principal;
 
 use super::entry::Entry;
+use super::password_policy::PasswordPolicy;
 
 /// Where principals are kept. Every implementation passes the same battery of tests.
 pub trait Store: Send + Sync {
@@ -22,6 +23,19 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// [`StoreError`] if the records can't be read.
     fn list(&self, after: Option<&Principal>, limit: usize) -> Result<Vec<Principal>, StoreError>;
+
+    /// The password policy of this name.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the record can't be read; never for a name that is not there.
+    fn policy(&self, name: &str) -> Result<Option<Arc<PasswordPolicy>>, StoreError>;
+
+    /// The names of all password policies, in order. There are few: nobody but an administrator
+    /// makes one.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the records can't be read.
+    fn policies(&self) -> Result<Vec<String>, StoreError>;
 
     /// Makes all changes or none, durably; afterwards `lookup` sees them.
     ///
@@ -40,6 +54,11 @@ pub enum Change {
     Replace(Entry),
     /// No such principal any more, nor its aliases.
     Delete(Principal),
+    /// A new password policy, or a changed one: its `revision` must be the stored one, 0 if there is
+    /// none of this name.
+    PutPolicy(PasswordPolicy),
+    /// No such password policy any more. Principals that name it are then without rules.
+    DeletePolicy(String),
 }
 
 /// Why a store did not do what it was asked.
@@ -55,6 +74,15 @@ pub enum StoreError {
     /// Somebody else changed the entry since it was read.
     #[error("principal {0} was changed by somebody else meanwhile; read it again")]
     Conflict(Principal),
+    /// The name of a password policy is taken.
+    #[error("policy {0} already exists")]
+    PolicyExists(String),
+    /// There is no such password policy.
+    #[error("policy {0} does not exist")]
+    PolicyMissing(String),
+    /// Somebody else changed the password policy since it was read.
+    #[error("policy {0} was changed by somebody else meanwhile; read it again")]
+    PolicyConflict(String),
     /// A record does not open: wrong master key, or not the record it claims to be.
     #[error("record of {principal}: {problem}")]
     Record {

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use listen::{BindError, Listener};
-pub use responder::Responder;
+pub use responder::{Memories, Responder};
 
 /// What strangers may use up.
 #[derive(Clone, Debug, PartialEq, Eq)]

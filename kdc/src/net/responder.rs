@@ -14,7 +14,7 @@ use libkrb::time::Instant as Moment;
 
 use super::lookaside::{Answer, Claim, Found, Lookaside};
 use super::{Limits, canonical};
-use crate::core::{self, Arrival, Exchange, Kdc, Outcome, Policy, Store};
+use crate::core::{self, Arrival, Attempts, Exchange, Kdc, Outcome, Policy, Store};
 use crate::observe::{Observer, Seen, Transport};
 
 /// A realm that answers.
@@ -22,6 +22,7 @@ pub struct Responder {
     policy: Policy,
     store: Arc<dyn Store>,
     replays: Arc<dyn ReplayCache>,
+    attempts: Arc<dyn Attempts>,
     observer: Arc<Observer>,
     lookaside: Lookaside,
     max_udp_reply: usize,
@@ -33,17 +34,22 @@ struct Decided {
     exchange: Exchange,
 }
 
+/// What a responder answers from.
+pub struct Memories {
+    /// The principals.
+    pub store: Arc<dyn Store>,
+    /// The authenticators that were seen.
+    pub replays: Arc<dyn ReplayCache>,
+    /// The proofs that failed.
+    pub attempts: Arc<dyn Attempts>,
+}
+
 impl Responder {
-    /// Answers by these rules from this store, and reports to `observer`.
-    pub fn new(
-        policy: Policy,
-        store: Arc<dyn Store>,
-        replays: Arc<dyn ReplayCache>,
-        observer: Arc<Observer>,
-        limits: &Limits,
-    ) -> Self {
+    /// Answers by these rules from these memories, and reports to `observer`.
+    pub fn new(policy: Policy, memories: Memories, observer: Arc<Observer>, limits: &Limits) -> Self {
+        let Memories { store, replays, attempts } = memories;
         let lookaside = Lookaside::new(limits.lookaside_memory);
-        Responder { policy, store, replays, observer, lookaside, max_udp_reply: limits.max_udp_reply }
+        Responder { policy, store, replays, attempts, observer, lookaside, max_udp_reply: limits.max_udp_reply }
     }
 
     /// The reply to a datagram; none for what deserves none, and for a copy of a request that is
@@ -100,7 +106,7 @@ impl Responder {
     ) -> Decided {
         let (at, started) = (now(), Instant::now());
         let replays = Noted { cache: &*self.replays, left_a_trace: AtomicBool::new(false) };
-        let kdc = Kdc { policy: &self.policy, store: &*self.store, replays: &replays };
+        let kdc = Kdc { policy: &self.policy, store: &*self.store, replays: &replays, attempts: &*self.attempts };
         let arrival = Arrival { now: at, from: Some(from.ip()) };
         // A bug that one request can trigger must not cost the others their KDC.
         let outcome = catch_unwind(AssertUnwindSafe(|| core::handle(&kdc, arrival, random, bytes)));

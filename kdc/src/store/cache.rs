@@ -6,26 +6,28 @@
 //! began before the commit has inserted by then, one that begins after it sees what was committed.
 //! Names that are not there are not remembered: a flood of them must not displace those that are.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use libkrb::Principal;
 use quick_cache::sync::Cache;
 
 use super::plan::normal;
-use crate::core::{Change, Entry, Store, StoreError};
+use crate::core::{Change, Entry, PasswordPolicy, Store, StoreError};
 
 /// A store with a bounded number of opened entries in front.
 pub struct Cached<S> {
     inner: S,
     entries: Cache<Principal, Arc<Entry>>,
+    /// Those that were asked for. There are few, and only administrators make more.
+    policies: RwLock<HashMap<String, Arc<PasswordPolicy>>>,
     loading: RwLock<()>,
 }
 
 impl<S: Store> Cached<S> {
     /// Keeps about `capacity` entries of `inner`.
     pub fn new(inner: S, capacity: usize) -> Self {
-        Cached { inner, entries: Cache::new(capacity), loading: RwLock::new(()) }
+        Cached { inner, entries: Cache::new(capacity), policies: RwLock::default(), loading: RwLock::new(()) }
     }
 
     /// The store behind.
@@ -52,11 +54,28 @@ impl<S: Store> Store for Cached<S> {
         self.inner.list(after, limit)
     }
 
+    fn policy(&self, name: &str) -> Result<Option<Arc<PasswordPolicy>>, StoreError> {
+        if let Some(policy) = self.policies.read().unwrap_or_else(PoisonError::into_inner).get(name) {
+            return Ok(Some(Arc::clone(policy)));
+        }
+        let _loading = self.loading.read().unwrap_or_else(PoisonError::into_inner);
+        let found = self.inner.policy(name)?;
+        if let Some(policy) = &found {
+            let mut policies = self.policies.write().unwrap_or_else(PoisonError::into_inner);
+            policies.insert(name.to_owned(), Arc::clone(policy));
+        }
+        Ok(found)
+    }
+
+    fn policies(&self) -> Result<Vec<String>, StoreError> {
+        self.inner.policies()
+    }
+
     fn commit(&self, changes: &[Change]) -> Result<(), StoreError> {
         let changed: HashSet<_> = changes
             .iter()
             .filter_map(|change| match change {
-                Change::Create(_) => None,
+                Change::Create(_) | Change::PutPolicy(_) | Change::DeletePolicy(_) => None,
                 Change::Replace(entry) => Some(normal(&entry.principal)),
                 Change::Delete(principal) => Some(normal(principal)),
             })
@@ -64,6 +83,11 @@ impl<S: Store> Store for Cached<S> {
         let done = self.inner.commit(changes);
         // Also after a failure: whether a commit that failed while being written was made is
         // known only to the store below.
+        let of_policies = |change: &Change| matches!(change, Change::PutPolicy(_) | Change::DeletePolicy(_));
+        if changes.iter().any(of_policies) {
+            let _exclusive = self.loading.write().unwrap_or_else(PoisonError::into_inner);
+            self.policies.write().unwrap_or_else(PoisonError::into_inner).clear();
+        }
         if !changed.is_empty() {
             let _exclusive = self.loading.write().unwrap_or_else(PoisonError::into_inner);
             self.entries.retain(|_, entry| !changed.contains(&entry.principal));

@@ -7,7 +7,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use libkrb::Principal;
 
 use super::plan::{Base, Plan, Stored, folded, key, normal};
-use crate::core::{Change, Entry, Store, StoreError};
+use crate::core::{Change, Entry, PasswordPolicy, Store, StoreError};
 
 /// Entries in memory.
 #[derive(Default)]
@@ -19,6 +19,7 @@ pub struct Memory {
 struct State {
     entries: BTreeMap<String, Arc<Entry>>,
     names: BTreeMap<(String, String), String>,
+    policies: BTreeMap<String, Arc<PasswordPolicy>>,
     generation: u64,
 }
 
@@ -46,10 +47,20 @@ impl Store for Memory {
         Ok(state.entries.range((start, Bound::Unbounded)).take(limit).map(|(_, e)| e.principal.clone()).collect())
     }
 
+    fn policy(&self, name: &str) -> Result<Option<Arc<PasswordPolicy>>, StoreError> {
+        let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
+        Ok(state.policies.get(name).cloned())
+    }
+
+    fn policies(&self) -> Result<Vec<String>, StoreError> {
+        let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
+        Ok(state.policies.keys().cloned().collect())
+    }
+
     fn commit(&self, changes: &[Change]) -> Result<(), StoreError> {
         // A plan is made of checks only and writing it can't fail: a poisoned lock hides nothing torn.
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
-        let Plan { entries, names } = Plan::new(&*state, changes)?;
+        let Plan { entries, names, policies } = Plan::new(&*state, changes)?;
         state.generation += 1;
         let revision = state.generation;
         for (key, entry) in entries {
@@ -68,6 +79,14 @@ impl Store for Memory {
                 None => drop(state.names.remove(&name)),
             }
         }
+        for (name, policy) in policies {
+            match policy {
+                Some(policy) => {
+                    drop(state.policies.insert(name, Arc::new(PasswordPolicy { revision, ..policy.clone() })));
+                }
+                None => drop(state.policies.remove(&name)),
+            }
+        }
         Ok(())
     }
 }
@@ -81,5 +100,9 @@ impl Base for State {
         let group =
             self.names.range((folded.to_owned(), String::new())..).take_while(|((group, _), _)| group == folded);
         Ok(group.map(|((_, key), owner)| (key.clone(), owner.clone())).collect())
+    }
+
+    fn policy_revision(&self, name: &str) -> Result<Option<u64>, StoreError> {
+        Ok(self.policies.get(name).map(|policy| policy.revision))
     }
 }

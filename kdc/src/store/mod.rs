@@ -6,6 +6,7 @@
 mod cache;
 mod memory;
 mod plan;
+mod policy_record;
 mod record;
 mod redb;
 mod seal;

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 
 use libkrb::Principal;
 
-use crate::core::{Change, Entry, StoreError};
+use crate::core::{Change, Entry, PasswordPolicy, StoreError};
 
 /// The spelling in which every store looks up and compares a name: `alice\@REALM@REALM` is
 /// `alice@REALM`.
@@ -61,6 +61,9 @@ pub(super) trait Base {
 
     /// All names that fold to `folded`, as pairs of the name's key and its owner's.
     fn names(&self, folded: &str) -> Result<Vec<(String, String)>, StoreError>;
+
+    /// The revision of a password policy; `None` if there is none of this name.
+    fn policy_revision(&self, name: &str) -> Result<Option<u64>, StoreError>;
 }
 
 /// What a commit writes: each key with its new value, `None` for a removal.
@@ -70,6 +73,8 @@ pub(super) struct Plan<'a> {
     pub entries: BTreeMap<String, Option<&'a Entry>>,
     /// Owners by folded and exact key of the name.
     pub names: BTreeMap<(String, String), Option<String>>,
+    /// Password policies by name.
+    pub policies: BTreeMap<String, Option<&'a PasswordPolicy>>,
 }
 
 impl<'a> Plan<'a> {
@@ -88,6 +93,12 @@ impl<'a> Plan<'a> {
                 }
                 Change::Delete(principal) => {
                     plan.release(base, principal)?;
+                }
+                Change::PutPolicy(policy) => plan.put_policy(base, policy)?,
+                Change::DeletePolicy(name) => {
+                    let known = plan.policy_revision(base, name)?;
+                    known.ok_or_else(|| StoreError::PolicyMissing(name.clone()))?;
+                    plan.policies.insert(name.clone(), None);
                 }
             }
         }
@@ -121,6 +132,25 @@ impl<'a> Plan<'a> {
         }
         self.entries.insert(owner, Some(entry));
         Ok(())
+    }
+
+    fn put_policy(&mut self, base: &dyn Base, policy: &'a PasswordPolicy) -> Result<(), StoreError> {
+        let name = &policy.name;
+        match self.policy_revision(base, name)? {
+            Some(_) if policy.revision == 0 => return Err(StoreError::PolicyExists(name.clone())),
+            None if policy.revision != 0 => return Err(StoreError::PolicyMissing(name.clone())),
+            Some(revision) if revision != policy.revision => return Err(StoreError::PolicyConflict(name.clone())),
+            _ => self.policies.insert(name.clone(), Some(policy)),
+        };
+        Ok(())
+    }
+
+    /// [`Base::policy_revision`] as the plan leaves it.
+    fn policy_revision(&self, base: &dyn Base, name: &str) -> Result<Option<u64>, StoreError> {
+        match self.policies.get(name) {
+            Some(planned) => Ok(planned.map(|policy| policy.revision)),
+            None => base.policy_revision(name),
+        }
     }
 
     /// [`Base::names`] as the plan leaves them.

@@ -47,6 +47,10 @@ struct Record {
     strings: BTreeMap<String, String>,
     #[prost(uint64, tag = "15")]
     revision: u64,
+    #[prost(string, optional, tag = "16")]
+    policy: Option<String>,
+    #[prost(message, repeated, tag = "17")]
+    history: Vec<SealedSet>,
 }
 
 /// A principal: its text, and the name type, which the text does not tell.
@@ -88,7 +92,8 @@ struct SealedKey {
 pub fn encode(entry: &Entry, revision: u64, master: &MasterKey) -> Result<Vec<u8>, StoreError> {
     let principal = normal(&entry.principal);
     let owner = principal.to_string();
-    let keys = entry.keys.iter().map(|set| seal_set(&owner, set, master)).collect::<Result<_, _>>()?;
+    let seal = |sets: &[KeySet]| sets.iter().map(|set| seal_set(&owner, set, master)).collect::<Result<_, _>>();
+    let (keys, history) = (seal(&entry.keys)?, seal(&entry.history)?);
     let record = Record {
         version: VERSION,
         principal: Some(Name::of(&principal)),
@@ -105,6 +110,8 @@ pub fn encode(entry: &Entry, revision: u64, master: &MasterKey) -> Result<Vec<u8
         modified_by: entry.modified_by.clone(),
         strings: entry.strings.clone(),
         revision,
+        policy: entry.policy.clone(),
+        history,
     };
     Ok(record.encode_to_vec())
 }
@@ -115,7 +122,8 @@ pub fn encode(entry: &Entry, revision: u64, master: &MasterKey) -> Result<Vec<u8
 /// [`StoreError::Record`] for what is not its record, or does not open.
 pub fn decode(owner: &str, bytes: &[u8], master: &MasterKey) -> Result<Entry, StoreError> {
     let record = read(owner, bytes)?;
-    let keys = record.keys.iter().map(|set| open_set(owner, set, master)).collect::<Result<_, _>>()?;
+    let open = |sets: &[SealedSet]| sets.iter().map(|set| open_set(owner, set, master)).collect::<Result<_, _>>();
+    let (keys, history) = (open(&record.keys)?, open(&record.history)?);
     Ok(Entry {
         principal: record.principal.unwrap_or_default().principal(owner)?,
         aliases: record.aliases.iter().map(|name| name.principal(owner)).collect::<Result<_, _>>()?,
@@ -129,6 +137,8 @@ pub fn decode(owner: &str, bytes: &[u8], master: &MasterKey) -> Result<Entry, St
         password_changed: record.password_changed.map(Time),
         modified: Time(record.modified),
         modified_by: record.modified_by,
+        policy: record.policy,
+        history,
         strings: record.strings,
         revision: record.revision,
     })

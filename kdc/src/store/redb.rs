@@ -15,17 +15,22 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use libkrb::Principal;
-use redb::{Builder, Database, DatabaseError, ReadableDatabase, ReadableTable, Table, TableDefinition};
+use redb::{
+    Builder, Database, DatabaseError, ReadOnlyTable, ReadableDatabase, ReadableTable, Table, TableDefinition,
+    TableError,
+};
 
 use super::plan::{Base, Plan, Stored, folded, key};
-use super::record;
 use super::seal::MasterKey;
-use crate::core::{Change, Entry, Store, StoreError};
+use super::{policy_record, record};
+use crate::core::{Change, Entry, PasswordPolicy, Store, StoreError};
 
 /// Records by the text of their principal.
 const PRINCIPALS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("principals");
 /// Every name and alias, folded and exact: whose it is.
 const NAMES: TableDefinition<'_, (&str, &str), &str> = TableDefinition::new("names");
+/// Password policies by name; stores made before there were any have no such table.
+const POLICIES: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("policies");
 /// What the store says of itself.
 const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
 
@@ -175,6 +180,21 @@ impl Redb {
         guarded(&self.file, || look(self, database))
     }
 
+    /// Looks into the password policies, of which an older store has no table.
+    fn policies_table<T: Default>(
+        &self,
+        look: impl FnOnce(&Self, &ReadOnlyTable<&'static str, &'static [u8]>) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        self.read(|store, database| {
+            let transaction = store.sound(database.begin_read())?;
+            match transaction.open_table(POLICIES) {
+                Ok(table) => look(store, &table),
+                Err(TableError::TableDoesNotExist(_)) => Ok(T::default()),
+                Err(error) => Err(failed(&store.file, error.into())),
+            }
+        })
+    }
+
     /// A result of redb's as ours.
     fn sound<T, E: Into<redb::Error>>(&self, result: Result<T, E>) -> Result<T, StoreError> {
         result.map_err(|error| failed(&self.file, error.into()))
@@ -186,7 +206,9 @@ impl Redb {
             let mut principals = self.sound(transaction.open_table(PRINCIPALS))?;
             let mut names = self.sound(transaction.open_table(NAMES))?;
             let mut meta = self.sound(transaction.open_table(META))?;
-            let plan = Plan::new(&Tables { store: self, principals: &principals, names: &names }, changes)?;
+            let mut policies = self.sound(transaction.open_table(POLICIES))?;
+            let tables = Tables { store: self, principals: &principals, names: &names, policies: &policies };
+            let plan = Plan::new(&tables, changes)?;
             let generation = self.sound(meta.get("generation"))?.and_then(|value| number(value.value()));
             let generation = generation.ok_or_else(|| damaged(&self.file, "no generation"))?.saturating_add(1);
             self.sound(meta.insert("generation", &generation.to_be_bytes()[..]))?;
@@ -203,6 +225,15 @@ impl Redb {
                 match owner {
                     Some(owner) => drop(self.sound(names.insert((&**folded, &**key), &**owner))?),
                     None => drop(self.sound(names.remove((&**folded, &**key)))?),
+                }
+            }
+            for (name, policy) in &plan.policies {
+                match policy {
+                    Some(policy) => {
+                        let bytes = policy_record::encode(policy, generation);
+                        drop(self.sound(policies.insert(&**name, &*bytes))?);
+                    }
+                    None => drop(self.sound(policies.remove(&**name))?),
                 }
             }
         }
@@ -241,6 +272,19 @@ impl Store for Redb {
         })
     }
 
+    fn policy(&self, name: &str) -> Result<Option<Arc<PasswordPolicy>>, StoreError> {
+        self.policies_table(|store, table| {
+            let bytes = store.sound(table.get(name))?;
+            bytes.map(|bytes| policy_record::decode(name, bytes.value()).map(Arc::new)).transpose()
+        })
+    }
+
+    fn policies(&self) -> Result<Vec<String>, StoreError> {
+        self.policies_table(|store, table| {
+            store.sound(table.iter())?.map(|row| Ok(store.sound(row)?.0.value().to_owned())).collect()
+        })
+    }
+
     fn commit(&self, changes: &[Change]) -> Result<(), StoreError> {
         if self.torn.load(Ordering::Acquire) {
             return Err(damaged(&self.file, "an earlier commit failed midway; restart first"));
@@ -271,6 +315,7 @@ struct Tables<'a, 'b> {
     store: &'a Redb,
     principals: &'a Table<'b, &'static str, &'static [u8]>,
     names: &'a Table<'b, (&'static str, &'static str), &'static str>,
+    policies: &'a Table<'b, &'static str, &'static [u8]>,
 }
 
 impl Base for Tables<'_, '_> {
@@ -289,6 +334,11 @@ impl Base for Tables<'_, '_> {
             }
         }
         Ok(group)
+    }
+
+    fn policy_revision(&self, name: &str) -> Result<Option<u64>, StoreError> {
+        let bytes = self.store.sound(self.policies.get(name))?;
+        bytes.map(|bytes| Ok(policy_record::decode(name, bytes.value())?.revision)).transpose()
     }
 }
 

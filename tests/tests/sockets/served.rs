@@ -5,8 +5,9 @@ use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, SystemTime};
 
-use kdc::core::{Change, Entry, Policy, Store, StoreError};
-use kdc::net::{Limits, Listener, Responder, Server};
+use kdc::attempts::Counted;
+use kdc::core::{Change, Entry, PasswordPolicy, Policy, Store, StoreError};
+use kdc::net::{Limits, Listener, Memories, Responder, Server};
 use kdc::observe::Observer;
 use kdc::store::{Cached, Memory};
 use libkrb::codes::EncryptionType;
@@ -40,7 +41,8 @@ pub fn served_with(listen: &[&str], limits: Limits) -> Served {
     let observer = Arc::new(Observer::default());
     let replays = Arc::new(MemoryReplayCache::new(300, 1_000_000));
     let store = Arc::clone(&gate) as Arc<dyn Store>;
-    let responder = Responder::new(Policy::new(REALM), store, replays, Arc::clone(&observer), &limits);
+    let memories = Memories { store, replays, attempts: Arc::new(Counted::default()) };
+    let responder = Responder::new(Policy::new(REALM), memories, Arc::clone(&observer), &limits);
     let listeners = listen.iter().map(|address| Listener::bind(address.parse().expect("an address")));
     let listeners = listeners.collect::<Result<Vec<_>, _>>().expect("sockets");
     let addresses = listeners.iter().map(Listener::address).collect();
@@ -232,6 +234,14 @@ impl Store for Gate {
 
     fn list(&self, after: Option<&Principal>, limit: usize) -> Result<Vec<Principal>, StoreError> {
         self.store.list(after, limit)
+    }
+
+    fn policy(&self, name: &str) -> Result<Option<Arc<PasswordPolicy>>, StoreError> {
+        self.store.policy(name)
+    }
+
+    fn policies(&self) -> Result<Vec<String>, StoreError> {
+        self.store.policies()
     }
 
     fn commit(&self, changes: &[Change]) -> Result<(), StoreError> {

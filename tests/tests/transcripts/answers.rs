@@ -1,6 +1,7 @@
 //! Our KDC in the place of MIT's and Heimdal's: the recorded keys, the recorded clock, the recorded
 //! requests; answers that the recorded clients would accept, and that say what theirs said.
 
+use kdc::attempts::Counted;
 use kdc::core::{Arrival, Attributes, Change, Entry, Kdc, KeySet, LongTermKey, Policy, Store};
 use kdc::store::Memory;
 use libkrb::codes::{EncryptionType, PaType};
@@ -73,7 +74,8 @@ impl<'a> Ours<'a> {
 
     /// Answers a recorded request at the moment when it was answered.
     pub fn reply(&mut self, exchange: &Exchange<'_>) -> Vec<u8> {
-        let kdc = Kdc { policy: &self.policy, store: &self.store, replays: &self.replays };
+        let kdc =
+            Kdc { policy: &self.policy, store: &self.store, replays: &self.replays, attempts: &Counted::default() };
         let arrival = Arrival { now: moment(exchange), from: None };
         kdc::core::handle(&kdc, arrival, &mut self.random, &exchange.request).reply.expect("an answer")
     }

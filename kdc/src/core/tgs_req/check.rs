@@ -170,6 +170,7 @@ fn derived(kdc: &Kdc<'_>, gathered: &Gathered<'_>, now: Time) -> Result<(TicketF
     let bounds = Bounds {
         policy: kdc.policy,
         client: gathered.client.as_deref(),
+        client_policy: gathered.client_policy.as_deref(),
         server,
         tgt: Some((ticket.end_time, ticket.renew_till)),
     };

@@ -11,8 +11,10 @@ use libkrb::ticket::OpenTicket;
 use libkrb::wire::{Authenticator, EncTicketPart, HostAddress, KdcReq};
 use libkrb::{Error, ErrorCode, Principal};
 
+use super::super::as_req::policy_of;
 use super::super::entry::Entry;
 use super::super::event::Event;
+use super::super::password_policy::PasswordPolicy;
 use super::super::refuse::{Refusal, because};
 use super::super::{Arrival, Kdc, etypes};
 use super::authdata::{self, RequestData};
@@ -30,6 +32,8 @@ pub struct Gathered<'a> {
     pub client_name: Principal,
     /// The client's entry.
     pub client: Option<Arc<Entry>>,
+    /// The policy that the client is under.
+    pub client_policy: Option<Arc<PasswordPolicy>>,
     /// The server as the request names it.
     pub server_name: Principal,
     /// The server's entry.
@@ -83,10 +87,12 @@ pub fn gather<'a>(
         }
         None => (header.session.clone(), KeyUsage::TGS_REP_SESSION),
     };
+    let client = kdc.store.lookup(&client_name)?;
     Ok(Gathered {
         request,
         header_server: header.server_name,
-        client: kdc.store.lookup(&client_name)?,
+        client_policy: client.as_deref().map(|client| policy_of(kdc, client)).transpose()?.flatten(),
+        client,
         client_name,
         ticket,
         server_name,

@@ -4,7 +4,7 @@ use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
 
 use super::*;
-use crate::core::{Attributes, Change, Store};
+use crate::core::{Attributes, Change, PasswordPolicy, Store};
 
 macro_rules! battery {
     ($($test:ident,)*) => {
@@ -55,6 +55,8 @@ battery! {
     of_concurrent_changes_none_is_lost,
     of_concurrent_creations_one_wins,
     readers_never_see_an_older_state_than_before,
+    a_policy_is_kept_whole_and_replaced_only_from_its_newest_reading,
+    a_policy_that_is_deleted_is_gone_and_was_there_once,
 }
 
 fn create(store: &dyn Store, entry: Entry) {
@@ -74,6 +76,8 @@ fn what_is_created_is_found_whole(store: &dyn Store) {
     made.max_renewable_life = Some(2);
     made.password_changed = Some(Time(3));
     made.strings.insert("key".into(), "value".into());
+    made.policy = Some("strict".into());
+    made.history = entry("y").keys;
     made.principal = made.principal.with_kind(libkrb::codes::NameType::SRV_HST);
     made.keys.insert(0, KeySet { kvno: 70_000, keys: entry("x").keys.remove(0).keys });
     made.keys[0].keys[0].iterations = Some(50_000);
@@ -88,6 +92,57 @@ fn what_is_created_is_found_whole(store: &dyn Store) {
             assert!(found.key.same_as(&made.key));
         }
     }
+}
+
+fn a_policy_is_kept_whole_and_replaced_only_from_its_newest_reading(store: &dyn Store) {
+    assert_eq!(store.policy("strict").expect("readable"), None);
+    let made = PasswordPolicy {
+        min_life: 1,
+        max_life: 2,
+        min_length: 3,
+        min_classes: 4,
+        history: 5,
+        min_strength: 1,
+        dictionary: true,
+        max_failures: 6,
+        failure_interval: 7,
+        lockout_duration: 8,
+        max_ticket_life: 9,
+        max_renewable_life: 10,
+        rotate_keys_after: 11,
+        keep_old_keys: 12,
+        allowed_key_salts: "aes256-cts:normal".into(),
+        modified: Time(13),
+        modified_by: "root/admin@R".into(),
+        ..PasswordPolicy::new("strict")
+    };
+    store.commit(&[Change::PutPolicy(made.clone())]).expect("created");
+    let first = store.policy("strict").expect("readable").expect("found");
+    assert!(first.revision > 0);
+    assert_eq!(PasswordPolicy { revision: 0, ..(*first).clone() }, made);
+    let again = store.commit(&[Change::PutPolicy(made)]);
+    assert_eq!(again, Err(StoreError::PolicyExists("strict".into())));
+
+    let changed = PasswordPolicy { history: 0, ..(*first).clone() };
+    store.commit(&[Change::PutPolicy(changed.clone())]).expect("replaced");
+    assert_eq!(store.policy("strict").expect("readable").expect("found").history, 0);
+    let late = store.commit(&[Change::PutPolicy(changed)]);
+    assert_eq!(late, Err(StoreError::PolicyConflict("strict".into())));
+}
+
+fn a_policy_that_is_deleted_is_gone_and_was_there_once(store: &dyn Store) {
+    let delete = |name: &str| store.commit(&[Change::DeletePolicy(name.into())]);
+    assert_eq!(delete("b"), Err(StoreError::PolicyMissing("b".into())));
+    for name in ["b", "a"] {
+        store.commit(&[Change::PutPolicy(PasswordPolicy::new(name))]).expect("created");
+    }
+    assert_eq!(store.policies().expect("readable"), ["a", "b"]);
+    let stale = store.policy("b").expect("readable").expect("found");
+    delete("b").expect("deleted");
+    assert_eq!(store.policy("b").expect("readable"), None);
+    assert_eq!(store.policies().expect("readable"), ["a"]);
+    let back = store.commit(&[Change::PutPolicy((*stale).clone())]);
+    assert_eq!(back, Err(StoreError::PolicyMissing("b".into())));
 }
 
 fn a_name_that_is_not_there_is_no_error(store: &dyn Store) {
@@ -425,6 +480,14 @@ impl Store for Held {
 
     fn list(&self, after: Option<&Principal>, limit: usize) -> Result<Vec<Principal>, StoreError> {
         self.inner.list(after, limit)
+    }
+
+    fn policy(&self, name: &str) -> Result<Option<Arc<PasswordPolicy>>, StoreError> {
+        self.inner.policy(name)
+    }
+
+    fn policies(&self) -> Result<Vec<String>, StoreError> {
+        self.inner.policies()
     }
 
     fn commit(&self, changes: &[Change]) -> Result<(), StoreError> {
