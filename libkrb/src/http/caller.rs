@@ -32,6 +32,7 @@ pub(super) struct Facts {
     pub(super) times: TicketTimes,
     pub(super) flags: TicketFlags,
     pub(super) context_flags: ContextFlags,
+    pub(super) bound: bool,
     pub(super) roles: Vec<String>,
     pub(super) delegated: Option<Arc<ReceivedCred>>,
     pub(super) how: How,
@@ -49,13 +50,14 @@ impl Caller {
         local_name: Option<String>,
         roles: Vec<String>,
     ) -> Caller {
-        let gss::Caller { accepted, delegated, .. } = caller;
+        let gss::Caller { accepted, delegated, bound } = caller;
         Caller::new(Facts {
             principal: accepted.client,
             local_name,
             times: accepted.times,
             flags: accepted.flags,
             context_flags,
+            bound,
             roles,
             delegated: delegated.map(Arc::new),
             how: How::Negotiate,
@@ -72,6 +74,7 @@ impl Caller {
             times,
             flags: TicketFlags::NONE,
             context_flags: ContextFlags::NONE,
+            bound: false,
             roles: roles.iter().map(ToString::to_string).collect(),
             delegated: None,
             how: How::Negotiate,
@@ -117,6 +120,12 @@ impl Caller {
     /// What the exchange offered: whether the caller was shown who serves it, and so on.
     pub fn context_flags(&self) -> ContextFlags {
         self.0.context_flags
+    }
+
+    /// Whether its token was bound to the TLS connection that it came over (RFC 5929); of a session:
+    /// whether the token that began it was.
+    pub fn is_bound(&self) -> bool {
+        self.0.bound
     }
 
     /// Its roles, as the layer's table or hook gave them.

@@ -16,6 +16,10 @@ mod observer;
 mod reason;
 mod require;
 mod service;
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 use std::sync::Arc;

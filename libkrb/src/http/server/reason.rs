@@ -50,6 +50,7 @@ pub(super) struct Row {
 const UNAUTHENTICATED: u8 = 16;
 const PERMISSION_DENIED: u8 = 7;
 const INTERNAL: u8 = 13;
+const UNAVAILABLE: u8 = 14;
 
 macro_rules! row {
     ($name:literal, $status:ident, $grpc:ident, $words:literal) => {
@@ -171,6 +172,12 @@ fn token_row(code: ErrorCode) -> &'static Row {
             UNAUTHORIZED,
             UNAUTHENTICATED,
             "This token was used before: every request needs a new one, or a session."
+        ),
+        ErrorCode::SVC_UNAVAILABLE => row!(
+            "token",
+            SERVICE_UNAVAILABLE,
+            UNAVAILABLE,
+            "The service cannot check tokens at the moment: try again a little later."
         ),
         _ => row!(
             "token",

@@ -43,6 +43,7 @@ impl Content {
         out.extend_from_slice(&facts.flags.0.to_be_bytes());
         out.extend_from_slice(&facts.context_flags.0.to_be_bytes());
         out.push(u8::from(self.delegated));
+        out.push(u8::from(facts.bound));
         out.extend_from_slice(&facts.principal.kind().0.to_be_bytes());
         text(&mut out, facts.principal.realm());
         texts(&mut out, facts.principal.components());
@@ -60,7 +61,7 @@ impl Content {
         let renew_till = Some(renew_till).filter(|time| time.0 != NO_TIME);
         let flags = TicketFlags(reader.number()?);
         let context_flags = ContextFlags(reader.number()?);
-        let [delegated] = *reader.array()?;
+        let [delegated, bound] = *reader.array()?;
         let kind = NameType(reader.number()?.cast_signed());
         let realm = reader.text()?;
         let principal = Principal::new(kind, realm, reader.texts()?).ok()?;
@@ -72,6 +73,7 @@ impl Content {
             times: TicketTimes { auth, start, end: ticket_end, renew_till },
             flags,
             context_flags,
+            bound: bound == 1,
             roles,
             delegated: None,
             how: How::Session,

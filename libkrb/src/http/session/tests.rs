@@ -24,6 +24,7 @@ fn caller(change: impl FnOnce(&mut Facts)) -> Caller {
         times,
         flags: TicketFlags::INITIAL,
         context_flags: ContextFlags::MUTUAL,
+        bound: true,
         roles: vec!["admins".to_owned(), "ü".to_owned()],
         delegated: None,
         how: How::Negotiate,
