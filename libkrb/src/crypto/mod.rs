@@ -27,7 +27,7 @@ mod s2k;
 mod sealing;
 
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 

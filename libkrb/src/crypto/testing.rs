@@ -9,7 +9,7 @@ use crate::codes::EncryptionType;
 
 /// One vector: an object whose binary values are hexadecimal strings.
 #[derive(Debug)]
-pub(super) struct Vector(Value);
+pub(crate) struct Vector(Value);
 
 impl Vector {
     pub fn bytes(&self, field: &str) -> Vec<u8> {
@@ -19,6 +19,10 @@ impl Vector {
 
     pub fn maybe_bytes(&self, field: &str) -> Option<Vec<u8>> {
         self.0[field].as_str().map(hex)
+    }
+
+    pub fn value(&self, field: &str) -> &Value {
+        &self.0[field]
     }
 
     pub fn text(&self, field: &str) -> &str {
@@ -46,18 +50,18 @@ impl Vector {
     }
 }
 
-pub(super) fn hex(text: &str) -> Vec<u8> {
+pub(crate) fn hex(text: &str) -> Vec<u8> {
     assert!(text.len().is_multiple_of(2));
     (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap()).collect()
 }
 
 /// The vectors of the project's own tests.
-pub(super) fn open(name: &str) -> Vec<Vector> {
+pub(crate) fn open(name: &str) -> Vec<Vector> {
     read(workspace().join("tests/vectors").join(format!("{name}.json"))).expect("the vectors are part of the project")
 }
 
 /// Vectors that stay where they are; none where the folder is absent.
-pub(super) fn outside(name: &str) -> Vec<Vector> {
+pub(crate) fn outside(name: &str) -> Vec<Vector> {
     let folder = std::env::var_os("KRB_VECTORS_OUTSIDE")
         .map_or_else(|| workspace().join("../shared/reference/vectors/outside"), PathBuf::from);
     read(folder.join(format!("{name}.json"))).unwrap_or_default()
@@ -73,7 +77,7 @@ fn read(path: PathBuf) -> Option<Vec<Vector>> {
 }
 
 /// Gives out the bytes it was given, then zeros.
-pub(super) struct Script(pub Vec<u8>);
+pub(crate) struct Script(pub Vec<u8>);
 
 impl Random for Script {
     fn fill(&mut self, out: &mut [u8]) {

@@ -35,4 +35,13 @@ impl ContextFlags {
             | ContextFlags::CONFIDENTIALITY.0
             | ContextFlags::INTEGRITY.0,
     );
+
+    /// What a peer can mean; it may send more (RFC 4121 4.1.1.1).
+    pub(super) const KNOWN: ContextFlags = ContextFlags(
+        ContextFlags::DEFAULT.0
+            | ContextFlags::DELEGATE.0
+            | ContextFlags::DCE_STYLE.0
+            | ContextFlags::IDENTIFY.0
+            | ContextFlags::EXTENDED_ERROR.0,
+    );
 }

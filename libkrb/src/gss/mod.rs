@@ -14,6 +14,8 @@ mod krb5;
 mod spnego;
 #[cfg(test)]
 pub(crate) mod testing;
+#[cfg(test)]
+mod transcripts;
 
 pub use acceptor::{AcceptStep, AcceptorContext, AcceptorOptions, Caller, Refusal};
 pub use bindings::ChannelBindings;

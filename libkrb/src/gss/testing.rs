@@ -8,6 +8,7 @@ use super::{
 };
 use crate::ccache::Credential;
 use crate::codes::EncryptionType;
+pub(crate) use crate::crypto::testing::Script;
 use crate::crypto::{self, Key};
 use crate::flags::TicketFlags;
 use crate::keytab::{Keytab, KeytabEntry, RawKey};

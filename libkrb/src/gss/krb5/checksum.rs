@@ -35,7 +35,7 @@ impl<'a> Checksum<'a> {
         Ok(out)
     }
 
-    /// Extensions after the known fields are passed over.
+    /// Extensions after the known fields and unknown flags are passed over.
     pub fn decode(checksum: Option<&'a (ChecksumType, Vec<u8>)>) -> Result<Checksum<'a>> {
         const SHORT: Error = Error::Malformed("GSS-API checksum: truncated");
         let Some((ChecksumType::GSSAPI, content)) = checksum else {
@@ -47,7 +47,7 @@ impl<'a> Checksum<'a> {
         }
         let (bindings, rest) = rest.split_first_chunk::<16>().ok_or(SHORT)?;
         let (flags, rest) = rest.split_first_chunk::<4>().ok_or(SHORT)?;
-        let flags = ContextFlags(u32::from_le_bytes(*flags));
+        let flags = ContextFlags(u32::from_le_bytes(*flags)) & ContextFlags::KNOWN;
         let delegation = flags.has(ContextFlags::DELEGATE).then(|| delegated(rest)).transpose()?;
         Ok(Checksum { bindings: *bindings, flags, delegation })
     }
@@ -93,6 +93,13 @@ mod tests {
         for length in 0..content.len() {
             assert!(read(&content[..length]).is_err(), "{length}");
         }
+    }
+
+    #[test]
+    fn flags_that_nobody_knows_are_passed_over() {
+        let mut content = PLAIN.encode().unwrap();
+        content[21..24].copy_from_slice(&[0x81, 0xff, 0xff]);
+        assert_eq!(read(&content).unwrap().0, ContextFlags::MUTUAL);
     }
 
     #[test]
