@@ -11,7 +11,6 @@ mod aes_sha1;
 mod aes_sha2;
 mod camellia;
 mod cts;
-mod digest;
 mod etype;
 mod hash;
 mod key;
@@ -31,9 +30,8 @@ pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 
-pub use digest::md5;
 pub use etype::{SUPPORTED, cipher_len, default_s2kparams, is_weak, key_len, supported};
-pub(crate) use hash::Hash;
+pub(crate) use hash::{Hash, md5};
 pub use key::Key;
 pub use prepared::{PreparedChecksum, PreparedKey};
 pub use random::{OsRandom, Random};
