@@ -89,6 +89,9 @@ pub enum Error {
     /// A peer speaks through another channel than the one it is bound to (RFC 2743 1.1.6).
     #[error("channel bindings refused: {0}")]
     ChannelBindings(&'static str),
+    /// The ends of a context do not come to terms about its mechanism (RFC 4178).
+    #[error("{0}")]
+    Negotiation(&'static str),
     /// A reply is not the answer to our request (RFC 4120 3.1.5, 3.3.4).
     #[error("KDC reply did not match expectations: {0}")]
     ReplyMismatch(&'static str),

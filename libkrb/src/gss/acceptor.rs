@@ -144,8 +144,7 @@ impl AcceptorContext {
         let asked = match &mut self.state {
             State::Over => Err(Error::Malformed("a token after the last one")),
             State::Spnego(spnego) => spnego.read(token),
-            State::New if token.starts_with(NTLM) => Err(Error::Malformed("NTLM in place of Kerberos")),
-            State::New if spnego::is_spnego(token) => {
+            State::New if spnego::is_for_us(token) => {
                 let mut spnego = Box::new(spnego::Acceptor::new());
                 let asked = spnego.read(token);
                 self.state = State::Spnego(spnego);
@@ -184,15 +183,12 @@ impl AcceptorContext {
     fn refuse(&mut self, refused: &AcceptError, framed: bool) -> Refusal {
         let error = krb5::refusal_token(refused, framed);
         let token = match std::mem::replace(&mut self.state, State::Over) {
-            State::Spnego(spnego) => Some(spnego.reject(error)),
+            State::Spnego(spnego) => Some(spnego.reject(&error)),
             _ => Some(error),
         };
         Refusal { cause: refused.cause().clone(), token }
     }
 }
-
-/// What tokens of NTLM begin with (MS-NLMP 2.2.1).
-const NTLM: &[u8] = b"NTLMSSP\0";
 
 impl fmt::Debug for AcceptorContext {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -64,6 +64,12 @@ impl InitiatorContext {
     /// For a ticket that cannot be used, and [`crate::Error::Setting`] for DCE_STYLE.
     pub fn new(ticket: &Credential, options: InitiatorOptions) -> Result<InitiatorContext> {
         let mechanism = options.mechanism;
+        // What is negotiated has to be signed (RFC 4178 3).
+        let negotiated = options.flags | ContextFlags::INTEGRITY;
+        let options = match mechanism {
+            Mechanism::Spnego => InitiatorOptions { flags: negotiated, ..options },
+            Mechanism::Kerberos => options,
+        };
         let kerberos = krb5::Initiator::new(ticket, options)?;
         let machine = match mechanism {
             Mechanism::Kerberos => Machine::Kerberos(kerberos),

@@ -18,6 +18,7 @@ mod list;
 mod name;
 mod padata;
 mod safe_priv;
+mod spnego;
 mod ticket;
 
 pub use ap::{ApRep, ApReq, Authenticator, EncApRepPart};
@@ -32,6 +33,7 @@ pub use list::List;
 pub use name::{Components, PrincipalName};
 pub use padata::{EtypeInfo2Entry, EtypeInfoEntry, MethodData, PaData, PaEncTsEnc, PaPacRequest};
 pub use safe_priv::{EncKrbPrivPart, KrbPriv, KrbSafe, KrbSafeBody};
+pub use spnego::{MechTypeList, NegHints, NegState, NegTokenInit, NegTokenResp, NegotiationToken};
 pub use ticket::{EncTicketPart, Ticket};
 
 use zeroize::Zeroizing;

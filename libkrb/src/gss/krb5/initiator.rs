@@ -20,14 +20,16 @@ const KNOWN: ContextFlags =
 pub(in crate::gss) struct Initiator {
     flags: ContextFlags,
     state: State,
+    /// When the AP-REQ was sent, by our clock.
+    sent: Option<Instant>,
     /// How far the service's clock is ahead, where it refused ours.
     offset: Option<ClockOffset>,
 }
 
 enum State {
     Start(Box<Start>),
-    /// The AP-REQ was sent at this time of ours.
-    Sent(Box<ApExchange>, Instant),
+    /// The AP-REQ was sent.
+    Sent(Box<ApExchange>),
     Over,
 }
 
@@ -45,7 +47,7 @@ impl Initiator {
         ticket.key.key()?;
         let flags = (options.flags & KNOWN).with(ContextFlags::DELEGATE, options.delegated.is_some());
         let start = Start { ticket: ticket.clone(), bindings: options.bindings, delegated: options.delegated };
-        Ok(Initiator { flags, state: State::Start(Box::new(start)), offset: None })
+        Ok(Initiator { flags, state: State::Start(Box::new(start)), sent: None, offset: None })
     }
 
     pub fn clock_offset(&self) -> Option<ClockOffset> {
@@ -56,9 +58,9 @@ impl Initiator {
     pub fn step(&mut self, now: Instant, random: &mut dyn Random, token: Option<&[u8]>) -> Result<InitiatorStep> {
         match (std::mem::replace(&mut self.state, State::Over), token) {
             (State::Start(start), None) => self.start(&start, now, random),
-            (State::Sent(exchange, sent), Some(token)) => self.finish(*exchange, sent, token),
+            (State::Sent(exchange), Some(token)) => self.finish(*exchange, token),
             (State::Start(_), Some(_)) => Err(Error::Malformed("a token before the first one was sent")),
-            (State::Sent(..), None) => Err(Error::Malformed("no answer to the first token")),
+            (State::Sent(_), None) => Err(Error::Malformed("no answer to the first token")),
             (State::Over, _) => Err(Error::Malformed("a token after the last one")),
         }
     }
@@ -77,8 +79,9 @@ impl Initiator {
         let request = ApRequest { mutual, subkey: true, sequence: true, checksum };
         let (exchange, message) = ApExchange::new(&start.ticket, &request, now, random)?;
         let token = frame(TokenId::ApReq, &message);
+        self.sent = Some(now);
         if mutual {
-            self.state = State::Sent(Box::new(exchange), now);
+            self.state = State::Sent(Box::new(exchange));
             return Ok(InitiatorStep::Continue(token));
         }
         let session = exchange.without_reply()?;
@@ -87,26 +90,32 @@ impl Initiator {
         Ok(InitiatorStep::Done(Box::new(context), Some(token)))
     }
 
-    fn finish(&mut self, exchange: ApExchange, sent: Instant, token: &[u8]) -> Result<InitiatorStep> {
+    fn finish(&mut self, exchange: ApExchange, token: &[u8]) -> Result<InitiatorStep> {
         match unframe(token)? {
             (TokenId::ApRep, reply) => {
                 let session = exchange.finish(reply)?;
                 Ok(InitiatorStep::Done(Box::new(self.open(session)), None))
             }
-            (TokenId::Error, error) => Err(self.refused(sent, error)),
+            (TokenId::Error, error) => Err(self.refused(error)),
             (TokenId::ApReq, _) => Err(Error::code(ErrorCode::MSG_TYPE)),
         }
     }
 
+    /// Why a token of the peer's refuses us; `None` if it does not.
+    pub fn refusal(&mut self, token: &[u8]) -> Option<Error> {
+        match unframe(token) {
+            Ok((TokenId::Error, error)) => Some(self.refused(error)),
+            _ => None,
+        }
+    }
+
     /// The peer's words go nowhere; its clock is only what it says.
-    fn refused(&mut self, sent: Instant, error: &[u8]) -> Error {
+    fn refused(&mut self, error: &[u8]) -> Error {
         let error = match Refusal::read(error) {
             Ok(error) => error,
             Err(malformed) => return malformed,
         };
-        if error.code != ErrorCode::SKEW {
-            return error.error();
-        }
+        let Some(sent) = self.sent.filter(|_| error.code == ErrorCode::SKEW) else { return error.error() };
         let offset = ClockOffset::between(error.clock, sent);
         self.offset = Some(offset);
         let seconds = error.clock.time.distance(sent.time);

@@ -1,60 +1,50 @@
-//! SPNEGO (RFC 4178): a negotiation around the Kerberos mechanism.
+//! SPNEGO (RFC 4178, MS-SPNG): two sides agree on a mechanism, which is always Kerberos, before and
+//! while its tokens flow. Not here: those tokens ([`super::krb5`]) and the encoding of the
+//! negotiation ([`crate::wire`]).
 
-use super::acceptor::{AcceptStep, Asked, Opened};
-use super::initiator::InitiatorStep;
-use super::krb5;
-use crate::client::ClockOffset;
-use crate::crypto::Random;
+mod acceptor;
+mod initiator;
+
+pub(super) use acceptor::Acceptor;
+pub(super) use initiator::Initiator;
+
 use crate::error::{Error, Result};
-use crate::time::Instant;
+use crate::wire::{self, InitialToken, NegState, NegTokenResp, NegotiationToken, Oid};
 
-const UNFINISHED: Error = Error::Malformed("not yet");
-
-/// Whether a first token speaks SPNEGO.
-pub(super) fn is_spnego(_token: &[u8]) -> bool {
-    false
+/// Whether a first token is for the negotiation to judge: one of SPNEGO, in its frame or without, or
+/// one of NTLM, which programs send in its place.
+pub(super) fn is_for_us(token: &[u8]) -> bool {
+    let framed = wire::decode::<InitialToken<'_>>(token).is_ok_and(|frame| frame.mechanism == Oid::SPNEGO);
+    framed || token.starts_with(acceptor::NTLM_SIGNATURE) || wire::decode::<NegotiationToken<'_>>(token).is_ok()
 }
 
-/// The initiator's side.
-pub(super) struct Initiator {
-    kerberos: krb5::Initiator,
-}
-
-impl Initiator {
-    pub fn new(kerberos: krb5::Initiator) -> Initiator {
-        Initiator { kerberos }
+/// Reads a token of the negotiation. The first of them stands in a frame, if its sender keeps to the
+/// rules.
+fn read(token: &[u8]) -> Result<NegotiationToken<'_>> {
+    if wire::application_tag(token) != Some(0) {
+        return wire::decode(token);
     }
-
-    /// As [`super::InitiatorContext::step`].
-    pub fn step(&mut self, _now: Instant, _random: &mut dyn Random, _token: Option<&[u8]>) -> Result<InitiatorStep> {
-        Err(UNFINISHED)
-    }
-
-    pub fn clock_offset(&self) -> Option<ClockOffset> {
-        self.kerberos.clock_offset()
+    let frame: InitialToken<'_> = wire::decode(token)?;
+    match frame.mechanism {
+        Oid::SPNEGO => wire::decode(frame.inner),
+        _ => Err(Error::Negotiation("the peer speaks another mechanism than SPNEGO")),
     }
 }
 
-/// The acceptor's side.
-pub(super) struct Acceptor {}
-
-impl Acceptor {
-    pub fn new() -> Acceptor {
-        Acceptor {}
-    }
-
-    /// Reads a token: it is answered at once, or holds an AP-REQ that has to be accepted first.
-    pub fn read<'a>(&mut self, _token: &'a [u8]) -> Result<Asked<'a>> {
-        Err(UNFINISHED)
-    }
-
-    /// The AP-REQ that [`Acceptor::read`] found was accepted.
-    pub fn opened(&mut self, _opened: Opened) -> Result<AcceptStep> {
-        Err(UNFINISHED)
-    }
-
-    /// The token that refuses, around that of the Kerberos mechanism.
-    pub fn reject(self: Box<Self>, krb_error: Vec<u8>) -> Vec<u8> {
-        krb_error
-    }
+/// A token that is there and has something in it: some peers send empty ones for none.
+fn filled(token: Option<&[u8]>) -> Option<&[u8]> {
+    token.filter(|token| !token.is_empty())
 }
+
+/// An answer in which only the state is set.
+fn answer(state: NegState) -> NegTokenResp<'static> {
+    NegTokenResp { state: Some(state), mechanism: None, token: None, mic: None }
+}
+
+/// An answer as it is sent: in no frame (RFC 4178 4.2).
+fn write(answer: NegTokenResp<'_>) -> Vec<u8> {
+    wire::encode(&NegotiationToken::Resp(answer))
+}
+
+#[cfg(test)]
+mod tests;
