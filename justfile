@@ -31,3 +31,7 @@ bench:
     cargo bench -p bench --bench core
     cargo bench -p bench --bench store
     cargo bench -p libkrb
+
+# A flea market of services that prove themselves to each other, with a realm of its own.
+flea-market *arguments:
+    cargo run --release -p flea_market -- {{arguments}}

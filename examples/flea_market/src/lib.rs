@@ -1,2 +1,10 @@
-//! A flea market of microservices: a gateway, a service for ads and one for users, who know each
-//! other and the person who asks by Kerberos tickets.
+//! A flea market as services that do not trust the network: gateway, ads, users, each a process, a
+//! principal and a database of its own, and a realm that they share.
+#![forbid(unsafe_code)]
+
+pub mod ad_service;
+pub mod api;
+pub mod chassis;
+pub mod gateway;
+pub mod market;
+pub mod user_service;

@@ -1,0 +1,114 @@
+//! Who calls, and who may: the one place where routes get their guard. A handler behind it takes a
+//! [`Caller`] as an argument, and needs to know no more of Kerberos.
+
+use std::sync::Arc;
+
+use axum::Router;
+use clap::ValueEnum;
+use libkrb::Principal;
+use libkrb::access::AccessPolicy;
+use libkrb::http::server::{NegotiateLayer, Outcome, Require};
+use libkrb::http::session::{Cookie, SessionKeys, Sessions};
+use libkrb::http::{Caller, How};
+use libkrb::keytab::KeytabName;
+use libkrb::replay::{MemoryReplayCache, ReplayCache};
+use libkrb::service::{Acceptor, Options};
+use metrics::counter;
+use tracing::{Span, field};
+
+use super::settings::Settings;
+use super::{Error, trace};
+use crate::api::Seen;
+
+/// How many authenticators are remembered at a time: as many as come within the clock skew.
+const AUTHENTICATORS: usize = 1_000_000;
+
+/// How a caller is known again after its first request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum SessionKind {
+    /// By a cookie, for browsers
+    Cookie,
+    /// By a bearer token, for services
+    Bearer,
+    /// Not at all: a ticket with each request
+    Off,
+}
+
+/// Finds out who calls.
+pub struct Callers {
+    negotiate: NegotiateLayer,
+}
+
+impl Callers {
+    /// With the keys, the memory and the sessions that the settings name; `kind` is what the service
+    /// prefers.
+    ///
+    /// # Errors
+    /// Keys or secrets that cannot be read.
+    pub fn new(settings: &Settings, kind: SessionKind) -> Result<Callers, Error> {
+        let options = Options::default();
+        let keytab = KeytabName::File(settings.keytab.clone()).load()?;
+        let replays: Arc<dyn ReplayCache> = Arc::new(MemoryReplayCache::new(options.clock_skew, AUTHENTICATORS));
+        let acceptor = Acceptor::new(&keytab, options, replays)?;
+        let mut negotiate = NegotiateLayer::new(Arc::new(acceptor)).observer(Arc::new(observe));
+        if let Some(sessions) = sessions(settings, settings.session.unwrap_or(kind))? {
+            negotiate = negotiate.sessions(sessions.max_life(settings.session_life));
+        }
+        Ok(Callers { negotiate })
+    }
+
+    /// Lets only those through to these routes whom the policy allows, with the roles that it gives.
+    ///
+    /// # Errors
+    /// A line of the policy that is none.
+    pub fn guard(&self, routes: Router, policy: &str) -> Result<Router, Error> {
+        let policy = Arc::new(AccessPolicy::parse(policy)?);
+        let roles = Arc::clone(&policy);
+        let negotiate = self.negotiate.clone().roles(move |accepted| roles.roles_of(&accepted.client));
+        // The last one is asked first.
+        Ok(routes.layer(Require::policy(policy).observer(Arc::new(observe))).layer(negotiate))
+    }
+}
+
+/// What a route requires beyond the policy: one of these roles.
+pub fn only(roles: &[&str]) -> Require {
+    roles.iter().fold(Require::caller(), |require, role| require.role(role)).observer(Arc::new(observe))
+}
+
+/// What this service has seen of a request.
+pub fn seen(service: &str, caller: &Caller) -> Seen {
+    let may_act_for_caller = caller.delegated().is_some();
+    Seen { service: service.to_owned(), caller: caller.to_string(), may_act_for_caller }
+}
+
+fn sessions(settings: &Settings, kind: SessionKind) -> Result<Option<Sessions>, Error> {
+    let service = Principal::parse(&settings.principal, None)?;
+    let keys = || match &settings.session_keys {
+        Some(file) => SessionKeys::from_file(file),
+        None => SessionKeys::random(),
+    };
+    Ok(match kind {
+        SessionKind::Cookie => {
+            let cookie = Cookie { secure: !settings.plain_http, ..Cookie::default() };
+            Some(Sessions::cookie(keys()?, &service, cookie)?)
+        }
+        SessionKind::Bearer => Some(Sessions::bearer(keys()?, &service)),
+        SessionKind::Off => None,
+    })
+}
+
+/// Every decision is counted, and stands in the log's line of its request.
+fn observe(outcome: Outcome<'_>) {
+    let (outcome, reason) = match outcome {
+        Outcome::Accepted(caller) => {
+            trace::record_caller(caller);
+            (if caller.how() == How::Session { "session" } else { "ticket" }, "")
+        }
+        Outcome::Refused(reason) => {
+            Span::current().record("refused", field::display(reason));
+            ("refused", reason.code().map_or(reason.name(), |code| code.name()))
+        }
+        _ => ("anonymous", ""),
+    };
+    counter!("callers_total", "outcome" => outcome, "reason" => reason).increment(1);
+}

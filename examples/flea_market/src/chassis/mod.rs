@@ -1,0 +1,125 @@
+//! What every service of the market has and no service wants to write: settings, logs, traces,
+//! metrics, health, limits, an end that cuts nobody off, a database, and who calls whom. A service
+//! brings its routes; `user_service.rs` is the shortest one.
+
+pub mod callers;
+pub mod calls;
+pub mod database;
+pub mod logs;
+pub mod operations;
+pub mod problem;
+pub mod serve;
+pub mod settings;
+pub mod trace;
+
+use std::io::Read;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Request};
+use axum::middleware::{Next, from_fn};
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+use metrics_exporter_prometheus::PrometheusHandle;
+use reqwest::Url;
+use rustix::process::{Signal, getpid, kill_process};
+use tokio::net::TcpListener;
+
+use callers::{Callers, SessionKind};
+use calls::Upstream;
+use operations::Readiness;
+use problem::Problem;
+use settings::Settings;
+
+/// What keeps a service from starting, in words for who starts it.
+pub type Error = Box<dyn std::error::Error + Send + Sync>;
+
+/// A service that is being put together.
+pub struct Chassis {
+    /// What has to be well before requests are answered.
+    pub readiness: Readiness,
+    name: &'static str,
+    settings: Settings,
+    callers: Callers,
+    listener: TcpListener,
+    metrics: PrometheusHandle,
+}
+
+impl Chassis {
+    /// Begins with all but the routes. `sessions` is how callers are known again unless the settings
+    /// say otherwise.
+    ///
+    /// # Errors
+    /// A setting that does not hold.
+    pub async fn start(name: &'static str, settings: Settings, sessions: SessionKind) -> Result<Chassis, Error> {
+        logs::start(&settings.log);
+        if settings.end_with_stdin {
+            end_with_stdin();
+        }
+        let listener = TcpListener::bind(settings.listen).await;
+        let listener = listener.map_err(|error| format!("cannot listen at {}: {error}", settings.listen))?;
+        let metrics = operations::start_metrics()?;
+        let readiness = Readiness::default();
+        let callers = Callers::new(&settings, sessions)?;
+        Ok(Chassis { readiness, name, settings, callers, listener, metrics })
+    }
+
+    /// A file of the service's own.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.settings.data.join(name)
+    }
+
+    /// Lets only those through to these routes whom the policy allows; `{realm}` in it is that of
+    /// this service.
+    ///
+    /// # Errors
+    /// A line of the policy that is none.
+    pub fn guard(&self, routes: Router, policy: &str) -> Result<Router, Error> {
+        let realm = self.settings.principal.rsplit_once('@').map_or("", |(_, realm)| realm);
+        self.callers.guard(routes, &policy.replace("{realm}", realm))
+    }
+
+    /// A service that this one calls, `name` in logs and metrics.
+    ///
+    /// # Errors
+    /// As [`Upstream::new`].
+    pub fn upstream(&self, name: &'static str, base: Url) -> Result<Upstream, Error> {
+        Upstream::new(name, base)
+    }
+
+    /// Answers requests until told to end.
+    ///
+    /// # Errors
+    /// Those of sockets and signals.
+    pub async fn serve(self, routes: Router) -> Result<(), Error> {
+        let Chassis { readiness, name, settings, listener, metrics, .. } = self;
+        let readiness = Arc::new(readiness);
+        let (limit, patience) = (settings.body_limit, settings.request_timeout);
+        let routes = routes
+            .fallback(async || Problem::new(StatusCode::NOT_FOUND, "there is nothing here"))
+            .layer(DefaultBodyLimit::max(limit))
+            .layer(from_fn(move |request: Request, next: Next| within(patience, request, next)))
+            .layer(from_fn(move |request: Request, next: Next| trace::layer(name, request, next)))
+            // Not in the log: somebody asks for these every few seconds.
+            .merge(operations::routes(Arc::clone(&readiness), metrics));
+        serve::announce(listener.local_addr()?);
+        Ok(serve::serve(listener, routes, settings.connections, || readiness.end()).await?)
+    }
+}
+
+/// Nobody waits for ever, for a slow body as for a slow answer.
+async fn within(patience: std::time::Duration, request: Request, next: Next) -> Response {
+    tokio::time::timeout(patience, next.run(request)).await.unwrap_or_else(|_| {
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "that took too long").next("try again").into_response()
+    })
+}
+
+/// Ends this process, as SIGTERM does, when its standard input ends.
+pub fn end_with_stdin() {
+    std::thread::spawn(|| {
+        // Whatever comes is not for us; an error is an end too.
+        let _ = std::io::copy(&mut std::io::stdin().lock().by_ref(), &mut std::io::sink());
+        let _ = kill_process(getpid(), Signal::TERM);
+    });
+}
