@@ -1,49 +1,68 @@
 //! A replay cache in this process's memory. Not here: one that others share or that survives.
 
-use std::collections::HashSet;
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
-use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use super::scatter::Scatter;
+use super::table::Table;
 use super::{ReplayCache, ReplayKey, Verdict};
 use crate::time::{Seconds, Time};
 
-/// How many parts are locked apart from each other.
-const SHARDS: usize = 64;
+/// How many entries a shard is made for. Its tables grow under its lock: who waits for that waits
+/// for the moving of a part of so many entries, some 200 microseconds at worst. Fewer entries in more
+/// shards would shorten that, but each insert would miss the processor's caches more often.
+const SHARD: usize = 16_384;
+
+/// How many shards there may be, always a power of two.
+const FEWEST: usize = 64;
+const MOST: usize = 4096;
 
 /// A replay cache in this process's memory.
 ///
-/// Entries live in generations, one for each window of authenticator times; a whole old one is
-/// dropped at once. One generation more is kept than needed, so that a clock set back by up to a
-/// window brings nothing back. When it is full it refuses; it never forgets an entry that lives.
+/// Entries are digests of 128 bits, and nothing shorter: an authenticator that was never seen is
+/// taken for a replay once in 2^128 / [`len`](Self::len) times, and one that was seen is never
+/// taken for fresh. They live in generations, one for each window of authenticator times; a whole
+/// old one is dropped at once. One generation more is kept than needed, so that a clock set back by
+/// up to a window brings nothing back. When it is full it refuses; it never forgets an entry that
+/// lives.
 pub struct MemoryReplayCache {
     window: Seconds,
     max: usize,
     since: Time,
     count: AtomicUsize,
-    /// When stale generations were last looked for in every shard.
-    swept: AtomicI64,
-    /// A random key of this process chooses the shard: strangers cannot aim at one.
-    hasher: RandomState,
+    sweep: Mutex<Sweep>,
+    /// Random, so that strangers can aim neither at a shard nor at a slot.
+    scatter: Scatter,
     shards: Box<[Mutex<Shard>]>,
 }
 
 /// The generations of one shard with the window each is of.
-type Shard = Vec<(i64, HashSet<ReplayKey>)>;
+type Shard = Vec<(i64, Table)>;
+
+/// How far the search for stale generations in all shards has come.
+struct Sweep {
+    /// The window before which they are stale.
+    oldest: i64,
+    /// The next shard to look into.
+    next: usize,
+}
 
 impl MemoryReplayCache {
     /// A cache for authenticators that are accepted up to `window` seconds after their time (the
-    /// allowed clock skew), and for `max_entries` of them; each takes 20 to 40 bytes.
+    /// allowed clock skew), and for `max_entries` of them; each takes 23 to 35 octets.
     pub fn new(window: Seconds, max_entries: usize) -> Self {
+        let random = RandomState::new();
+        let shards = max_entries.div_ceil(SHARD).clamp(FEWEST, MOST).next_power_of_two();
         MemoryReplayCache {
             window: window.max(1),
             max: max_entries,
             since: Time(i64::MIN),
             count: AtomicUsize::new(0),
-            swept: AtomicI64::new(i64::MIN),
-            hasher: RandomState::new(),
-            shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
+            sweep: Mutex::new(Sweep { oldest: i64::MIN, next: 0 }),
+            scatter: Scatter::new([random.hash_one(0), random.hash_one(1)]),
+            shards: (0..shards).map(|_| Mutex::default()).collect(),
         }
     }
 
@@ -87,38 +106,57 @@ impl MemoryReplayCache {
         });
     }
 
-    /// Drops stale generations everywhere, once for each second at most: shards that nobody uses
-    /// keep theirs until then.
-    fn sweep(&self, now: Time) {
-        if self.swept.swap(now.seconds(), Ordering::Relaxed) != now.seconds() {
-            self.shards.iter().for_each(|shard| self.drop_stale(&mut lock(shard), now));
+    /// Drops stale generations of shards that nobody uses, until there is room again. Each shard is
+    /// looked into once a window: nothing in it turns stale sooner.
+    fn make_room(&self, now: Time) {
+        let oldest = self.oldest(now);
+        let mut sweep = lock(&self.sweep);
+        if sweep.oldest < oldest {
+            *sweep = Sweep { oldest, next: 0 };
+        }
+        while self.len() >= self.max {
+            let Some(shard) = self.shards.get(sweep.next) else { return };
+            self.drop_stale(&mut lock(shard), now);
+            sweep.next += 1;
         }
     }
 
+    /// How many entries a new generation of a shard is made for: as many as the greatest has, so that
+    /// under a steady load nothing ever grows; and, as a load may end, no more than its share of what
+    /// is left, so that memory stays in bounds.
+    fn expected(&self, shard: &Shard) -> usize {
+        let greatest = shard.iter().map(|(_, table)| table.len()).max().unwrap_or(0);
+        greatest.min(self.max.saturating_sub(self.len()) / self.shards.len() / 3)
+    }
+
     fn try_insert(&self, key: ReplayKey, time: Time, now: Time) -> Verdict {
-        let index = self.hasher.hash_one(key) as usize % SHARDS;
+        let index = self.scatter.of(key.number()) as usize & (self.shards.len() - 1);
         let Some(shard) = self.shards.get(index) else { return Verdict::Full };
         let mut shard = lock(shard);
         self.drop_stale(&mut shard, now);
         let window = time.seconds().div_euclid(self.window);
         let place = shard.iter().position(|(of, _)| *of == window);
-        if place.and_then(|place| shard.get(place)).is_some_and(|(_, entries)| entries.contains(&key)) {
+        if place.and_then(|place| shard.get(place)).is_some_and(|(_, table)| table.contains(self.scatter, key)) {
             return Verdict::Replay;
         }
         if !self.reserve() {
             return Verdict::Full;
         }
-        match place.and_then(|place| shard.get_mut(place)) {
-            Some((_, entries)) => drop(entries.insert(key)),
-            None => shard.push((window, HashSet::from([key]))),
+        if place.is_none() {
+            let expected = self.expected(&shard);
+            shard.push((window, Table::sized_for(expected)));
+        }
+        let place = place.unwrap_or(shard.len() - 1);
+        if let Some((_, table)) = shard.get_mut(place) {
+            table.add(self.scatter, key);
         }
         Verdict::Fresh
     }
 }
 
-/// A thread that panicked while it held the lock left a set that is whole.
-fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
-    shard.lock().unwrap_or_else(PoisonError::into_inner)
+/// A thread that panicked while it held the lock left a table that is whole.
+fn lock<T>(part: &Mutex<T>) -> MutexGuard<'_, T> {
+    part.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl ReplayCache for MemoryReplayCache {
@@ -128,7 +166,7 @@ impl ReplayCache for MemoryReplayCache {
         }
         match self.try_insert(key, time, now) {
             Verdict::Full => {
-                self.sweep(now);
+                self.make_room(now);
                 self.try_insert(key, time, now)
             }
             verdict => verdict,

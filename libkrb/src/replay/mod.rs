@@ -2,6 +2,8 @@
 //! KDC's lookaside, which answers the same bytes with the same answer.
 
 mod memory;
+mod scatter;
+mod table;
 
 use std::fmt;
 use std::future::Future;
