@@ -16,8 +16,9 @@ use libkrb::http::server::{Counters, Mode, NegotiateLayer, Require};
 use libkrb::http::session::{Cookie, SessionKeys, Sessions};
 use libkrb::http::{Caller, How};
 use libkrb::replay::{MemoryReplayCache, Pending, ReplayCache, ReplayKey, Verdict};
+use libkrb::wire::{self, List, NegTokenInit, NegTokenResp, NegotiationToken, Oid, Raw};
 use libkrb::{Principal, Time};
-use site::{Site, block_on, get_with, serve, serve_with_connections};
+use site::{Site, Wire, authorization, block_on, get_with, serve, serve_with_connections};
 
 async fn me(caller: Caller) -> String {
     let local = caller.local_name().unwrap_or("nobody");
@@ -38,12 +39,14 @@ fn a_handler_learns_who_calls_and_the_caller_who_serves() {
         let address = serve(Router::new().route("/me", get(me)).layer(negotiate)).await;
         let challenged = get_with(address, "/me", &[]).await;
         assert_eq!((challenged.status, challenged.header("www-authenticate")), (StatusCode::UNAUTHORIZED, "Negotiate"));
-        let (mut alice, token) = site.begin(Mechanism::Kerberos);
-        let answer = get_with(address, "/me", &[("authorization", &token)]).await;
-        assert_eq!((answer.status, &*answer.body), (StatusCode::OK, "alice@EXAMPLE.ORG alice Negotiate"));
-        let proof = answer.token().expect("the service's proof");
-        let done = alice.step(tests::library::now(), &mut libkrb::crypto::OsRandom::new(), Some(&proof));
-        assert!(matches!(done.expect("a genuine proof"), InitiatorStep::Done(_, None)));
+        for mechanism in [Mechanism::Spnego, Mechanism::Kerberos] {
+            let (mut alice, token) = site.begin(mechanism);
+            let answer = get_with(address, "/me", &[("authorization", &token)]).await;
+            assert_eq!((answer.status, &*answer.body), (StatusCode::OK, "alice@EXAMPLE.ORG alice Negotiate"));
+            let proof = answer.token().expect("the service's proof");
+            let done = alice.step(tests::library::now(), &mut libkrb::crypto::OsRandom::new(), Some(&proof));
+            assert!(matches!(done.expect("a genuine proof"), InitiatorStep::Done(_, None)));
+        }
     });
 }
 
@@ -181,9 +184,33 @@ fn a_layer_is_shared_by_the_routes_it_lies_around() {
     let negotiate: NegotiateLayer = site.layer();
     block_on(async {
         let router = Router::new().route("/a", get(me)).route("/b", get(me)).route_layer(negotiate);
-        let address = serve_with_connections(router).await;
+        let address = serve(router).await;
         let token = site.token();
         assert_eq!(get_with(address, "/a", &[("authorization", &token)]).await.status, StatusCode::OK);
         assert_eq!(get_with(address, "/b", &[("authorization", &token)]).await.status, StatusCode::UNAUTHORIZED);
+    });
+}
+
+#[test]
+fn legs_of_one_negotiation_go_over_one_connection() {
+    let site = Site::start();
+    let layer = site.layer();
+    block_on(async {
+        let address = serve_with_connections(Router::new().route("/me", get(me)).layer(layer)).await;
+        let mechanisms = wire::encode(&List::Items(&[Oid::KERBEROS]));
+        let mechanisms = Raw::parse(&mechanisms).expect("a list");
+        let offer = NegTokenInit { mechanisms, token: None, hints: None, mic: None };
+        let offer = authorization(&wire::encode(&NegotiationToken::Init(offer)));
+        let kerberos = site.begin_raw(Mechanism::Kerberos).1;
+        let leg = NegTokenResp { state: None, mechanism: None, token: Some(&kerberos), mic: None };
+        let leg = authorization(&wire::encode(&NegotiationToken::Resp(leg)));
+
+        let mut connection = Wire::http1(address).await;
+        let first = connection.get("/me", &[("authorization", &offer)]).await.expect("an answer");
+        assert!(first.status == StatusCode::UNAUTHORIZED && first.token().is_some());
+        let elsewhere = get_with(address, "/me", &[("authorization", &leg)]).await;
+        assert_eq!((elsewhere.status, elsewhere.header("www-authenticate")), (StatusCode::UNAUTHORIZED, "Negotiate"));
+        let done = connection.get("/me", &[("authorization", &leg)]).await.expect("an answer");
+        assert_eq!((done.status, &*done.body), (StatusCode::OK, "alice@EXAMPLE.ORG nobody Negotiate"));
     });
 }

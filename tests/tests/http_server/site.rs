@@ -59,14 +59,20 @@ impl Site {
         NegotiateLayer::new(Arc::new(library::acceptor(&self.realm.add_service(service))))
     }
 
-    /// A context of alice's, and the value of the Authorization header that begins it.
-    pub fn begin(&self, mechanism: Mechanism) -> (InitiatorContext, String) {
+    /// A context of alice's, and its first token.
+    pub fn begin_raw(&self, mechanism: Mechanism) -> (InitiatorContext, Vec<u8>) {
         let options = InitiatorOptions { mechanism, ..InitiatorOptions::default() };
         let mut alice = InitiatorContext::new(&self.ticket, options).expect("a context");
         match alice.step(library::now(), &mut OsRandom::new(), None).expect("a token") {
-            InitiatorStep::Continue(token) => (alice, authorization(&token)),
+            InitiatorStep::Continue(token) => (alice, token),
             InitiatorStep::Done(..) => panic!("it waits for the service's proof"),
         }
+    }
+
+    /// A context of alice's, and the value of the Authorization header that begins it.
+    pub fn begin(&self, mechanism: Mechanism) -> (InitiatorContext, String) {
+        let (alice, token) = self.begin_raw(mechanism);
+        (alice, authorization(&token))
     }
 
     /// The value of the Authorization header with a new token of alice's.

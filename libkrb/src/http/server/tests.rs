@@ -15,7 +15,7 @@ use crate::gss::{ChannelBindings, ContextFlags, InitiatorOptions, InitiatorStep}
 use crate::http::Caller;
 use crate::http::session::{Cookie, SessionKeys};
 use crate::service::testing::Draft;
-use crate::wire::{self, KrbError};
+use crate::wire::{self, KrbError, List, NegTokenInit, NegTokenResp, NegotiationToken, Oid, Raw};
 
 const ALICE: &str = "alice@EXAMPLE.ORG by Negotiate";
 const ALICE_AGAIN: &str = "alice@EXAMPLE.ORG by Session";
@@ -397,4 +397,95 @@ fn an_observer_hears_what_becomes_of_each_request() {
     assert_eq!((counters.negotiated(), counters.sessions(), counters.anonymous()), (2, 1, 1));
     let refused: Vec<_> = counters.refused().into_iter().collect();
     assert_eq!(refused, [("KRB_AP_ERR_REPEAT", 1), ("denied", 1), ("malformed", 1), ("no-credentials", 1)]);
+}
+
+/// An offer of Kerberos without a token, which makes the negotiation one of several legs.
+fn offer() -> Vec<u8> {
+    let list = wire::encode(&List::Items(&[Oid::KERBEROS]));
+    let mechanisms = Raw::parse(&list).unwrap();
+    wire::encode(&NegotiationToken::Init(NegTokenInit { mechanisms, token: None, hints: None, mic: None }))
+}
+
+/// The token that goes on with it.
+fn second_leg() -> Vec<u8> {
+    let token = token();
+    wire::encode(&NegotiationToken::Resp(NegTokenResp { state: None, mechanism: None, token: Some(&token), mic: None }))
+}
+
+fn over(connection: &Connection, token: &[u8]) -> Request<()> {
+    let mut request = with_token(token);
+    request.extensions_mut().insert(connection.clone());
+    request
+}
+
+#[test]
+fn a_negotiation_of_several_legs_goes_on_over_its_own_connection() {
+    let layer = layer();
+    let (ours, theirs) = (Connection::new(), Connection::new());
+    let first = ask(&layer, over(&ours, &offer()));
+    assert_eq!((first.status, &*first.body), (StatusCode::UNAUTHORIZED, "The negotiation goes on.\n"));
+    assert!(first.token().is_some());
+    let stolen = ask(&layer, over(&theirs, &second_leg()));
+    assert_eq!((stolen.status, stolen.header("www-authenticate")), (StatusCode::UNAUTHORIZED, Some("Negotiate")));
+    assert!(stolen.body.starts_with("The negotiation cannot go on over this connection"), "{}", stolen.body);
+    let done = ask(&layer, over(&ours, &second_leg()));
+    assert_eq!((done.status, &*done.body), (StatusCode::OK, ALICE));
+    assert_eq!(ask(&layer, over(&ours, &second_leg())).status, StatusCode::UNAUTHORIZED, "it is over");
+}
+
+#[test]
+fn a_new_token_begins_anew_whatever_was_half_open() {
+    let layer = layer();
+    let connection = Connection::new();
+    ask(&layer, over(&connection, &offer()));
+    assert_eq!(ask(&layer, over(&connection, &token())).body, ALICE);
+    assert_eq!(ask(&layer, over(&connection, &second_leg())).status, StatusCode::UNAUTHORIZED);
+}
+
+#[test]
+fn a_half_open_negotiation_waits_for_a_minute() {
+    let layer = layer();
+    let connection = Connection::new();
+    ask(&layer, over(&connection, &offer()));
+    let later = layer.clone().clock(|| (NOW.time + 61).into());
+    assert_eq!(ask(&later, over(&connection, &second_leg())).status, StatusCode::UNAUTHORIZED);
+}
+
+#[test]
+fn several_legs_need_a_connection_that_carries_one_request_at_a_time() {
+    let connection = Connection::new();
+    let unknown = ask(&layer(), with_token(&offer()));
+    let mut multiplexed = over(&connection, &offer());
+    *multiplexed.version_mut() = http::Version::HTTP_2;
+    for answer in [unknown, ask(&layer(), multiplexed)] {
+        assert_eq!((answer.status, answer.header("www-authenticate")), (StatusCode::UNAUTHORIZED, Some("Negotiate")));
+        assert!(answer.body.contains("with a Kerberos token at once"), "{}", answer.body);
+    }
+    assert_eq!(ask(&layer(), over(&connection, &second_leg())).status, StatusCode::UNAUTHORIZED);
+}
+
+#[test]
+fn ten_thousand_half_open_negotiations_are_bounded_and_stop_nobody_with_a_whole_token() {
+    let layer = layer().max_half_open(100);
+    let connections: Vec<_> = (0..10_000).map(|_| Connection::new()).collect();
+    let offer = offer();
+    let open = connections.iter().filter(|connection| ask(&layer, over(connection, &offer)).token().is_some());
+    assert_eq!(open.count(), 100);
+    assert_eq!(ask(&layer, over(&connections[0], &offer)).status, StatusCode::UNAUTHORIZED);
+    assert_eq!(ask(&layer, with_token(&token())).body, ALICE);
+    drop(connections);
+    let connection = Connection::new();
+    assert!(ask(&layer, over(&connection, &offer)).token().is_some(), "who hangs up gives the place back");
+    for _ in 0..200 {
+        assert!(ask(&layer, over(&connection, &offer)).token().is_some(), "one connection has one place");
+    }
+}
+
+#[test]
+fn spnego_opens_a_context_in_one_leg() {
+    let (mut alice, token) = begin(InitiatorOptions::default());
+    let answer = ask(&layer(), with_token(&token));
+    assert_eq!(answer.body, ALICE);
+    let done = alice.step(NOW, &mut Counter(0), Some(&answer.token().unwrap())).unwrap();
+    assert!(matches!(done, InitiatorStep::Done(_, None)));
 }
