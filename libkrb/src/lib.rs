@@ -53,6 +53,9 @@ pub mod net;
 #[cfg(feature = "net")]
 pub mod stream;
 
+#[cfg(feature = "net")]
+pub mod credentials;
+
 #[cfg(feature = "http")]
 #[allow(clippy::disallowed_methods, clippy::disallowed_types)]
 pub mod http;

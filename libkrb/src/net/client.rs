@@ -7,17 +7,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use zeroize::Zeroizing;
 
-use super::held::{Flight, Sought, State};
-use super::requests::{as_request, tgs_request};
+use super::held::{Flight, Sought, State, Want};
+use super::requests::as_request;
 use super::transport::Transport;
 use crate::ccache::{CacheName, Ccache, Credential};
-use crate::client::{AsRequest, ClockOffset, Exchange, Secret, TgsExchange, TgsRequest};
-use crate::crypto::Key;
+use crate::client::{AsRequest, ClockOffset};
 use crate::error::{Error, ErrorCode, Result};
-use crate::flags::TicketFlags;
-use crate::keytab::KeytabName;
+use crate::keytab::{Keytab, KeytabName};
 use crate::name::Principal;
-use crate::time::Time;
+use crate::time::{Instant, Seconds, Time};
 
 /// Where a client's first tickets come from.
 #[derive(Clone)]
@@ -26,19 +24,46 @@ pub enum Source {
     Password(Zeroizing<String>),
     /// A keytab, which is read again for every login.
     Keytab(KeytabName),
+    /// A keytab that the program holds, and gives anew for every login.
+    Keys(Arc<dyn Fn() -> Arc<Keytab> + Send + Sync>),
     /// Somebody else puts them into the credential cache; here they are only renewed.
     Cache,
+    /// Somebody else's, handed over: they are used while they are good, and not renewed.
+    Given,
+}
+
+/// What a long-lived program wants of its client besides.
+#[derive(Clone, Default)]
+pub(crate) struct Care {
+    /// For how long the KDC's refusals count; 0: it is asked again each time.
+    pub(crate) refusals: Seconds,
+    /// Who hears what the client does.
+    pub(crate) listener: Option<Listener>,
+}
+
+/// Who hears what a client does.
+pub(crate) type Listener = Arc<dyn Fn(Report<'_>) + Send + Sync>;
+
+/// What a client does.
+pub(crate) enum Report<'a> {
+    /// It begins an AS exchange.
+    AsExchange,
+    /// It begins a TGS exchange.
+    TgsExchange,
+    /// It has, or has not, got a ticket-granting ticket, when the KDC's clock showed this.
+    First { outcome: &'a Result<Arc<Credential>>, kdc_now: Instant },
 }
 
 /// A principal's tickets. Clones share them.
 #[derive(Clone)]
-pub struct Client(Arc<Inner>);
+pub struct Client(pub(super) Arc<Inner>);
 
-struct Inner {
-    transport: Transport,
-    request: AsRequest,
-    source: Source,
-    cache: Option<CacheName>,
+pub(super) struct Inner {
+    pub(super) transport: Transport,
+    pub(super) request: AsRequest,
+    pub(super) source: Source,
+    pub(super) cache: Option<CacheName>,
+    care: Care,
     state: Mutex<State>,
 }
 
@@ -46,9 +71,18 @@ impl Client {
     /// A client that logs in as `request` says and keeps its tickets in memory and, if there is
     /// one, in a credential cache. No message is sent before a ticket is wanted.
     pub fn new(transport: Transport, request: AsRequest, source: Source, cache: Option<CacheName>) -> Client {
+        Client::of(transport, request, source, cache, Care::default())
+    }
+
+    fn of(t: Transport, r: AsRequest, source: Source, cache: Option<CacheName>, care: Care) -> Client {
         // The first ticket is always for the ticket-granting service.
-        let request = AsRequest { server: None, ..request };
-        Client(Arc::new(Inner { transport, request, source, cache, state: Mutex::default() }))
+        let (transport, request) = (t, AsRequest { server: None, ..r });
+        Client(Arc::new(Inner { transport, request, source, cache, care, state: Mutex::default() }))
+    }
+
+    /// A client for a program that takes care of it; no credential cache is written.
+    pub(crate) fn cared_for(transport: Transport, request: AsRequest, source: Source, care: Care) -> Client {
+        Client::of(transport, request, source, None, care)
     }
 
     /// A client with a password, with the requests that krb5.conf describes.
@@ -85,8 +119,41 @@ impl Client {
     /// What ends the AS exchange, or the failure to reach a KDC; with [`Source::Cache`]
     /// [`Error::NoCredential`] or KRB_AP_ERR_TKT_EXPIRED.
     pub async fn tgt(&self) -> Result<Arc<Credential>> {
-        let name = self.tgt_name();
-        self.wanted(&name, None, |client| async move { client.first_ticket().await }).await
+        self.wanted(&self.tgt_want(), None, |client| async move { client.first_ticket().await }).await
+    }
+
+    /// A new ticket-granting ticket, though one may be held still. Who asks at the same time shares it.
+    pub(crate) async fn refresh(&self) -> Result<Arc<Credential>> {
+        let name = self.tgt_want();
+        let flight = self.state().flight(&name);
+        self.fly(&name, flight, |client| async move { client.first_ticket().await }).await
+    }
+
+    /// A forwarded ticket-granting ticket (RFC 4120 2.6) for this service to hold, which nobody else
+    /// gets: whoever holds it acts as this principal.
+    ///
+    /// # Errors
+    /// As [`Client::ticket`]; KDC_ERR_BADOPTION where the first ticket is not forwardable.
+    pub(crate) async fn forwarded(&self, service: &Principal) -> Result<Arc<Credential>> {
+        let (want, tgt) = (Want::Forwarded(service.clone()), self.tgt_want());
+        let service = service.clone();
+        self.wanted(&want, Some(&tgt), |client| async move { client.forwarded_ticket(&service).await }).await
+    }
+
+    /// Takes the tickets of a cache in the place of those that are held: they are of another login.
+    pub(crate) fn adopt(&self, cache: &Ccache) {
+        let mut state = self.state();
+        state.forget_all();
+        if let Some((seconds, micros)) = cache.kdc_offset {
+            state.offset = ClockOffset::new(seconds, micros);
+        }
+        let now = state.offset.apply(self.0.transport.now()).time;
+        for ticket in cache.tickets().filter(|ticket| !ticket.is_skey) {
+            state.hold(Want::from(&ticket.server), ticket.clone(), now);
+        }
+        if let Some(tgt) = cache.tgt(now) {
+            state.hold(self.tgt_want(), tgt.clone(), now);
+        }
     }
 
     /// A ticket for a service. An empty realm leaves it to the KDCs which realm it is of.
@@ -94,13 +161,13 @@ impl Client {
     /// # Errors
     /// As [`Client::tgt`], and what ends the TGS exchange.
     pub async fn ticket(&self, server: &Principal) -> Result<Arc<Credential>> {
-        let tgt = self.tgt_name();
-        if *server == tgt {
+        let (want, tgt) = (Want::from(server), self.tgt_want());
+        if want == tgt {
             return self.tgt().await;
         }
         let wanted = server.clone();
         let outcome =
-            self.wanted(server, Some(&tgt), |client| async move { client.further_ticket(&wanted).await }).await;
+            self.wanted(&want, Some(&tgt), |client| async move { client.further_ticket(&wanted).await }).await;
         let now = self.kdc_time();
         if self.state().is_ending(&tgt, now) {
             // Nobody may ask for it by name. It is held, so this begins its renewal and no more.
@@ -131,45 +198,81 @@ impl Client {
     /// Drops a ticket, so that the next one that is wanted is got anew: a service whose key changed
     /// does not take the old one.
     pub fn forget(&self, server: &Principal) {
-        self.state().forget(server);
+        let mut state = self.state();
+        state.forget(&Want::from(server));
+        state.forget(&Want::Forwarded(server.clone()));
     }
 
     /// What the KDC's clock shows, as far as it is known.
     pub fn kdc_time(&self) -> Time {
-        let offset = self.state().offset;
-        offset.apply(self.0.transport.now()).time
+        self.kdc_clock().time
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    /// As [`Client::kdc_time`], to the microsecond.
+    pub(crate) fn kdc_clock(&self) -> Instant {
+        let offset = self.state().offset;
+        offset.apply(self.0.transport.now())
+    }
+
+    /// Takes over what another client knows of the KDC's clock.
+    pub(crate) fn take_clock_of(&self, other: &Client) {
+        let offset = other.state().offset;
+        self.state().offset = offset;
+    }
+
+    /// The ticket for a service, if it is held.
+    pub(crate) fn held(&self, server: &Principal) -> Option<Arc<Credential>> {
+        let now = self.kdc_time();
+        self.state().held(&Want::from(server), now)
+    }
+
+    pub(crate) fn transport(&self) -> &Transport {
+        &self.0.transport
+    }
+
+    /// Tells the listener, if there is one.
+    pub(super) fn report(&self, report: Report<'_>) {
+        if let Some(listener) = &self.0.care.listener {
+            listener(report);
+        }
+    }
+
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The name that the first ticket is held by, whatever the KDC called it.
-    fn tgt_name(&self) -> Principal {
+    pub(super) fn tgt_name(&self) -> Principal {
         Principal::tgs(self.principal().realm())
+    }
+
+    pub(super) fn tgt_want(&self) -> Want {
+        Want::Ticket(self.tgt_name())
     }
 
     /// The ticket if it is held, else what `get` brings, once for all who want it. One that is held
     /// but ends soon is got anew behind the caller's back.
     async fn wanted<F>(
         &self,
-        name: &Principal,
-        tgt: Option<&Principal>,
+        name: &Want,
+        tgt: Option<&Want>,
         get: impl FnOnce(Client) -> F + Send + 'static,
     ) -> Result<Arc<Credential>>
     where
         F: Future<Output = Result<Arc<Credential>>> + Send + 'static,
     {
-        let now = self.kdc_time();
-        let sought = self.state().seek(name, tgt, now);
+        let (now, ours) = (self.kdc_time(), self.0.transport.now().time);
+        let sought = self.state().seek(name, tgt, now, ours);
         match sought {
             Sought::Here(ticket) => Ok(ticket),
+            Sought::Refused(error) => Err(error),
             Sought::Awaited(flight) => self.fly(name, flight, get).await,
             Sought::Ending(ticket, flight) => {
                 let (client, name) = (self.clone(), name.clone());
                 tokio::spawn(async move {
                     if let Err(error) = client.fly(&name, flight, get).await {
-                        client.0.transport.trace().line(format_args!("No new ticket for {name} yet: {error}"));
+                        let (Want::Ticket(server) | Want::Forwarded(server)) = &name;
+                        client.0.transport.trace().line(format_args!("No new ticket for {server} yet: {error}"));
                     }
                 });
                 Ok(ticket)
@@ -179,157 +282,37 @@ impl Client {
 
     /// Waits for a flight, or makes it if nobody does. When the one who makes it gives up, another
     /// one who waits takes it over.
-    async fn fly<F>(&self, name: &Principal, flight: Flight, get: impl FnOnce(Client) -> F) -> Result<Arc<Credential>>
+    async fn fly<F>(&self, name: &Want, flight: Flight, get: impl FnOnce(Client) -> F) -> Result<Arc<Credential>>
     where
         F: Future<Output = Result<Arc<Credential>>>,
     {
-        let outcome = flight.get_or_init(|| get(self.clone())).await.clone();
-        self.state().landed(name, &flight);
-        outcome
-    }
-
-    /// Adds tickets to the cache on disk and keeps them in memory. `name` is what was asked for.
-    async fn keep(&self, name: &Principal, tickets: Vec<Credential>) {
-        if let Some(cache) = self.0.cache.clone() {
-            let tickets = tickets.clone();
-            self.written(blocking(move || tickets.iter().try_for_each(|ticket| cache.store(ticket))).await);
-        }
-        let now = self.kdc_time();
-        let mut state = self.state();
-        tickets.iter().for_each(|ticket| state.hold(ticket.server.clone(), ticket.clone(), now));
-        tickets.last().into_iter().for_each(|ticket| state.hold(name.clone(), ticket.clone(), now));
-    }
-
-    /// A cache that cannot be written is no reason to withhold a ticket.
-    fn written(&self, outcome: Result<()>) {
-        if let Err(error) = outcome {
-            self.0.transport.trace().line(format_args!("Could not store tickets in the cache: {error}"));
-        }
-    }
-
-    /// The cache on disk, if there is one and it is this principal's.
-    async fn on_disk(&self) -> Option<Ccache> {
-        let cache = self.0.cache.clone()?;
-        let content = blocking(move || cache.load()).await.ok()?;
-        let ours = content.principal == *self.principal() || matches!(self.0.source, Source::Cache);
-        ours.then_some(content)
-    }
-
-    /// A ticket-granting ticket: from the cache if it is newer than ours, else by a login.
-    async fn first_ticket(self) -> Result<Arc<Credential>> {
-        let name = self.tgt_name();
-        let now = self.kdc_time();
-        let ours = self.state().held(&name, now);
-        let end = |ticket: &Option<Arc<Credential>>| ticket.as_ref().map(|ticket| ticket.end_time);
-        let disk = self.on_disk().await;
-        if let Some((seconds, micros)) = disk.as_ref().and_then(|disk| disk.kdc_offset) {
-            self.state().offset = ClockOffset::new(seconds, micros);
-        }
-        let found = disk.as_ref().and_then(|disk| disk.tgt(now)).cloned().map(Arc::new);
-        if let Some(ticket) = found.clone().filter(|_| end(&found) > end(&ours)) {
-            self.state().hold(name, (*ticket).clone(), now);
-            return Ok(ticket);
-        }
-        let secret = match &self.0.source {
-            Source::Password(password) => Secret::Password(password.clone()),
-            Source::Keytab(keytab) => self.keys(keytab.clone()).await?,
-            Source::Cache => {
-                let expired = || disk.is_some_and(|disk| disk.tickets().any(|ticket| ticket.server == name));
-                return match found.or(ours) {
-                    Some(ticket) => self.renewed(ticket, now).await,
-                    None if expired() => Err(Error::code(ErrorCode::TKT_EXPIRED)),
-                    None => Err(Error::NoCredential),
-                };
+        let landing = Landing { client: self, name, flight };
+        let make = || async {
+            let outcome = get(self.clone()).await;
+            if let Err(error) = &outcome {
+                self.state().refuse(name, error, self.0.care.refusals, self.0.transport.now().time);
             }
+            outcome
         };
-        let login = self.0.transport.login(self.0.request.clone(), secret).await?;
-        let (ticket, offset) = (login.outcome.credential.clone(), login.offset.unwrap_or_default());
-        if let Some(cache) = self.0.cache.clone() {
-            self.written(blocking(move || cache.replace(&login.into_ccache())).await);
-        }
-        let now = offset.apply(self.0.transport.now()).time;
-        let mut state = self.state();
-        state.offset = offset;
-        state.hold(name, ticket.clone(), now);
-        Ok(Arc::new(ticket))
-    }
-
-    /// The keys of this principal in a keytab.
-    async fn keys(&self, keytab: KeytabName) -> Result<Secret> {
-        let keytab = blocking(move || keytab.load()).await?;
-        let ours = keytab.entries.iter().filter(|entry| entry.principal == *self.principal());
-        let usable = ours.filter_map(|entry| Some((entry.kvno, entry.key.key().ok()?)));
-        Ok(Secret::Keys(usable.collect::<Vec<(u32, Key)>>()))
-    }
-
-    /// A renewed ticket, or the same while it is good.
-    async fn renewed(&self, ticket: Arc<Credential>, now: Time) -> Result<Arc<Credential>> {
-        if !ticket.flags.has(TicketFlags::RENEWABLE) || ticket.renew_till <= now {
-            return Ok(ticket);
-        }
-        let request = TgsRequest { follow_clock: self.0.request.follow_clock, ..TgsRequest::renew((*ticket).clone()) };
-        let mut exchange = TgsExchange::new(request)?;
-        let offset = self.state().offset;
-        let outcome = self.0.transport.drive(&mut exchange, offset).await?;
-        let ticket = outcome.credential.clone();
-        self.keep(&self.tgt_name(), vec![outcome.credential]).await;
-        Ok(Arc::new(ticket))
-    }
-
-    /// A ticket by a TGS exchange; after a login if the KDC does not take the first ticket any more.
-    async fn further_ticket(self, server: &Principal) -> Result<Arc<Credential>> {
-        let now = self.kdc_time();
-        if let Some(ticket) = self.on_disk().await.and_then(|disk| disk.find(server, now).cloned()) {
-            self.state().hold(server.clone(), ticket.clone(), now);
-            return Ok(Arc::new(ticket));
-        }
-        let tgt = self.tgt().await?;
-        match self.tgs(&tgt, server).await {
-            Err(error) if is_spent(&error) && !matches!(self.0.source, Source::Cache) => {
-                self.state().forget_this(&self.tgt_name(), &tgt);
-                let tgt = self.tgt().await?;
-                self.tgs(&tgt, server).await
-            }
-            outcome => outcome,
-        }
-    }
-
-    async fn tgs(&self, tgt: &Arc<Credential>, server: &Principal) -> Result<Arc<Credential>> {
-        let (nearest, offset) = {
-            let now = self.kdc_time();
-            let state = self.state();
-            (state.tgt_for(server.realm(), now).unwrap_or_else(|| tgt.clone()), state.offset)
-        };
-        let request = tgs_request(self.0.transport.config(), (*nearest).clone(), server.clone());
-        let mut exchange = TgsExchange::new(request)?;
-        let outcome = self.0.transport.drive(&mut exchange, offset).await?;
-        if let Some(more) = exchange.clock_offset() {
-            let now = self.0.transport.now();
-            self.state().offset = ClockOffset::between(more.apply(offset.apply(now)), now);
-        }
-        let ticket = Arc::new(outcome.credential.clone());
-        let mut tickets = outcome.hops;
-        tickets.push(outcome.credential);
-        self.keep(server, tickets).await;
-        Ok(ticket)
+        landing.flight.get_or_init(make).await.clone()
     }
 }
 
-/// Whether a KDC says so of a ticket-granting ticket that it does not take any more.
-fn is_spent(error: &Error) -> bool {
-    let codes = [
-        ErrorCode::TKT_EXPIRED,
-        ErrorCode::TGT_REVOKED,
-        ErrorCode::BAD_INTEGRITY,
-        ErrorCode::MODIFIED,
-        ErrorCode::BADKEYVER,
-        ErrorCode::NOKEY,
-    ];
-    matches!(error, Error::Protocol { code, .. } if codes.contains(code))
+/// Ends a flight for one who waits, also when it waits no longer.
+struct Landing<'a> {
+    client: &'a Client,
+    name: &'a Want,
+    flight: Flight,
+}
+
+impl Drop for Landing<'_> {
+    fn drop(&mut self) {
+        self.client.state().landed(self.name, &self.flight);
+    }
 }
 
 /// Does what may wait for a disk on a thread that may wait.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
     let outcome = tokio::task::spawn_blocking(work).await;
     outcome.unwrap_or_else(|_| Err(Error::Setting("the program is ending".to_owned())))
 }

@@ -111,7 +111,7 @@ impl Transport {
     }
 
     /// The clock, in the form the exchanges take it.
-    pub(super) fn now(&self) -> Instant {
+    pub(crate) fn now(&self) -> Instant {
         (self.clock)()
     }
 }

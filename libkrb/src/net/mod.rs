@@ -8,6 +8,7 @@ mod candidate;
 mod client;
 mod dns;
 mod drive;
+mod getting;
 mod held;
 mod locate;
 mod requests;
@@ -17,6 +18,7 @@ mod testing;
 mod trace;
 mod transport;
 
+pub(crate) use client::{Care, Report, blocking};
 pub use client::{Client, Source};
 pub use dns::{Answer, Resolve, Srv, SystemResolver, Uri};
 pub use drive::Login;

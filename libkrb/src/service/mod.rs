@@ -94,7 +94,12 @@ pub struct Acceptor {
     keys: RwLock<Arc<KeyRing>>,
     options: Options,
     replay: Arc<dyn ReplayCache>,
+    /// Who hears of a ticket that no key opens.
+    unknown_key: Option<Box<dyn Fn() + Send + Sync>>,
 }
+
+/// What it means of a ticket that the keys which are held do not open it.
+const UNKNOWN_KEY: [ErrorCode; 3] = [ErrorCode::BADKEYVER, ErrorCode::NOKEY, ErrorCode::BAD_INTEGRITY];
 
 /// A request that has passed every check but the replay cache.
 struct Checked {
@@ -110,14 +115,21 @@ impl Acceptor {
     /// [`Error::NoKey`] when the keytab has no key that these options allow.
     pub fn new(keytab: &Keytab, options: Options, replay: Arc<dyn ReplayCache>) -> Result<Acceptor> {
         let keys = KeyRing::from_keytab(keytab, &options)?;
-        Ok(Acceptor { keys: RwLock::new(Arc::new(keys)), options, replay })
+        Ok(Acceptor { keys: RwLock::new(Arc::new(keys)), options, replay, unknown_key: None })
     }
 
     /// An acceptor for a user who has a TGT and no keytab: tickets for `server` are encrypted in
     /// the session key of that TGT (RFC 4120 3.7).
     pub fn user_to_user(server: Principal, tgt: &Key, options: Options, replay: Arc<dyn ReplayCache>) -> Acceptor {
         let keys = KeyRing::user_to_user(server, tgt);
-        Acceptor { keys: RwLock::new(Arc::new(keys)), options, replay }
+        Acceptor { keys: RwLock::new(Arc::new(keys)), options, replay, unknown_key: None }
+    }
+
+    /// The same; `notice` is called for each ticket that no key opens. There may be a newer keytab, or
+    /// a stranger sends what is no ticket: `notice` must not wait, and has to know when it is enough.
+    #[must_use]
+    pub fn on_unknown_key(self, notice: impl Fn() + Send + Sync + 'static) -> Acceptor {
+        Acceptor { unknown_key: Some(Box::new(notice)), ..self }
     }
 
     /// From now on uses the keys of this keytab, for instance after new ones were written to it.
@@ -191,7 +203,13 @@ impl Acceptor {
             return Err(Error::code(ErrorCode::MSG_TYPE));
         }
         let request: ApReq<'_> = wire::decode(ap_req)?;
-        let (server, opened) = keys.open(&self.options, &request)?;
+        let opened = keys.open(&self.options, &request);
+        if let (Err(error), Some(notice)) = (&opened, &self.unknown_key)
+            && UNKNOWN_KEY.contains(&error.wire_code())
+        {
+            notice();
+        }
+        let (server, opened) = opened?;
         context.server = server.clone();
         let ticket = opened.read()?;
         let session_key = self.permitted(ticket.key)?;
