@@ -7,9 +7,9 @@
 //! ```
 //! # use libkrb::{Principal, access::AccessPolicy};
 //! let policy = AccessPolicy::parse("
-//!     # who has which role
+//!     ## who has which role
 //!     role admins   */admin@EXAMPLE.ORG  alice@EXAMPLE.ORG
-//!     # who may come in
+//!     ## who may come in
 //!     allow role:admins
 //!     allow principal:HTTP/*.shop.example.org@EXAMPLE.ORG
 //!     deny  principal:mallory/admin@EXAMPLE.ORG

@@ -103,8 +103,12 @@ impl Drop for Place {
 
 /// Gives every connection of a server its [`Connection`]: wraps what makes a service for each one.
 ///
-/// ```ignore
+#[cfg_attr(feature = "axum", doc = "```no_run")]
+#[cfg_attr(not(feature = "axum"), doc = "```ignore")]
+/// # use libkrb::http::server::EachConnection;
+/// # async fn serve(listener: tokio::net::TcpListener, router: axum::Router) -> std::io::Result<()> {
 /// axum::serve(listener, EachConnection::new(router.into_make_service())).await
+/// # }
 /// ```
 #[derive(Clone, Debug)]
 pub struct EachConnection<M> {

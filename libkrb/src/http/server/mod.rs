@@ -3,6 +3,51 @@
 //!
 //! It works with whatever takes tower's layers: axum, hyper, tonic. Requests with the content type
 //! of gRPC are answered with its statuses.
+//!
+#![cfg_attr(feature = "axum", doc = "```no_run")]
+#![cfg_attr(not(feature = "axum"), doc = "```ignore")]
+//! use std::sync::Arc;
+//!
+//! use axum::{Router, routing::get};
+//! use libkrb::access::AccessPolicy;
+//! use libkrb::http::{Caller, server::{NegotiateLayer, Require}};
+//! use libkrb::{keytab::KeytabName, replay::MemoryReplayCache, service::{Acceptor, Options}};
+//!
+//! # #[tokio::main]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let keytab = KeytabName::parse("FILE:/etc/krb5.keytab")?.load()?;
+//! let replay = Arc::new(MemoryReplayCache::new(300, 1_000_000));
+//! let negotiate = NegotiateLayer::new(Arc::new(Acceptor::new(&keytab, Options::default(), replay)?));
+//! let admins = Require::policy(AccessPolicy::new().with("allow principal:*/admin@EXAMPLE.ORG")?);
+//!
+//! let router = Router::new()
+//!     .route("/admin", get(|caller: Caller| async move { format!("hello {caller}") }).route_layer(admins))
+//!     .route("/", get(|caller: Caller| async move { format!("hello {}", caller.principal()) }))
+//!     .route_layer(negotiate);
+//! let listener = tokio::net::TcpListener::bind("[::]:8080").await?;
+//! axum::serve(listener, router).await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # How large a token may be
+//! A ticket of our KDC makes a header of about 1 KiB, one of Active Directory with many groups 16 to
+//! 64 KiB. The layer takes tokens of [`MAX_TOKEN`] octets, a third less than their base64. What
+//! stands before it has limits of its own:
+//!
+//! | server | all headers of a request | beyond |
+//! | --- | --- | --- |
+//! | hyper and axum, HTTP/1.1 | about 400 KiB (`http1().max_buf_size`) | 431 |
+//! | hyper, axum and tonic, HTTP/2 | 16 KiB (`max_header_list_size`) | 431, or far beyond the end of the connection |
+//! | nginx before us | 8 KiB a header (`large_client_header_buffers 4 128k`) | 400 |
+//! | Apache httpd before us | 8190 octets a header (`LimitRequestFieldSize 131072`) | 400 |
+//!
+//! So tell an HTTP/2 server of a realm with large tickets to take more: hyper's
+//! `http2().max_header_list_size(128 * 1024)`, tonic's `http2_max_header_list_size`. A session
+//! ([`Sessions`]) spares all requests but the first the large header.
+//!
+//! A proxy that ends connections before us must not mix requests of several clients in a negotiation
+//! of several legs: without a [`Connection`] these are refused, and all others served.
 
 mod answer;
 mod asked;
