@@ -1,6 +1,9 @@
 //! Remembering authenticators, so that none is accepted twice (RFC 4120 3.2.3, 3.3.3). Not here: the
 //! KDC's lookaside, which answers the same bytes with the same answer.
 
+mod event;
+#[allow(clippy::disallowed_methods, clippy::disallowed_types)]
+mod file;
 mod memory;
 mod scatter;
 mod table;
@@ -11,6 +14,8 @@ use std::pin::Pin;
 
 use sha2::{Digest, Sha256};
 
+pub use event::{Event, Observer};
+pub use file::{Durability, FileOptions, FileReplayCache};
 pub use memory::MemoryReplayCache;
 
 use crate::error::{Error, ErrorCode, Result};
