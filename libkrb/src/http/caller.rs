@@ -2,8 +2,10 @@
 //! else but in the tests of those who write handlers.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
+use crate::credentials::Credentials;
+use crate::error::Result;
 use crate::flags::TicketFlags;
 use crate::gss::{self, ContextFlags};
 use crate::name::Principal;
@@ -34,8 +36,22 @@ pub(super) struct Facts {
     pub(super) context_flags: ContextFlags,
     pub(super) bound: bool,
     pub(super) roles: Vec<String>,
-    pub(super) delegated: Option<Arc<ReceivedCred>>,
+    pub(super) delegated: Option<Arc<Delegated>>,
     pub(super) how: How,
+}
+
+/// Tickets that a caller handed over, and what was made of them: once for all requests of a session,
+/// so that the tickets for the next hop are got once too.
+#[derive(Debug)]
+pub(super) struct Delegated {
+    received: ReceivedCred,
+    credentials: OnceLock<Credentials>,
+}
+
+impl Delegated {
+    pub(super) fn new(received: ReceivedCred) -> Delegated {
+        Delegated { received, credentials: OnceLock::new() }
+    }
 }
 
 impl Caller {
@@ -59,7 +75,7 @@ impl Caller {
             context_flags,
             bound,
             roles,
-            delegated: delegated.map(Arc::new),
+            delegated: delegated.map(|received| Arc::new(Delegated::new(received))),
             how: How::Negotiate,
         })
     }
@@ -82,7 +98,7 @@ impl Caller {
     }
 
     /// The same with the tickets that it handed over.
-    pub(super) fn with_delegated(self, tickets: Arc<ReceivedCred>) -> Caller {
+    pub(super) fn with_delegated(self, tickets: Arc<Delegated>) -> Caller {
         Caller::new(Facts { delegated: Some(tickets), ..Arc::unwrap_or_clone(self.0) })
     }
 
@@ -138,9 +154,29 @@ impl Caller {
         self.0.roles.iter().any(|known| known == role)
     }
 
-    /// The tickets that it handed over, to act for it.
-    pub fn delegated(&self) -> Option<&Arc<ReceivedCred>> {
-        self.0.delegated.as_ref()
+    /// The tickets that it handed over.
+    pub fn delegated(&self) -> Option<&ReceivedCred> {
+        self.0.delegated.as_ref().map(|delegated| &delegated.received)
+    }
+
+    /// Credentials to act for the caller at the next service, if it handed tickets over. `service` are
+    /// our own, whose rules and way to the KDCs they take. All requests of a session get the same
+    /// ones, with the tickets that they hold.
+    ///
+    /// # Errors
+    /// As [`Credentials::delegated`].
+    pub fn credentials(&self, service: &Credentials) -> Result<Option<Credentials>> {
+        let Some(delegated) = &self.0.delegated else { return Ok(None) };
+        if let Some(credentials) = delegated.credentials.get() {
+            return Ok(Some(credentials.clone()));
+        }
+        let made = service.delegated(&delegated.received, self.principal())?;
+        Ok(Some(delegated.credentials.get_or_init(|| made).clone()))
+    }
+
+    /// The tickets that it handed over, to be kept for its session.
+    pub(super) fn kept(&self) -> Option<Arc<Delegated>> {
+        self.0.delegated.clone()
     }
 
     /// How it has proven itself for this request.

@@ -1,5 +1,6 @@
 //! The HTTP layer around real servers: axum and tonic on sockets, with tickets from our KDC.
 
+mod delegation;
 mod grpc;
 mod limits;
 mod site;

@@ -25,7 +25,8 @@ const SERVICE: &str = "HTTP/web.example.org";
 /// A realm with alice and a web service, for which she has a ticket.
 pub struct Site {
     realm: Realm,
-    keytab: PathBuf,
+    pub keytab: PathBuf,
+    configuration: String,
     ticket: Credential,
 }
 
@@ -34,8 +35,16 @@ impl Site {
         let realm = Realm::start(Family::Ours);
         realm.add("alice", "secret", &[]);
         let keytab = realm.add_service(SERVICE);
-        let ticket = library::ticket(&realm.seat(Family::Ours), "alice", "secret", SERVICE);
-        Site { realm, keytab, ticket }
+        let seat = realm.seat(Family::Ours);
+        let ticket = library::ticket(&seat, "alice", "secret", SERVICE);
+        let configuration = std::fs::read_to_string(seat.configuration()).expect("the client's krb5.conf");
+        drop(seat);
+        Site { realm, keytab, configuration, ticket }
+    }
+
+    /// The text of a krb5.conf for the realm.
+    pub fn configuration(&self) -> &str {
+        &self.configuration
     }
 
     /// The service.

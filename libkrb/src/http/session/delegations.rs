@@ -6,7 +6,7 @@ use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::session::ReceivedCred;
+use crate::http::caller::Delegated;
 use crate::time::Time;
 
 type Id = [u8; 16];
@@ -19,7 +19,7 @@ pub(super) struct Delegations {
 
 #[derive(Default)]
 struct State {
-    known: HashMap<Id, (Arc<ReceivedCred>, Time)>,
+    known: HashMap<Id, (Arc<Delegated>, Time)>,
     /// In the order of their coming.
     order: VecDeque<Id>,
 }
@@ -29,7 +29,7 @@ impl Delegations {
         Delegations { max, state: Mutex::default() }
     }
 
-    pub(super) fn keep(&self, id: Id, tickets: Arc<ReceivedCred>, end: Time, now: Time) {
+    pub(super) fn keep(&self, id: Id, tickets: Arc<Delegated>, end: Time, now: Time) {
         if self.max == 0 {
             return;
         }
@@ -46,7 +46,7 @@ impl Delegations {
         state.order.push_back(id);
     }
 
-    pub(super) fn find(&self, id: &Id, now: Time) -> Option<Arc<ReceivedCred>> {
+    pub(super) fn find(&self, id: &Id, now: Time) -> Option<Arc<Delegated>> {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.known.get(id).filter(|(_, end)| *end > now).map(|(tickets, _)| tickets.clone())
     }
@@ -68,9 +68,10 @@ impl fmt::Debug for Delegations {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::session::ReceivedCred;
 
-    fn tickets() -> Arc<ReceivedCred> {
-        Arc::new(ReceivedCred { tickets: vec![], time: None, nonce: None })
+    fn tickets() -> Arc<Delegated> {
+        Arc::new(Delegated::new(ReceivedCred { tickets: vec![], time: None, nonce: None }))
     }
 
     #[test]

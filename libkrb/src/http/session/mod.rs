@@ -164,7 +164,7 @@ impl Sessions {
         let mut id = [0; 16];
         random.fill(&mut id);
         let end = caller.times().end.min(now + self.max_life);
-        let delegated = caller.delegated().cloned();
+        let delegated = caller.kept();
         let content =
             Content { id, issued: now, seen: now, end, delegated: delegated.is_some(), caller: caller.clone() };
         let headers = self.bring(&content, now, &mut random);

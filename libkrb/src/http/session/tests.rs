@@ -6,7 +6,7 @@ use super::*;
 use crate::flags::TicketFlags;
 use crate::gss::ContextFlags;
 use crate::http::How;
-use crate::http::caller::Facts;
+use crate::http::caller::{Delegated, Facts};
 use crate::service::TicketTimes;
 use crate::session::ReceivedCred;
 
@@ -222,12 +222,12 @@ fn a_revoked_principal_has_to_prove_itself_again() {
 
 #[test]
 fn tickets_handed_over_are_there_in_every_request_or_the_session_is_refused() {
-    let tickets = Arc::new(ReceivedCred { tickets: vec![], time: None, nonce: None });
+    let tickets = Arc::new(Delegated::new(ReceivedCred { tickets: vec![], time: None, nonce: None }));
     let with_tickets = caller(|facts| facts.delegated = Some(tickets.clone()));
     let here = bearer(&keys());
     let token = token(&here.begin(&with_tickets, NOW));
     let resumed = here.resume(&token, NOW).unwrap();
-    assert!(Arc::ptr_eq(resumed.caller.delegated().unwrap(), &tickets));
+    assert!(Arc::ptr_eq(&resumed.caller.kept().unwrap(), &tickets));
     assert!(here.clone().resume(&token, NOW).is_ok(), "clones share them");
     assert_eq!(fault(&bearer(&keys()), &token, NOW), "the tickets handed over are not known here");
 }
