@@ -64,3 +64,8 @@ pub const AES256_SHA2: Etype = Etype { number: 20, name: "aes256-cts-hmac-sha384
 pub const CAMELLIA128: Etype = Etype { number: 25, name: "camellia128-cts-cmac" };
 /// Camellia (RFC 6803), 256 bits.
 pub const CAMELLIA256: Etype = Etype { number: 26, name: "camellia256-cts-cmac" };
+
+/// The blocks of the guide, compiled: what people copy has to work.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/guide/services.md")]
+pub struct ServicesGuide;
