@@ -2,6 +2,11 @@
 //! and of ours.
 
 mod apache;
+mod grpc;
+mod ours;
+mod python;
+mod redirects;
+mod site;
 
 use std::sync::Arc;
 
@@ -9,9 +14,13 @@ use libkrb::config::Config;
 use libkrb::credentials::{Credentials, Delegation};
 use libkrb::http::client::{Hosts, Negotiator, Standing};
 use libkrb::net::Transport;
-use tests::{PATIENCE, Pair, Seat, suite};
+use tests::{PATIENCE, Pair, Realm, Seat, suite};
 
 use apache::Apache;
+use grpc::*;
+use ours::*;
+use python::*;
+use redirects::*;
 
 const SERVICE: &str = "HTTP/localhost";
 
@@ -22,6 +31,19 @@ suite! {
         apaches_session_takes_the_place_of_tokens;
         apache_gets_the_ticket_that_we_hand_over;
         apache_with_new_keys_is_called_with_a_new_ticket;
+        a_session_of_ours_takes_the_place_of_tokens;
+        a_thousand_requests_at_once_share_a_ticket;
+        hypers_client_calls_ours_and_apache_through_the_layer;
+        a_redirect_to_another_origin_takes_nothing_along;
+        a_redirect_to_where_tokens_may_go_gets_one_of_its_own;
+        a_redirect_from_tls_to_none_takes_nothing_along;
+        redirects_in_a_circle_end;
+        a_client_that_follows_redirects_by_itself_is_told;
+        grpc_calls_bear_tokens_unary_and_streaming;
+        grpc_calls_go_on_with_a_session_and_survive_its_end;
+        a_grpc_service_without_a_proof_is_not_believed;
+        python_takes_our_token_and_proves_itself;
+        python_that_does_not_prove_itself_is_not_believed;
     }
 }
 
@@ -32,11 +54,23 @@ fn run<T>(future: impl Future<Output = T>) -> T {
     runtime.block_on(async { tokio::time::timeout(PATIENCE, future).await }).expect("an end in time")
 }
 
+/// A realm with alice and the service.
+fn realm(pair: Pair) -> Realm {
+    let realm = pair.realm();
+    realm.add_service(SERVICE);
+    realm
+}
+
+/// The configuration of a place.
+fn config(seat: &Seat<'_>) -> Arc<Config> {
+    let text = std::fs::read_to_string(seat.configuration()).expect("the client's krb5.conf");
+    Arc::new(Config::parse("krb5.conf", &text).expect("a krb5.conf"))
+}
+
 /// alice's credentials.
 async fn alice(seat: &Seat<'_>) -> Credentials {
-    let text = std::fs::read_to_string(seat.configuration()).expect("the client's krb5.conf");
-    let config = Arc::new(Config::parse("krb5.conf", &text).expect("a krb5.conf"));
-    let credentials = Credentials::from_password("alice", "secret").transport(Transport::new(config)).forwardable();
+    let transport = Transport::new(config(seat));
+    let credentials = Credentials::from_password("alice", "secret").transport(transport).forwardable();
     credentials.start().await.expect("credentials")
 }
 
@@ -57,8 +91,8 @@ fn welcome() -> (u16, Option<Standing>, String, String) {
 }
 
 fn apache_takes_our_token_and_proves_itself(pair: Pair) {
-    let realm = pair.realm();
-    let Some(apache) = Apache::start(&realm.add_service(SERVICE), "", "") else { return };
+    let realm = realm(pair);
+    let Some(apache) = Apache::start(&realm.keytab(SERVICE), "", "") else { return };
     let seat = pair.seat(&realm);
     run(async {
         let negotiator = Negotiator::new(alice(&seat).await, plain(&apache.host()));
@@ -72,9 +106,9 @@ fn apache_takes_our_token_and_proves_itself(pair: Pair) {
 }
 
 fn apaches_session_takes_the_place_of_tokens(pair: Pair) {
-    let realm = pair.realm();
+    let realm = realm(pair);
     let sessions = " GssapiUseSessions On\n Session On\n SessionCookieName apaches path=/;httponly";
-    let Some(apache) = Apache::start(&realm.add_service(SERVICE), "", sessions) else { return };
+    let Some(apache) = Apache::start(&realm.keytab(SERVICE), "", sessions) else { return };
     let seat = pair.seat(&realm);
     run(async {
         let negotiator = Negotiator::new(alice(&seat).await, plain(&apache.host()));
@@ -90,8 +124,8 @@ fn apaches_session_takes_the_place_of_tokens(pair: Pair) {
 }
 
 fn apache_gets_the_ticket_that_we_hand_over(pair: Pair) {
-    let realm = pair.realm();
-    let keytab = realm.add_service(SERVICE);
+    let realm = realm(pair);
+    let keytab = realm.keytab(SERVICE);
     let folder = " GssapiDelegCcacheDir ROOT/delegated";
     let Some(apache) = Apache::start(&keytab, "", folder) else { return };
     let seat = pair.seat(&realm);
@@ -121,8 +155,8 @@ fn apache_gets_the_ticket_that_we_hand_over(pair: Pair) {
 }
 
 fn apache_with_new_keys_is_called_with_a_new_ticket(pair: Pair) {
-    let realm = pair.realm();
-    let Some(mut apache) = Apache::start(&realm.add_service(SERVICE), "", "") else { return };
+    let realm = realm(pair);
+    let Some(mut apache) = Apache::start(&realm.keytab(SERVICE), "", "") else { return };
     let seat = pair.seat(&realm);
     run(async {
         let negotiator = Negotiator::new(alice(&seat).await, plain(&apache.host()));
