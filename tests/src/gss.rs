@@ -1,135 +1,93 @@
-//! What RFC 4121 puts around an AP exchange, written out by hand: the frame of the first tokens, the
-//! authenticator's checksum, and MIC tokens. With it peers that speak GSS-API alone can be tested
-//! against libkrb's raw exchange. Not here: contexts, negotiation, Wrap tokens.
+//! Contexts of libkrb in the test's own process, whose other end is a peer: opened by the tokens
+//! that go to and fro. Not here: what is said when they are open.
 
-use libkrb::codes::ChecksumType;
-use libkrb::crypto::{Key, KeyUsage};
-use libkrb::session::Role;
+use std::net::TcpStream;
+use std::sync::Arc;
 
-/// What a first token carries (RFC 4121 4.1).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TokenId {
-    /// The initiator's.
-    ApReq = 0x0100,
-    /// The acceptor's.
-    ApRep = 0x0200,
-    /// Either's refusal.
-    Error = 0x0300,
+use libkrb::ccache::Credential;
+use libkrb::crypto::OsRandom;
+use libkrb::gss::{
+    AcceptStep, AcceptorContext, AcceptorOptions, Caller, Context, ContextFlags, InitiatorContext, InitiatorOptions,
+    InitiatorStep, Mechanism, Refusal,
+};
+use libkrb::service::Acceptor;
+use libkrb::time::Instant;
+
+use crate::call::{receive, send};
+use crate::library::now;
+
+/// A way for tokens to the other end and back.
+pub trait Post {
+    /// Sends a token.
+    fn send(&mut self, token: &[u8]);
+    /// Receives one.
+    fn receive(&mut self) -> Vec<u8>;
 }
 
-/// The context flags of RFC 4121 4.1.1.1 that the tests use.
-pub mod flags {
-    /// The initiator hands on its ticket-granting ticket.
-    pub const DELEGATE: u32 = 1;
-    /// The acceptor proves itself too.
-    pub const MUTUAL: u32 = 2;
-    /// Messages may be signed.
-    pub const INTEGRITY: u32 = 32;
-}
-
-/// The object identifier 1.2.840.113554.1.2.2 in DER.
-const KERBEROS: [u8; 11] = [0x06, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x12, 1, 2, 2];
-
-/// A message in the frame of a first token.
-pub fn frame(id: TokenId, message: &[u8]) -> Vec<u8> {
-    let content = [&KERBEROS, (id as u16).to_be_bytes().as_slice(), message].concat();
-    let length = u16::try_from(content.len()).expect("a token of less than 64 KiB").to_be_bytes();
-    let length = match length {
-        [0, short @ ..=0x7f] => vec![short],
-        [0, short] => vec![0x81, short],
-        [high, low] => vec![0x82, high, low],
-    };
-    [&[0x60], length.as_slice(), &content].concat()
-}
-
-/// The message in a first token that has to be of this kind.
-#[track_caller]
-pub fn unframe(id: TokenId, token: &[u8]) -> &[u8] {
-    assert_eq!(token.first(), Some(&0x60), "a first token begins with the tag of APPLICATION 0");
-    let octets = match token[1] {
-        long @ 0x81.. => usize::from(long - 0x80),
-        _ => 0,
-    };
-    let content = token[2 + octets..].strip_prefix(&KERBEROS).expect("the mechanism is Kerberos");
-    let (found, message) = content.split_at(2);
-    assert_eq!(found, (id as u16).to_be_bytes(), "another token than {id:?}");
-    message
-}
-
-/// The authenticator's checksum of an initiator without channel bindings (RFC 4121 4.1.1).
-pub fn checksum(flags: u32) -> (ChecksumType, Vec<u8>) {
-    let content = [16u32.to_le_bytes().as_slice(), &[0; 16], &flags.to_le_bytes()].concat();
-    (ChecksumType::GSSAPI, content)
-}
-
-/// The flags, and the KRB-CRED where there is one, of an initiator's checksum.
-#[track_caller]
-pub fn read_checksum(checksum: &Option<(ChecksumType, Vec<u8>)>) -> (u32, Option<&[u8]>) {
-    let Some((ChecksumType::GSSAPI, content)) = checksum else { panic!("no checksum of RFC 4121: {checksum:?}") };
-    let number = |range: std::ops::Range<usize>| u32::from_le_bytes(content[range].try_into().expect("four octets"));
-    assert_eq!(number(0..4), 16, "the length of the channel bindings");
-    let cred = (content.len() > 24).then(|| {
-        let [one, zero, low, high] = content[24..28] else { panic!("four octets") };
-        assert_eq!([one, zero], [1, 0], "the option that delegates");
-        &content[28..28 + usize::from(u16::from_le_bytes([low, high]))]
-    });
-    (number(20..24), cred)
-}
-
-/// A context that was opened by a raw AP exchange, as far as MIC tokens need it.
-#[derive(Clone, Copy, Debug)]
-pub struct Context<'a> {
-    /// The key of the conversation.
-    pub key: &'a Key,
-    /// Whether it is the acceptor's subkey.
-    pub acceptor_subkey: bool,
-}
-
-impl Context<'_> {
-    /// Signs a message (RFC 4121 4.2.6.1).
-    pub fn mic(&self, sender: Role, sequence: u32, message: &[u8]) -> Vec<u8> {
-        let header = self.header(sender, sequence);
-        let signed = [message, &header].concat();
-        [header.as_slice(), &self.key.checksum(usage(sender), &signed)].concat()
+/// Each token behind its length.
+impl Post for TcpStream {
+    fn send(&mut self, token: &[u8]) {
+        send(self, token);
     }
 
-    /// Asserts that the sender signed this message with this number.
-    #[track_caller]
-    pub fn assert_mic(&self, sender: Role, sequence: u32, message: &[u8], token: &[u8]) {
-        let (header, mac) = token.split_at(16);
-        assert_eq!(header, self.header(sender, sequence), "the header of the MIC token");
-        let signed = [message, header].concat();
-        let verified = self.key.verify_checksum(usage(sender), self.key.checksum_type(), &signed, mac);
-        verified.expect("a signature under the key of the conversation");
-    }
-
-    fn header(&self, sender: Role, sequence: u32) -> [u8; 16] {
-        let mut header = [0xff; 16];
-        let flags = u8::from(sender == Role::Acceptor) | u8::from(self.acceptor_subkey) << 2;
-        header[..3].copy_from_slice(&[4, 4, flags]);
-        header[8..].copy_from_slice(&u64::from(sequence).to_be_bytes());
-        header
+    fn receive(&mut self) -> Vec<u8> {
+        receive(self)
     }
 }
 
-fn usage(sender: Role) -> KeyUsage {
-    match sender {
-        Role::Initiator => KeyUsage::GSS_INITIATOR_SIGN,
-        Role::Acceptor => KeyUsage::GSS_ACCEPTOR_SIGN,
+/// What an initiator of the Kerberos mechanism wants.
+pub fn kerberos(flags: ContextFlags) -> InitiatorOptions {
+    InitiatorOptions { mechanism: Mechanism::Kerberos, flags, ..InitiatorOptions::default() }
+}
+
+/// A context that an initiator opened with us, and who that is.
+pub struct Accepted {
+    /// Our end.
+    pub context: Context,
+    /// The initiator.
+    pub caller: Caller,
+    /// What is still to be sent.
+    pub token: Option<Vec<u8>>,
+}
+
+/// Takes the one token of the Kerberos mechanism. Whose clock decides is the caller's choice.
+pub fn accept_at(acceptor: &Arc<Acceptor>, now: Instant, token: &[u8]) -> Result<Accepted, Refusal> {
+    let mut context = AcceptorContext::new(acceptor.clone(), AcceptorOptions::default());
+    match context.step(now, &mut OsRandom::new(), token, None)? {
+        AcceptStep::Done(context, caller, token) => Ok(Accepted { context: *context, caller: *caller, token }),
+        AcceptStep::Continue(_) => panic!("one token opens a context of the Kerberos mechanism"),
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// The same, by the system's clock.
+pub fn accept_token(acceptor: &Arc<Acceptor>, token: &[u8]) -> Result<Accepted, Refusal> {
+    accept_at(acceptor, now(), token)
+}
 
-    #[test]
-    fn a_frame_of_any_length_is_read_back() {
-        for length in [0, 114, 115, 242, 243, 244, 4000] {
-            let message = vec![7; length];
-            assert_eq!(unframe(TokenId::ApRep, &frame(TokenId::ApRep, &message)), message);
+/// Accepts the context that the other end opens.
+pub fn accept(acceptor: &Arc<Acceptor>, post: &mut impl Post) -> Accepted {
+    let accepted = accept_token(acceptor, &post.receive()).expect("a token that opens a context");
+    if let Some(token) = &accepted.token {
+        post.send(token);
+    }
+    accepted
+}
+
+/// Opens a context with the service of a ticket.
+pub fn initiate(ticket: &Credential, options: InitiatorOptions, post: &mut impl Post) -> Context {
+    let mut initiator = InitiatorContext::new(ticket, options).expect("an initiator");
+    let mut heard = None;
+    loop {
+        let step = initiator.step(now(), &mut OsRandom::new(), heard.as_deref()).expect("a context that opens");
+        match step {
+            InitiatorStep::Continue(token) => post.send(&token),
+            InitiatorStep::Done(context, token) => {
+                if let Some(token) = token {
+                    post.send(&token);
+                }
+                return *context;
+            }
         }
-        assert_eq!(frame(TokenId::ApReq, &[0; 200])[..3], [0x60, 0x81, 213]);
-        assert_eq!(frame(TokenId::ApReq, &[0; 300])[..4], [0x60, 0x82, 1, 57]);
+        heard = Some(post.receive());
     }
 }

@@ -1,17 +1,16 @@
 //! Java against our KDC: JAAS logins, and JGSS on both sides of a service, or on one side with us on
-//! the other. What JGSS wraps around the AP exchange is made by hand here ([`gss`]).
+//! the other.
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
 
-use libkrb::client::{ApExchange, ApRequest};
-use libkrb::crypto::OsRandom;
 use libkrb::flags::TicketFlags;
-use libkrb::session::{Role, open_cred};
+use libkrb::gss::ContextFlags;
 use libkrb::{ErrorCode, Principal};
 use tests::call::{called, connect, receive, send};
-use tests::gss::{self, TokenId, flags};
-use tests::library::{acceptor, now, ticket};
+use tests::gss;
+use tests::library::{acceptor, ticket};
 use tests::{
     AES128_SHA1, AES128_SHA2, AES256_SHA1, AES256_SHA2, Etype, Pair, Plan, Realm, Said, Seat, Tool, java, suite,
 };
@@ -191,29 +190,24 @@ fn an_initiator_and_an_acceptor_talk_from_process_to_process(pair: Pair) {
 
 fn our_acceptor_and_its_initiator_agree(pair: Pair, etype: Etype) {
     let realm = pair.realm_of(Plan::default().with_etypes(&[etype]));
-    let acceptor = acceptor(&realm.add_service(SERVICE));
+    let acceptor = Arc::new(acceptor(&realm.add_service(SERVICE)));
     let seat = pair.seat(&realm);
     seat.set(&format!("permitted_enctypes = {}", etype.name));
     let Some(initiator) = initiator(&seat, None) else { return };
     let (said, talk) = called(initiator, |mut stream| {
         let token = receive(&mut stream);
-        let request = gss::unframe(TokenId::ApReq, &token);
-        let accept = || acceptor.accept(now(), &mut OsRandom::new(), request, None);
-        let accepted = accept().unwrap();
-        send(&mut stream, &gss::frame(TokenId::ApRep, accepted.reply.as_ref().expect("it asks who we are")));
-        let context = gss::Context { key: accepted.key(), acceptor_subkey: accepted.acceptor_subkey.is_some() };
-        let sequence = accepted.client_sequence.expect("the number of its first message");
-        context.assert_mic(Role::Initiator, sequence, MESSAGE, &receive(&mut stream));
-        send(&mut stream, &context.mic(Role::Acceptor, accepted.acceptor_sequence, MESSAGE));
-        (accept().unwrap_err().code(), accepted)
+        let gss::Accepted { mut context, caller, token: reply } = gss::accept_token(&acceptor, &token).unwrap();
+        send(&mut stream, &reply.expect("it asks who we are"));
+        context.verify_mic(MESSAGE, &receive(&mut stream)).unwrap();
+        send(&mut stream, &context.mic(MESSAGE).unwrap());
+        (gss::accept_token(&acceptor, &token).err().expect("a replay").cause.wire_code(), context.flags(), caller)
     });
     said.succeeds().saying("mutual true").saying("acceptor HTTP/server.example.org");
-    let (again, accepted) = talk.expect("a call");
+    let (again, flags, caller) = talk.expect("a call");
     assert_eq!(again, ErrorCode::REPEAT);
-    assert_eq!(accepted.client, Principal::parse("alice@EXAMPLE.ORG", None).unwrap());
-    assert_eq!(accepted.session_key.etype().0, etype.number);
-    let (set, cred) = gss::read_checksum(&accepted.checksum);
-    assert!(set & flags::MUTUAL != 0 && set & flags::DELEGATE == 0 && cred.is_none());
+    assert_eq!(caller.accepted.client, Principal::parse("alice@EXAMPLE.ORG", None).unwrap());
+    assert_eq!(caller.accepted.session_key.etype().0, etype.number);
+    assert!(flags.has(ContextFlags::MUTUAL) && !flags.any(ContextFlags::DELEGATE) && caller.delegated.is_none());
 }
 
 fn our_acceptor_and_its_initiator_agree_under_aes128_sha1(pair: Pair) {
@@ -226,21 +220,16 @@ fn our_acceptor_and_its_initiator_agree_under_aes256_sha2(pair: Pair) {
 
 fn our_acceptor_is_handed_its_forwarded_ticket(pair: Pair) {
     let realm = pair.realm();
-    let acceptor = acceptor(&realm.add_service(SERVICE));
+    let acceptor = Arc::new(acceptor(&realm.add_service(SERVICE)));
     let seat = pair.seat(&realm);
     seat.set("forwardable = true");
     let Some(initiator) = initiator(&seat, None) else { return };
     // We hang up after its first token, so what Java says does not matter.
-    let (_, talk) = called(initiator, |mut stream| {
-        let token = receive(&mut stream);
-        acceptor.accept(now(), &mut OsRandom::new(), gss::unframe(TokenId::ApReq, &token), None).unwrap()
-    });
-    let accepted = talk.expect("a call");
-    let (set, cred) = gss::read_checksum(&accepted.checksum);
-    assert_ne!(set & flags::DELEGATE, 0);
-    let received = open_cred(&accepted.session_key, cred.expect("a KRB-CRED")).unwrap();
+    let (_, talk) = called(initiator, |mut stream| gss::accept_token(&acceptor, &receive(&mut stream)).unwrap().caller);
+    let caller = talk.expect("a call");
+    let received = caller.delegated.expect("a KRB-CRED");
     let [handed] = received.tickets.as_slice() else { panic!("one ticket: {received:?}") };
-    assert_eq!(handed.client, accepted.client);
+    assert_eq!(handed.client, caller.accepted.client);
     assert_eq!(handed.server.to_string(), "krbtgt/EXAMPLE.ORG@EXAMPLE.ORG");
     assert!(handed.flags.has(TicketFlags::FORWARDED));
 }
@@ -252,15 +241,9 @@ fn our_initiator_and_its_acceptor_agree(pair: Pair, etype: Etype) {
     let ticket = ticket(&seat, "alice", "secret", SERVICE);
     let Some(its_acceptor) = its_acceptor(&seat, &keytab) else { return };
     let (said, talk) = called(its_acceptor, |mut stream| {
-        let checksum = Some(gss::checksum(flags::MUTUAL | flags::INTEGRITY));
-        let request = ApRequest { checksum, ..ApRequest::default() };
-        let (exchange, message) = ApExchange::new(&ticket, &request, now(), &mut OsRandom::new()).unwrap();
-        send(&mut stream, &gss::frame(TokenId::ApReq, &message));
-        let reply = receive(&mut stream);
-        let session = exchange.finish(gss::unframe(TokenId::ApRep, &reply)).unwrap();
-        let context = gss::Context { key: session.key(), acceptor_subkey: session.acceptor_subkey.is_some() };
-        send(&mut stream, &context.mic(Role::Initiator, session.send_seq, MESSAGE));
-        context.assert_mic(Role::Acceptor, session.recv_seq, MESSAGE, &receive(&mut stream));
+        let mut context = gss::initiate(&ticket, gss::kerberos(ContextFlags::DEFAULT), &mut stream);
+        send(&mut stream, &context.mic(MESSAGE).unwrap());
+        context.verify_mic(MESSAGE, &receive(&mut stream)).unwrap();
     });
     let heard = said.succeeds().saying("initiator alice@EXAMPLE.ORG").saying("mutual true").saying("delegated false");
     heard.saying(REPLAYED);

@@ -3,8 +3,8 @@
 //! against its acceptor, and the files of both.
 //!
 //! It knows the AES encryption types and no Camellia, asks for SPAKE and FAST only where a KDC offers
-//! them, and has neither a KDC nor KRB-SAFE and KRB-PRIV; MIC tokens of RFC 4121, made by hand on our
-//! side, show that both hold the same key.
+//! them, and has neither a KDC nor KRB-SAFE and KRB-PRIV; MIC tokens of RFC 4121
+//! show that both hold the same key.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -17,9 +17,8 @@ use libkrb::ErrorCode;
 use libkrb::client::{ApExchange, ApRequest};
 use libkrb::crypto::OsRandom;
 use libkrb::flags::TicketFlags;
-use libkrb::service::Accepted;
-use libkrb::session::{Role, open_cred};
-use tests::gss::{self, TokenId, flags};
+use libkrb::gss::{ContextFlags, InitiatorStep};
+use tests::gss;
 use tests::library::{acceptor, now, ticket};
 use tests::{AES128_SHA1, AES128_SHA2, AES256_SHA1, AES256_SHA2, Etype, PATIENCE, Pair, Plan, Realm, suite};
 
@@ -161,8 +160,8 @@ fn a_postdated_ticket_is_validated_once_its_start_has_come(pair: Pair) {
 }
 
 /// Lets our acceptor take its token.
-fn accept(keytab: &std::path::Path, token: &[u8]) -> Accepted {
-    acceptor(keytab).accept(now(), &mut OsRandom::new(), gss::unframe(TokenId::ApReq, token), None).unwrap()
+fn accept(keytab: &std::path::Path, token: &[u8]) -> gss::Accepted {
+    gss::accept_token(&Arc::new(acceptor(keytab)), token).unwrap()
 }
 
 fn its_initiator_and_our_acceptor_agree(pair: Pair, etype: Etype) {
@@ -174,21 +173,18 @@ fn its_initiator_and_our_acceptor_agree(pair: Pair, etype: Etype) {
     assert_eq!((ticket.session_key.enctype(), ticket.ticket_enctype), (etype.number, etype.number));
     let (mut initiator, token) = InitiatorContext::new(&ticket, GSS_C_MUTUAL_FLAG | GSS_C_INTEG_FLAG).unwrap();
 
-    let accepted = accept(&keytab, &token);
-    assert_eq!(accepted.client.to_string(), "alice@EXAMPLE.ORG");
-    assert_eq!(accepted.server.to_string(), "host/server.example.org@EXAMPLE.ORG");
-    assert_eq!(gss::read_checksum(&accepted.checksum), (flags::MUTUAL | flags::INTEGRITY, None));
-    let reply = accepted.reply.as_ref().expect("it asks who we are");
-    initiator.step(&gss::frame(TokenId::ApRep, reply)).unwrap();
+    let gss::Accepted { mut context, caller, token: reply } = accept(&keytab, &token);
+    assert_eq!(caller.accepted.client.to_string(), "alice@EXAMPLE.ORG");
+    assert_eq!(caller.accepted.server.to_string(), "host/server.example.org@EXAMPLE.ORG");
+    assert_eq!(context.flags(), ContextFlags::MUTUAL | ContextFlags::INTEGRITY);
+    initiator.step(&reply.expect("it asks who we are")).unwrap();
     assert!(initiator.is_established() && initiator.has_acceptor_subkey());
-    assert_eq!(initiator.recv_seq(), Some(accepted.acceptor_sequence.into()));
+    assert_eq!(initiator.recv_seq(), Some(caller.accepted.acceptor_sequence.into()));
 
-    let context = gss::Context { key: accepted.key(), acceptor_subkey: true };
     let theirs = initiator.per_message_tokens().unwrap();
     let mic = theirs.emit_mic(initiator.send_seq(), MESSAGE).unwrap();
-    context.assert_mic(Role::Initiator, accepted.client_sequence.unwrap(), MESSAGE, &mic);
-    let mic = context.mic(Role::Acceptor, accepted.acceptor_sequence, MESSAGE);
-    theirs.verify_mic(&mic, MESSAGE).unwrap();
+    context.verify_mic(MESSAGE, &mic).unwrap();
+    theirs.verify_mic(&context.mic(MESSAGE).unwrap(), MESSAGE).unwrap();
 }
 
 fn its_initiator_and_our_acceptor_agree_under_aes128_sha1(pair: Pair) {
@@ -212,11 +208,10 @@ fn its_initiator_without_mutual_authentication_gets_no_reply(pair: Pair) {
     let (ticket, keytab) = service_ticket(&realm);
     let (initiator, token) = InitiatorContext::new(&ticket, GSS_C_INTEG_FLAG).unwrap();
     assert!(initiator.is_established());
-    let accepted = accept(&keytab, &token);
-    assert!(accepted.reply.is_none());
-    let context = gss::Context { key: accepted.key(), acceptor_subkey: false };
+    let mut accepted = accept(&keytab, &token);
+    assert!(accepted.token.is_none());
     let mic = initiator.per_message_tokens().unwrap().emit_mic(initiator.send_seq(), MESSAGE).unwrap();
-    context.assert_mic(Role::Initiator, accepted.client_sequence.unwrap(), MESSAGE, &mic);
+    accepted.context.verify_mic(MESSAGE, &mic).unwrap();
 }
 
 fn its_initiator_hands_us_its_ticket(pair: Pair) {
@@ -228,9 +223,8 @@ fn its_initiator_hands_us_its_ticket(pair: Pair) {
     let forwarded = client.forwarded_tgt(&tgt, None).unwrap();
     let (_, token) = InitiatorContext::new_delegating(&ticket, GSS_C_MUTUAL_FLAG, &forwarded).unwrap();
     let accepted = accept(&keytab, &token);
-    let (set, cred) = gss::read_checksum(&accepted.checksum);
-    assert_eq!(set, flags::DELEGATE | flags::MUTUAL);
-    let received = open_cred(&accepted.session_key, cred.expect("a KRB-CRED")).unwrap();
+    assert_eq!(accepted.context.flags(), ContextFlags::DELEGATE | ContextFlags::MUTUAL);
+    let received = accepted.caller.delegated.expect("a KRB-CRED");
     let [handed] = received.tickets.as_slice() else { panic!("one ticket") };
     assert_eq!((handed.client.to_string(), &handed.ticket), ("alice@EXAMPLE.ORG".to_owned(), &forwarded.ticket));
     assert!(handed.flags.has(TicketFlags::FORWARDED));
@@ -241,34 +235,32 @@ fn our_acceptor_refuses_its_request_when_it_comes_again(pair: Pair) {
     let realm = pair.realm();
     let (ticket, keytab) = service_ticket(&realm);
     let (_, token) = InitiatorContext::new(&ticket, GSS_C_MUTUAL_FLAG).unwrap();
-    let (acceptor, request) = (acceptor(&keytab), gss::unframe(TokenId::ApReq, &token));
-    acceptor.accept(now(), &mut OsRandom::new(), request, None).unwrap();
-    let refused = acceptor.accept(now(), &mut OsRandom::new(), request, None).unwrap_err();
-    assert_eq!(refused.code(), ErrorCode::REPEAT);
+    let acceptor = Arc::new(acceptor(&keytab));
+    gss::accept_token(&acceptor, &token).unwrap();
+    let refused = gss::accept_token(&acceptor, &token).err().expect("a replay");
+    assert_eq!(refused.cause.wire_code(), ErrorCode::REPEAT);
 }
 
 fn our_initiator_and_its_acceptor_agree(pair: Pair, etype: Etype) {
     let realm = pair.realm_of(Plan::default().with_etypes(&[etype]));
     let keytab = krb5::Keytab::load(realm.add_service(SERVICE)).unwrap();
     let ticket = ticket(&pair.seat(&realm), "alice", "secret", SERVICE);
-    let request = ApRequest { checksum: Some(gss::checksum(flags::MUTUAL | flags::INTEGRITY)), ..ApRequest::default() };
-    let (exchange, message) = ApExchange::new(&ticket, &request, now(), &mut OsRandom::new()).unwrap();
-
-    let token = gss::frame(TokenId::ApReq, &message);
+    let flags = ContextFlags::MUTUAL | ContextFlags::INTEGRITY;
+    let mut initiator = libkrb::gss::InitiatorContext::new(&ticket, gss::kerberos(flags)).unwrap();
+    let mut step = |token: Option<&[u8]>| initiator.step(now(), &mut OsRandom::new(), token).unwrap();
+    let InitiatorStep::Continue(token) = step(None) else { panic!("a first token") };
     let (acceptor, reply) = KerberosContext::accept_token_with(&keytab, &token, &options()).unwrap();
     assert_eq!(acceptor.client_principal, "alice@EXAMPLE.ORG");
     assert_eq!(acceptor.service_principal, "host/server.example.org@EXAMPLE.ORG");
-    assert_eq!(acceptor.gss_flags, flags::MUTUAL | flags::INTEGRITY);
-    let session = exchange.finish(gss::unframe(TokenId::ApRep, &reply)).unwrap();
-    assert_eq!((acceptor.initiator_seq, acceptor.acceptor_seq), (session.send_seq, session.recv_seq));
+    assert_eq!(acceptor.gss_flags, flags.0);
+    let InitiatorStep::Done(mut context, None) = step(Some(&reply)) else { panic!("a context") };
 
     // It proposes no subkey of its own, so ours is the key.
-    assert_eq!(session.key().expose(), acceptor.base_key);
-    let context = gss::Context { key: session.key(), acceptor_subkey: false };
+    assert_eq!(context.key().expose(), acceptor.base_key);
     let theirs = acceptor.per_message_tokens().unwrap();
-    theirs.verify_mic(&context.mic(Role::Initiator, session.send_seq, MESSAGE), MESSAGE).unwrap();
+    theirs.verify_mic(&context.mic(MESSAGE).unwrap(), MESSAGE).unwrap();
     let mic = theirs.emit_mic(acceptor.acceptor_seq.into(), MESSAGE).unwrap();
-    context.assert_mic(Role::Acceptor, session.recv_seq, MESSAGE, &mic);
+    context.verify_mic(MESSAGE, &mic).unwrap();
 }
 
 fn our_initiator_and_its_acceptor_agree_under_aes128_sha1(pair: Pair) {
@@ -328,10 +320,9 @@ fn a_user_without_a_keytab_accepts_a_ticket_under_its_session_key(pair: Pair) {
     let key = libkrb::crypto::Key::new(etype, theirs.session_key.bytes()).unwrap();
     let bob = libkrb::Principal::parse("bob@EXAMPLE.ORG", None).unwrap();
     let acceptor = libkrb::service::Acceptor::user_to_user(bob, &key, options, replay);
-    let request = gss::unframe(TokenId::ApReq, &token);
-    let accepted = acceptor.accept(now(), &mut OsRandom::new(), request, None).unwrap();
-    assert_eq!(accepted.client.to_string(), "alice@EXAMPLE.ORG");
-    initiator.step(&gss::frame(TokenId::ApRep, &accepted.reply.unwrap())).unwrap();
+    let accepted = gss::accept_token(&Arc::new(acceptor), &token).unwrap();
+    assert_eq!(accepted.caller.accepted.client.to_string(), "alice@EXAMPLE.ORG");
+    initiator.step(&accepted.token.unwrap()).unwrap();
 }
 
 fn our_tools_use_its_cache(pair: Pair) {
@@ -353,7 +344,7 @@ fn it_uses_the_cache_of_our_tools(pair: Pair) {
     let cache = CacheName::File(seat.ccache());
     let ticket = client(&realm).service_ticket_cached(&cache, &name(SERVICE)).unwrap();
     let (_, token) = InitiatorContext::new(&ticket, GSS_C_MUTUAL_FLAG).unwrap();
-    assert_eq!(accept(&keytab, &token).client.to_string(), "alice@EXAMPLE.ORG");
+    assert_eq!(accept(&keytab, &token).caller.accepted.client.to_string(), "alice@EXAMPLE.ORG");
     // What it put into the cache is there for our tools, and what they put there is there for it.
     assert_eq!(seat.tickets().len(), 2);
     let stored = CCache::read(seat.ccache()).unwrap();
