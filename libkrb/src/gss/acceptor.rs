@@ -139,7 +139,7 @@ impl AcceptorContext {
         }
     }
 
-    /// What comes before the AP-REQ is looked at.
+    /// Reads a token as far as can be done without the service's keys.
     fn read<'a>(&mut self, now: Instant, token: &'a [u8]) -> Result<Asked<'a>, Refusal> {
         let asked = match &mut self.state {
             State::Over => Err(Error::Malformed("a token after the last one")),
@@ -152,11 +152,10 @@ impl AcceptorContext {
             }
             State::New => krb5::Request::read(token).map(Asked::Accept),
         };
-        // What is no token at all gets no answer either.
         asked.map_err(|cause| self.refuse(&self.acceptor.refuse(now, cause), true))
     }
 
-    /// What comes after it was.
+    /// Goes on with what the service's keys said of the AP-REQ.
     fn answer(
         &mut self,
         now: Instant,

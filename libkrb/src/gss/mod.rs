@@ -2,6 +2,33 @@
 //! machines over bytes. A context is opened by [`InitiatorContext`] and [`AcceptorContext`], and
 //! becomes a [`Context`] that wraps and signs. Not here: sockets, clocks, and how a ticket is got
 //! (`libkrb::net`).
+//!
+//! Both ends in one place; on a network each token travels in the way of the application's protocol,
+//! and the clock is that of the machine:
+//!
+//! ```
+//! # use std::sync::Arc;
+//! # use libkrb::{ccache::Credential, crypto::OsRandom, service::Acceptor, time::Instant};
+//! use libkrb::gss::{AcceptStep, AcceptorContext, InitiatorContext, InitiatorStep};
+//!
+//! # fn call(ticket: &Credential, service: Arc<Acceptor>, now: Instant) -> Result<(), Box<dyn std::error::Error>> {
+//! # let random = &mut OsRandom::new();
+//! let mut client = InitiatorContext::new(ticket, Default::default())?;
+//! let mut server = AcceptorContext::new(service, Default::default());
+//!
+//! let InitiatorStep::Continue(token) = client.step(now, random, None)? else { return Ok(()) };
+//! let AcceptStep::Done(mut server, caller, token) = server.step(now, random, &token, None)? else { return Ok(()) };
+//! let InitiatorStep::Done(mut client, _) = client.step(now, random, token.as_deref())? else { return Ok(()) };
+//!
+//! println!("{} calls", caller.accepted.client);
+//! let token = client.wrap(random, true, b"a secret")?;
+//! assert_eq!(server.unwrap(&token)?.message.as_slice(), b"a secret");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Which tokens come when is for the mechanism to say: real code sends what [`InitiatorStep`] and
+//! [`AcceptStep`] hand out, and steps on with what comes back, until both are done.
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
 
 mod acceptor;

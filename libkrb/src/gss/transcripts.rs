@@ -28,8 +28,7 @@ fn dialogues() -> Vec<Dialogue> {
     let recorded = transcripts();
     let keytab = Keytab::parse(&hex(recorded["keytab_hex"].as_str().unwrap())).unwrap();
     let values = recorded["gss"].as_array().unwrap().clone();
-    let dialogues = values.into_iter().map(|value| Dialogue { value, keytab: keytab.clone() });
-    dialogues.filter(|dialogue| dialogue.mechanism() == Mechanism::Kerberos).collect()
+    values.into_iter().map(|value| Dialogue { value, keytab: keytab.clone() }).collect()
 }
 
 impl Dialogue {

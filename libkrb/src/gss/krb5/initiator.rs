@@ -12,10 +12,6 @@ use crate::gss::{ChannelBindings, Context, ContextFlags, InitiatorOptions, Initi
 use crate::session::{CredTicket, Role, make_cred};
 use crate::time::Instant;
 
-/// What an initiator may ask for; all else is not to be sent (RFC 4121 4.1.1.1).
-const KNOWN: ContextFlags =
-    ContextFlags(ContextFlags::DEFAULT.0 | ContextFlags::IDENTIFY.0 | ContextFlags::EXTENDED_ERROR.0);
-
 /// An initiator's part of the exchange.
 pub(in crate::gss) struct Initiator {
     flags: ContextFlags,
@@ -45,7 +41,8 @@ impl Initiator {
             return Err(Error::Setting("contexts in the style of DCE are not supported".to_owned()));
         }
         ticket.key.key()?;
-        let flags = (options.flags & KNOWN).with(ContextFlags::DELEGATE, options.delegated.is_some());
+        // Flags that nobody knows are not to be sent (RFC 4121 4.1.1.1).
+        let flags = (options.flags & ContextFlags::KNOWN).with(ContextFlags::DELEGATE, options.delegated.is_some());
         let start = Start { ticket: ticket.clone(), bindings: options.bindings, delegated: options.delegated };
         Ok(Initiator { flags, state: State::Start(Box::new(start)), sent: None, offset: None })
     }
@@ -67,7 +64,7 @@ impl Initiator {
 
     fn start(&mut self, start: &Start, now: Instant, random: &mut dyn Random) -> Result<InitiatorStep> {
         let session_key = start.ticket.key.key()?;
-        let handed = start.delegated.as_ref().map(|ticket| std::slice::from_ref(ticket));
+        let handed = start.delegated.as_ref().map(std::slice::from_ref);
         let cred = handed.map(|handed| make_cred(&session_key, now, random, handed)).transpose()?;
         let checksum = Checksum {
             bindings: start.bindings.as_ref().map(ChannelBindings::hash).unwrap_or_default(),
