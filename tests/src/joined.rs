@@ -9,9 +9,11 @@ use std::sync::Mutex;
 use kdc::attempts::Counted;
 use kdc::core::{Arrival, Attributes, Change, Entry, Kdc, KeySet, LongTermKey, Outcome, PasswordPolicy, Policy, Store};
 use kdc::store::{Cached, Memory};
+use libkrb::ccache;
 use libkrb::codes::{EncryptionType, MessageType, PaType};
 use libkrb::crypto::{Key, KeyUsage, Random};
 use libkrb::flags::{KdcOptions, TicketFlags};
+use libkrb::keytab::{Keytab, KeytabEntry, RawKey};
 use libkrb::replay::MemoryReplayCache;
 use libkrb::time::Instant;
 use libkrb::wire::{
@@ -153,6 +155,17 @@ impl Joined {
     /// A principal's newest key of an enctype.
     pub fn key(&self, who: &str, etype: EncryptionType) -> Key {
         self.entry(who).key(etype).expect("a key").key.clone()
+    }
+
+    /// The keytab of some principals, from the store.
+    pub fn keytab(&self, principals: &[&str]) -> Keytab {
+        let entries = principals.iter().flat_map(|who| {
+            let entry = self.entry(who);
+            let keys = entry.keys.iter().flat_map(|set| set.keys.iter().map(|key| (set.kvno, RawKey::from(&key.key))));
+            let keys: Vec<_> = keys.collect();
+            keys.into_iter().map(|(kvno, key)| KeytabEntry { principal: name(who), timestamp: NOW, kvno, key })
+        });
+        Keytab { entries: entries.collect() }
     }
 
     /// Sends bytes to the KDC.
@@ -431,6 +444,25 @@ pub struct Credential {
 }
 
 impl Credential {
+    /// The same as a cache keeps it.
+    pub fn cached(&self) -> ccache::Credential {
+        ccache::Credential {
+            client: self.client.clone(),
+            server: self.server.clone(),
+            key: RawKey::from(&self.key),
+            auth_time: self.auth_time,
+            start_time: self.start_time,
+            end_time: self.end_time,
+            renew_till: self.renew_till.unwrap_or(Time::EPOCH),
+            is_skey: false,
+            flags: self.flags,
+            addresses: vec![],
+            authdata: vec![],
+            ticket: self.ticket.clone(),
+            second_ticket: vec![],
+        }
+    }
+
     /// Opens a KDC's reply.
     pub fn open(reply: &[u8], key: &Key, usage: KeyUsage) -> Result<Self, ErrorCode> {
         if let Some(error) = as_error(reply) {

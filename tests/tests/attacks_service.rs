@@ -6,33 +6,22 @@ use std::sync::Arc;
 use libkrb::codes::EncryptionType;
 use libkrb::crypto::{Key, KeyUsage};
 use libkrb::flags::{ApOptions, KdcOptions};
-use libkrb::keytab::{Keytab, KeytabEntry, RawKey};
+use libkrb::keytab::{Keytab, KeytabEntry};
 use libkrb::replay::MemoryReplayCache;
 use libkrb::service::{Accepted, Acceptor, Options};
 use libkrb::session::{Role, Session};
 use libkrb::wire::{self, ApRep, ApReq, Authenticator, EncApRepPart, EncryptedData, Fixed, Raw, Ticket};
 use libkrb::{ErrorCode, Principal};
-use tests::joined::{Asking, Credential, Joined, NOW, REALM, Sequence, name};
+use tests::joined::{Asking, Credential, Joined, REALM, Sequence, name};
 
 const HOST: &str = "host/a.example.org";
-
-/// The keytab of some principals, from the store.
-fn keytab(realm: &Joined, principals: &[&str]) -> Keytab {
-    let entries = principals.iter().flat_map(|who| {
-        let entry = realm.entry(who);
-        let keys = entry.keys.iter().flat_map(|set| set.keys.iter().map(|key| (set.kvno, RawKey::from(&key.key))));
-        let keys: Vec<_> = keys.collect();
-        keys.into_iter().map(|(kvno, key)| KeytabEntry { principal: name(who), timestamp: NOW, kvno, key })
-    });
-    Keytab { entries: entries.collect() }
-}
 
 fn acceptor_of(keytab: &Keytab) -> Acceptor {
     Acceptor::new(keytab, Options::default(), Arc::new(MemoryReplayCache::new(300, 1000))).expect("a keytab")
 }
 
 fn acceptor(realm: &Joined) -> Acceptor {
-    acceptor_of(&keytab(realm, &[HOST]))
+    acceptor_of(&realm.keytab(&[HOST]))
 }
 
 fn ticket_for(realm: &mut Joined, service: &str) -> Credential {
@@ -142,7 +131,7 @@ fn b12_tickets_for_the_kdc_and_for_password_changes_open_no_other_service() {
 #[test]
 fn b12_a_strict_service_uses_its_own_keys_whatever_the_ticket_is_called() {
     let mut realm = Joined::new();
-    let keytab = keytab(&realm, &[HOST, "kadmin/changepw"]);
+    let keytab = realm.keytab(&[HOST, "kadmin/changepw"]);
     let service = Some(Principal::changepw(REALM));
     let options = Options { service, require_initial: true, ..Options::default() };
     let strict = Acceptor::new(&keytab, options, Arc::new(MemoryReplayCache::new(300, 10))).expect("a keytab");
@@ -163,7 +152,7 @@ fn d7_a_replay_is_one_under_every_clear_name() {
     let mut realm = Joined::new();
     let credential = ticket_for(&mut realm, HOST);
     // As with a computer account: one key, many names.
-    let mut keytab = keytab(&realm, &[HOST]);
+    let mut keytab = realm.keytab(&[HOST]);
     for alias in ["HTTP/a.example.org", "cifs/a"] {
         let aliases = keytab.entries.clone().into_iter();
         keytab.entries.extend(aliases.map(|entry| KeytabEntry { principal: name(alias), ..entry }));

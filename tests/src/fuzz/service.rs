@@ -6,7 +6,6 @@ use std::sync::Arc;
 use libkrb::codes::{ChecksumType, EncryptionType};
 use libkrb::crypto::KeyUsage;
 use libkrb::flags::{ApOptions, TicketFlags};
-use libkrb::keytab::{Keytab, KeytabEntry, RawKey};
 use libkrb::replay::MemoryReplayCache;
 use libkrb::service::{Acceptor, Options};
 use libkrb::time::Instant;
@@ -31,11 +30,7 @@ thread_local! {
 }
 
 fn acceptor_of(realm: &Joined, options: Options) -> Acceptor {
-    let entry = realm.entry(HOST);
-    let keys = entry.keys.iter().flat_map(|set| set.keys.iter().map(|key| (set.kvno, RawKey::from(&key.key))));
-    let entries = keys.map(|(kvno, key)| KeytabEntry { principal: name(HOST), timestamp: NOW, kvno, key });
-    let keytab = Keytab { entries: entries.collect() };
-    Acceptor::new(&keytab, options, Arc::new(MemoryReplayCache::new(300, 100))).expect("a keytab")
+    Acceptor::new(&realm.keytab(&[HOST]), options, Arc::new(MemoryReplayCache::new(300, 100))).expect("a keytab")
 }
 
 fn offer(acceptor: &Acceptor, now: Instant, ap_req: &[u8], then: &[u8]) {
