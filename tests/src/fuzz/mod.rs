@@ -5,6 +5,7 @@
 mod admin;
 mod client;
 mod formats;
+mod gss;
 mod kdc;
 mod script;
 mod service;
@@ -13,6 +14,7 @@ mod wire;
 pub use admin::{admin_frame, admin_operation, kadmin_query, master, store_record};
 pub use client::client_reply;
 pub use formats::{ccache, kdc_toml, keytab, krb5_conf, master_key, principal};
+pub use gss::{gss_acceptor, gss_acceptor_structured, gss_initiator, gss_message, honest_token};
 pub use kdc::{kdc_request, kdc_structured};
 pub use script::Script;
 pub use service::{acceptor, acceptor_structured, honest_ap_req};
@@ -23,12 +25,16 @@ pub type Target = fn(&[u8]);
 
 /// Every target by its name, which is that of its file in `fuzz/fuzz_targets` and of its seeds'
 /// folder.
-pub const TARGETS: [(&str, Target); 16] = [
+pub const TARGETS: [(&str, Target); 20] = [
     ("kdc_request", kdc_request),
     ("kdc_structured", kdc_structured),
     ("acceptor", acceptor),
     ("acceptor_structured", acceptor_structured),
     ("client_reply", client_reply),
+    ("gss_acceptor", gss_acceptor),
+    ("gss_acceptor_structured", gss_acceptor_structured),
+    ("gss_initiator", gss_initiator),
+    ("gss_message", gss_message),
     ("ccache", ccache),
     ("keytab", keytab),
     ("krb5_conf", krb5_conf),

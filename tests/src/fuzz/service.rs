@@ -17,7 +17,7 @@ use libkrb::wire::{
 use super::script::Script;
 use crate::joined::{Asking, Credential, Joined, NOW, Sequence, as_error, name};
 
-const HOST: &str = "host/a.example.org";
+pub(super) const HOST: &str = "host/a.example.org";
 
 thread_local! {
     /// A realm and a ticket of it; the seeds hold AP-REQs with that same ticket.
@@ -27,6 +27,11 @@ thread_local! {
         let ticket = realm.tgs(&tgt, &Asking::service(HOST)).expect("a ticket");
         (realm, ticket)
     });
+}
+
+/// A service that has seen nobody yet.
+pub(super) fn fresh_acceptor(realm: &Joined) -> Acceptor {
+    acceptor_of(realm, Options::default())
 }
 
 fn acceptor_of(realm: &Joined, options: Options) -> Acceptor {

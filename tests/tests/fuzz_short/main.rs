@@ -82,6 +82,10 @@ targets! {
     acceptor 3000
     acceptor_structured 3000
     client_reply 3000
+    gss_acceptor 3000
+    gss_acceptor_structured 3000
+    gss_initiator 3000
+    gss_message 3000
     ccache 3000
     keytab 3000
     krb5_conf 1500

@@ -7,6 +7,7 @@ use kdc::store::{MasterKey, encode_record};
 use libkrb::codes::{AuthDataType, EncryptionType};
 use libkrb::crypto::{Key, KeyUsage, Random};
 use libkrb::flags::{KdcOptions, TicketFlags};
+use libkrb::gss::Mechanism;
 use libkrb::session::{Address, CredTicket, Role, Session, make_cred};
 use libkrb::time::Instant;
 use libkrb::wire::{self, List};
@@ -25,7 +26,14 @@ pub fn all() -> Vec<Seed> {
     files(&mut seeds);
     records(&mut seeds);
     texts(&mut seeds);
-    for target in ["kdc_structured", "acceptor_structured", "client_reply"] {
+    for target in [
+        "kdc_structured",
+        "acceptor_structured",
+        "client_reply",
+        "gss_acceptor_structured",
+        "gss_initiator",
+        "gss_message",
+    ] {
         seeds.push((target, "nothing".to_owned(), vec![]));
         for number in 0..8_u64 {
             let mut bytes = vec![0; 16 << (number % 4)];
@@ -109,6 +117,22 @@ fn requests(seeds: &mut Vec<Seed>) {
         seeds.push(("acceptor", "mit-ap-req".to_owned(), bytes));
     }
     seeds.push(("acceptor", "joined-ap-req".to_owned(), tests::fuzz::honest_ap_req()));
+    for (name, mechanism) in [("kerberos", Mechanism::Kerberos), ("spnego", Mechanism::Spnego)] {
+        seeds.push(("gss_acceptor", format!("joined-{name}"), tests::fuzz::honest_token(mechanism)));
+    }
+    for dialogue in file["gss"].as_array().expect("dialogues") {
+        let tokens = dialogue["tokens"].as_array().expect("tokens").iter().filter_map(|token| hex(&token["token"]));
+        let name = dialogue["scenario"].as_str().expect("a name");
+        for (number, token) in tokens.enumerate().filter(|(_, token)| !token.is_empty()) {
+            let message = token.first() != Some(&0x60) && token.first() != Some(&0xa1);
+            let (target, decisions) = match token.as_slice() {
+                _ if message => ("gss_message", &[0, 2][..]),
+                [0xa1, ..] | [0x60, _, _, 6, 9, ..] => ("gss_initiator", &[1, 1][..]),
+                _ => ("gss_acceptor", &[][..]),
+            };
+            seeds.push((target, format!("mit-{name}-{number}"), [decisions, &token].concat()));
+        }
+    }
 }
 
 /// Messages of kinds that no recording has.
