@@ -32,6 +32,11 @@ bench:
     cargo bench -p bench --bench store
     cargo bench -p libkrb
 
+# What knowing the caller costs: tickets, sessions, JWT, mTLS, and MIT; makes the page in docs/guide.
+bench-services:
+    cargo build --release --workspace --bins
+    KRB_BENCH_DOCS={{justfile_directory()}}/docs/guide cargo bench -p bench --bench services
+
 # A flea market of services that prove themselves to each other, with a realm of its own.
 flea-market *arguments:
     cargo run --release -p flea_market -- {{arguments}}

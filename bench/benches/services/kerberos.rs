@@ -1,0 +1,119 @@
+//! The same ticket shown and accepted by libkrb and by MIT's libgssapi, with mutual authentication and
+//! each one's replay cache.
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::Arc;
+
+use libkrb::Principal;
+use libkrb::ccache::{CacheName, Credential};
+use libkrb::crypto::OsRandom;
+use libkrb::gss::{
+    AcceptStep, AcceptorContext, AcceptorOptions, InitiatorContext, InitiatorOptions, InitiatorStep, Mechanism,
+};
+use libkrb::keytab::KeytabName;
+use libkrb::replay::MemoryReplayCache;
+use libkrb::service::{Acceptor, Options};
+use libkrb::time::Instant;
+use tests::{Family, Realm};
+
+use crate::{Cost, micros};
+
+const SERVICE: &str = "HTTP/bench.example.org";
+
+/// A realm with a user who has a ticket for a service.
+pub struct Site {
+    realm: Realm,
+    pub keytab: PathBuf,
+    pub ticket: Credential,
+    /// Where MIT's library looks: krb5.conf and the cache.
+    environment: [(&'static str, PathBuf); 4],
+}
+
+impl Site {
+    pub fn new() -> Site {
+        let realm = Realm::start(Family::Ours);
+        realm.add("alice", "secret", &[]);
+        let keytab = realm.add_service(SERVICE);
+        let seat = realm.seat(Family::Ours);
+        seat.kinit(&["alice"], "secret").succeeds();
+        seat.fetch(&[SERVICE]).succeeds();
+        let cache = CacheName::parse(&format!("FILE:{}", seat.ccache().display())).expect("a cache's name");
+        let cache = cache.load().expect("a cache");
+        let service = Principal::parse(SERVICE, Some(realm.name())).expect("a name");
+        let ticket = cache.tickets().find(|ticket| ticket.server == service).expect("a ticket").clone();
+        let environment = [
+            ("KRB5_CONFIG", seat.configuration()),
+            ("KRB5CCNAME", seat.ccache()),
+            ("KRB5_KTNAME", keytab.clone()),
+            // Its replay cache is as it comes: a file.
+            ("KRB5RCACHEDIR", realm.folder().to_owned()),
+        ];
+        drop(seat);
+        Site { keytab, ticket, environment, realm }
+    }
+
+    pub fn acceptor(&self) -> Arc<Acceptor> {
+        let options = Options::default();
+        let replay = Arc::new(MemoryReplayCache::new(options.clock_skew, 1_000_000));
+        let keytab = KeytabName::File(self.keytab.clone()).load().expect("a keytab");
+        Arc::new(Acceptor::new(&keytab, options, replay).expect("an acceptor"))
+    }
+
+    /// An opened initiator with its first token.
+    pub fn initiate(&self, mechanism: Mechanism, now: Instant) -> (InitiatorContext, Vec<u8>) {
+        let options = InitiatorOptions { mechanism, ..InitiatorOptions::default() };
+        let mut initiator = InitiatorContext::new(&self.ticket, options).expect("an initiator");
+        match initiator.step(now, &mut OsRandom::new(), None).expect("a first token") {
+            InitiatorStep::Continue(token) => (initiator, token),
+            InitiatorStep::Done(..) => panic!("the service has not proven itself yet"),
+        }
+    }
+
+    pub fn ours(&self, rounds: usize) -> Cost {
+        let acceptor = self.acceptor();
+        let now = tests::library::now();
+        let at = |round: usize| Instant::from_micros(now.as_micros() + round as i64);
+        let mut initiators = Vec::with_capacity(rounds);
+        let make = micros(rounds, || {
+            initiators.extend((0..rounds).map(|round| self.initiate(Mechanism::Kerberos, at(round))));
+        });
+        let mut answers = Vec::with_capacity(rounds);
+        let mut random = OsRandom::new();
+        let server = micros(rounds, || {
+            for (round, (_, token)) in initiators.iter().enumerate() {
+                let mut context = AcceptorContext::new(acceptor.clone(), AcceptorOptions::default());
+                match context.step(at(round), &mut random, token, None).expect("accepted") {
+                    AcceptStep::Done(_, _, answer) => answers.push(answer.expect("an AP-REP")),
+                    AcceptStep::Continue(_) => panic!("one leg each way"),
+                }
+            }
+        });
+        let check = micros(rounds, || {
+            for (round, ((mut initiator, _), answer)) in initiators.into_iter().zip(&answers).enumerate() {
+                let step = initiator.step(at(round), &mut random, Some(answer)).expect("proven");
+                assert!(matches!(step, InitiatorStep::Done(..)));
+            }
+        });
+        Cost { client: make + check, server }
+    }
+
+    /// None where MIT's library or a C compiler is missing.
+    pub fn mit(&self, rounds: usize) -> Option<Cost> {
+        let program = self.realm.folder().join("mit_gss");
+        let source = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/services/mit_gss.c");
+        let mut build = Command::new("cc");
+        build.args(["-O2", "-w", "-o"]).arg(&program).arg(source).arg("-l:libgssapi_krb5.so.2");
+        if !build.status().is_ok_and(|status| status.success()) {
+            println!("MIT's libgssapi is left out: cc or libgssapi_krb5.so.2 is missing");
+            return None;
+        }
+        let mut run = Command::new(&program);
+        run.arg(format!("{SERVICE}@{}", self.realm.name())).arg(rounds.to_string());
+        let output = run.envs(self.environment.clone()).output().expect("a program that was just built");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let text = String::from_utf8_lossy(&output.stdout);
+        let mut nanos = text.split_whitespace().map(|word| word.parse::<f64>().expect("a number") / 1000.0);
+        Some(Cost { client: nanos.next()?, server: nanos.next()? })
+    }
+}

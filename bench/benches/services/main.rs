@@ -1,0 +1,41 @@
+//! What one authenticated request costs, by the way in which the caller is known: CPU time of each
+//! side, in one run on one machine. `just bench-services` also writes the table and the picture of
+//! docs/guide.
+#![allow(missing_docs, clippy::print_stdout, reason = "a benchmark")]
+
+mod http;
+mod jwt;
+mod kerberos;
+mod mtls;
+mod replay;
+mod report;
+
+use report::{Cost, Report};
+
+fn main() {
+    let mut report = Report::default();
+    let site = kerberos::Site::new();
+    report.add("Kerberos, libkrb", site.ours(20_000));
+    if let Some(cost) = site.mit(3_000) {
+        report.add("Kerberos, MIT libgssapi", cost);
+    }
+    for (name, cost) in http::costs(&site, 10_000) {
+        report.add(name, cost);
+    }
+    for (name, cost) in jwt::costs(2_000) {
+        report.add(name, cost);
+    }
+    report.add("mTLS 1.3 handshake, P-256", mtls::cost(500));
+    report.replay = Some(replay::measure(10_000_000));
+    report.print();
+    if let Some(folder) = std::env::var_os("KRB_BENCH_DOCS") {
+        report.write(folder.as_ref());
+    }
+}
+
+/// CPU microseconds of `work`, one of `rounds`.
+fn micros(rounds: usize, work: impl FnOnce()) -> f64 {
+    let start = bench::thread_nanos();
+    work();
+    (bench::thread_nanos() - start) as f64 / 1000.0 / rounds as f64
+}
