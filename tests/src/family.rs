@@ -150,9 +150,14 @@ fn heimdal_program(name: &'static str) -> Program {
 }
 
 fn heimdal_home() -> PathBuf {
+    peers_home().join("heimdal")
+}
+
+/// Where `tests/peers` puts what is not installed on the machine.
+pub(crate) fn peers_home() -> PathBuf {
     let cache = std::env::var_os("XDG_CACHE_HOME").filter(|path| !path.is_empty()).map(PathBuf::from);
     let cache = cache.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache")));
-    cache.unwrap_or_default().join("krb-peers/heimdal")
+    cache.unwrap_or_default().join("krb-peers")
 }
 
 /// Debian names the folder after the machine: `x86_64-linux-gnu`.

@@ -16,6 +16,7 @@
 //! ```
 
 pub mod call;
+pub mod caller;
 mod daemon;
 mod family;
 pub mod fuzz;
@@ -28,6 +29,7 @@ mod realm;
 mod seat;
 mod suite;
 mod tool;
+pub mod website;
 
 pub use daemon::Daemon;
 pub use family::{Family, Program, is_root, java, optional_peer};
@@ -36,7 +38,7 @@ pub use port::Port;
 pub use realm::{Plan, Realm};
 pub use seat::{Seat, Ticket};
 pub use suite::Pair;
-pub use tool::{Said, Tool, User};
+pub use tool::{Heard, Said, Tool, User};
 
 use std::time::Duration;
 
