@@ -44,13 +44,13 @@ pub(super) struct Facts {
 /// so that the tickets for the next hop are got once too.
 #[derive(Debug)]
 pub(super) struct Delegated {
-    received: ReceivedCred,
+    received: Arc<ReceivedCred>,
     credentials: OnceLock<Credentials>,
 }
 
 impl Delegated {
     pub(super) fn new(received: ReceivedCred) -> Delegated {
-        Delegated { received, credentials: OnceLock::new() }
+        Delegated { received: Arc::new(received), credentials: OnceLock::new() }
     }
 }
 
@@ -154,8 +154,9 @@ impl Caller {
         self.0.roles.iter().any(|known| known == role)
     }
 
-    /// The tickets that it handed over.
-    pub fn delegated(&self) -> Option<&ReceivedCred> {
+    /// The tickets that it handed over: the same ones in all requests of a session, and gone with it,
+    /// so that what is made of them can be kept beside a weak reference.
+    pub fn delegated(&self) -> Option<&Arc<ReceivedCred>> {
         self.0.delegated.as_ref().map(|delegated| &delegated.received)
     }
 

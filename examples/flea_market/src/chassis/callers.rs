@@ -7,21 +7,16 @@ use axum::Router;
 use clap::ValueEnum;
 use libkrb::Principal;
 use libkrb::access::AccessPolicy;
+use libkrb::credentials::Credentials;
 use libkrb::http::server::{NegotiateLayer, Outcome, Require};
 use libkrb::http::session::{Cookie, SessionKeys, Sessions};
 use libkrb::http::{Caller, How};
-use libkrb::keytab::KeytabName;
-use libkrb::replay::{MemoryReplayCache, ReplayCache};
-use libkrb::service::{Acceptor, Options};
+use libkrb::service::Options;
 use metrics::counter;
-use tracing::{Span, field};
 
 use super::settings::Settings;
-use super::{Error, trace};
+use super::{Error, replays, trace};
 use crate::api::Seen;
-
-/// How many authenticators are remembered at a time: as many as come within the clock skew.
-const AUTHENTICATORS: usize = 1_000_000;
 
 /// How a caller is known again after its first request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -45,12 +40,11 @@ impl Callers {
     ///
     /// # Errors
     /// Keys or secrets that cannot be read.
-    pub fn new(settings: &Settings, kind: SessionKind) -> Result<Callers, Error> {
+    pub async fn new(settings: &Settings, credentials: &Credentials, kind: SessionKind) -> Result<Callers, Error> {
         let options = Options::default();
-        let keytab = KeytabName::File(settings.keytab.clone()).load()?;
-        let replays: Arc<dyn ReplayCache> = Arc::new(MemoryReplayCache::new(options.clock_skew, AUTHENTICATORS));
-        let acceptor = Acceptor::new(&keytab, options, replays)?;
-        let mut negotiate = NegotiateLayer::new(Arc::new(acceptor)).observer(Arc::new(observe));
+        let replays = replays::open(settings, options.clock_skew, credentials.clock().time).await?;
+        let acceptor = credentials.acceptor(options, replays)?;
+        let mut negotiate = NegotiateLayer::new(acceptor).observer(Arc::new(observe));
         if let Some(sessions) = sessions(settings, settings.session.unwrap_or(kind))? {
             negotiate = negotiate.sessions(sessions.max_life(settings.session_life));
         }
@@ -101,11 +95,12 @@ fn sessions(settings: &Settings, kind: SessionKind) -> Result<Option<Sessions>, 
 fn observe(outcome: Outcome<'_>) {
     let (outcome, reason) = match outcome {
         Outcome::Accepted(caller) => {
-            trace::record_caller(caller);
-            (if caller.how() == How::Session { "session" } else { "ticket" }, "")
+            let by = if caller.how() == How::Session { "session" } else { "ticket" };
+            trace::record_caller(caller, by);
+            (by, "")
         }
         Outcome::Refused(reason) => {
-            Span::current().record("refused", field::display(reason));
+            trace::record_refusal(reason);
             ("refused", reason.code().map_or(reason.name(), |code| code.name()))
         }
         _ => ("anonymous", ""),

@@ -2,12 +2,14 @@
 //! metrics, health, limits, an end that cuts nobody off, a database, and who calls whom. A service
 //! brings its routes; `user_service.rs` is the shortest one.
 
+pub mod acting;
 pub mod callers;
 pub mod calls;
 pub mod database;
 pub mod logs;
 pub mod operations;
 pub mod problem;
+pub mod replays;
 pub mod serve;
 pub mod settings;
 pub mod trace;
@@ -21,6 +23,8 @@ use axum::extract::{DefaultBodyLimit, Request};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
+use libkrb::credentials::Credentials;
+use libkrb::spn::SpnRules;
 use metrics_exporter_prometheus::PrometheusHandle;
 use reqwest::Url;
 use rustix::process::{Signal, getpid, kill_process};
@@ -41,6 +45,7 @@ pub struct Chassis {
     pub readiness: Readiness,
     name: &'static str,
     settings: Settings,
+    credentials: Credentials,
     callers: Callers,
     listener: TcpListener,
     metrics: PrometheusHandle,
@@ -60,9 +65,16 @@ impl Chassis {
         let listener = TcpListener::bind(settings.listen).await;
         let listener = listener.map_err(|error| format!("cannot listen at {}: {error}", settings.listen))?;
         let metrics = operations::start_metrics()?;
-        let readiness = Readiness::default();
-        let callers = Callers::new(&settings, sessions)?;
-        Ok(Chassis { readiness, name, settings, callers, listener, metrics })
+        let credentials = Credentials::from_keytab(&settings.keytab.to_string_lossy())
+            .principal(&settings.principal)
+            .spn_rules(SpnRules::parse("--spn-rule", &settings.spn_rules.join("\n"))?)
+            .start()
+            .await?;
+        let callers = Callers::new(&settings, &credentials, sessions).await?;
+        let mut readiness = Readiness::default();
+        let tickets = credentials.clone();
+        readiness.needs("credentials", move || operations::tickets(&tickets));
+        Ok(Chassis { readiness, name, settings, credentials, callers, listener, metrics })
     }
 
     /// A file of the service's own.
@@ -85,7 +97,7 @@ impl Chassis {
     /// # Errors
     /// As [`Upstream::new`].
     pub fn upstream(&self, name: &'static str, base: Url) -> Result<Upstream, Error> {
-        Upstream::new(name, base)
+        Upstream::new(name, base, self.credentials.clone(), self.settings.plain_http)
     }
 
     /// Answers requests until told to end.
@@ -93,7 +105,7 @@ impl Chassis {
     /// # Errors
     /// Those of sockets and signals.
     pub async fn serve(self, routes: Router) -> Result<(), Error> {
-        let Chassis { readiness, name, settings, listener, metrics, .. } = self;
+        let Chassis { readiness, name, settings, credentials, listener, metrics, .. } = self;
         let readiness = Arc::new(readiness);
         let (limit, patience) = (settings.body_limit, settings.request_timeout);
         let routes = routes
@@ -102,7 +114,7 @@ impl Chassis {
             .layer(from_fn(move |request: Request, next: Next| within(patience, request, next)))
             .layer(from_fn(move |request: Request, next: Next| trace::layer(name, request, next)))
             // Not in the log: somebody asks for these every few seconds.
-            .merge(operations::routes(Arc::clone(&readiness), metrics));
+            .merge(operations::routes(Arc::clone(&readiness), metrics, credentials));
         serve::announce(listener.local_addr()?);
         Ok(serve::serve(listener, routes, settings.connections, || readiness.end()).await?)
     }

@@ -11,6 +11,8 @@ use axum::routing::get;
 use axum::{Json, Router};
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
+use libkrb::credentials::Credentials;
+use metrics::{counter, gauge};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use serde_json::{Map, Value, json};
 
@@ -66,12 +68,26 @@ pub fn start_metrics() -> Result<PrometheusHandle, BuildError> {
     PrometheusBuilder::new().set_buckets_for_metric(seconds, &BUCKETS)?.install_recorder()
 }
 
+/// How a service's tickets are. While they live, a KDC that is away is worth a word and no more.
+///
+/// # Errors
+/// Why there are none.
+pub fn tickets(credentials: &Credentials) -> Result<String, String> {
+    let state = credentials.state();
+    let trouble = state.last_error.filter(|_| state.attempts > 0).map(|failure| failure.error.to_string());
+    match (credentials.is_healthy(), trouble) {
+        (true, None) => Ok("tickets are here".to_owned()),
+        (true, Some(error)) => Ok(format!("tickets are here, but no new ones: {error}")),
+        (false, trouble) => Err(trouble.unwrap_or_else(|| "no ticket yet".to_owned())),
+    }
+}
+
 /// `/livez`, `/readyz` and `/metrics`.
-pub fn routes(readiness: Arc<Readiness>, metrics: PrometheusHandle) -> Router {
+pub fn routes(readiness: Arc<Readiness>, metrics: PrometheusHandle, credentials: Credentials) -> Router {
     Router::new()
         .route("/livez", get(async || "alive\n"))
         .route("/readyz", get(ready).with_state(readiness))
-        .route("/metrics", get(render).with_state(metrics))
+        .route("/metrics", get(render).with_state((metrics, credentials)))
 }
 
 async fn ready(State(readiness): State<Arc<Readiness>>) -> Response {
@@ -79,7 +95,14 @@ async fn ready(State(readiness): State<Arc<Readiness>>) -> Response {
     (status, Json(report)).into_response()
 }
 
-async fn render(State(metrics): State<PrometheusHandle>) -> Response {
+async fn render(State((metrics, credentials)): State<(PrometheusHandle, Credentials)>) -> Response {
+    for (name, number) in credentials.state().numbers() {
+        match name.ends_with("_total") {
+            true => counter!(name).absolute(number),
+            // Times and counts of keys are far below what a float holds exactly.
+            false => gauge!(name).set(number as f64),
+        }
+    }
     ([(CONTENT_TYPE, "text/plain; version=0.0.4")], metrics.render()).into_response()
 }
 

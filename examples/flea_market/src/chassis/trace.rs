@@ -9,7 +9,7 @@ use std::time::Instant;
 use axum::extract::{MatchedPath, Request};
 use axum::middleware::Next;
 use axum::response::Response;
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use libkrb::crypto::{OsRandom, Random};
 use metrics::{counter, gauge, histogram};
 use tracing::{Instrument, Span, field, info, info_span};
@@ -25,14 +25,14 @@ tokio::task_local! {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TraceContext {
     trace: [u8; 16],
-    part: [u8; 8],
+    span: [u8; 8],
     flags: u8,
 }
 
 impl TraceContext {
     /// The beginning of something.
     pub fn start() -> TraceContext {
-        TraceContext { trace: random(), part: random(), flags: 1 }
+        TraceContext { trace: random(), span: random(), flags: 1 }
     }
 
     /// The context that a peer told, if it makes sense.
@@ -40,23 +40,23 @@ impl TraceContext {
         TraceContext::parse(headers.get(TRACEPARENT)?.to_str().ok()?)
     }
 
-    /// Reads `00-<trace>-<part>-<flags>`, with more at the end only from a newer version.
+    /// Reads `00-<trace>-<span>-<flags>`, with more at the end only from a newer version.
     pub fn parse(text: &str) -> Option<TraceContext> {
         let mut fields = text.split('-');
         let [version] = octets(fields.next()?)?;
         let context = TraceContext {
             trace: octets(fields.next()?)?,
-            part: octets(fields.next()?)?,
+            span: octets(fields.next()?)?,
             flags: octets::<1>(fields.next()?)?[0],
         };
         let known = version == 0 && fields.next().is_none() || (1..0xff).contains(&version);
-        (known && context.trace != [0; 16] && context.part != [0; 8]).then_some(context)
+        (known && context.trace != [0; 16] && context.span != [0; 8]).then_some(context)
     }
 
-    /// Another part of the same.
+    /// Another part of the same request.
     #[must_use]
-    pub fn next_part(self) -> TraceContext {
-        TraceContext { part: random(), ..self }
+    pub fn next_span(self) -> TraceContext {
+        TraceContext { span: random(), ..self }
     }
 
     /// What all parts have in common.
@@ -65,8 +65,8 @@ impl TraceContext {
     }
 
     /// This part.
-    pub fn part_id(&self) -> String {
-        hex(&self.part)
+    pub fn span_id(&self) -> String {
+        hex(&self.span)
     }
 
     fn header(self) -> Option<HeaderValue> {
@@ -76,7 +76,7 @@ impl TraceContext {
 
 impl Display for TraceContext {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "00-{}-{}-{:02x}", self.trace_id(), self.part_id(), self.flags)
+        write!(f, "00-{}-{}-{:02x}", self.trace_id(), self.span_id(), self.flags)
     }
 }
 
@@ -85,22 +85,26 @@ pub fn current() -> TraceContext {
     CURRENT.try_with(|context| *context).unwrap_or_else(|_| TraceContext::start())
 }
 
-/// Says which request a call is made for.
-pub fn tell(headers: &mut HeaderMap) {
-    if let Some(value) = current().next_part().header() {
-        headers.insert(TRACEPARENT, value);
-    }
+/// What tells the service that is called which request it is called for.
+pub fn told() -> HeaderMap {
+    let value = current().next_span().header();
+    value.map(|value| (HeaderName::from_static(TRACEPARENT), value)).into_iter().collect()
 }
 
-/// Who calls, for the log's lines of this request.
-pub fn record_caller(caller: impl Display) {
-    Span::current().record("caller", field::display(caller));
+/// Who calls, and how that is known, for the log's lines of this request.
+pub fn record_caller(caller: impl Display, by: &str) {
+    Span::current().record("caller", field::display(caller)).record("by", by);
+}
+
+/// Why a request is refused, for the same lines.
+pub fn record_refusal(reason: impl Display) {
+    Span::current().record("refused", field::display(reason));
 }
 
 /// Gives a request its trace id, and logs and counts it when it is answered.
 pub async fn layer(service: &'static str, request: Request, next: Next) -> Response {
     let context =
-        TraceContext::from_headers(request.headers()).map_or_else(TraceContext::start, TraceContext::next_part);
+        TraceContext::from_headers(request.headers()).map_or_else(TraceContext::start, TraceContext::next_span);
     // The pattern, not the path: strangers would fill the metrics with names of their own.
     let route = request.extensions().get::<MatchedPath>().map_or("unknown", MatchedPath::as_str).to_owned();
     let method = request.method().clone();
@@ -108,10 +112,11 @@ pub async fn layer(service: &'static str, request: Request, next: Next) -> Respo
         "request",
         service,
         trace_id = context.trace_id(),
-        part_id = context.part_id(),
+        span_id = context.span_id(),
         method = %method,
         path = request.uri().path(),
         caller = field::Empty,
+        by = field::Empty,
         refused = field::Empty,
     );
     let answer = async {
@@ -216,10 +221,9 @@ mod tests {
     #[tokio::test]
     async fn a_call_within_a_request_is_part_of_it() {
         let context = TraceContext::start();
-        let mut headers = HeaderMap::new();
-        within(context, async { tell(&mut headers) }).await;
+        let headers = within(context, async { told() }).await;
         let told = TraceContext::from_headers(&headers).expect("a context");
         assert_eq!(told.trace_id(), context.trace_id());
-        assert_ne!(told.part_id(), context.part_id());
+        assert_ne!(told.span_id(), context.span_id());
     }
 }

@@ -18,7 +18,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::chassis::Error;
 use process::Process;
-use realm::{ADS, GATEWAY, REALM, Realm, Service, USER_SERVICE};
+use realm::{ADS, GATEWAY, REALM, Realm, Service, USERS};
 use screen::Screen;
 
 const LOOPBACK: &str = "127.0.0.1:0";
@@ -106,10 +106,10 @@ impl Open {
         let loud = !market.once;
         let arguments = words(["--listen", &market.kdc.to_string(), "--end-with-stdin", "--dir"]);
         let kdc = Process::start("kdc", [arguments, vec![dir.into()]].concat(), files, false).await?;
-        let users = market.arguments(&realm, &USER_SERVICE, market.user_service);
-        let users = Process::start(USER_SERVICE.command, users, files, loud).await?;
+        let users = market.arguments(&realm, &USERS, market.user_service);
+        let users = Process::start(USERS.command, users, files, loud).await?;
         let ads = market.arguments(&realm, &ADS, market.ad_service);
-        let upstream = callee("--user-service", &users, &USER_SERVICE);
+        let upstream = callee("--user-service", &users, &USERS);
         let ads = Process::start(ADS.command, [ads, upstream].concat(), files, loud).await?;
         let gateway = market.arguments(&realm, &GATEWAY, market.gateway);
         let upstream = callee("--ad-service", &ads, &ADS);
@@ -142,11 +142,11 @@ impl Open {
     fn introduce(&self, screen: &mut Screen) -> Result<(), Error> {
         let realm = &self.realm.config().realm;
         screen.title(&format!("The flea market of {realm}, kept in {}", self.dir.display()))?;
-        for user in realm::USERS {
+        for user in realm::PEOPLE {
             screen.fact("user", user, &format!("password {}", *self.realm.password_of(user)?))?;
         }
         screen.fact("kdc", &self.kdc.address().to_string(), realm)?;
-        for (process, service) in self.services.iter().zip([USER_SERVICE, ADS, GATEWAY]) {
+        for (process, service) in self.services.iter().zip([USERS, ADS, GATEWAY]) {
             screen.fact("service", &process.address().to_string(), service.principal)?;
         }
         Ok(())
@@ -203,7 +203,7 @@ impl Open {
         let mut kdc_lives = true;
         loop {
             let (name, status) = tokio::select! {
-                status = users.ended() => (USER_SERVICE.command, status?),
+                status = users.ended() => (USERS.command, status?),
                 status = ads.ended() => (ADS.command, status?),
                 status = gateway.ended() => (GATEWAY.command, status?),
                 status = kdc.ended(), if kdc_lives => {

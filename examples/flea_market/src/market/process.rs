@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
+use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::tell;
@@ -30,6 +31,8 @@ pub struct Process {
     input: Option<ChildStdin>,
     address: SocketAddr,
     log: PathBuf,
+    /// Changes with every line of the log.
+    lines: watch::Receiver<()>,
 }
 
 impl Process {
@@ -53,7 +56,8 @@ impl Process {
         command.process_group(0);
         let mut child = command.spawn()?;
         let (stdout, stderr) = child.stdout.take().zip(child.stderr.take()).ok_or("a process without pipes")?;
-        let keeping = tokio::spawn(keep(stderr, log.clone(), loud));
+        let (told, lines) = watch::channel(());
+        let keeping = tokio::spawn(keep(stderr, log.clone(), told, loud));
         let address = match timeout(PATIENCE, listening(BufReader::new(stdout).lines())).await {
             Ok(Some(address)) => address,
             _ => {
@@ -64,7 +68,7 @@ impl Process {
             }
         };
         // Held here, for whoever waits for a child closes what the child holds.
-        Ok(Process { name: name.to_owned(), input: child.stdin.take(), child, address, log })
+        Ok(Process { name: name.to_owned(), input: child.stdin.take(), child, address, log, lines })
     }
 
     /// How it is called.
@@ -82,9 +86,24 @@ impl Process {
         self.child.id()
     }
 
-    /// The file with its log.
-    pub fn log(&self) -> &Path {
-        &self.log
+    /// Waits for a line of its log with all of these words.
+    ///
+    /// # Errors
+    /// When there is none after a while.
+    pub async fn says(&self, words: &[&str]) -> Result<(), Error> {
+        let mut lines = self.lines.clone();
+        let search = async {
+            loop {
+                lines.mark_unchanged();
+                let log = std::fs::read_to_string(&self.log).unwrap_or_default();
+                if log.lines().any(|line| words.iter().all(|word| line.contains(word)))
+                    || lines.changed().await.is_err()
+                {
+                    return;
+                }
+            }
+        };
+        timeout(PATIENCE, search).await.map_err(|_| format!("{} did not log {}", self.name, words.join(" ")).into())
     }
 
     /// Waits until it ends of itself.
@@ -116,12 +135,13 @@ async fn listening(mut lines: Lines<BufReader<ChildStdout>>) -> Option<SocketAdd
 }
 
 /// Keeps what a process says in a file, and tells it in brief.
-async fn keep(stderr: ChildStderr, log: PathBuf, loud: bool) {
+async fn keep(stderr: ChildStderr, log: PathBuf, told: watch::Sender<()>, loud: bool) {
     let Ok(mut file) = OpenOptions::new().append(true).create(true).open(&log) else { return };
     let mut lines = BufReader::new(stderr).lines();
     while let Ok(Some(line)) = lines.next_line().await {
         // A full disk is no reason to stop a service.
         let _ = file.write_all(format!("{line}\n").as_bytes());
+        told.send_replace(());
         if loud {
             tell::line(&line);
         }

@@ -24,7 +24,7 @@ use crate::chassis::Error;
 /// What the realm is called unless it is told.
 pub const REALM: &str = "SHOP.EXAMPLE";
 /// Those who buy and sell.
-pub const USERS: [&str; 2] = ["alice", "bob"];
+pub const PEOPLE: [&str; 2] = ["alice", "bob"];
 /// Letters that nobody takes for one another; 32, so that each stands for five random bits.
 const LETTERS: &[u8; 32] = b"abcdefghjkmnpqrstuvwxyz23456789+";
 /// Of a password: 80 bits.
@@ -39,15 +39,19 @@ pub struct Service {
     pub principal: &'static str,
     /// A second name, for those who type less.
     pub alias: Option<&'static str>,
+    /// Whether it calls others in its callers' name, and so may be handed their tickets.
+    pub trusted: bool,
 }
 
 /// What users call: `gateway.localhost` is this machine for browsers and for curl.
 pub const GATEWAY: Service =
-    Service { command: "gateway", principal: "HTTP/gateway.localhost", alias: Some("HTTP/localhost") };
+    Service { command: "gateway", principal: "HTTP/gateway.localhost", alias: Some("HTTP/localhost"), trusted: true };
 /// A service in a namespace, as containers have it.
-pub const ADS: Service = Service { command: "ad-service", principal: "HTTP/ad-service.shop", alias: None };
-/// Another one.
-pub const USER_SERVICE: Service = Service { command: "user-service", principal: "HTTP/user-service.shop", alias: None };
+pub const ADS: Service =
+    Service { command: "ad-service", principal: "HTTP/ad-service.shop", alias: None, trusted: true };
+/// The last one on the way: it needs nobody's tickets, and gets none.
+pub const USERS: Service =
+    Service { command: "user-service", principal: "HTTP/user-service.shop", alias: None, trusted: false };
 
 /// A realm in its folder.
 #[derive(Clone, Debug)]
@@ -72,10 +76,10 @@ impl Realm {
         let config = &realm.config;
         let store = store::open(&config.store, &config.master_key, config.limits.principals_in_memory)?;
         let registry = Local::new(Arc::new(kadmin::registry(config, Arc::new(store))));
-        for user in USERS {
+        for user in PEOPLE {
             realm.add_user(&registry, user)?;
         }
-        for service in [GATEWAY, ADS, USER_SERVICE] {
+        for service in [GATEWAY, ADS, USERS] {
             realm.add_service(&registry, &service)?;
         }
         Ok(realm)
@@ -172,7 +176,8 @@ impl Realm {
         write_secret(&self.password_file(user), &format!("{}\n", *password))
     }
 
-    /// A service has random keys, and users may hand their tickets on to it.
+    /// A service has random keys. `ok-as-delegate` says to those who call it whether to hand it their
+    /// tickets (RFC 4120 2.8).
     fn add_service(&self, registry: &dyn Perform, service: &Service) -> Result<(), Error> {
         folder(&self.folder_of(service))?;
         let keytab = self.keytab_of(service);
@@ -180,7 +185,7 @@ impl Realm {
             return Ok(());
         }
         let principal = self.name(service.principal)?;
-        let attributes = Attributes::REQUIRES_PRE_AUTH.with(Attributes::OK_AS_DELEGATE, true);
+        let attributes = Attributes::REQUIRES_PRE_AUTH.with(Attributes::OK_AS_DELEGATE, service.trusted);
         let settings = Settings { set: attributes.0, ..Settings::default() };
         let keys = NewKeys::Random(vec![]);
         perform(registry, Operation::Create { principal: principal.clone(), keys, kvno: None, settings })?;
