@@ -27,6 +27,7 @@ pub mod library;
 mod port;
 mod realm;
 mod seat;
+pub mod served;
 mod suite;
 mod tool;
 pub mod website;

@@ -2,8 +2,8 @@
 //! it asks for, how often, and what it does when time passes.
 
 use std::future::Future;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use kdc::core::Attributes;
 use libkrb::ccache::{CacheName, Credential};
@@ -13,118 +13,43 @@ use libkrb::crypto::Key;
 use libkrb::flags::{KdcOptions, TicketFlags};
 use libkrb::keytab::{Keytab, KeytabEntry, KeytabName};
 use libkrb::net::{Client, Source, Transport, as_request};
-use libkrb::time::Instant;
 use libkrb::{Error, ErrorCode, Principal, Time};
 use tests::Family;
 use tests::joined::{Joined, NOW, PASSWORD, REALM, name};
-use tokio::net::UdpSocket;
-use tokio::sync::Notify;
+use tests::served::Served;
 
 const HOUR: i64 = 3600;
-
-/// A realm behind a socket, with the clocks of both sides in hand.
-struct Served {
-    realm: Arc<Mutex<Joined>>,
-    transport: Transport,
-    /// Microseconds; the KDC's clock and the client's.
-    theirs: Arc<AtomicI64>,
-    ours: Arc<AtomicI64>,
-    counts: Arc<Counts>,
-    address: String,
-}
-
-#[derive(Default)]
-struct Counts {
-    as_requests: AtomicUsize,
-    tgs_requests: AtomicUsize,
-    /// While it is set, requests are counted but not answered.
-    silent: AtomicBool,
-    arrived: Notify,
-}
-
-impl Counts {
-    fn both(&self) -> (usize, usize) {
-        (self.as_requests.load(Ordering::SeqCst), self.tgs_requests.load(Ordering::SeqCst))
-    }
-}
 
 fn password() -> String {
     String::from_utf8(PASSWORD.to_vec()).unwrap()
 }
 
 async fn serve(realm: Joined) -> Served {
-    serve_with(realm, "").await
+    Served::new(realm).await
 }
 
 async fn serve_with(realm: Joined, settings: &str) -> Served {
-    let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-    let address = socket.local_addr().unwrap().to_string();
-    let realm = Arc::new(Mutex::new(realm));
-    let (theirs, ours) = (Arc::new(AtomicI64::new(NOW.0 * 1_000_000)), Arc::new(AtomicI64::new(NOW.0 * 1_000_000)));
-    let counts = Arc::new(Counts::default());
-    tokio::spawn(answer(socket, realm.clone(), theirs.clone(), counts.clone()));
-    let text = format!(
-        "[libdefaults]\ndefault_realm = {REALM}\ndns_lookup_kdc = false\n{settings}\nticket_lifetime = 10h\n\
-         [realms]\n{REALM} = {{\nkdc = {address}\n}}\n[domain_realm]\n.example.org = {REALM}\n"
-    );
-    let transport = Transport::new(Arc::new(Config::parse("krb5.conf", &text).unwrap())).with_clock(clock(&ours));
-    Served { realm, transport, theirs, ours, counts, address }
+    Served::with(realm, settings).await
 }
 
-/// A clock that goes on by a microsecond whenever somebody looks.
-fn clock(micros: &Arc<AtomicI64>) -> impl Fn() -> Instant + Send + Sync + 'static {
-    let micros = micros.clone();
-    move || Instant::from_micros(micros.fetch_add(1, Ordering::SeqCst))
+fn alice(served: &Served) -> Client {
+    Client::with_password(served.transport.clone(), name("alice"), &password())
 }
 
-async fn answer(socket: UdpSocket, realm: Arc<Mutex<Joined>>, theirs: Arc<AtomicI64>, counts: Arc<Counts>) {
-    let mut buffer = vec![0; 65_535];
-    loop {
-        let (length, from) = socket.recv_from(&mut buffer).await.unwrap();
-        let request = &buffer[..length];
-        let count = if request[0] == 0x6a { &counts.as_requests } else { &counts.tgs_requests };
-        count.fetch_add(1, Ordering::SeqCst);
-        counts.arrived.notify_one();
-        if counts.silent.load(Ordering::SeqCst) {
-            continue;
-        }
-        let reply = {
-            let mut realm = realm.lock().unwrap();
-            realm.now = clock(&theirs)();
-            realm.send(request).reply
-        };
-        if let Some(reply) = reply {
-            socket.send_to(&reply, from).await.unwrap();
-        }
-    }
-}
-
-impl Served {
-    fn alice(&self) -> Client {
-        Client::with_password(self.transport.clone(), name("alice"), &password())
-    }
-
-    /// Lets time pass on both sides.
-    fn wait(&self, seconds: i64) {
-        self.theirs.fetch_add(seconds * 1_000_000, Ordering::SeqCst);
-        self.ours.fetch_add(seconds * 1_000_000, Ordering::SeqCst);
-    }
-
-    /// A keytab with alice's keys.
-    fn keytab(&self, label: &str) -> KeytabName {
-        let realm = self.realm.lock().unwrap();
-        let entry = realm.entry("alice");
-        let keys = entry.keys.iter().flat_map(|set| set.keys.iter().map(|key| (set.kvno, key.key.clone())));
-        let entries = keys.map(|(kvno, key): (u32, Key)| KeytabEntry {
-            principal: name("alice"),
-            timestamp: NOW,
-            kvno,
-            key: (&key).into(),
-        });
-        let keytab = KeytabName::parse(&format!("MEMORY:{label}")).unwrap();
-        keytab.replace(&Keytab { entries: entries.collect() }).unwrap();
-        keytab
-    }
+/// A keytab with alice's keys.
+fn keytab_of_alice(served: &Served, label: &str) -> KeytabName {
+    let realm = served.realm.lock().unwrap();
+    let entry = realm.entry("alice");
+    let keys = entry.keys.iter().flat_map(|set| set.keys.iter().map(|key| (set.kvno, key.key.clone())));
+    let entries = keys.map(|(kvno, key): (u32, Key)| KeytabEntry {
+        principal: name("alice"),
+        timestamp: NOW,
+        kvno,
+        key: (&key).into(),
+    });
+    let keytab = KeytabName::parse(&format!("MEMORY:{label}")).unwrap();
+    keytab.replace(&Keytab { entries: entries.collect() }).unwrap();
+    keytab
 }
 
 fn cache(label: &str) -> CacheName {
@@ -148,7 +73,7 @@ where
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_thousand_tasks_make_one_login_and_one_request() {
     let served = serve(Joined::new()).await;
-    let client = served.alice();
+    let client = alice(&served);
     let tickets = all((0..1000).map(|_| {
         let client = client.clone();
         async move { client.ticket(&name("host/a.example.org")).await.unwrap() }
@@ -165,7 +90,7 @@ async fn a_thousand_tasks_make_one_login_and_one_request() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn tasks_that_want_different_services_share_the_login() {
     let served = serve(Joined::new()).await;
-    let client = served.alice();
+    let client = alice(&served);
     let services = ["host/a.example.org", "host/b.example.org"];
     let tickets = all((0..200).map(|index| {
         let client = client.clone();
@@ -180,7 +105,7 @@ async fn tasks_that_want_different_services_share_the_login() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_refusal_is_shared_by_all_who_wait_for_it() {
     let served = serve(Joined::new()).await;
-    let client = served.alice();
+    let client = alice(&served);
     client.tgt().await.unwrap();
     served.counts.silent.store(true, Ordering::SeqCst);
     let waiting = tokio::spawn(all((0..100).map({
@@ -204,7 +129,7 @@ async fn a_refusal_is_shared_by_all_who_wait_for_it() {
 async fn one_who_gives_up_does_not_take_the_others_along() {
     let served = serve(Joined::new()).await;
     served.counts.silent.store(true, Ordering::SeqCst);
-    let client = served.alice();
+    let client = alice(&served);
     let first = tokio::spawn({
         let client = client.clone();
         async move { client.tgt().await }
@@ -224,13 +149,13 @@ async fn one_who_gives_up_does_not_take_the_others_along() {
 #[tokio::test]
 async fn a_keytab_logs_in_and_is_read_again_for_the_next_login() {
     let served = serve(Joined::new()).await;
-    let keytab = served.keytab("rotated");
+    let keytab = keytab_of_alice(&served, "rotated");
     let client = Client::with_keytab(served.transport.clone(), name("alice"), keytab.clone());
     assert!(client.tgt().await.unwrap().flags.has(TicketFlags::INITIAL));
     keytab.replace(&Keytab { entries: vec![] }).unwrap();
     client.forget(&Principal::tgs(REALM));
     assert_eq!(client.tgt().await.unwrap_err().to_string(), "Keytab contains no suitable keys for alice@EXAMPLE.ORG");
-    served.keytab("rotated");
+    keytab_of_alice(&served, "rotated");
     assert!(client.tgt().await.is_ok());
 }
 
@@ -273,7 +198,7 @@ async fn a_cache_alone_says_whether_its_ticket_is_missing_or_expired() {
 #[tokio::test]
 async fn an_expired_ticket_is_replaced_by_a_new_login() {
     let served = serve(Joined::new()).await;
-    let client = served.alice();
+    let client = alice(&served);
     let old = client.ticket(&name("host/a.example.org")).await.unwrap();
     served.wait(11 * HOUR);
     let new = client.ticket(&name("host/a.example.org")).await.unwrap();
@@ -295,7 +220,7 @@ async fn until_new<F: Future<Output = Arc<Credential>>>(old: Time, get: impl Fn(
 #[tokio::test]
 async fn a_ticket_that_ends_soon_is_given_out_at_once_and_got_anew_meanwhile() {
     let served = serve(Joined::new()).await;
-    let client = served.alice();
+    let client = alice(&served);
     let service = name("host/a.example.org");
     let old = client.ticket(&service).await.unwrap();
     served.wait(9 * HOUR);
@@ -335,21 +260,21 @@ async fn a_renewable_ticket_of_a_cache_is_renewed() {
 #[tokio::test]
 async fn the_kdcs_clock_is_followed_unless_that_is_forbidden() {
     let served = serve(Joined::new()).await;
-    served.theirs.fetch_add(HOUR * 1_000_000, Ordering::SeqCst);
-    let client = served.alice();
+    served.theirs.advance(HOUR);
+    let client = alice(&served);
     let ticket = client.ticket(&name("host/a.example.org")).await.unwrap();
     assert!(ticket.end_time > NOW + 10 * HOUR);
     assert!(client.kdc_time().distance(NOW + HOUR) <= 2);
 
     let strict = serve_with(Joined::new(), "kdc_timesync = 0").await;
-    strict.theirs.fetch_add(HOUR * 1_000_000, Ordering::SeqCst);
-    assert_eq!(strict.alice().tgt().await, Err(Error::code(ErrorCode::SKEW)));
+    strict.theirs.advance(HOUR);
+    assert_eq!(alice(&strict).tgt().await, Err(Error::code(ErrorCode::SKEW)));
 }
 
 #[tokio::test]
 async fn a_first_ticket_that_the_kdc_does_not_take_any_more_leads_to_a_new_login() {
     let served = serve(Joined::new()).await;
-    let client = served.alice();
+    let client = alice(&served);
     client.tgt().await.unwrap();
     // The realm's own key is changed, and the old one thrown away.
     let new = Joined::new();
@@ -365,7 +290,7 @@ async fn a_first_ticket_that_the_kdc_does_not_take_any_more_leads_to_a_new_login
 #[tokio::test]
 async fn a_forgotten_ticket_is_got_anew() {
     let served = serve(Joined::new()).await;
-    let client = served.alice();
+    let client = alice(&served);
     let service = name("host/a.example.org");
     let old = client.ticket(&service).await.unwrap();
     client.forget(&service);
@@ -376,7 +301,7 @@ async fn a_forgotten_ticket_is_got_anew() {
 #[tokio::test]
 async fn a_service_is_found_by_its_host() {
     let served = serve(Joined::new()).await;
-    let client = served.alice();
+    let client = alice(&served);
     let ticket = client.service_ticket("host", "A.Example.Org.").await.unwrap();
     assert_eq!(ticket.server, name("host/a.example.org"));
     // No realm is known for this one, so the KDC is asked for a referral, and has none.
@@ -406,7 +331,7 @@ async fn a_password_that_only_the_primary_knows_is_tried_there() {
         replica.address, primary.address
     );
     let config = Arc::new(Config::parse("krb5.conf", &text).unwrap());
-    let transport = Transport::new(config).with_clock(clock(&primary.ours));
+    let transport = Transport::new(config).with_clock(primary.ours.reading());
     let login =
         |password: String| transport.login(as_request(transport.config(), name("alice")), Secret::password(password));
     assert!(login(password()).await.is_ok());
@@ -417,7 +342,7 @@ async fn a_password_that_only_the_primary_knows_is_tried_there() {
 #[tokio::test]
 async fn the_configuration_shapes_the_request() {
     let served = serve_with(Joined::new(), "forwardable = true\nproxiable = true\nticket_lifetime = 2h").await;
-    let ticket = served.alice().tgt().await.unwrap();
+    let ticket = alice(&served).tgt().await.unwrap();
     assert!(ticket.flags.has(TicketFlags::FORWARDABLE | TicketFlags::PROXIABLE));
     assert!(ticket.end_time.distance(NOW + 2 * HOUR) <= 1);
     let request = as_request(served.transport.config(), name("alice"));
@@ -426,7 +351,7 @@ async fn the_configuration_shapes_the_request() {
     served.realm.lock().unwrap().change("host/a.example.org", |entry| {
         entry.attributes = entry.attributes.with(Attributes::DISALLOW_SVR, true);
     });
-    assert!(served.alice().ticket(&name("host/a.example.org")).await.is_err());
+    assert!(alice(&served).ticket(&name("host/a.example.org")).await.is_err());
 }
 
 /// Against another project's KDC: password and keytab, UDP and TCP, and a refusal.

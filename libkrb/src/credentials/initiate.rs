@@ -119,8 +119,8 @@ impl Credentials {
     }
 
     /// What can make a second try with the service succeed, if anything can. Ask for it once: a
-    /// service that refuses again has other reasons. `refusal` is what ended the context, `clock` is
-    /// what the service's KRB-ERROR says of its clock.
+    /// service that refuses again has other reasons. `refusal` is what ended the context, `theirs`
+    /// is what the service's clock shows: [`InitiatorContext::clock_offset`], applied to ours.
     ///
     /// After KRB_AP_ERR_MODIFIED, BADKEYVER and their like the service's key may be another one since
     /// the ticket was issued: the ticket is dropped.
@@ -129,7 +129,7 @@ impl Credentials {
     /// would lead to a request that somebody could keep and use when its time has come, so one that is
     /// ahead is followed only where [`Channel::Authenticated`] says whose it is, and none beyond the
     /// times of the ticket.
-    pub fn remedy(&self, spn: &Spn, refusal: &Error, clock: Option<Instant>, channel: Channel) -> Option<Remedy> {
+    pub fn remedy(&self, spn: &Spn, refusal: &Error, theirs: Option<Instant>, channel: Channel) -> Option<Remedy> {
         let Error::Protocol { code, .. } = refusal else { return None };
         if STALE.contains(code) {
             self.forget(&spn.principal);
@@ -138,7 +138,7 @@ impl Credentials {
         if *code != ErrorCode::SKEW {
             return None;
         }
-        let (ours, theirs) = (self.clock(), clock?);
+        let (ours, theirs) = (self.clock(), theirs?);
         let ticket = self.inner().client.held(&spn.principal)?;
         let start = if ticket.start_time == Time::EPOCH { ticket.auth_time } else { ticket.start_time };
         let within = start <= theirs.time && theirs.time < ticket.end_time;

@@ -123,7 +123,7 @@ impl Credentials {
     fn begin(inner: Inner) -> Credentials {
         let inner = Arc::new(inner);
         let renew = tokio::spawn(task::renew(inner.clone())).abort_handle();
-        let watch = tokio::spawn(task::watch(inner.clone())).abort_handle();
+        let watch = tokio::spawn(task::watch(inner.clone(), inner.client.transport().now())).abort_handle();
         Credentials(Arc::new(Shared { inner, tasks: vec![renew, watch] }))
     }
 

@@ -22,16 +22,20 @@ pub(super) async fn renew(inner: Arc<Inner>) {
             // Somebody who wanted a ticket was faster, or a new keytab is a reason to try again.
             () = inner.board.rescheduled.notified() => continue,
         }
+        let reloads = || inner.board.state().origin.reloads;
+        let before = reloads();
         // What it comes to is written on the board, and with it when to try again.
-        let _ = inner.client.refresh().await;
+        if inner.client.refresh().await.is_err() && reloads() != before {
+            // It was made with the keys of before.
+            inner.board.hurry();
+        }
     }
 }
 
-/// Looks after the file now and then, and at once when there is a reason.
-pub(super) async fn watch(inner: Arc<Inner>) {
+/// Looks after the file now and then, and at once when there is a reason. It was read at `last`.
+pub(super) async fn watch(inner: Arc<Inner>, mut last: Instant) {
     let Some(wish) = inner.origin.wish() else { return };
     let looker = Looker { client: &inner.client, board: &inner.board };
-    let mut last = inner.client.transport().now();
     loop {
         let closely = tokio::select! {
             () = inner.alarm.at(inner.pace.next_look(last)) => false,

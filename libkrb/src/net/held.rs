@@ -26,7 +26,7 @@ const MAX_REFUSED: usize = 1000;
 const OUTAGE: Seconds = 1;
 
 /// What the KDC will say again for a while: of the service, of the client, of its proof.
-const LASTING: [ErrorCode; 18] = [
+const LASTING: [ErrorCode; 19] = [
     ErrorCode::S_PRINCIPAL_UNKNOWN,
     ErrorCode::SERVICE_EXP,
     ErrorCode::SERVICE_REVOKED,
@@ -44,6 +44,7 @@ const LASTING: [ErrorCode; 18] = [
     ErrorCode::CLIENT_NOTYET,
     ErrorCode::KEY_EXPIRED,
     ErrorCode::PREAUTH_FAILED,
+    ErrorCode::BAD_INTEGRITY,
     ErrorCode::WRONG_REALM,
 ];
 
