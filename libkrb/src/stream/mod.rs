@@ -82,7 +82,7 @@ pub struct StreamOptions {
     /// it, has its place in the default of 64 KiB.
     pub max_token: usize,
     /// The clock by which tickets are judged; on the initiator's side the service's, as far as it is
-    /// known.
+    /// known: `Arc::new(move || credentials.clock())` follows the KDC's.
     pub clock: Arc<dyn Fn() -> Instant + Send + Sync>,
 }
 

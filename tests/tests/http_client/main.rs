@@ -3,6 +3,7 @@
 
 mod apache;
 mod grpc;
+mod hostile;
 mod ours;
 mod python;
 mod redirects;
@@ -18,6 +19,7 @@ use tests::{PATIENCE, Pair, Realm, Seat, suite};
 
 use apache::Apache;
 use grpc::*;
+use hostile::*;
 use ours::*;
 use python::*;
 use redirects::*;
@@ -42,6 +44,7 @@ suite! {
         grpc_calls_bear_tokens_unary_and_streaming;
         grpc_calls_go_on_with_a_session_and_survive_its_end;
         a_grpc_service_without_a_proof_is_not_believed;
+        no_answer_makes_the_client_believe_or_wait_or_fall;
         python_takes_our_token_and_proves_itself;
         python_that_does_not_prove_itself_is_not_believed;
     }
