@@ -138,7 +138,7 @@ fn mit_path(name: &str) -> PathBuf {
 }
 
 fn heimdal_program(name: &'static str) -> Program {
-    let usr = heimdal_home().join("usr");
+    let usr = peers_home().join("heimdal/usr");
     let (path, arguments) = match name {
         "kdc" | "kadmind" | "kpasswdd" => (format!("lib/heimdal-servers/{name}"), vec![]),
         "kstash" | "kimpersonate" | "hprop" | "hpropd" => (format!("sbin/{name}"), vec![]),
@@ -149,8 +149,9 @@ fn heimdal_program(name: &'static str) -> Program {
     Program { path: usr.join(path), arguments, libraries: libraries(&usr.join("lib")) }
 }
 
-fn heimdal_home() -> PathBuf {
-    peers_home().join("heimdal")
+/// The folder of the shared libraries of a peer that `tests/peers` has unpacked under this name.
+pub(crate) fn unpacked(peer: &str) -> Option<PathBuf> {
+    libraries(&peers_home().join(peer).join("usr/lib"))
 }
 
 /// Where `tests/peers` puts what is not installed on the machine.

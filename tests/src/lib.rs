@@ -26,6 +26,7 @@ mod kdc;
 pub mod library;
 mod port;
 mod realm;
+pub mod remote;
 mod seat;
 pub mod served;
 mod suite;

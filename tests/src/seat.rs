@@ -60,6 +60,13 @@ impl<'a> Seat<'a> {
         self.folder.join(name)
     }
 
+    /// Writes a file of this client's; its path.
+    pub fn write(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.path(name);
+        std::fs::write(&path, text).expect("a file of the client's");
+        path
+    }
+
     /// What the client has traced (`KRB5_TRACE`) so far.
     pub fn trace(&self) -> String {
         std::fs::read_to_string(self.path("trace")).unwrap_or_default()

@@ -4,7 +4,7 @@ use zeroize::Zeroizing;
 
 use super::message::expect;
 use super::{Address, Session};
-use crate::codes::MessageType;
+use crate::codes::{EncryptionType, MessageType};
 use crate::crypto::{Key, KeyUsage, Random};
 use crate::error::{Error, ErrorCode, Result};
 use crate::flags::TicketFlags;
@@ -93,7 +93,19 @@ pub fn open_cred(key: &Key, message: &[u8]) -> Result<ReceivedCred> {
         return Err(Error::EtypeNotSupported(cred.enc_part.etype));
     }
     let plain: Zeroizing<Vec<u8>> = key.decrypt(KeyUsage::KRB_CRED, cred.enc_part.cipher)?;
-    let part: EncKrbCredPart<'_> = wire::decode(&plain)?;
+    received(&cred, &plain)
+}
+
+/// As [`open_cred`], of a message out of an authenticator under the same key: there Heimdal spares
+/// itself the second encryption (etype 0), RFC 4121 4.1.1 notwithstanding.
+pub(crate) fn open_enclosed_cred(key: &Key, message: &[u8]) -> Result<ReceivedCred> {
+    const PLAIN: EncryptionType = EncryptionType(0);
+    let cred: KrbCred<'_> = wire::decode(message)?;
+    if cred.enc_part.etype == PLAIN { received(&cred, cred.enc_part.cipher) } else { open_cred(key, message) }
+}
+
+fn received(cred: &KrbCred<'_>, plain: &[u8]) -> Result<ReceivedCred> {
+    let part: EncKrbCredPart<'_> = wire::decode(plain)?;
     if cred.tickets.is_empty() {
         return Err(NO_TICKET);
     }

@@ -11,6 +11,7 @@ use std::fmt;
 use std::sync::Arc;
 
 pub use address::Address;
+pub(crate) use cred::open_enclosed_cred;
 pub use cred::{CredTicket, ReceivedCred, make_cred, open_cred};
 
 use crate::crypto::{Key, KeyUsage, PreparedChecksum, PreparedKey};

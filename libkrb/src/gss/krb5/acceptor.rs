@@ -9,7 +9,7 @@ use crate::gss::acceptor::Opened;
 use crate::gss::context::Opening;
 use crate::gss::{AcceptorOptions, Caller, ChannelBindings, Context, ContextFlags};
 use crate::service::{AcceptError, Accepted, Source};
-use crate::session::{Role, open_cred};
+use crate::session::{Role, open_enclosed_cred};
 use crate::wire;
 
 /// An AP-REQ as it came.
@@ -48,7 +48,7 @@ pub(in crate::gss) fn open(options: &AcceptorOptions, mut accepted: Accepted, fr
         return Err(Error::Malformed("a context in the style of DCE is not supported"));
     }
     let bound = check_bindings(options, &wanted, &accepted)?;
-    let delegated = wanted.delegation.map(|cred| open_cred(&accepted.session_key, cred)).transpose()?;
+    let delegated = wanted.delegation.map(|cred| open_enclosed_cred(&accepted.session_key, cred)).transpose()?;
     let reply = answer(wanted.flags, &mut accepted)?;
     let receive = accepted.client_sequence.unwrap_or(0);
     let context = Context::open(Opening {
