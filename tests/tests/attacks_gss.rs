@@ -223,7 +223,7 @@ fn d5_a_krb_cred_without_credentials() {
 }
 
 #[test]
-fn d5_a_krb_cred_that_is_cut_or_in_the_clear() {
+fn d5_a_krb_cred_that_is_cut_or_called_plain_and_is_not() {
     let (mut realm, ticket) = realm();
     let handed = CredTicket {
         client: ticket.client.clone(),
@@ -247,7 +247,7 @@ fn d5_a_krb_cred_that_is_cut_or_in_the_clear() {
             assert!(accept(&realm, &token).is_err(), "{length} octets of the KRB-CRED");
         }
     }
-    // Old peers sent it without encryption (etype 0): anyone could have put it there before them.
+    // Heimdal leaves it plain (etype 0), for it is encrypted with all of the authenticator.
     let mut clear: KrbCred<'_> = wire::decode(&whole).expect("a KRB-CRED");
     clear.enc_part.etype = libkrb::codes::EncryptionType(0);
     let token = with_checksum(&mut realm, &ticket, handing(&wire::encode(&clear)));
