@@ -39,6 +39,7 @@ pub(super) struct Gate {
     pub(super) roles: Option<RolesHook>,
     pub(super) connection: ConnectionHook,
     pub(super) require_bindings: bool,
+    pub(super) allow_anonymous: bool,
     pub(super) max_token: usize,
     pub(super) sessions: Option<Sessions>,
     pub(super) max_half_open: usize,
@@ -121,6 +122,9 @@ impl Gate {
         let mut context = self.context(connection.as_ref(), now, token)?;
         let peer = connection.as_ref().and_then(Connection::peer);
         match context.step_async(now, &mut OsRandom::new(), token, peer).await {
+            Ok(AcceptStep::Done(_, caller, _)) if caller.accepted.client.is_anonymous() && !self.allow_anonymous => {
+                Err(Reason::Anonymous.into())
+            }
             Ok(AcceptStep::Done(context, caller, token)) => Ok(self.done(&context, *caller, token, now)),
             Ok(AcceptStep::Continue(answer)) => Err(self.go_on(parts, connection.as_ref(), now, (context, answer))),
             Err(Refusal { cause, token }) => Err(Refused { reason: Reason::Token(cause), token, headers: vec![] }),

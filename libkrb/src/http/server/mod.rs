@@ -123,6 +123,7 @@ impl NegotiateLayer {
             roles: None,
             connection: Arc::new(|extensions: &Extensions| extensions.get().cloned()),
             require_bindings: false,
+            allow_anonymous: false,
             max_token: MAX_TOKEN,
             sessions: None,
             max_half_open: MAX_HALF_OPEN,
@@ -178,6 +179,13 @@ impl NegotiateLayer {
     #[must_use]
     pub fn require_bindings(self) -> NegotiateLayer {
         self.with(|gate| gate.require_bindings = true)
+    }
+
+    /// Takes the anonymous principal (RFC 8062) for a caller: somebody whom a KDC vouches for without
+    /// saying who it is. By default it is refused, for handlers take a caller for somebody.
+    #[must_use]
+    pub fn allow_anonymous(self) -> NegotiateLayer {
+        self.with(|gate| gate.allow_anonymous = true)
     }
 
     /// The most octets of a token, before base64; [`MAX_TOKEN`] by default.

@@ -34,6 +34,8 @@ pub enum Reason {
     Token(Error),
     /// It is known who sent it, but that one may not do this; the text says by which rule.
     Denied(String),
+    /// Its ticket is the anonymous principal's.
+    Anonymous,
     /// No layer has looked who sent it: the service is put together wrongly.
     NoLayer,
 }
@@ -108,6 +110,12 @@ impl Reason {
             Reason::Denied(_) => {
                 row!("denied", FORBIDDEN, PERMISSION_DENIED, "It is known who you are, but you may not do this.")
             }
+            Reason::Anonymous => row!(
+                "anonymous",
+                FORBIDDEN,
+                PERMISSION_DENIED,
+                "This service wants to know who you are: call with a ticket that bears your name."
+            ),
             Reason::NoLayer => row!(
                 "no-layer",
                 INTERNAL_SERVER_ERROR,

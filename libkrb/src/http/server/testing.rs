@@ -9,8 +9,8 @@ use std::task::{Context, Poll};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
-use http::{HeaderMap, Request, Response, StatusCode};
+use http::header::{AUTHORIZATION, CACHE_CONTROL, WWW_AUTHENTICATE};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use http_body::Body as _;
 use tower_service::Service;
 
@@ -47,6 +47,9 @@ impl Service<Request<()>> for Echo {
             .iter()
             .map(|(name, value)| (format!("saw-{name}").parse().expect("a name"), value.clone()))
             .collect();
+        if request.uri().path() == "/cached" {
+            answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("public"));
+        }
         ready(Ok(answer))
     }
 }

@@ -75,6 +75,7 @@ fn every_refusal_of_grpc_is_a_status_in_headers_alone() {
         Reason::Continue,
         Reason::Session(""),
         Reason::Denied(String::new()),
+        Reason::Anonymous,
         Reason::NoLayer,
     ];
     let codes = [ErrorCode::SKEW, ErrorCode::REPEAT, ErrorCode::SVC_UNAVAILABLE, ErrorCode::GENERIC];
@@ -266,6 +267,20 @@ fn a_cookie_stands_for_the_caller_after_the_first_exchange() {
 }
 
 #[test]
+fn no_cache_keeps_an_answer_that_brings_a_session() {
+    let cached = |mut request: Request<()>| {
+        *request.uri_mut() = "/cached".parse().unwrap();
+        let answer = ask(&cookies(), request);
+        let values: Vec<_> = answer.headers.get_all("cache-control").iter().cloned().collect();
+        (values, answer.header("set-cookie").map(str::to_owned))
+    };
+    let (values, cookie) = cached(with_token(&token()));
+    assert_eq!(values, ["no-store"]);
+    let cookie = cookie.unwrap();
+    assert_eq!(cached(request(&[("cookie", cookie.split(';').next().unwrap())])).0, ["public"]);
+}
+
+#[test]
 fn a_stale_cookie_is_erased_and_answered_with_a_challenge() {
     let bent = [("cookie", "__Host-krb_session=krb1.AAAA")];
     let erased = Some("__Host-krb_session=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax; Secure");
@@ -339,6 +354,22 @@ fn a_ticket_that_is_bound_to_addresses_is_good_from_there_only() {
     assert_eq!(from(Some([192, 0, 2, 1])).body, ALICE);
     assert_eq!(from(Some([192, 0, 2, 2])).status, StatusCode::UNAUTHORIZED);
     assert_eq!(from(None).body, ALICE, "an address that is not known decides nothing");
+}
+
+#[test]
+fn the_anonymous_principal_is_nobody_unless_it_was_asked_for() {
+    let bare = |micros: u32| {
+        Draft::with(|draft| {
+            draft.checksum = Some((ChecksumType::GSSAPI, [&[16, 0, 0, 0][..], &[0; 20]].concat()));
+            draft.time.micros = micros;
+            draft.client = principal("WELLKNOWN/ANONYMOUS");
+            draft.claimed = draft.client.clone();
+        })
+    };
+    let answer = ask(&layer(), with_token(&bare(1)));
+    assert_eq!((answer.status, answer.header("www-authenticate")), (StatusCode::FORBIDDEN, None));
+    let answer = ask(&layer().allow_anonymous(), with_token(&bare(2)));
+    assert_eq!(answer.body, "WELLKNOWN/ANONYMOUS@EXAMPLE.ORG by Negotiate");
 }
 
 #[test]

@@ -1,27 +1,41 @@
 //! The tickets that callers handed over, for as long as their sessions: they have no place in a
 //! cookie, where they would be as large as they are precious. Not shared between replicas: one that
 //! does not know them asks for Negotiate again.
+//!
+//! Nobody's tickets give way to another principal's: where there is no room a session is not begun,
+//! and its caller goes on with a token for each request.
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::http::caller::Delegated;
+use crate::name::Principal;
 use crate::time::Time;
 
 type Id = [u8; 16];
 
-/// Tickets by session. When there is no room the oldest give way, and their owners negotiate again.
+/// How many sessions of one principal have their tickets kept; its own older ones give way.
+const EACH: usize = 8;
+
+/// Tickets by principal and session.
 pub(super) struct Delegations {
+    /// The most principals.
     max: usize,
     state: Mutex<State>,
 }
 
 #[derive(Default)]
 struct State {
-    known: HashMap<Id, (Arc<Delegated>, Time)>,
-    /// In the order of their coming.
-    order: VecDeque<Id>,
+    owners: HashMap<Principal, VecDeque<Kept>>,
+    /// When those that had ended were last looked for.
+    swept: Time,
+}
+
+struct Kept {
+    id: Id,
+    tickets: Arc<Delegated>,
+    end: Time,
 }
 
 impl Delegations {
@@ -29,33 +43,29 @@ impl Delegations {
         Delegations { max, state: Mutex::default() }
     }
 
-    pub(super) fn keep(&self, id: Id, tickets: Arc<Delegated>, end: Time, now: Time) {
-        if self.max == 0 {
-            return;
-        }
+    /// Keeps tickets for a session, if there is room.
+    pub(super) fn keep(&self, owner: &Principal, id: Id, tickets: Arc<Delegated>, end: Time, now: Time) -> bool {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        while let Some(oldest) = state.order.front().copied() {
-            let over = state.known.get(&oldest).is_none_or(|(_, end)| *end <= now);
-            if !over && state.order.len() < self.max {
-                break;
-            }
-            state.known.remove(&oldest);
-            state.order.pop_front();
+        if state.owners.len() >= self.max && state.swept != now {
+            state.swept = now;
+            state.owners.retain(|_, kept| kept.iter().any(|kept| kept.end > now));
         }
-        state.known.insert(id, (tickets, end));
-        state.order.push_back(id);
+        if state.owners.len() >= self.max && !state.owners.contains_key(owner) {
+            return false;
+        }
+        let mine = state.owners.entry(owner.clone()).or_default();
+        mine.retain(|kept| kept.end > now);
+        if mine.len() >= EACH {
+            mine.pop_front();
+        }
+        mine.push_back(Kept { id, tickets, end });
+        true
     }
 
-    pub(super) fn find(&self, id: &Id, now: Time) -> Option<Arc<Delegated>> {
+    pub(super) fn find(&self, owner: &Principal, id: &Id, now: Time) -> Option<Arc<Delegated>> {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.known.get(id).filter(|(_, end)| *end > now).map(|(tickets, _)| tickets.clone())
-    }
-
-    #[cfg(test)]
-    fn len(&self) -> usize {
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        assert_eq!(state.known.len(), state.order.len());
-        state.known.len()
+        let mut mine = state.owners.get(owner)?.iter();
+        mine.find(|kept| kept.id == *id && kept.end > now).map(|kept| kept.tickets.clone())
     }
 }
 
@@ -70,29 +80,48 @@ mod tests {
     use super::*;
     use crate::session::ReceivedCred;
 
+    const NOW: Time = Time(1000);
+
     fn tickets() -> Arc<Delegated> {
         Arc::new(Delegated::new(ReceivedCred { tickets: vec![], time: None, nonce: None }))
     }
 
+    fn who(name: &str) -> Principal {
+        Principal::parse(name, Some("R")).unwrap()
+    }
+
     #[test]
-    fn the_oldest_give_way_when_there_is_no_room() {
+    fn a_principals_older_sessions_give_way_to_its_own_newer_ones() {
         let all = Delegations::new(3);
-        for id in 0..5 {
-            all.keep([id; 16], tickets(), Time(100), Time(0));
-            assert!(all.len() <= 3);
+        assert!(all.keep(&who("bob"), [99; 16], tickets(), NOW + 100, NOW));
+        for id in 0..10 {
+            assert!(all.keep(&who("alice"), [id; 16], tickets(), NOW + 100, NOW));
         }
-        let known: Vec<_> = (0..5).filter(|id| all.find(&[*id; 16], Time(1)).is_some()).collect();
-        assert_eq!(known, [2, 3, 4]);
-        assert!(Delegations::new(0).find(&[0; 16], Time(0)).is_none());
+        let known: Vec<_> = (0..10).filter(|id| all.find(&who("alice"), &[*id; 16], NOW).is_some()).collect();
+        assert_eq!(known, [2, 3, 4, 5, 6, 7, 8, 9]);
+        assert!(all.find(&who("bob"), &[99; 16], NOW).is_some());
+        assert!(all.find(&who("bob"), &[5; 16], NOW).is_none(), "another's");
+    }
+
+    #[test]
+    fn nobody_gives_way_to_another_principal() {
+        let all = Delegations::new(2);
+        for name in ["alice", "bob"] {
+            assert!(all.keep(&who(name), [1; 16], tickets(), NOW + 100, NOW));
+        }
+        assert!(!all.keep(&who("mallory"), [1; 16], tickets(), NOW + 100, NOW));
+        assert!(all.keep(&who("bob"), [2; 16], tickets(), NOW + 200, NOW));
+        assert!(all.find(&who("alice"), &[1; 16], NOW).is_some());
+        assert!(all.keep(&who("mallory"), [1; 16], tickets(), NOW + 200, NOW + 100), "alice's have ended");
+        assert!(all.find(&who("bob"), &[2; 16], NOW + 100).is_some());
+        assert!(!Delegations::new(0).keep(&who("alice"), [1; 16], tickets(), NOW + 100, NOW));
     }
 
     #[test]
     fn tickets_are_gone_when_their_session_is_over() {
         let all = Delegations::new(3);
-        all.keep([1; 16], tickets(), Time(100), Time(0));
-        assert!(all.find(&[1; 16], Time(99)).is_some());
-        assert!(all.find(&[1; 16], Time(100)).is_none());
-        all.keep([2; 16], tickets(), Time(200), Time(100));
-        assert_eq!(all.len(), 1);
+        all.keep(&who("alice"), [1; 16], tickets(), NOW + 100, NOW);
+        assert!(all.find(&who("alice"), &[1; 16], NOW + 99).is_some());
+        assert!(all.find(&who("alice"), &[1; 16], NOW + 100).is_none());
     }
 }

@@ -11,8 +11,8 @@
 //! - Who must be kept out before that is named by [`Sessions::not_before`].
 //! - Roles and local name stay as they were when the session began.
 //! - Tickets that were handed over stay in the memory of the process that got them, [a bounded
-//!   number of them](Sessions::max_delegations); where they are not known the session is refused,
-//!   and the client hands them over again. A handler sees them in every request or in none.
+//!   number of them](Sessions::max_delegations). Where they are not known the session is refused, and
+//!   the client hands them over again: a handler sees them in every request or in none.
 //!
 //! # Cross-site requests
 //! A browser sends a cookie, and where the site is on its list answers Negotiate too, for requests
@@ -61,7 +61,7 @@ const MAX: usize = 3800;
 /// How long a session lives at most, unless it was told otherwise.
 const MAX_LIFE: Seconds = 8 * 3600;
 
-/// How many sessions with handed over tickets are kept, unless it was told otherwise.
+/// Of how many principals handed over tickets are kept, unless it was told otherwise.
 const MAX_DELEGATIONS: usize = 10_000;
 
 type NotBefore = Arc<dyn Fn(&Principal) -> Option<Time> + Send + Sync>;
@@ -137,7 +137,8 @@ impl Sessions {
         Sessions { not_before: Some(Arc::new(hook)), ..self }
     }
 
-    /// How many sessions with handed over tickets are kept in memory; beyond it the oldest give way.
+    /// Of how many principals handed over tickets are kept in memory, for eight sessions each; 10,000
+    /// by default. Beyond it callers with such tickets get no session.
     #[must_use]
     pub fn max_delegations(self, count: usize) -> Sessions {
         Sessions { delegations: Arc::new(Delegations::new(count)), ..self }
@@ -168,10 +169,9 @@ impl Sessions {
         let content =
             Content { id, issued: now, seen: now, end, delegated: delegated.is_some(), caller: caller.clone() };
         let headers = self.bring(&content, now, &mut random);
-        if let Some(tickets) = delegated.filter(|_| !headers.is_empty()) {
-            self.delegations.keep(id, tickets, end, now);
-        }
-        headers
+        let owner = caller.principal();
+        let known = |tickets| self.delegations.keep(owner, id, tickets, end, now);
+        if headers.is_empty() || delegated.is_none_or(known) { headers } else { vec![] }
     }
 
     /// Goes on with the session in a request's cookies, if there is one; else says what is wrong.
@@ -210,7 +210,7 @@ impl Sessions {
         let caller = match content.delegated {
             false => content.caller.clone(),
             true => {
-                let tickets = self.delegations.find(&content.id, now);
+                let tickets = self.delegations.find(content.caller.principal(), &content.id, now);
                 content.caller.clone().with_delegated(tickets.ok_or("the tickets handed over are not known here")?)
             }
         };

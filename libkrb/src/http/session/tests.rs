@@ -230,6 +230,8 @@ fn tickets_handed_over_are_there_in_every_request_or_the_session_is_refused() {
     assert!(Arc::ptr_eq(&resumed.caller.kept().unwrap(), &tickets));
     assert!(here.clone().resume(&token, NOW).is_ok(), "clones share them");
     assert_eq!(fault(&bearer(&keys()), &token, NOW), "the tickets handed over are not known here");
+    assert!(bearer(&keys()).max_delegations(0).begin(&with_tickets, NOW).is_empty(), "without room no session");
+    assert!(!bearer(&keys()).max_delegations(0).begin(&alice(), NOW).is_empty());
 }
 
 #[test]
