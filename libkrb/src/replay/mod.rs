@@ -5,6 +5,9 @@ mod event;
 #[allow(clippy::disallowed_methods, clippy::disallowed_types)]
 mod file;
 mod memory;
+#[cfg(feature = "redis")]
+#[allow(clippy::disallowed_methods, clippy::disallowed_types)]
+mod redis;
 mod scatter;
 mod table;
 
@@ -17,6 +20,8 @@ use sha2::{Digest, Sha256};
 pub use event::{Event, Observer};
 pub use file::{Durability, FileOptions, FileReplayCache};
 pub use memory::MemoryReplayCache;
+#[cfg(feature = "redis")]
+pub use redis::{RedisOptions, RedisReplayCache, WhenAway};
 
 use crate::error::{Error, ErrorCode, Result};
 use crate::time::Time;
