@@ -54,74 +54,60 @@ const PERMISSION_DENIED: u8 = 7;
 const INTERNAL: u8 = 13;
 const UNAVAILABLE: u8 = 14;
 
-macro_rules! row {
-    ($name:literal, $status:ident, $grpc:ident, $words:literal) => {
-        &Row { name: $name, status: StatusCode::$status, grpc: $grpc, words: $words }
+macro_rules! rows {
+    ($($row:ident = $name:literal, $status:ident, $grpc:ident, $words:literal;)*) => {
+        $(const $row: &Row = &Row { name: $name, status: StatusCode::$status, grpc: $grpc, words: $words };)*
     };
+}
+
+rows! {
+    NO_CREDENTIALS = "no-credentials", UNAUTHORIZED, UNAUTHENTICATED,
+        "This service wants a Kerberos ticket: get one with kinit, and call with a client that speaks Negotiate.";
+    OTHER_SCHEME = "other-scheme", UNAUTHORIZED, UNAUTHENTICATED,
+        "This service takes no other credentials than Kerberos tickets: get one with kinit, and call with Negotiate.";
+    SEVERAL_HEADERS = "several-headers", BAD_REQUEST, UNAUTHENTICATED,
+        "The request has more than one Authorization header; send one.";
+    MALFORMED = "malformed", BAD_REQUEST, UNAUTHENTICATED,
+        "The Authorization header cannot be read: it has to be Negotiate, a blank, and a token in base64.";
+    TOO_LARGE = "too-large", BAD_REQUEST, UNAUTHENTICATED,
+        "The Negotiate token is larger than this service takes.";
+    LEGS = "legs", UNAUTHORIZED, UNAUTHENTICATED,
+        "The negotiation cannot go on over this connection: begin anew, with a Kerberos token at once.";
+    CONTINUE = "continue", UNAUTHORIZED, UNAUTHENTICATED,
+        "The negotiation goes on.";
+    SESSION = "session", UNAUTHORIZED, UNAUTHENTICATED,
+        "The session is over: authenticate again with Negotiate.";
+    DENIED = "denied", FORBIDDEN, PERMISSION_DENIED,
+        "It is known who you are, but you may not do this.";
+    ANONYMOUS = "anonymous", FORBIDDEN, PERMISSION_DENIED,
+        "This service wants to know who you are: call with a ticket that bears your name.";
+    NO_LAYER = "no-layer", INTERNAL_SERVER_ERROR, INTERNAL,
+        "The service is not set up to find out who calls; its log says more.";
+    TOKEN_TIME = "token", UNAUTHORIZED, UNAUTHENTICATED,
+        "The ticket is not valid now: check the clock of your machine, and get a new ticket with kinit.";
+    TOKEN_REPEAT = "token", UNAUTHORIZED, UNAUTHENTICATED,
+        "This token was used before: every request needs a new one, or a session.";
+    TOKEN_UNAVAILABLE = "token", SERVICE_UNAVAILABLE, UNAVAILABLE,
+        "The service cannot check tokens at the moment: try again a little later.";
+    TOKEN = "token", UNAUTHORIZED, UNAUTHENTICATED,
+        "The token was not accepted: get a new ticket with kinit. If that does not help, the service's log says why.";
 }
 
 impl Reason {
     pub(super) fn row(&self) -> &'static Row {
         match self {
-            Reason::NoCredentials => row!(
-                "no-credentials",
-                UNAUTHORIZED,
-                UNAUTHENTICATED,
-                "This service wants a Kerberos ticket: get one with kinit, and call with a client that speaks Negotiate."
-            ),
-            Reason::OtherScheme => row!(
-                "other-scheme",
-                UNAUTHORIZED,
-                UNAUTHENTICATED,
-                "This service takes no other credentials than Kerberos tickets: get one with kinit, and call with Negotiate."
-            ),
-            Reason::SeveralHeaders => row!(
-                "several-headers",
-                BAD_REQUEST,
-                UNAUTHENTICATED,
-                "The request has more than one Authorization header; send one."
-            ),
-            Reason::Malformed(_) => row!(
-                "malformed",
-                BAD_REQUEST,
-                UNAUTHENTICATED,
-                "The Authorization header cannot be read: it has to be Negotiate, a blank, and a token in base64."
-            ),
-            Reason::TooLarge => row!(
-                "too-large",
-                BAD_REQUEST,
-                UNAUTHENTICATED,
-                "The Negotiate token is larger than this service takes."
-            ),
-            Reason::Legs(_) => row!(
-                "legs",
-                UNAUTHORIZED,
-                UNAUTHENTICATED,
-                "The negotiation cannot go on over this connection: begin anew, with a Kerberos token at once."
-            ),
-            Reason::Continue => row!("continue", UNAUTHORIZED, UNAUTHENTICATED, "The negotiation goes on."),
-            Reason::Session(_) => row!(
-                "session",
-                UNAUTHORIZED,
-                UNAUTHENTICATED,
-                "The session is over: authenticate again with Negotiate."
-            ),
+            Reason::NoCredentials => NO_CREDENTIALS,
+            Reason::OtherScheme => OTHER_SCHEME,
+            Reason::SeveralHeaders => SEVERAL_HEADERS,
+            Reason::Malformed(_) => MALFORMED,
+            Reason::TooLarge => TOO_LARGE,
+            Reason::Legs(_) => LEGS,
+            Reason::Continue => CONTINUE,
+            Reason::Session(_) => SESSION,
             Reason::Token(error) => token_row(error.wire_code()),
-            Reason::Denied(_) => {
-                row!("denied", FORBIDDEN, PERMISSION_DENIED, "It is known who you are, but you may not do this.")
-            }
-            Reason::Anonymous => row!(
-                "anonymous",
-                FORBIDDEN,
-                PERMISSION_DENIED,
-                "This service wants to know who you are: call with a ticket that bears your name."
-            ),
-            Reason::NoLayer => row!(
-                "no-layer",
-                INTERNAL_SERVER_ERROR,
-                INTERNAL,
-                "The service is not set up to find out who calls; its log says more."
-            ),
+            Reason::Denied(_) => DENIED,
+            Reason::Anonymous => ANONYMOUS,
+            Reason::NoLayer => NO_LAYER,
         }
     }
 
@@ -169,30 +155,10 @@ impl Reason {
 /// The KRB-ERROR in the answer's token bears the code anyway; the words say what its owner can do.
 fn token_row(code: ErrorCode) -> &'static Row {
     match code {
-        ErrorCode::SKEW | ErrorCode::TKT_EXPIRED | ErrorCode::TKT_NYV => row!(
-            "token",
-            UNAUTHORIZED,
-            UNAUTHENTICATED,
-            "The ticket is not valid now: check the clock of your machine, and get a new ticket with kinit."
-        ),
-        ErrorCode::REPEAT => row!(
-            "token",
-            UNAUTHORIZED,
-            UNAUTHENTICATED,
-            "This token was used before: every request needs a new one, or a session."
-        ),
-        ErrorCode::SVC_UNAVAILABLE => row!(
-            "token",
-            SERVICE_UNAVAILABLE,
-            UNAVAILABLE,
-            "The service cannot check tokens at the moment: try again a little later."
-        ),
-        _ => row!(
-            "token",
-            UNAUTHORIZED,
-            UNAUTHENTICATED,
-            "The token was not accepted: get a new ticket with kinit. If that does not help, the service's log says why."
-        ),
+        ErrorCode::SKEW | ErrorCode::TKT_EXPIRED | ErrorCode::TKT_NYV => TOKEN_TIME,
+        ErrorCode::REPEAT => TOKEN_REPEAT,
+        ErrorCode::SVC_UNAVAILABLE => TOKEN_UNAVAILABLE,
+        _ => TOKEN,
     }
 }
 
