@@ -85,6 +85,15 @@ impl Market {
         self.curl(&["--negotiate", "-u", ":"], path)
     }
 
+    /// The same, past the gateway.
+    fn ask_at(&self, service: &str, arguments: &[&str], path: &str) -> Answer {
+        let address = self.process(service).0;
+        let (host, port) = address.split_once(':').expect("an address");
+        let resolve = format!("{service}.shop:{port}:{host}");
+        let arguments = [&["--negotiate", "-u", ":", "--resolve", &resolve], arguments].concat();
+        self.curl_at(&arguments, &format!("http://{service}.shop:{port}{path}"))
+    }
+
     /// The same, with the tickets handed on.
     fn ask_delegating(&self, arguments: &[&str], path: &str) -> Answer {
         self.curl(&[&["--negotiate", "-u", ":", "--delegation", "always"], arguments].concat(), path)
@@ -430,6 +439,43 @@ fn keys_change_on_disk_while_services_run() {
 }
 
 #[test]
+fn a_service_in_its_own_name_gets_what_its_role_allows_and_no_more() {
+    let Some(market) = Market::open(Family::Mit, &[]) else { return };
+    market.kinit("alice");
+    market.sell("Teapot").is(201);
+    let me = market.ask_at("user-service", &[], "/me").is(200).json();
+    assert_eq!(me["profile"]["name"], "alice");
+
+    let log_in = |service: &str, principal: &str| {
+        let keytab = market.path(&format!("{service}/krb5.keytab"));
+        market.tool(Family::Mit.program("kinit")).args(["-k", "-t"]).args([keytab]).args([principal]).run().succeeds();
+    };
+    let denied = |service: &str, answer: Answer| {
+        let line = market.says(service, &[answer.is(403).trace(), "answered"]);
+        line["span"]["refused"].as_str().expect("a reason").to_owned()
+    };
+    log_in("gateway", "HTTP/gateway.localhost");
+    market.ask_at("ad-service", &[], "/ads").is(200);
+    for (service, arguments, path, reason) in [
+        ("ad-service", &[][..], "/ads/mine", "none of the roles user"),
+        ("ad-service", &["--json", r#"{"title":"Vase","price":1}"#], "/ads", "none of the roles user"),
+        ("user-service", &["--json", "[]"], "/sellers", "no rule allows it"),
+        ("gateway", &[], "/ads", "no rule allows it"),
+    ] {
+        let answer = match service {
+            "gateway" => market.ask(path),
+            service => market.ask_at(service, arguments, path),
+        };
+        assert!(denied(service, answer).contains(reason), "{service} {path}");
+    }
+    log_in("ad-service", "HTTP/ad-service.shop");
+    let sellers =
+        market.ask_at("user-service", &["--json", r#"["alice@SHOP.EXAMPLE","bob@SHOP.EXAMPLE"]"#], "/sellers");
+    assert_eq!(sellers.is(200).json()["sellers"].as_array().map(Vec::len), Some(1), "bob has never been here");
+    assert!(denied("user-service", market.ask_at("user-service", &[], "/me")).contains("none of the roles user"));
+}
+
+#[test]
 fn a_replay_is_known_to_a_service_that_was_started_again() {
     let Some(market) = Market::open(Family::Mit, &["--replay-files"]) else { return };
     market.kinit("alice");
@@ -459,6 +505,22 @@ fn browsers_get_a_page_in_which_nothing_is_run() {
     assert!(page.header("content-security-policy").is_some_and(|policy| policy.starts_with("default-src 'none'")));
     assert!(market.ask("/").is(200).body.contains("--delegation always"));
     market.curl(&[], "/market.css").is(200);
+}
+
+#[test]
+fn a_browser_shows_the_page_with_what_is_its_users() {
+    let Some(market) = Market::open(Family::Mit, &[]) else { return };
+    let Some(chromium) = optional_peer("Chromium", "/usr/bin/chromium") else { return };
+    market.kinit("alice");
+    market.sell("Teapot").is(201);
+    let profile = format!("--user-data-dir={}", market.path("chromium").display());
+    let chromium =
+        market.tool(chromium).args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]);
+    let chromium = chromium.args([profile.as_str(), "--no-first-run", "--auth-server-allowlist=*.localhost"]);
+    let page = chromium.args(["--dump-dom", &format!("{}/", market.url)]).run().succeeds();
+    for part in ["alice@SHOP.EXAMPLE", "Teapot", "Take back", "ad_service saw alice@SHOP.EXAMPLE"] {
+        assert!(page.stdout().contains(part), "no {part} in {}", page.stdout());
+    }
 }
 
 #[test]

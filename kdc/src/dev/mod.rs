@@ -83,7 +83,7 @@ fn invite(screen: &mut Screen, realm: &Realm) -> Result<()> {
 
 /// How to call a program: by its name if a shell finds it, by its path if it lies beside this one,
 /// else through cargo.
-fn tool(name: &str) -> String {
+pub fn tool(name: &str) -> String {
     let path = std::env::var_os("PATH").unwrap_or_default();
     if std::env::split_paths(&path).any(|folder| folder.join(name).is_file()) && name != "kadmin" {
         return name.to_owned();
@@ -95,7 +95,7 @@ fn tool(name: &str) -> String {
 }
 
 /// A path as a shell reads it.
-fn quoted(path: &Path) -> String {
+pub fn quoted(path: &Path) -> String {
     let text = path.display().to_string();
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:,=@%".contains(c);
     if text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', r"'\''")) }

@@ -115,8 +115,14 @@ impl Chassis {
             .layer(from_fn(move |request: Request, next: Next| trace::layer(name, request, next)))
             // Not in the log: somebody asks for these every few seconds.
             .merge(operations::routes(Arc::clone(&readiness), metrics, credentials));
+        let told = serve::told_to_end()?;
+        let ending = async move {
+            told.await;
+            readiness.end();
+        };
         serve::announce(listener.local_addr()?);
-        Ok(serve::serve(listener, routes, settings.connections, || readiness.end()).await?)
+        serve::serve(listener, routes, settings.connections, ending).await;
+        Ok(())
     }
 }
 
@@ -134,4 +140,22 @@ pub fn end_with_stdin() {
         let _ = std::io::copy(&mut std::io::stdin().lock().by_ref(), &mut std::io::sink());
         let _ = kill_process(getpid(), Signal::TERM);
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+    use axum::routing::get;
+    use tower::ServiceExt;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_waits_for_ever() {
+        let patience = std::time::Duration::from_secs(10);
+        let slow = Router::new().route("/", get(async || std::future::pending::<()>().await));
+        let slow = slow.layer(from_fn(move |request: Request, next: Next| within(patience, request, next)));
+        let answer = slow.oneshot(Request::new(Body::empty())).await.expect("an answer");
+        assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
+    }
 }

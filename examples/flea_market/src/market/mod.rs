@@ -14,6 +14,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use kdc::dev::{quoted, tool};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::chassis::Error;
@@ -154,37 +155,50 @@ impl Open {
 
     /// Lines to paste into another shell.
     fn invite(&self, screen: &mut Screen) -> Result<(), Error> {
-        let url = self.url();
-        let conf = self.realm.client_config().display();
+        let (url, kinit) = (self.url(), tool("kinit"));
+        let (conf, cache) = (quoted(self.realm.client_config()), quoted(&self.dir.join("ccache")));
         let curl = "curl --negotiate -u :";
         screen.title("Your turn, in another shell")?;
         for line in [
-            format!("export KRB5_CONFIG={conf} KRB5CCNAME={}", self.dir.join("ccache").display()),
-            format!("kinit alice    # {}", *self.realm.password_of("alice")?),
+            format!("export KRB5_CONFIG={conf} KRB5CCNAME={cache}"),
+            format!("{kinit} alice    # {}", *self.realm.password_of("alice")?),
             format!("{curl} {url}/ads"),
             format!("{curl} --delegation always {url}/ads/mine"),
             format!("{curl} --delegation always --json '{{\"title\":\"Teapot\",\"price\":12}}' {url}/ads"),
+            format!(
+                "chromium --user-data-dir={} --auth-server-allowlist='*.localhost' {url}/",
+                quoted(&self.profile()?)
+            ),
         ] {
             screen.command(&line)?;
         }
-        screen.title("A browser that was started from that shell gets in too")?;
-        screen.command(&format!(
-            "chromium --auth-server-allowlist='*.localhost' --auth-negotiate-delegate-allowlist='*.localhost' {url}/"
-        ))?;
         screen.title("What must not go")?;
         for line in [
             format!("curl -i {url}/ads    # no ticket"),
             format!("{curl} {url}/ads/mine    # a ticket, but none that is handed on"),
-            format!("kadmin --config {} modprinc -allow_tix bob", self.realm.kdc_config().display()),
-            format!("kinit bob    # {}: locked out", *self.realm.password_of("bob")?),
+            format!("{} --config {} modprinc -allow_tix bob", tool("kadmin"), quoted(self.realm.kdc_config())),
+            format!("{kinit} bob    # {}: locked out", *self.realm.password_of("bob")?),
         ] {
             screen.command(&line)?;
         }
-        screen.title(&format!(
-            "Requests are told here, by trace id; the whole is in {}",
-            self.dir.join("logs").display()
-        ))?;
+        let logs = quoted(&self.dir.join("logs"));
+        screen.title(&format!("Requests are told here, by the beginning of their trace id; the whole is in {logs}"))?;
         screen.title("Ctrl-C ends it all")
+    }
+
+    /// A profile of Chromium that hands tickets on, for which it has no flag; and that speaks
+    /// Negotiate at the first visit, where a new one lets the first challenge pass.
+    fn profile(&self) -> Result<PathBuf, Error> {
+        let folder = self.dir.join("chromium");
+        let state = r#"{
+            "net": { "received_http_auth_negotiate_headers": true },
+            "auth": { "disable_negotiate_cname_lookup": true, "negotiate_delegate_whitelist": "*.localhost" }
+        }"#;
+        if !folder.exists() {
+            realm::folder(&folder)?;
+            std::fs::write(folder.join("Local State"), state)?;
+        }
+        Ok(folder)
     }
 
     fn url(&self) -> String {
@@ -207,7 +221,7 @@ impl Open {
                 status = ads.ended() => (ADS.command, status?),
                 status = gateway.ended() => (GATEWAY.command, status?),
                 status = kdc.ended(), if kdc_lives => {
-                    let command = format!("flea_market kdc --dir {} --listen {}", dir.display(), kdc.address());
+                    let command = format!("flea_market kdc --dir {} --listen {}", quoted(dir), kdc.address());
                     tell::problem("kdc", &format!("has ended ({}); start it again: {command}", status?));
                     kdc_lives = false;
                     continue;
