@@ -21,7 +21,7 @@ use crate::joined::{Asking, Joined, NOW, Sequence, as_error, name};
 
 thread_local! {
     /// A realm and alice's ticket for its service.
-    static PLACE: RefCell<(Joined, Credential)> = RefCell::new({
+    pub(super) static PLACE: RefCell<(Joined, Credential)> = RefCell::new({
         let mut realm = Joined::new();
         let tgt = realm.login(&Asking::login("alice")).expect("a TGT");
         let ticket = realm.tgs(&tgt, &Asking::service(super::service::HOST)).expect("a ticket").cached();
@@ -29,11 +29,14 @@ thread_local! {
     });
 }
 
-fn acceptor(realm: &Joined, options: AcceptorOptions) -> AcceptorContext {
+pub(super) fn acceptor(realm: &Joined, options: AcceptorOptions) -> AcceptorContext {
     AcceptorContext::new(fresh_acceptor(realm).into(), options)
 }
 
-fn initiator(ticket: &Credential, options: InitiatorOptions) -> (InitiatorContext, Option<Context>, Vec<u8>) {
+pub(super) fn initiator(
+    ticket: &Credential,
+    options: InitiatorOptions,
+) -> (InitiatorContext, Option<Context>, Vec<u8>) {
     let mut initiator = InitiatorContext::new(ticket, options).expect("a ticket");
     match initiator.step(Instant::from(NOW), &mut Sequence(5), None).expect("a first token") {
         InitiatorStep::Continue(token) => (initiator, None, token),
@@ -67,7 +70,7 @@ fn offer<'a>(
 }
 
 /// What we answer is a token.
-fn told(answer: &[u8]) {
+pub(super) fn told(answer: &[u8]) {
     let kerberos = wire::decode::<InitialToken<'_>>(answer).is_ok_and(|token| token.mechanism == Oid::KERBEROS);
     let negotiation = wire::decode::<NegotiationToken<'_>>(answer).is_ok();
     let bare = as_error(answer).is_some() || wire::application_tag(answer) == Some(15);

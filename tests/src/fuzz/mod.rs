@@ -7,6 +7,7 @@ mod client;
 mod formats;
 mod gss;
 mod kdc;
+mod negotiation;
 mod script;
 mod service;
 mod wire;
@@ -16,6 +17,7 @@ pub use client::client_reply;
 pub use formats::{ccache, kdc_toml, keytab, krb5_conf, master_key, principal};
 pub use gss::{gss_acceptor, gss_acceptor_structured, gss_initiator, gss_message, honest_token};
 pub use kdc::{kdc_request, kdc_structured};
+pub use negotiation::gss_negotiation;
 pub use script::Script;
 pub use service::{acceptor, acceptor_structured, honest_ap_req};
 pub use wire::{TYPES as WIRE_TYPES, wire};
@@ -25,7 +27,7 @@ pub type Target = fn(&[u8]);
 
 /// Every target by its name, which is that of its file in `fuzz/fuzz_targets` and of its seeds'
 /// folder.
-pub const TARGETS: [(&str, Target); 20] = [
+pub const TARGETS: [(&str, Target); 21] = [
     ("kdc_request", kdc_request),
     ("kdc_structured", kdc_structured),
     ("acceptor", acceptor),
@@ -35,6 +37,7 @@ pub const TARGETS: [(&str, Target); 20] = [
     ("gss_acceptor_structured", gss_acceptor_structured),
     ("gss_initiator", gss_initiator),
     ("gss_message", gss_message),
+    ("gss_negotiation", gss_negotiation),
     ("ccache", ccache),
     ("keytab", keytab),
     ("krb5_conf", krb5_conf),

@@ -3,8 +3,8 @@
 use libkrb::wire::{
     AdAndOr, AdKdcIssued, ApRep, ApReq, Authenticator, AuthorizationData, Checksum, Decode, EncApRepPart,
     EncKdcRepPart, EncKrbCredPart, EncKrbPrivPart, EncTicketPart, Encode, EncryptedData, EncryptionKey,
-    EtypeInfo2Entry, EtypeInfoEntry, HostAddress, KdcRep, KdcReq, KdcReqBody, KrbCred, KrbError, KrbPriv, KrbSafe,
-    List, MethodData, PaEncTsEnc, PaPacRequest, PrincipalName, Ticket, TypedData,
+    EtypeInfo2Entry, EtypeInfoEntry, HostAddress, InitialToken, KdcRep, KdcReq, KdcReqBody, KrbCred, KrbError, KrbPriv,
+    KrbSafe, List, MethodData, NegotiationToken, PaEncTsEnc, PaPacRequest, PrincipalName, Ticket, TypedData,
 };
 
 /// Decodes, encodes and decodes again; the bytes in between.
@@ -61,6 +61,8 @@ types! {
     "AuthorizationData" = AuthorizationData<'_>,
     "AD-KDCIssued" = AdKdcIssued<'_>,
     "AD-AND-OR" = AdAndOr<'_>,
+    "NegotiationToken" = NegotiationToken<'_>,
+    "InitialToken" = InitialToken<'_>,
 }
 
 /// Any bytes, read as every message.

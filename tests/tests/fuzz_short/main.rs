@@ -86,6 +86,7 @@ targets! {
     gss_acceptor_structured 3000
     gss_initiator 3000
     gss_message 3000
+    gss_negotiation 3000
     ccache 3000
     keytab 3000
     krb5_conf 1500

@@ -33,6 +33,7 @@ pub fn all() -> Vec<Seed> {
         "gss_acceptor_structured",
         "gss_initiator",
         "gss_message",
+        "gss_negotiation",
     ] {
         seeds.push((target, "nothing".to_owned(), vec![]));
         for number in 0..8_u64 {
@@ -175,7 +176,24 @@ fn written(seeds: &mut Vec<Seed>) {
     let info = [wire::EtypeInfo2Entry { etype: EncryptionType(18), salt: Some("s"), s2kparams: Some(&[0, 0, 16, 0]) }];
     let old_info = [wire::EtypeInfoEntry { etype: EncryptionType(-128), salt: Some(b"s") }];
     let typed = [wire::TypedData { kind: -5, value: Some(b"v") }, wire::TypedData { kind: 101, value: None }];
+    let list = wire::encode(&List::Items(&[wire::Oid::KERBEROS_MICROSOFT, wire::Oid::KERBEROS, wire::Oid::NTLM]));
+    let hints = wire::NegHints { name: Some("not_defined_in_RFC4178@please_ignore"), address: None };
+    let offer = |hints, mic| {
+        let mechanisms = wire::Raw::parse(&list).expect("a list");
+        wire::encode(&wire::NegotiationToken::Init(wire::NegTokenInit { mechanisms, token: Some(b"t"), hints, mic }))
+    };
+    let answer = wire::NegTokenResp {
+        state: Some(wire::NegState::RequestMic),
+        mechanism: Some(wire::Oid::KERBEROS),
+        token: Some(b"token"),
+        mic: Some(b"mic"),
+    };
+    let frame = wire::InitialToken { mechanism: wire::Oid::SPNEGO, inner: &offer(None, None) };
     for (what, bytes) in [
+        ("initial-token", wire::encode(&frame)),
+        ("offer", offer(None, Some(b"mic"))),
+        ("offer-with-hints", offer(Some(hints), Some(b"mic"))),
+        ("answer", wire::encode(&wire::NegotiationToken::Resp(answer))),
         ("as-rep-part", reply_part),
         ("ticket", reply.ticket.der.to_vec()),
         ("body", request.body.der.to_vec()),
