@@ -239,6 +239,17 @@ fn an_initiator_that_waits_for_an_end_is_told_it() {
 }
 
 #[test]
+fn with_the_last_signature_comes_no_further_token() {
+    let Reluctant { list, mut kerberos, mut acceptor, token, .. } =
+        reluctant(ContextFlags::DEFAULT, &[Oid::NTLM, Oid::KERBEROS]);
+    let answer = owned(&asked(accept(&mut acceptor, &resp(None, None, Some(&token), None))));
+    let (mut ours, _) = initiated(initiate(&mut kerberos, answer.token.as_deref()));
+    let mic = ours.mic(&list).unwrap();
+    let (cause, _) = refused(accept(&mut acceptor, &resp(None, None, Some(b"another"), Some(&mic))));
+    assert!(matches!(cause, Error::Malformed(_)));
+}
+
+#[test]
 fn an_offer_of_another_favourite_is_not_taken_unsigned_or_signed_wrongly() {
     let mechanisms = [Oid::NTLM, Oid::KERBEROS];
     let wrong = list(&[Oid::KERBEROS]);
