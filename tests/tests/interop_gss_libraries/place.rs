@@ -93,7 +93,7 @@ fn tell(remote: &mut Remote, token: &[u8]) -> Option<Refused> {
 }
 
 /// Their initiator, whose context has begun, calls our acceptor.
-pub fn they_call(remote: &mut Remote, ours: &mut AcceptorContext) -> Result<Both, Failure> {
+pub fn they_call(remote: &mut Remote, ours: &mut AcceptorContext) -> Result<Both, Box<Failure>> {
     let (mut answer, mut theirs, mut accepted, mut tokens) = (vec![], None, None, 0);
     for _ in 0..5 {
         let token = match remote.step(&answer) {
@@ -102,7 +102,7 @@ pub fn they_call(remote: &mut Remote, ours: &mut AcceptorContext) -> Result<Both
                 theirs = Some((flags, peer));
                 token
             }
-            Err(refused) => return Err(Failure { ours: None, theirs: Some(refused) }),
+            Err(refused) => return Err(Box::new(Failure { ours: None, theirs: Some(refused) })),
         };
         answer = vec![];
         if !token.is_empty() {
@@ -114,7 +114,7 @@ pub fn they_call(remote: &mut Remote, ours: &mut AcceptorContext) -> Result<Both
                 }
                 Err(refusal) => {
                     let theirs = tell(remote, &refusal.token.unwrap_or_default());
-                    return Err(Failure { ours: Some(refusal.cause), theirs });
+                    return Err(Box::new(Failure { ours: Some(refusal.cause), theirs }));
                 }
             };
             tokens += 1 + usize::from(!answer.is_empty());
@@ -129,7 +129,7 @@ pub fn they_call(remote: &mut Remote, ours: &mut AcceptorContext) -> Result<Both
 }
 
 /// Our initiator calls their acceptor, whose context has begun.
-pub fn we_call(remote: &mut Remote, ours: &mut InitiatorContext) -> Result<Both, Failure> {
+pub fn we_call(remote: &mut Remote, ours: &mut InitiatorContext) -> Result<Both, Box<Failure>> {
     let (mut answer, mut theirs, mut opened, mut tokens) = (None, None, None, 0);
     for _ in 0..5 {
         let token = match ours.step(now(), &mut OsRandom::new(), answer.as_deref()) {
@@ -138,7 +138,7 @@ pub fn we_call(remote: &mut Remote, ours: &mut InitiatorContext) -> Result<Both,
                 opened = Some(context);
                 token.unwrap_or_default()
             }
-            Err(error) => return Err(Failure { ours: Some(error), theirs: None }),
+            Err(error) => return Err(Box::new(Failure { ours: Some(error), theirs: None })),
         };
         answer = None;
         if !token.is_empty() {
@@ -151,7 +151,7 @@ pub fn we_call(remote: &mut Remote, ours: &mut InitiatorContext) -> Result<Both,
                 Err(refused) => {
                     let told = Some(refused.token.as_slice()).filter(|token| !token.is_empty());
                     let ours = told.and_then(|token| ours.step(now(), &mut OsRandom::new(), Some(token)).err());
-                    return Err(Failure { ours, theirs: Some(refused) });
+                    return Err(Box::new(Failure { ours, theirs: Some(refused) }));
                 }
             };
             tokens += 1 + usize::from(answer.is_some());
