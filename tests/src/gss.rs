@@ -40,6 +40,11 @@ pub fn kerberos(flags: ContextFlags) -> InitiatorOptions {
     InitiatorOptions { mechanism: Mechanism::Kerberos, flags, ..InitiatorOptions::default() }
 }
 
+/// What an initiator wants that negotiates.
+pub fn spnego(flags: ContextFlags) -> InitiatorOptions {
+    InitiatorOptions { mechanism: Mechanism::Spnego, ..kerberos(flags) }
+}
+
 /// A context that an initiator opened with us, and who that is.
 pub struct Accepted {
     /// Our end.
@@ -50,12 +55,12 @@ pub struct Accepted {
     pub token: Option<Vec<u8>>,
 }
 
-/// Takes the one token of the Kerberos mechanism. Whose clock decides is the caller's choice.
+/// Takes the one token of the Kerberos mechanism, alone or as the favourite of an offer. Whose clock decides is the caller's choice.
 pub fn accept_at(acceptor: &Arc<Acceptor>, now: Instant, token: &[u8]) -> Result<Accepted, Refusal> {
     let mut context = AcceptorContext::new(acceptor.clone(), AcceptorOptions::default());
     match context.step(now, &mut OsRandom::new(), token, None)? {
         AcceptStep::Done(context, caller, token) => Ok(Accepted { context: *context, caller: *caller, token }),
-        AcceptStep::Continue(_) => panic!("one token opens a context of the Kerberos mechanism"),
+        AcceptStep::Continue(_) => panic!("one token opens a context"),
     }
 }
 

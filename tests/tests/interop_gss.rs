@@ -2,8 +2,9 @@
 //! acceptor, and `gss-server` accepts our initiator, with every flag that they know.
 
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
+use std::thread;
 
 use libkrb::ErrorCode;
 use libkrb::crypto::OsRandom;
@@ -34,6 +35,9 @@ suite! {
         its_client_says_its_message_in_every_way;
         its_client_hands_us_its_ticket;
         its_client_understands_our_refusal;
+        its_client_speaks_the_old_protocol;
+        its_client_calls_again_and_again;
+        its_client_wants_what_we_do_not_have;
         our_initiator_and_its_server_agree_under_aes128_sha1;
         our_initiator_and_its_server_agree_under_aes256_sha1;
         our_initiator_and_its_server_agree_under_aes128_sha2;
@@ -195,8 +199,9 @@ fn its_client_gets_the_flags_that_it_asks_for(pair: Pair) {
         (&["-nomutual"], F::REPLAY | protected),
         (&["-d"], F::DELEGATE | F::MUTUAL | F::REPLAY | protected),
     ];
-    for (options, flags) in table {
-        let (said, heard) = call(&seat, &[options, &["-mcount", "2"]].concat(), |stream| serve(&acceptor, stream));
+    for (mechanism, (options, flags)) in ["-krb5", "-spnego"].into_iter().flat_map(|one| table.map(|row| (one, row))) {
+        let options = [options, &[mechanism, "-mcount", "2"]].concat();
+        let (said, heard) = call(&seat, &options, |stream| serve(&acceptor, stream));
         said.succeeds().saying("Signature verified.");
         assert_eq!((heard.context.flags(), heard.messages.len()), (flags, 2), "{options:?}");
     }
@@ -212,8 +217,10 @@ fn its_client_says_its_message_in_every_way(pair: Pair) {
         (&["-nx", "-nw"], (false, false), "Signature verified."),
         (&["-nm"], (true, true), "Response received."),
     ];
-    for (options, (wrapped, confidential), answer) in table {
-        let (said, heard) = call(&seat, options, |stream| serve(&acceptor, stream));
+    for (mechanism, (options, (wrapped, confidential), answer)) in
+        ["-krb5", "-spnego"].into_iter().flat_map(|one| table.map(|row| (one, row)))
+    {
+        let (said, heard) = call(&seat, &[options, &[mechanism]].concat(), |stream| serve(&acceptor, stream));
         said.succeeds().saying(answer);
         assert_eq!(heard.messages, [(MESSAGE.as_bytes().to_vec(), wrapped, confidential)], "{options:?}");
     }
@@ -230,6 +237,62 @@ fn its_client_hands_us_its_ticket(pair: Pair) {
     assert!(handed.flags.has(TicketFlags::FORWARDED));
 }
 
+fn its_client_speaks_the_old_protocol(pair: Pair) {
+    let realm = pair.realm();
+    let acceptor = Arc::new(acceptor(&realm.add_service(SERVICE)));
+    let seat = alice(pair, &realm);
+    for mechanism in ["-krb5", "-spnego"] {
+        // A length before each token and nothing else, so the message is not wrapped.
+        let (said, message) = call(&seat, &["-v1", "-nw", "-nx", mechanism], |mut stream| {
+            let mut accepted = gss::accept(&acceptor, &mut stream);
+            let message = receive(&mut stream);
+            send(&mut stream, &accepted.context.mic(&message).expect("a signature"));
+            message
+        });
+        said.succeeds().saying("Signature verified.");
+        assert_eq!(message, MESSAGE.as_bytes());
+    }
+}
+
+fn its_client_calls_again_and_again(pair: Pair) {
+    let realm = pair.realm();
+    let acceptor = Arc::new(acceptor(&realm.add_service(SERVICE)));
+    let seat = alice(pair, &realm);
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("its address").port().to_string();
+    let client = seat.program(Family::Mit.program("gss-client"));
+    let client = client.args(["-port", &port, "-spnego", "-q", "-ccount", "3", "-mcount", "4"]);
+    let client = client.args(["127.0.0.1", "host@localhost", MESSAGE]);
+    let said = thread::scope(|scope| {
+        scope.spawn(|| {
+            for stream in listener.incoming().take(3) {
+                assert_eq!(serve(&acceptor, stream.expect("a call")).messages.len(), 4);
+            }
+        });
+        client.run()
+    });
+    said.succeeds();
+}
+
+fn its_client_wants_what_we_do_not_have(pair: Pair) {
+    let realm = pair.realm();
+    let acceptor = Arc::new(acceptor(&realm.add_service(SERVICE)));
+    let seat = alice(pair, &realm);
+    for (options, why) in
+        [(&["-dce"][..], "a context in the style of DCE"), (&["-iakerb"], "another mechanism than Kerberos")]
+    {
+        let (said, refusal) = call(&seat, options, |stream| {
+            let mut sample = Sample(stream);
+            sample.hear();
+            let refusal = gss::accept_token(&acceptor, &sample.receive()).err().expect("a refusal");
+            sample.send(refusal.token.as_ref().expect("a token"));
+            refusal
+        });
+        said.fails();
+        assert!(refusal.cause.to_string().contains(why), "{options:?} {}", refusal.cause);
+    }
+}
+
 /// A clock that is an hour ahead.
 fn later() -> Instant {
     Instant { time: now().time + 3600, ..now() }
@@ -238,7 +301,8 @@ fn later() -> Instant {
 fn its_client_understands_our_refusal(pair: Pair) {
     let realm = pair.realm();
     let acceptor = Arc::new(acceptor(&realm.add_service(SERVICE)));
-    let (said, refusal) = call(&alice(pair, &realm), &[], |stream| {
+    // Not with -spnego: any rejection kills this program, also that of gss-server.
+    let (said, refusal) = call(&alice(pair, &realm), &["-krb5"], |stream| {
         let mut sample = Sample(stream);
         sample.hear();
         let token = sample.receive();
@@ -335,9 +399,11 @@ fn our_initiator_gets_the_flags_that_it_asks_for(pair: Pair) {
     let ticket = ticket(&seat, "alice", "secret", SERVICE);
     let protected = F::CONFIDENTIALITY | F::INTEGRITY;
     for flags in [F::NONE, F::MUTUAL, F::REPLAY, F::SEQUENCE, F::MUTUAL | F::SEQUENCE, F::REPLAY | F::SEQUENCE] {
-        let mut sample = server.call();
-        let mut context = gss::initiate(&ticket, gss::kerberos(flags | protected), &mut sample);
-        say_everything(&mut sample, &mut context);
+        for options in [gss::kerberos(flags | protected), gss::spnego(flags | protected)] {
+            let mut sample = server.call();
+            let mut context = gss::initiate(&ticket, options, &mut sample);
+            say_everything(&mut sample, &mut context);
+        }
     }
 }
 
