@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tests::{Daemon, Family, PATIENCE, Program, Said, Tool, optional_peer};
+use tests::{Daemon, Family, PATIENCE, Program, Redis, Said, Tool, optional_peer};
 
 const SERVICES: [&str; 3] = ["user-service", "ad-service", "gateway"];
 
@@ -358,7 +358,7 @@ fn operators_see_how_it_goes_and_services_outlive_their_kdc() {
     assert_eq!(credentials(&ready("gateway").is(200))["ok"], true);
 
     // One that starts now lives, and is ready when there is a KDC again.
-    let late = Late::start(&market, "user-service");
+    let late = Replica::start(&market, "user-service", &[]);
     market.curl_at(&[], &late.url("/livez")).is(200);
     let unready = market.curl_at(&[], &late.url("/readyz")).is(503);
     assert_eq!(credentials(&unready)["ok"], false);
@@ -368,19 +368,20 @@ fn operators_see_how_it_goes_and_services_outlive_their_kdc() {
 }
 
 /// A further process of a service.
-struct Late {
+struct Replica {
     daemon: Daemon,
     _data: TempDir,
 }
 
-impl Late {
-    fn start(market: &Market, service: &str) -> Late {
+impl Replica {
+    fn start(market: &Market, service: &str, arguments: &[&str]) -> Replica {
         let data = tempfile::tempdir().expect("a temporary folder");
         let keytab = market.path(&format!("{service}/krb5.keytab"));
+        let domain = if service == "gateway" { "localhost" } else { "shop" };
         let program = market.tool(Family::Ours.program("flea_market")).args([service, "--keytab"]).args([keytab]);
-        let program = program.args(["--principal", &format!("HTTP/{service}.shop@SHOP.EXAMPLE"), "--data"]);
-        let daemon = Daemon::start(program.args([data.path()]).command(), "listening on ");
-        Late { daemon, _data: data }
+        let program = program.args(["--principal", &format!("HTTP/{service}.{domain}@SHOP.EXAMPLE"), "--data"]);
+        let daemon = Daemon::start(program.args([data.path()]).args(arguments).command(), "listening on ");
+        Replica { daemon, _data: data }
     }
 
     fn url(&self, path: &str) -> String {
@@ -487,6 +488,32 @@ fn a_replay_is_known_to_a_service_that_was_started_again() {
     let replayed = market.curl(&["-H", &token], "/ads").is(401);
     let line = market.says("gateway", &[replayed.trace(), "answered"]);
     assert!(line["span"]["refused"].as_str().expect("a reason").contains("replay"), "{line}");
+}
+
+#[test]
+fn replicas_share_in_redis_what_they_have_seen_and_refuse_while_it_is_away() {
+    let Some(mut redis) = Redis::start(&[]) else { return };
+    let Some(market) = Market::open(Family::Mit, &["--redis", &redis.url()]) else { return };
+    market.kinit("alice");
+    let jar = market.path("jar").display().to_string();
+    market.curl(&["--negotiate", "-u", ":", "-c", &jar], "/ads").is(200);
+    let token = market.overheard();
+    let replica = Replica::start(&market, "gateway", &["--redis", &redis.url(), "--ad-service", "http://127.0.0.1:1"]);
+    let replayed = market.curl_at(&["-H", &token], &replica.url("/ads")).is(401);
+    assert!(replica.daemon.log().contains("Request is a replay"), "{replayed:?}");
+
+    redis.kill();
+    let ready = |status| {
+        awaited("the news", || Some(market.operations("gateway", "/readyz")).filter(|answer| answer.status == status))
+    };
+    assert_eq!(ready(503).json()["checks"]["replay cache"]["is"], "Redis does not answer");
+    market.ask("/ads").is(503);
+    market.curl(&["-b", &jar], "/ads").is(200);
+    redis.restart();
+    ready(200);
+    awaited("tickets to be taken", || Some(market.ask("/ads")).filter(|answer| answer.status == 200));
+    market.curl(&["-H", &token], "/ads").is(401);
+    market.says("gateway", &["the replay cache cannot be asked"]);
 }
 
 #[test]

@@ -12,11 +12,16 @@ use libkrb::http::server::{NegotiateLayer, Outcome, Require};
 use libkrb::http::session::{Cookie, SessionKeys, Sessions};
 use libkrb::http::{Caller, How};
 use libkrb::service::Options;
+use libkrb::time::Seconds;
 use metrics::counter;
 
+use super::replays::Replays;
 use super::settings::Settings;
-use super::{Error, replays, trace};
+use super::{Error, trace};
 use crate::api::Seen;
+
+/// How far a caller's clock may be off, in seconds; authenticators are remembered for as long.
+pub const CLOCK_SKEW: Seconds = 300;
 
 /// How a caller is known again after its first request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -40,10 +45,14 @@ impl Callers {
     ///
     /// # Errors
     /// Keys or secrets that cannot be read.
-    pub async fn new(settings: &Settings, credentials: &Credentials, kind: SessionKind) -> Result<Callers, Error> {
-        let options = Options::default();
-        let replays = replays::open(settings, options.clock_skew, credentials.clock().time).await?;
-        let acceptor = credentials.acceptor(options, replays)?;
+    pub fn new(
+        settings: &Settings,
+        credentials: &Credentials,
+        replays: &Replays,
+        kind: SessionKind,
+    ) -> Result<Callers, Error> {
+        let options = Options { clock_skew: CLOCK_SKEW, ..Options::default() };
+        let acceptor = credentials.acceptor(options, replays.cache())?;
         let mut negotiate = NegotiateLayer::new(acceptor).observer(Arc::new(observe));
         if let Some(sessions) = sessions(settings, settings.session.unwrap_or(kind))? {
             negotiate = negotiate.sessions(sessions.max_life(settings.session_life));

@@ -30,10 +30,11 @@ use reqwest::Url;
 use rustix::process::{Signal, getpid, kill_process};
 use tokio::net::TcpListener;
 
-use callers::{Callers, SessionKind};
+use callers::{CLOCK_SKEW, Callers, SessionKind};
 use calls::Upstream;
 use operations::Readiness;
 use problem::Problem;
+use replays::Replays;
 use settings::Settings;
 
 /// What keeps a service from starting, in words for who starts it.
@@ -70,10 +71,12 @@ impl Chassis {
             .spn_rules(SpnRules::parse("--spn-rule", &settings.spn_rules.join("\n"))?)
             .start()
             .await?;
-        let callers = Callers::new(&settings, &credentials, sessions).await?;
+        let replays = Replays::open(&settings, CLOCK_SKEW, credentials.clock().time).await?;
+        let callers = Callers::new(&settings, &credentials, &replays, sessions)?;
         let mut readiness = Readiness::default();
         let tickets = credentials.clone();
         readiness.needs("credentials", move || operations::tickets(&tickets));
+        readiness.needs("replay cache", move || replays.check());
         Ok(Chassis { readiness, name, settings, credentials, callers, listener, metrics })
     }
 

@@ -3,9 +3,14 @@
 
 use std::sync::Arc;
 
+use clap::ValueEnum;
 use libkrb::Time;
-use libkrb::replay::{Event, FileOptions, FileReplayCache, MemoryReplayCache, Observer, ReplayCache};
+use libkrb::replay::{
+    Event, FileOptions, FileReplayCache, MemoryReplayCache, Observer, RedisOptions, RedisReplayCache, ReplayCache,
+    WhenAway,
+};
 use libkrb::time::Seconds;
+use metrics::counter;
 use tracing::warn;
 
 use super::Error;
@@ -14,19 +19,76 @@ use super::settings::Settings;
 /// How many are remembered at a time: as many as come within twice the clock skew.
 const MOST: u32 = 1_000_000;
 
-/// The cache that the settings name.
-///
-/// # Errors
-/// A file or a Redis that cannot be used.
-pub async fn open(settings: &Settings, clock_skew: Seconds, now: Time) -> Result<Arc<dyn ReplayCache>, Error> {
-    let observer = Observer::new(|event: &Event| warn!(%event, "replay cache"));
-    match (&settings.redis, &settings.replay_file) {
-        (Some(_), _) => Err("Redis is not served yet".into()),
-        (None, Some(file)) => {
-            let options =
-                FileOptions { window: clock_skew, max_entries: MOST.into(), observer, ..FileOptions::default() };
-            Ok(Arc::new(FileReplayCache::open(file, options, now)?))
+/// What to do while Redis does not answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum RedisAway {
+    /// Take no tickets; sessions go on
+    Refuse,
+    /// Go on with what this process remembers, and let one replica take what another has taken
+    Local,
+}
+
+impl From<RedisAway> for WhenAway {
+    fn from(away: RedisAway) -> WhenAway {
+        match away {
+            RedisAway::Refuse => WhenAway::Refuse,
+            RedisAway::Local => WhenAway::Local,
         }
-        (None, None) => Ok(Arc::new(MemoryReplayCache::new(clock_skew, MOST as usize))),
+    }
+}
+
+/// The memory that the settings name.
+pub enum Replays {
+    /// Of this process or this host.
+    Here(Arc<dyn ReplayCache>),
+    /// Of all replicas.
+    Redis(Arc<RedisReplayCache>, RedisAway),
+}
+
+impl Replays {
+    /// Opens it.
+    ///
+    /// # Errors
+    /// A file that cannot be used, a URL that is none.
+    pub async fn open(settings: &Settings, window: Seconds, now: Time) -> Result<Replays, Error> {
+        let observer = Observer::new(|event: &Event| {
+            counter!("replay_cache_events_total").increment(1);
+            warn!(%event, "replay cache");
+        });
+        if let Some(url) = &settings.redis {
+            let away = settings.when_redis_is_away;
+            let mut options = RedisOptions::new(url);
+            (options.prefix, options.window) = (format!("replay:{}", settings.principal), window);
+            (options.when_away, options.observer) = (away.into(), observer);
+            return Ok(Replays::Redis(Arc::new(RedisReplayCache::connect(options).await?), away));
+        }
+        Ok(Replays::Here(match &settings.replay_file {
+            Some(file) => {
+                let options = FileOptions { window, max_entries: MOST.into(), observer, ..FileOptions::default() };
+                Arc::new(FileReplayCache::open(file, options, now)?)
+            }
+            None => Arc::new(MemoryReplayCache::new(window, MOST as usize)),
+        }))
+    }
+
+    /// For an acceptor.
+    pub fn cache(&self) -> Arc<dyn ReplayCache> {
+        match self {
+            Replays::Here(cache) => Arc::clone(cache),
+            Replays::Redis(cache, _) => Arc::clone(cache) as Arc<dyn ReplayCache>,
+        }
+    }
+
+    /// How it is.
+    ///
+    /// # Errors
+    /// That nobody who brings a ticket is let in.
+    pub fn check(&self) -> Result<String, &'static str> {
+        match self {
+            Replays::Here(_) => Ok("here".to_owned()),
+            Replays::Redis(cache, _) if !cache.is_away() => Ok("in Redis".to_owned()),
+            Replays::Redis(_, RedisAway::Local) => Ok("here, for Redis does not answer".to_owned()),
+            Replays::Redis(_, RedisAway::Refuse) => Err("Redis does not answer"),
+        }
     }
 }

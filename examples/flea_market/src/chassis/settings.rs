@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::callers::SessionKind;
+use super::replays::RedisAway;
 
 /// Settings of a service.
 #[derive(Args, Clone, Debug)]
@@ -30,6 +31,9 @@ pub struct Settings {
     /// Remember authenticators in this Redis, with all replicas of this service
     #[arg(long, env = "REDIS_URL", value_name = "URL", conflicts_with = "replay_file")]
     pub redis: Option<String>,
+    /// What to do while that Redis does not answer
+    #[arg(long, env = "WHEN_REDIS_IS_AWAY", value_name = "WHAT", value_enum, default_value_t = RedisAway::Refuse)]
+    pub when_redis_is_away: RedisAway,
     /// Remember authenticators in this file, over restarts and with other processes of this host
     #[arg(long, env = "REPLAY_FILE", value_name = "FILE")]
     pub replay_file: Option<PathBuf>,

@@ -18,6 +18,7 @@ use kdc::dev::{quoted, tool};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::chassis::Error;
+use crate::chassis::replays::RedisAway;
 use process::Process;
 use realm::{ADS, GATEWAY, REALM, Realm, Service, USERS};
 use screen::Screen;
@@ -49,6 +50,9 @@ pub struct Market {
     /// Remember authenticators in this Redis instead of each service's memory
     #[arg(long, value_name = "URL")]
     redis: Option<String>,
+    /// What the services do while that Redis does not answer
+    #[arg(long, value_name = "WHAT", value_enum, default_value_t = RedisAway::Refuse)]
+    when_redis_is_away: RedisAway,
     /// Remember authenticators in a file of each service, over restarts
     #[arg(long, conflicts_with = "redis")]
     replay_files: bool,
@@ -250,7 +254,8 @@ impl Market {
         arguments.extend(["--keytab".into(), realm.keytab_of(service).into()]);
         arguments.extend(["--data".into(), folder.clone().into()]);
         if let Some(url) = &self.redis {
-            arguments.extend(words(["--redis", url]));
+            let away = if self.when_redis_is_away == RedisAway::Local { "local" } else { "refuse" };
+            arguments.extend(words(["--redis", url, "--when-redis-is-away", away]));
         }
         if self.replay_files {
             arguments.extend(["--replay-file".into(), folder.join("replays").into()]);
