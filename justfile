@@ -15,6 +15,11 @@ test *arguments:
 test-mit *arguments:
     KRB_SUBJECT=mit tests/run -p tests {{arguments}}
 
+# Ten minutes of the flea market under load while keys change, the KDC is killed and Redis restarts.
+soak-services seconds="600" callers="64":
+    cargo build --release --workspace --bins
+    KRB_SOAK_SECONDS={{seconds}} KRB_SOAK_CALLERS={{callers}} cargo test --release -p tests --test soak_services -- --nocapture
+
 # Format, then the lints that CI denies.
 lint:
     cargo fmt --all

@@ -42,7 +42,7 @@ pub use realm::{Plan, Realm};
 pub use redis::Redis;
 pub use seat::{Seat, Ticket};
 pub use suite::Pair;
-pub use tool::{Heard, Said, Tool, User};
+pub use tool::{Heard, Said, Tool, User, tell};
 
 use std::time::Duration;
 

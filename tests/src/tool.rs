@@ -245,6 +245,6 @@ impl std::fmt::Display for Said {
 
 /// Tells something beside a failing test: test runners keep it with the test's own output.
 #[expect(clippy::print_stderr, reason = "this is the one door through which the harness talks")]
-pub(crate) fn tell(text: &str) {
+pub fn tell(text: &str) {
     eprintln!("{text}");
 }
