@@ -220,6 +220,14 @@ fn the_flag_of_the_acceptors_subkey_has_to_be_what_was_agreed_on() {
 }
 
 #[test]
+fn a_mic_that_says_it_is_sealed_is_refused() {
+    let mut token = vec![4, 4, 6, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0, 0, 0, 0, 100];
+    let signed = [MESSAGE, &token].concat();
+    token.extend(key(AES, 6).checksum(KeyUsage::GSS_INITIATOR_SIGN, &signed));
+    assert!(matches!(ends().1.verify_mic(MESSAGE, &token), Err(Error::Malformed(_))));
+}
+
+#[test]
 fn a_mic_is_no_wrap_token_and_a_wrap_token_no_mic() {
     let (mut initiator, mut acceptor) = ends();
     let mic = initiator.mic(b"").unwrap();

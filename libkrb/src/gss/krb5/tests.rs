@@ -152,6 +152,8 @@ fn who_says_that_it_binds_where_it_can_has_to_be_bound() {
         assert_eq!(accept_with(&acceptor, &token).is_ok(), good, "{flags:#x}");
         assert!(accept(&token).is_ok(), "who has no channel asks for none");
     }
+    let token = drafted(|draft| draft.ticket_authz = vec![(AuthDataType::IF_RELEVANT, options(0x4000))]);
+    assert!(accept_with(&acceptor, &token).is_ok(), "in the ticket it is of another conversation");
 }
 
 #[test]
@@ -299,7 +301,10 @@ fn a_step_too_many_or_too_few_is_refused() {
     let (mut initiator, token) = first(kerberos());
     let mut acceptor = AcceptorContext::new(acceptor(AES), AcceptorOptions::default());
     let Ok(AcceptStep::Done(_, _, reply)) = acceptor.step(NOW, &mut Counter(0), &token, None) else { panic!("done") };
-    assert!(acceptor.step(NOW, &mut Counter(0), &token, None).is_err(), "after the end");
+    let mut other = super::super::testing::initiator(AES, kerberos());
+    let later = Instant { micros: NOW.micros + 1, ..NOW };
+    let Ok(InitiatorStep::Continue(fresh)) = other.step(later, &mut Counter(0), None) else { panic!("a token") };
+    assert!(acceptor.step(later, &mut Counter(0), &fresh, None).is_err(), "after the end");
     initiator.step(NOW, &mut Counter(0), reply.as_deref()).unwrap();
     assert!(initiator.step(NOW, &mut Counter(0), reply.as_deref()).is_err(), "after the end");
     let (mut initiator, _) = first(kerberos());
