@@ -16,7 +16,7 @@ async fn answering(answer: String) -> String {
             let answer = answer.clone();
             tokio::spawn(async move {
                 let mut request = vec![0; 1 << 16];
-                stream.read(&mut request).await.ok()?;
+                (stream.read(&mut request).await.ok()? > 0).then_some(())?;
                 // Whoever hangs up has heard enough.
                 stream.write_all(answer.as_bytes()).await.ok()?;
                 stream.shutdown().await.ok()

@@ -151,7 +151,8 @@ impl Negotiator {
     }
 
     /// Waits for a challenge before it sends a token, and has to send the request twice for it. For
-    /// services of which only a part asks for Negotiate.
+    /// services of which only a part asks for Negotiate. Without TLS it protects nothing: an answer
+    /// that asks for no token proves nothing either, and who is in the middle can give one.
     #[must_use]
     pub fn when_challenged(self) -> Negotiator {
         self.with(|settings| settings.preemptive = false)
