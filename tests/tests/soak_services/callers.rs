@@ -204,8 +204,11 @@ impl Visitor {
         match self.present(0, &token).await {
             Ok(StatusCode::OK) => self.tally.at_once.fetch_add(1, Ordering::Relaxed),
             // It was not taken, so there is nothing to send again.
-            Ok(status) => return self.tally.tried(&format!("{status} for a token that is new")),
-            Err(error) => return self.tally.tried(&error),
+            outcome => {
+                let why = outcome.map_or_else(|error| error, |status| format!("{status} for a token that is new"));
+                self.tally.tried(&why);
+                return sleep(PAUSE).await;
+            }
         };
         let older = self.any_overheard();
         for token in [Some(&token), older.as_ref()].into_iter().flatten() {
@@ -214,7 +217,9 @@ impl Visitor {
             }
         }
         self.overheard.push_back(token);
-        self.overheard.truncate(OVERHEARD);
+        if self.overheard.len() > OVERHEARD {
+            self.overheard.pop_front();
+        }
     }
 
     fn any_overheard(&self) -> Option<String> {
