@@ -266,6 +266,7 @@ fn who_is_locked_out_gets_no_ticket_and_a_session_ends_by_its_own_limit(kinit: F
     assert_eq!(market.says("gateway", &[over.trace(), "answered"])["span"]["refused"], "session: it has ended");
 
     let _ = market.try_kinit("bob").fails_with(1).saying("Client's credentials have been revoked");
+    market.says("kdc", &["\"exchange\":\"AS\"", "bob@SHOP.EXAMPLE", "KDC_ERR_CLIENT_REVOKED"]);
     let _ = market.tool(kinit.program("kvno")).args(["HTTP/ad-service.shop"]).run().fails_with(1);
     // The ticket that bob had before is good at the gateway until it ends, and opens nothing further.
     market.ask_delegating(&[], "/ads/mine").is(403);
@@ -350,6 +351,12 @@ fn operators_see_how_it_goes_and_services_outlive_their_kdc() {
     ] {
         assert!(metrics.lines().any(|found| found == line), "no {line} in {metrics}");
     }
+
+    // Between services it is not a ticket each time.
+    market.ask("/ads").is(200);
+    let line = "callers_total{outcome=\"session\",reason=\"\"} 1";
+    let metrics = market.operations("ad-service", "/metrics").body;
+    assert!(metrics.lines().any(|found| found == line), "no {line} in {metrics}");
 
     let address = market.process("kdc").0;
     market.kill("kdc");

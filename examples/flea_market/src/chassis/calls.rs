@@ -5,6 +5,7 @@
 use std::time::{Duration, Instant};
 
 use http::{Method, StatusCode};
+use libkrb::ErrorCode;
 use libkrb::credentials::{Credentials, Delegation};
 use libkrb::http::Caller;
 use libkrb::http::client::{Hosts, Negotiator};
@@ -175,11 +176,7 @@ impl Call<'_> {
     /// No answer: there was no ticket, or the service is away, or it has not proven itself.
     fn failed(&self, error: &reqwest_middleware::Error) -> Problem {
         let name = self.upstream.name;
-        let krb = match error {
-            reqwest_middleware::Error::Middleware(error) => error.downcast_ref::<libkrb::Error>(),
-            reqwest_middleware::Error::Reqwest(_) => None,
-        };
-        if let (true, Some(libkrb::Error::Protocol { .. })) = (self.in_callers_name, krb) {
+        if self.in_callers_name && is_refusal(error) {
             tracing::warn!(to = name, %error, "no ticket in the caller's name");
             let problem = Problem::new(StatusCode::FORBIDDEN, "you get no further tickets");
             return problem.next("log in again; if that does not go, ask those who run the realm");
@@ -190,6 +187,15 @@ impl Call<'_> {
         tracing::warn!(to = name, %error, %cause, "no answer");
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, "a service behind this one does not answer")
             .next("try again soon")
+    }
+}
+
+/// Whether the KDC gives no ticket, as to somebody who was locked out.
+fn is_refusal(error: &reqwest_middleware::Error) -> bool {
+    let reqwest_middleware::Error::Middleware(error) = error else { return false };
+    match error.downcast_ref() {
+        Some(libkrb::Error::Protocol { code, .. }) => *code != ErrorCode::SVC_UNAVAILABLE,
+        _ => false,
     }
 }
 
