@@ -79,7 +79,7 @@ fn a_service_acts_for_its_caller_at_the_next_one_in_every_request_of_a_session()
             let again = get_with(address, "/", &[("authorization", &bearer)]).await;
             assert_eq!(again.body, "alice@EXAMPLE.ORG nobody Negotiate");
         }
-        let acted = acted.lock().expect("no panic");
+        let acted = acted.lock().expect("no panic").clone();
         let next = libkrb::Principal::parse(NEXT, Some("EXAMPLE.ORG")).expect("a principal");
         let mut tickets = vec![];
         for credentials in acted.iter() {
