@@ -28,7 +28,7 @@ pub enum Library {
 }
 
 impl Library {
-    /// What runs it, if it is here; absence is treated as for [`Family::present`].
+    /// What runs it, if it is here; absence is treated as for [`crate::Family::present`].
     fn program(self, seat: &Seat<'_>) -> Option<Tool> {
         if self == Library::Java {
             let configuration = format!("-Djava.security.krb5.conf={}", seat.configuration().display());
