@@ -36,13 +36,8 @@ impl Website {
 
     /// A website with the keys of a keytab, and a layer that is told more.
     pub fn with(keytab: &Path, more: impl Fn(NegotiateLayer) -> NegotiateLayer) -> Website {
-        let counters = Arc::new(Counters::default());
-        let layer = NegotiateLayer::new(Arc::new(acceptor(keytab))).observer(counters.clone());
-        // A site on which the server's proof gets lost, as behind a proxy that drops it.
-        let silent =
-            Router::new().route("/silent", get(page)).layer(more(layer.clone())).layer(map_response(without_proof));
-        let pages = Router::new().route("/", get(page)).route("/twice", get(twice)).layer(more(layer));
-        Website::serve(pages.merge(silent), counters)
+        let (router, counters) = pages(keytab, more);
+        Website::serve(router, counters)
     }
 
     fn serve(router: Router, counters: Arc<Counters>) -> Website {
@@ -79,6 +74,16 @@ impl Website {
     pub fn counters(&self) -> &Counters {
         &self.counters
     }
+}
+
+/// The pages of a website, for those who serve them in another way, and what is counted of them.
+pub fn pages(keytab: &Path, more: impl Fn(NegotiateLayer) -> NegotiateLayer) -> (Router, Arc<Counters>) {
+    let counters = Arc::new(Counters::default());
+    let layer = more(NegotiateLayer::new(Arc::new(acceptor(keytab))).observer(counters.clone()));
+    // A page on which the server's proof gets lost, as behind a proxy that drops it.
+    let silent = Router::new().route("/silent", get(page)).layer(layer.clone()).layer(map_response(without_proof));
+    let router = Router::new().route("/", get(page)).route("/twice", get(twice)).layer(layer);
+    (router.merge(silent), counters)
 }
 
 async fn without_proof(mut answer: Response) -> Response {
