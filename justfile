@@ -35,6 +35,7 @@ bench:
     cargo bench -p bench --bench load
     cargo bench -p bench --bench core
     cargo bench -p bench --bench store
+    cargo bench -p bench --bench replay
     cargo bench -p libkrb
 
 # What knowing the caller costs: tickets, sessions, JWT, mTLS, and MIT; makes the page in docs/guide.
