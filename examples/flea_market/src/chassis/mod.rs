@@ -8,6 +8,7 @@ pub mod calls;
 pub mod database;
 pub mod logs;
 pub mod operations;
+mod patient;
 pub mod problem;
 pub mod replays;
 pub mod serve;

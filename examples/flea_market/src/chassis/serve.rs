@@ -1,5 +1,6 @@
 //! The door: connections in, requests to the routes, and an end that cuts nobody off. What a slow or
-//! greedy peer may take is bounded: the time for its headers, their size, the number of connections.
+//! greedy peer may take is bounded: the time for its headers, their size, the time to take its answers,
+//! the number of connections.
 
 use std::convert::Infallible;
 use std::io::Write;
@@ -22,8 +23,12 @@ use tokio::sync::Semaphore;
 use tower::ServiceExt;
 use tracing::{info, warn};
 
+use super::patient::Patient;
+
 /// For the headers of a request, and until the next request on the same connection.
 pub const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
+/// For a peer to take some more of what it is sent.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 /// Room for the headers: a ticket with a forwarded one in it, in base64, and a session beside it.
 const HEADER_BYTES: usize = 64 * 1024;
 /// For those who are being answered when the service ends.
@@ -62,7 +67,8 @@ pub async fn serve(listener: TcpListener, router: Router, connections: usize, to
         });
         let mut door = http1::Builder::new();
         door.timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT).max_buf_size(HEADER_BYTES);
-        let connection = graceful.watch(door.serve_connection(TokioIo::new(stream), service));
+        let stream = TokioIo::new(Patient::new(stream, WRITE_TIMEOUT));
+        let connection = graceful.watch(door.serve_connection(stream, service));
         tokio::spawn(async move {
             // A peer that goes away in the midst is no matter.
             let _ = connection.await;
@@ -151,6 +157,16 @@ mod tests {
             let mut rest = vec![];
             stream.read_to_end(&mut rest).await.expect("the end");
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_asks_and_never_reads_gives_its_place_to_others() {
+        let router = Router::new().route("/", get(async || vec![b'x'; 1 << 20]));
+        let (address, _end, _task) = start(1, router).await;
+        let greedy = call(address, &REQUEST.repeat(100)).await;
+        let mut next = call(address, REQUEST).await;
+        assert_eq!(first_byte(&mut next).await, 1);
+        drop(greedy);
     }
 
     #[tokio::test]
