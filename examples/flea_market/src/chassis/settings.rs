@@ -29,7 +29,7 @@ pub struct Settings {
     #[arg(long = "spn-rule", env = "SPN_RULES", value_name = "RULE", value_delimiter = ';')]
     pub spn_rules: Vec<String>,
     /// Remember authenticators in this Redis, with all replicas of this service
-    #[arg(long, env = "REDIS_URL", value_name = "URL", conflicts_with = "replay_file")]
+    #[arg(long, env = "REDIS_URL", hide_env_values = true, value_name = "URL", conflicts_with = "replay_file")]
     pub redis: Option<String>,
     /// What to do while that Redis does not answer
     #[arg(long, env = "WHEN_REDIS_IS_AWAY", value_name = "WHAT", value_enum, default_value_t = RedisAway::Refuse)]
