@@ -14,6 +14,7 @@ use super::header::{self, Authorization};
 use super::{Mode, Observer, Outcome, Reason};
 use crate::config::LocalNames;
 use crate::crypto::OsRandom;
+use crate::error::Error;
 use crate::gss::{self, AcceptStep, AcceptorContext, AcceptorOptions, Context, Refusal};
 use crate::http::Caller;
 use crate::http::session::{Resumed, Sessions};
@@ -87,6 +88,18 @@ impl Gate {
         Ok(entered)
     }
 
+    /// Refuses a caller whom somebody else has let in, and this layer would not have: a layer further
+    /// out, or one that shares our sessions.
+    pub(super) fn suits(&self, caller: &Caller) -> Result<(), Reason> {
+        if caller.principal().is_anonymous() && !self.allow_anonymous {
+            return Err(Reason::Anonymous);
+        }
+        if self.require_bindings && !caller.is_bound() {
+            return Err(Reason::Token(Error::ChannelBindings("the caller was let in without being bound to one")));
+        }
+        Ok(())
+    }
+
     /// A request that brought nothing for us.
     fn without(&self, brought: &Authorization) -> Result<Entered, Refused> {
         match (self.mode, brought) {
@@ -104,6 +117,10 @@ impl Gate {
             Some(token) => Some(sessions.resume(token, now.time)),
             None => sessions.resume_cookie(&parts.headers, now.time),
         };
+        let outcome = outcome.map(|outcome| match outcome {
+            Ok(resumed) if self.suits(&resumed.caller).is_err() => Err("it was begun where less is required"),
+            outcome => outcome,
+        });
         match outcome {
             None => Ok(None),
             Some(Ok(Resumed { caller, headers })) => Ok(Some(Entered { caller: Some(caller), headers })),

@@ -175,7 +175,8 @@ impl NegotiateLayer {
     }
 
     /// Refuses a caller that is not bound to the TLS connection (RFC 5929), as one is whose token a
-    /// stranger in the middle passes on. Many clients do not bind, Chromium on Linux among them.
+    /// stranger in the middle passes on. Many clients do not bind, Chromium on Linux among them. This
+    /// holds for sessions, and for callers that a layer further out has let in, too.
     #[must_use]
     pub fn require_bindings(self) -> NegotiateLayer {
         self.with(|gate| gate.require_bindings = true)

@@ -10,6 +10,7 @@ use http::header::CACHE_CONTROL;
 use http::{Request, Response};
 use tower_service::Service;
 
+use super::answer::Refused;
 use super::asked::Asked;
 use super::body::Body;
 use super::gate::{Entered, Gate};
@@ -52,12 +53,18 @@ where
         let gate = self.gate.clone();
         Box::pin(async move {
             let (mut parts, body) = request.into_parts();
+            let asked = Asked::of(&parts.method, &parts.uri, &parts.headers);
             // A layer further out has found the caller: its token would be a replay by now.
-            if gate.mode == Mode::Off || parts.extensions.get::<Caller>().is_some() {
+            let found = parts.extensions.get::<Caller>();
+            if let Some(Err(reason)) = found.filter(|_| gate.mode != Mode::Off).map(|caller| gate.suits(caller)) {
+                log::refused(&asked, &reason);
+                gate.observe(Outcome::Refused(&reason));
+                return Ok(Refused::from(reason).answer(&asked));
+            }
+            if gate.mode == Mode::Off || found.is_some() {
                 let answer = inner.call(Request::from_parts(parts, body)).await?;
                 return Ok(answer.map(Body::theirs));
             }
-            let asked = Asked::of(&parts.method, &parts.uri, &parts.headers);
             match gate.enter(&mut parts).await {
                 Ok(entered) => {
                     log::entered(&asked, entered.caller.as_ref());

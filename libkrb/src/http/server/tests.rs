@@ -242,6 +242,32 @@ fn a_layer_within_another_believes_it() {
     assert_eq!(send(outer.layer(inner.layer(Echo)), request(&[])).status, StatusCode::UNAUTHORIZED);
 }
 
+#[test]
+fn a_layer_that_requires_more_than_the_one_around_it_gets_it() {
+    let outer = || layer().mode(Mode::Optional);
+    let unbound = send(outer().layer(layer().require_bindings().layer(Echo)), with_token(&token()));
+    assert_eq!(unbound.status, StatusCode::UNAUTHORIZED);
+    let anonymous = Draft::with(|draft| {
+        draft.checksum = Some((ChecksumType::GSSAPI, [&[16, 0, 0, 0][..], &[0; 20]].concat()));
+        draft.client = principal("WELLKNOWN/ANONYMOUS");
+        draft.claimed = draft.client.clone();
+    });
+    let answer = send(outer().allow_anonymous().layer(layer().layer(Echo)), with_token(&anonymous));
+    assert_eq!(answer.status, StatusCode::FORBIDDEN);
+}
+
+#[test]
+fn a_session_is_good_only_where_its_beginning_would_have_been() {
+    let sessions = cookies();
+    let begun = ask(&sessions, with_token(&token()));
+    let cookie = begun.header("set-cookie").unwrap().split(';').next().unwrap().to_owned();
+    let with_cookie = || request(&[("cookie", &cookie)]);
+    assert_eq!(ask(&sessions, with_cookie()).body, ALICE_AGAIN);
+    let answer = ask(&sessions.clone().require_bindings(), with_cookie());
+    assert_eq!((answer.status, answer.header("www-authenticate")), (StatusCode::UNAUTHORIZED, Some("Negotiate")));
+    assert_eq!(ask(&sessions.require_bindings().mode(Mode::Optional), with_cookie()).body, "nobody");
+}
+
 fn cookies() -> NegotiateLayer {
     let keys = SessionKeys::from_secrets([[1; 32]]).unwrap();
     layer().sessions(Sessions::cookie(keys, &principal("host/a"), Cookie::default()).unwrap())
