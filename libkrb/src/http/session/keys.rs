@@ -158,7 +158,16 @@ fn changed(path: &Path) -> Option<SystemTime> {
 
 fn read(path: &Path) -> Result<Ring> {
     use std::io::Read;
+    use std::os::unix::fs::MetadataExt;
     let mut text = Zeroizing::new(String::new());
+    let metadata = std::fs::metadata(path).map_err(|error| Error::file(path, error))?;
+    if !metadata.is_file() {
+        return Err(Error::file(path, "not a file"));
+    }
+    // Whoever writes it can be anybody here. Mounted secrets are often readable by all, so that may be.
+    if metadata.mode() & 0o002 != 0 {
+        return Err(Error::file(path, format!("everybody may write it; chmod o-w {}", path.display())));
+    }
     let file = std::fs::File::open(path).map_err(|error| Error::file(path, error))?;
     file.take(MAX_FILE).read_to_string(&mut text).map_err(|error| Error::file(path, error))?;
     let lines = (1..).zip(text.lines()).map(|(number, line)| (number, line.trim()));

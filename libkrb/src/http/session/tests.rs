@@ -203,6 +203,21 @@ fn a_file_of_secrets_is_read_again_when_it_has_changed() {
 }
 
 #[test]
+fn secrets_that_everybody_may_write_and_what_is_no_file_are_refused() {
+    use std::os::unix::fs::PermissionsExt;
+
+    use base64::engine::general_purpose::STANDARD;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("secrets");
+    std::fs::write(&path, format!("{}\n", STANDARD.encode([7; 32]))).unwrap();
+    for (mode, taken) in [(0o600, true), (0o644, true), (0o646, false), (0o602, false)] {
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+        assert_eq!(SessionKeys::from_file(&path).is_ok(), taken, "{mode:o}");
+    }
+    assert!(SessionKeys::from_file(folder.path()).is_err());
+}
+
+#[test]
 fn a_revoked_principal_has_to_prove_itself_again() {
     let since = Arc::new(Mutex::new(None));
     let hook = {

@@ -52,6 +52,11 @@ impl Door {
             let mut options = OpenOptions::new();
             options.read(true).write(true).create(true).truncate(false).mode(0o600).custom_flags(flags);
             let file = options.open(path).map_err(told)?;
+            // Before it is locked: a stranger who made the file could hold its lock for ever.
+            let found = file.metadata().map_err(told)?;
+            if found.nlink() > 0 {
+                ours(&found).map_err(|problem| Error::file(path, problem))?;
+            }
             let lock = Lock::new(&file).map_err(told)?;
             let metadata = file.metadata().map_err(told)?;
             // Removed between our opening and locking it.

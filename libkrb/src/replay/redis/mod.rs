@@ -385,7 +385,8 @@ impl Shared {
         let (epoch, left) = link.open(&self.options, false).await?;
         self.learn(&epoch);
         if patient {
-            sleep(left).await;
+            // A second at most, whatever the server says.
+            sleep(left.min(Duration::from_secs(1))).await;
         }
         // From here on nobody accepts anything alone.
         let alone = {
