@@ -123,6 +123,8 @@ impl KeytabOrigin {
         let now = looker.now();
         self.keys().replace(keytab, now);
         self.reload(looker);
+        // What the KDC refused it did so with the old keys.
+        looker.client.forgive();
         let kvnos = self.keys().kvnos(principal);
         looker.client.transport().trace().line(format_args!("Read {} again, key versions {kvnos:?}", self.name));
         looker.board.origin(|origin| {
@@ -213,6 +215,11 @@ impl CacheOrigin {
             let text = format!("{} is of {theirs} now; what began as {ours} goes on as {ours}", self.name);
             return looker.broken(Error::Setting(text));
         }
+        if cache.tickets().next().is_none() {
+            // So kinit leaves it for a moment: first it makes the cache, then it stores the ticket.
+            let text = format!("{} holds no ticket; the old ones are used until there is one", self.name);
+            return looker.broken(Error::Setting(text));
+        }
         let tgt = cache.tgt(Time::EPOCH);
         let login = tgt.map(|tgt| tgt.ticket.clone());
         let anew = login.is_none() || *lock(&self.login) != login;
@@ -220,6 +227,9 @@ impl CacheOrigin {
             return looker.board.origin(|origin| origin.problem = None);
         }
         client.adopt(cache);
+        if let Some(tgt) = tgt {
+            looker.board.succeeded(tgt, client.kdc_clock());
+        }
         let again = std::mem::replace(&mut *lock(&self.login), login).is_some();
         let now = looker.now();
         looker.board.origin(|origin| {
@@ -227,9 +237,6 @@ impl CacheOrigin {
             origin.reloads = origin.reloads.saturating_add(again.into());
             origin.problem = None;
         });
-        if let Some(tgt) = tgt {
-            looker.board.succeeded(tgt, client.kdc_clock());
-        }
     }
 }
 

@@ -27,6 +27,7 @@ pub(super) async fn renew(inner: Arc<Inner>) {
         // What it comes to is written on the board, and with it when to try again.
         if inner.client.refresh().await.is_err() && reloads() != before {
             // It was made with the keys of before.
+            inner.client.forgive();
             inner.board.hurry();
         }
     }

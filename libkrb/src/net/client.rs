@@ -203,6 +203,11 @@ impl Client {
         state.forget(&Want::Forwarded(server.clone()));
     }
 
+    /// Asks the KDC again where it has refused: there is a reason to.
+    pub(crate) fn forgive(&self) {
+        self.state().forgive();
+    }
+
     /// What the KDC's clock shows, as far as it is known.
     pub fn kdc_time(&self) -> Time {
         self.kdc_clock().time

@@ -76,8 +76,10 @@ impl Client {
             }
             Source::Keys(keytab) => {
                 let secret = self.keys(&keytab());
-                // Keys need no salt: the proof can go with the first message.
-                request.key_hint = request.key_hint.or_else(|| newest(&secret, &request.etypes).map(KeyHint::plain));
+                // Keys need no salt: the proof can go with the first message. After a refusal the KDC is
+                // asked first, or each try would count for two where failures are counted.
+                let guess = || newest(&secret, &request.etypes).filter(|_| !self.state().login_refused);
+                request.key_hint = request.key_hint.take().or_else(|| guess().map(KeyHint::plain));
                 secret
             }
             Source::Cache | Source::Given => {
@@ -91,7 +93,9 @@ impl Client {
             }
         };
         self.report(Report::AsExchange);
-        let login = self.0.transport.login(request, secret).await?;
+        let login = self.0.transport.login(request, secret).await;
+        self.state().login_refused = matches!(&login, Err(Error::Protocol { .. }));
+        let login = login?;
         let (ticket, offset) = (login.outcome.credential.clone(), login.offset.unwrap_or_default());
         if let Some(cache) = self.0.cache.clone() {
             self.written(blocking(move || cache.replace(&login.into_ccache())).await);

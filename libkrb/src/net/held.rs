@@ -96,6 +96,8 @@ pub(super) struct State {
     refused: HashMap<Want, (Time, Error)>,
     /// How far the KDC's clock is ahead of ours.
     pub(super) offset: ClockOffset,
+    /// Whether the last login was refused.
+    pub(super) login_refused: bool,
 }
 
 impl State {

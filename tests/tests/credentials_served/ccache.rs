@@ -99,6 +99,25 @@ async fn a_cache_of_somebody_else_is_not_taken_over() {
 }
 
 #[tokio::test]
+async fn a_cache_without_a_ticket_is_one_that_is_being_written() {
+    let scene = Scene::new().await;
+    let cache = scene.path("krb5cc");
+    kinit(&scene, "alice", &cache).await;
+    let credentials = from(&scene, &cache).start().await.unwrap();
+    let old = credentials.ticket(&name(OTHER)).await.unwrap();
+    CacheName::File(cache.clone()).initialize(&name("alice"), None).unwrap();
+    scene.served.wait(16);
+    let state = until(&credentials, |state| state.origin.problem.is_some()).await;
+    assert_eq!(state.origin.reloads, 0);
+    assert!(credentials.is_healthy());
+    assert_eq!(credentials.ticket(&name(OTHER)).await.unwrap(), old);
+    kinit(&scene, "alice", &cache).await;
+    scene.served.wait(16);
+    let state = until(&credentials, |state| state.origin.reloads == 1).await;
+    assert_eq!(state.origin.problem, None);
+}
+
+#[tokio::test]
 async fn a_cache_that_is_not_there_yet_is_awaited_if_it_is_known_whose_it_will_be() {
     let scene = Scene::new().await;
     let cache = scene.path("krb5cc");
