@@ -309,6 +309,23 @@ fn a_torn_head_is_healed_and_spilled_entries_are_still_found() {
     assert!(!place.told().is_empty());
 }
 
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn whatever_becomes_of_some_octets_no_authenticator_is_fresh_again(
+        at in 0u64..4 * PAGE as u64, octets in proptest::collection::vec(1u8.., 1..40)
+    ) {
+        let place = Place::new(500);
+        let cache = place.open();
+        let known: Vec<_> = (0..400).filter(|n| cache.insert(key(*n), NOW, NOW) == Verdict::Fresh).collect();
+        place.spoil(PAGE as u64 + at, &octets);
+        for number in known {
+            assert_ne!(cache.insert(key(number), NOW, NOW), Verdict::Fresh);
+        }
+    }
+}
+
 #[test]
 fn a_file_that_was_removed_is_left_for_the_one_that_stands_there_now() {
     let place = Place::new(10);
