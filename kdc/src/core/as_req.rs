@@ -269,7 +269,7 @@ pub fn new_key(etype: EncryptionType, random: &mut dyn Random) -> Result<Key, Re
     Key::random(etype, random).map_err(because(ErrorCode::ETYPE_NOSUPP, "no such session key can be made"))
 }
 
-/// The last logins are not recorded; expirations are told, because clients warn of them.
+/// Nobody is told when it logged in last; expirations are told, because clients warn of them.
 fn last_req(client: &Entry) -> Vec<LastReq> {
     let told = [
         client.password_expires.map(|time| LastReq { kind: LastReqType::PASSWORD_EXPIRES, time }),
