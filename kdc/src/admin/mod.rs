@@ -7,6 +7,7 @@
 //! enctypes, rounds and salts, and will know its rules for passwords. The socket is the owner's and
 //! root's only, so nothing is gained by keeping a password from it.
 
+mod caller;
 pub mod console;
 mod glob;
 mod keys;
@@ -17,6 +18,7 @@ mod remote;
 mod socket;
 mod zone;
 
+pub use caller::{Authority, Caller, Door};
 pub use keys::{KeyRules, random_keys};
 pub use operation::{
     Answer, Description, Etype, ExtractedKey, Keep, KeyKind, KeyLine, Name, NewKeys, Operation, Reason, Refusal, Salt,

@@ -6,6 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use libkrb::{Principal, Time};
 
+use super::caller::Caller;
 use super::glob;
 use super::keys::KeyRules;
 use super::operation::{
@@ -52,12 +53,21 @@ impl Registry {
         Registry { store, policy, keys }
     }
 
-    /// Performs an operation in the name of the login `user`, who is recorded as `user/admin`.
+    /// The realm.
+    pub fn realm(&self) -> &str {
+        &self.policy.realm
+    }
+
+    /// Performs an operation in the name of `caller`.
     ///
     /// # Errors
     /// [`Refusal`], saying why not.
-    pub fn perform_as(&self, user: &str, operation: Operation) -> Result<Answer, Refusal> {
-        let by = &*format!("{user}/admin@{}", self.policy.realm);
+    pub fn perform(&self, caller: &Caller, operation: Operation) -> Result<Answer, Refusal> {
+        self.carry_out(&caller.name.to_string(), operation)
+    }
+
+    /// Performs what is allowed; changes are recorded as those of `by`.
+    fn carry_out(&self, by: &str, operation: Operation) -> Result<Answer, Refusal> {
         match operation {
             Operation::Create { principal, keys, kvno, settings } => {
                 self.create(by, &meant(&principal), &keys, kvno, &settings)

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
+use super::caller::{Caller, Door};
 use super::operation::{Answer, Operation, Reason, Refusal};
 use super::registry::{Perform, Registry};
 use super::socket::{MAX_FRAME, Reply, frame};
@@ -64,19 +65,21 @@ impl Perform for Remote {
 /// A registry of this process, used by the user who started it.
 pub struct Local {
     registry: Arc<Registry>,
-    by: String,
+    caller: Caller,
 }
 
 impl Local {
     /// `registry`, in the name of this process's user.
     pub fn new(registry: Arc<Registry>) -> Self {
-        Local { registry, by: user_name(rustix::process::getuid().as_raw()) }
+        let user = user_name(rustix::process::getuid().as_raw());
+        let caller = Caller::login(&user, registry.realm(), Door::Process);
+        Local { registry, caller }
     }
 }
 
 impl Perform for Local {
     fn perform(&self, operation: Operation) -> Result<Answer, Refusal> {
-        self.registry.perform_as(&self.by, operation)
+        self.registry.perform(&self.caller, operation)
     }
 }
 

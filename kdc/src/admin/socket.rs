@@ -15,6 +15,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
+use super::caller::{Caller, Door};
 use super::operation::{Answer, Operation, Reason, Refusal};
 use super::registry::Registry;
 use super::remote::user_name;
@@ -89,10 +90,10 @@ async fn converse(mut stream: UnixStream, registry: Arc<Registry>) {
         let _ = send(&mut stream, &Reply::Refusal(Refusal::new(Reason::Denied, text))).await;
         return;
     };
-    let by = user_name(user);
+    let caller = Caller::login(&user_name(user), registry.realm(), Door::Socket);
     while let Ok(Some(frame)) = receive(&mut stream).await {
         let reply = match serde_json::from_slice::<Operation>(&frame) {
-            Ok(operation) => answer(Arc::clone(&registry), by.clone(), operation).await,
+            Ok(operation) => answer(Arc::clone(&registry), caller.clone(), operation).await,
             // What serde says may repeat the frame, and so a password.
             Err(_) => Reply::Refusal(Refusal::new(Reason::Invalid, "not an operation; is kadmin of another version?")),
         };
@@ -103,8 +104,8 @@ async fn converse(mut stream: UnixStream, registry: Arc<Registry>) {
 }
 
 /// Performs away from the threads that serve sockets: passwords and commits take their time.
-async fn answer(registry: Arc<Registry>, by: String, operation: Operation) -> Reply {
-    match tokio::task::spawn_blocking(move || registry.perform_as(&by, operation)).await {
+async fn answer(registry: Arc<Registry>, caller: Caller, operation: Operation) -> Reply {
+    match tokio::task::spawn_blocking(move || registry.perform(&caller, operation)).await {
         Ok(Ok(answer)) => Reply::Answer(answer),
         Ok(Err(refusal)) => Reply::Refusal(refusal),
         Err(_) => Reply::Refusal(Refusal::new(Reason::Failed, "the KDC failed to perform this; see its log")),

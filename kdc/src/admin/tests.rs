@@ -19,6 +19,10 @@ fn registry() -> (Arc<Memory>, Arc<Registry>) {
     (store, Arc::new(registry))
 }
 
+fn root() -> Caller {
+    Caller::login("root", "R", Door::Process)
+}
+
 fn name(text: &str) -> Name {
     Name(Principal::parse(text, Some("R")).expect(text))
 }

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use kdc::admin::query::{self, Context, words};
-use kdc::admin::{KeyRules, LocalZone, Name, NewKeys, Operation, Registry, Settings};
+use kdc::admin::{Caller, Door, KeyRules, LocalZone, Name, NewKeys, Operation, Registry, Settings};
 use kdc::core::Policy;
 use kdc::store::{MasterKey, Memory, decode_record, encode_record};
 use libkrb::Principal;
@@ -39,6 +39,10 @@ pub fn store_record(data: &[u8]) {
     assert_eq!((again.expires, again.max_life, again.id), (entry.expires, entry.max_life, entry.id));
 }
 
+fn root() -> Caller {
+    Caller::login("root", REALM, Door::Process)
+}
+
 fn registry() -> Arc<Registry> {
     // One enctype, whose default rounds are few.
     let keys = KeyRules { etypes: vec![EncryptionType::AES128_SHA1], iterations: None };
@@ -46,7 +50,7 @@ fn registry() -> Arc<Registry> {
     let principal = Name(Principal::parse(OWNER, None).expect("a name"));
     let settings = Settings::default();
     let alice = Operation::Create { principal, keys: NewKeys::Random(vec![]), kvno: None, settings };
-    registry.perform_as("root", alice).expect("a principal");
+    registry.perform(&root(), alice).expect("a principal");
     Arc::new(registry)
 }
 
@@ -58,7 +62,7 @@ pub fn admin_operation(data: &[u8]) {
     assert_eq!(serde_json::to_vec(&again).expect("JSON"), json);
     let registry = registry();
     for _ in 0..2 {
-        if let Err(refusal) = registry.perform_as("root", again.clone()) {
+        if let Err(refusal) = registry.perform(&root(), again.clone()) {
             assert!(!refusal.text.is_empty());
         }
     }

@@ -6,11 +6,11 @@ use crate::core::Change;
 /// Performs what must go well.
 fn done(registry: &Registry, operation: Operation) -> Answer {
     let shown = format!("{operation:?}");
-    registry.perform_as("root", operation).unwrap_or_else(|refusal| panic!("{shown}: {refusal}"))
+    registry.perform(&root(), operation).unwrap_or_else(|refusal| panic!("{shown}: {refusal}"))
 }
 
 fn refused(registry: &Registry, operation: Operation) -> Refusal {
-    registry.perform_as("root", operation).expect_err("refused")
+    registry.perform(&root(), operation).expect_err("refused")
 }
 
 fn set(store: &Memory, text: &str, change: impl FnOnce(&mut Entry)) {
