@@ -122,6 +122,20 @@ codes! {
 }
 
 codes! {
+    /// Results of a password change (RFC 3244 2), in MIT's words.
+    KpasswdCode {
+        SUCCESS = 0, "Password changed";
+        MALFORMED = 1, "Malformed request error";
+        HARDERROR = 2, "Server error";
+        AUTHERROR = 3, "Authentication error";
+        SOFTERROR = 4, "Password change rejected";
+        ACCESSDENIED = 5, "Access denied";
+        BAD_VERSION = 6, "Wrong protocol version";
+        INITIAL_FLAG_NEEDED = 7, "Initial password required";
+    }
+}
+
+codes! {
     /// Authorization data types (RFC 4120 7.5.4).
     AuthDataType {
         IF_RELEVANT = 1, "if-relevant";

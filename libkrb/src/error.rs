@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::path::PathBuf;
 
-use crate::codes::{ChecksumType, EncryptionType};
+use crate::codes::{ChecksumType, EncryptionType, KpasswdCode};
 
 /// The result of this crate's operations.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -107,6 +107,15 @@ pub enum Error {
     /// No service name can be made of a URL or a host, or a rule for it is wrong.
     #[error("no service name: {0}")]
     Spn(String),
+    /// The realm's server does not take a new password (RFC 3244 2). Its own words are for whoever
+    /// typed the password, and in no log.
+    #[error("{}", code.name().unwrap_or("Password change failed"))]
+    PasswordRefused {
+        /// Why.
+        code: KpasswdCode,
+        /// The server's words, where it has proven itself.
+        text: Option<String>,
+    },
     /// No KDC is known for a realm.
     #[error("Cannot find KDC for realm \"{0}\"")]
     NoKdc(String),

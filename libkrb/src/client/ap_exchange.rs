@@ -124,6 +124,11 @@ impl ApExchange {
         Ok(ApSession { acceptor_subkey, recv_seq: part.sequence.unwrap_or(0), ..self.session })
     }
 
+    /// What is shared already before the service has answered.
+    pub(super) fn begun(&self) -> &ApSession {
+        &self.session
+    }
+
     /// What is shared when no AP-REP was wanted.
     ///
     /// # Errors

@@ -2,7 +2,8 @@
 //! credential stands at the end (RFC 4120 3.1 to 3.3, RFC 6806).
 //!
 //! [`AsExchange`] turns a password or a keytab into a first ticket, [`TgsExchange`] a ticket into
-//! another one, wherever the service's realm may be, and [`ApExchange`] shows a ticket to a service.
+//! another one, wherever the service's realm may be, [`ApExchange`] shows a ticket to a service, and
+//! [`PasswordExchange`] changes a password.
 //! What a KDC says of names counts only from the part that it encrypted. Not here: sockets, clocks,
 //! caches; [`Exchange`] says to which realm a message goes, and whoever drives it brings the time.
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
@@ -13,6 +14,7 @@ mod as_exchange;
 mod as_request;
 mod clock;
 mod kdc_req;
+mod password;
 mod refusal;
 mod reply;
 mod secret;
@@ -27,6 +29,7 @@ pub use ap_exchange::{ApExchange, ApRequest, ApSession};
 pub use as_exchange::AsExchange;
 pub use as_request::AsRequest;
 pub use clock::ClockOffset;
+pub use password::{NewSecret, PasswordExchange};
 pub(crate) use refusal::Refusal;
 pub use secret::Secret;
 pub use tgs_exchange::TgsExchange;

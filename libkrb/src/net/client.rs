@@ -11,7 +11,7 @@ use super::held::{Flight, Sought, State, Want};
 use super::requests::as_request;
 use super::transport::Transport;
 use crate::ccache::{CacheName, Ccache, Credential};
-use crate::client::{AsRequest, ClockOffset};
+use crate::client::{AsRequest, ClockOffset, Secret};
 use crate::error::{Error, ErrorCode, Result};
 use crate::keytab::{Keytab, KeytabName};
 use crate::name::Principal;
@@ -106,6 +106,32 @@ impl Client {
         let principal = blocking(move || name.load()).await?.principal;
         let request = as_request(transport.config(), principal);
         Ok(Client::new(transport, request, Source::Cache, Some(cache)))
+    }
+
+    /// Changes the principal's password (RFC 3244). The client that is returned has the new one; this
+    /// one can use the tickets that it holds, and log in no more.
+    ///
+    /// ```
+    /// # use libkrb::{Principal, net::{Client, Transport}};
+    /// # async fn example(transport: Transport) -> libkrb::Result<()> {
+    /// let alice = Principal::parse("alice@EXAMPLE.ORG", None)?;
+    /// let client = Client::with_password(transport, alice, "old");
+    /// let client = client.change_password("new").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::PasswordRefused`] when the realm does not take it, [`Error::Setting`] for a client
+    /// without a password, and the errors of [`Transport::change_password`].
+    pub async fn change_password(&self, new: &str) -> Result<Client> {
+        let Inner { transport, request, source, cache, .. } = &*self.0;
+        let Source::Password(old) = source else {
+            return Err(Error::Setting("only a client that has the password can change it".to_owned()));
+        };
+        transport.change_password(request.client.clone(), Secret::Password(old.clone()), new).await?;
+        let source = Source::Password(Zeroizing::new(new.to_owned()));
+        Ok(Client::new(transport.clone(), request.clone(), source, cache.clone()))
     }
 
     /// Whose tickets these are.

@@ -10,6 +10,7 @@ mod dns;
 mod drive;
 mod getting;
 mod held;
+mod kpasswd;
 mod locate;
 mod requests;
 mod search;

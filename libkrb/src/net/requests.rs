@@ -24,6 +24,20 @@ pub fn as_request(config: &Config, client: Principal) -> AsRequest {
     }
 }
 
+/// A request for a ticket to change passwords with (RFC 3244): short, and good for nothing else.
+pub(super) fn changepw_request(config: &Config, client: Principal) -> AsRequest {
+    const LIFE: i64 = 5 * 60;
+    let server = Principal::changepw(client.realm());
+    let request = as_request(config, client);
+    AsRequest {
+        server: Some(server),
+        options: request.options & KdcOptions::CANONICALIZE,
+        lifetime: Some(LIFE),
+        renewable_for: None,
+        ..request
+    }
+}
+
 /// The TGS request that the configuration describes for this service: enctypes, and the realms on
 /// the way. `tgt` is the ticket to begin with.
 pub fn tgs_request(config: &Config, tgt: Credential, server: Principal) -> TgsRequest {

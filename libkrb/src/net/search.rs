@@ -16,7 +16,7 @@ use super::transport::Transport;
 use crate::codes::MessageType;
 use crate::config::{self, Server};
 use crate::error::ErrorCode;
-use crate::wire::{KrbError, application_tag, decode};
+use crate::wire::{KpasswdReply, KrbError, application_tag, decode};
 
 /// More addresses of one host than this are not tried.
 const MAX_ADDRESSES: usize = 16;
@@ -127,7 +127,8 @@ impl<'a> Search<'a> {
                 let message = self.message.clone();
                 let plausible = match self.service {
                     Service::Kdc | Service::PrimaryKdc => is_kdc_answer,
-                    Service::Kpasswd | Service::Kadmin => |_: &[u8]| true,
+                    Service::Kpasswd => |bytes: &[u8]| KpasswdReply::decode(bytes).is_ok(),
+                    Service::Kadmin => |_: &[u8]| true,
                 };
                 self.tasks.spawn(async move {
                     let (trace, repeat) = (transport.trace(), transport.pace.repeat);

@@ -126,6 +126,8 @@ impl Transport {
                 Service::Kdc | Service::PrimaryKdc if message.len() <= self.config.udp_preference_limit() => {
                     Strategy::UdpFirst
                 }
+                // A datagram with a new password that is sent again comes to some servers as a replay, and
+                // the change that they made with the first looks refused.
                 _ => Strategy::TcpFirst,
             };
             let mut search = Search::new(self, service, servers, message);

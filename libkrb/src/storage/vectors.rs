@@ -1,16 +1,27 @@
 //! The reference files of caches and keytabs, for the tests of both rooms. Those that must not be
 //! copied into the project are read in place; without them their tests have nothing to do.
 
+use std::path::{Path, PathBuf};
+
 use serde_json::Value;
 
 /// A file of vectors: our own copy, then the outside one if it is there.
 pub(crate) fn load(file: &str) -> Vec<Value> {
-    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let outside =
-        std::env::var_os("KRB_VECTORS_OUTSIDE").map_or(root.join("../shared/reference/vectors/outside"), Into::into);
-    let own = std::fs::read(root.join("tests/vectors").join(file)).expect("the project's own vectors");
-    let files = std::iter::once(own).chain(std::fs::read(outside.join(file)));
-    files.map(|bytes| serde_json::from_slice(&bytes).expect("JSON")).collect()
+    let own = std::fs::read(root().join("tests/vectors").join(file)).expect("the project's own vectors");
+    let own = serde_json::from_slice(&own).expect("JSON");
+    std::iter::once(own).chain(outside(file)).collect()
+}
+
+/// The outside file of vectors, if it is there.
+pub(crate) fn outside(file: &str) -> Option<Value> {
+    let folder = std::env::var_os("KRB_VECTORS_OUTSIDE");
+    let folder: PathBuf = folder.map_or(root().join("../shared/reference/vectors/outside"), Into::into);
+    let bytes = std::fs::read(folder.join(file)).ok()?;
+    Some(serde_json::from_slice(&bytes).expect("JSON"))
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
 /// The vectors of a file, named.
