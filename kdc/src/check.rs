@@ -25,6 +25,7 @@ pub struct Sound {
 /// The first thing that is wrong, where, and what to do.
 pub fn check(path: &Path) -> Result<Sound> {
     let config = config::load(path)?;
+    let _ = config.acl()?;
     let master = MasterKey::load(&config.master_key)?;
     let realm = config.realm.clone();
     match Redb::open(&config.store, master) {

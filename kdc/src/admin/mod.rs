@@ -7,6 +7,8 @@
 //! enctypes, rounds and salts, and will know its rules for passwords. The socket is the owner's and
 //! root's only, so nothing is gained by keeping a password from it.
 
+pub mod acl;
+mod authorize;
 mod caller;
 pub mod console;
 mod glob;
@@ -18,6 +20,7 @@ mod remote;
 mod socket;
 mod zone;
 
+pub use acl::Acl;
 pub use caller::{Authority, Caller, Door};
 pub use keys::{KeyRules, random_keys};
 pub use operation::{

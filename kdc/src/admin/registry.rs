@@ -6,6 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use libkrb::{Principal, Time};
 
+use super::acl::Acl;
 use super::caller::Caller;
 use super::glob;
 use super::keys::KeyRules;
@@ -39,18 +40,31 @@ pub trait Perform {
 
 /// The principals of a realm, as an administrator sees them.
 pub struct Registry {
-    store: Arc<dyn Store>,
+    pub(super) store: Arc<dyn Store>,
     policy: Policy,
     keys: KeyRules,
+    pub(super) acl: Acl,
 }
 
 /// A step of an operation: what it leaves of an entry, or why it can't be.
-type Step<T> = Result<T, Refusal>;
+pub(super) type Step<T> = Result<T, Refusal>;
 
 impl Registry {
     /// The registry of `policy`'s realm; new keys are made as `keys` says.
     pub fn new(store: Arc<dyn Store>, policy: Policy, keys: KeyRules) -> Self {
-        Registry { store, policy, keys }
+        let acl = Acl::new(&policy.realm, vec![]);
+        Registry { store, policy, keys, acl }
+    }
+
+    /// The same, with an access list. Without one, callers that need it may do little.
+    #[must_use]
+    pub fn with_acl(self, acl: Acl) -> Self {
+        Registry { acl, ..self }
+    }
+
+    /// The access list.
+    pub fn acl(&self) -> &Acl {
+        &self.acl
     }
 
     /// The realm.
@@ -63,7 +77,8 @@ impl Registry {
     /// # Errors
     /// [`Refusal`], saying why not.
     pub fn perform(&self, caller: &Caller, operation: Operation) -> Result<Answer, Refusal> {
-        self.carry_out(&caller.name.to_string(), operation)
+        let allowed = self.authorize(caller, operation)?;
+        self.carry_out(&caller.name.to_string(), allowed)
     }
 
     /// Performs what is allowed; changes are recorded as those of `by`.
@@ -96,7 +111,7 @@ impl Registry {
         }
     }
 
-    fn find(&self, name: &Principal) -> Step<Arc<Entry>> {
+    pub(super) fn find(&self, name: &Principal) -> Step<Arc<Entry>> {
         self.store.lookup(name)?.ok_or_else(Refusal::missing)
     }
 
@@ -294,7 +309,7 @@ pub fn fresh_id() -> Result<[u8; 16], Refusal> {
 }
 
 /// The principal that a name means; the store would find it under that spelling too.
-fn meant(name: &Name) -> Principal {
+pub(super) fn meant(name: &Name) -> Principal {
     normal(&name.0).into_owned()
 }
 

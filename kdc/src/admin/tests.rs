@@ -1,3 +1,4 @@
+mod authorize;
 mod registry;
 mod socket;
 

@@ -1,6 +1,7 @@
 //! kdc.toml as types: every setting parsed into what it means when the file is read, unknown ones
 //! refused, all but the realm defaulted. Not here: what the settings do.
 
+mod admin;
 mod sample;
 mod values;
 
@@ -12,7 +13,9 @@ use libkrb::codes::EncryptionType;
 use libkrb::{Error, Result};
 use serde::Deserialize;
 
+pub use admin::AdminSettings;
 pub use sample::sample;
+pub(crate) use values::duration;
 pub use values::{Level, LogFormat, check_realm};
 
 use crate::core::Policy;
@@ -53,6 +56,9 @@ pub struct Config {
     /// What strangers may use up.
     #[serde(default)]
     pub limits: Limits,
+    /// Who administers the realm.
+    #[serde(default)]
+    pub admin: AdminSettings,
 }
 
 /// The section `[policy]`; [`Policy`] says what each setting does.
@@ -182,7 +188,7 @@ pub fn parse(path: &Path, text: &str) -> Result<Config> {
     })?;
     let folder = path.parent().unwrap_or(Path::new(""));
     let paths = [&mut config.store, &mut config.master_key, &mut config.admin_socket];
-    for file in paths.into_iter().chain(config.audit.as_mut()) {
+    for file in paths.into_iter().chain(config.audit.as_mut()).chain(config.admin.acl_file.as_mut()) {
         *file = folder.join(&*file);
     }
     Ok(config)

@@ -68,4 +68,16 @@ listen = [{listen}]
 #lookaside_memory = "64 MiB"
 # Principals kept ready; each takes about 2 KiB, more when its keys are in use.
 #principals_in_memory = 20000
+
+[admin]
+# Beside root and the owner of this file, nobody administers the realm but by a row of this list: who may do what,
+# to whom, within which bounds. The first row that is about caller and target decides. *1 is what the first * in
+# `who` stood for. "all" is everything but "extract", which shows keys. Everybody may change their own password.
+# [[admin.acl]]
+# who = "*/admin"
+# may = ["add", "modify", "changepw", "inquire", "list"]
+# on = "*1"
+# restrict = { max_life = "8h", flags = ["-allow_svr"] }
+# A kadm5.acl of MIT krb5, whose lines follow the rows. Default: none.
+#acl_file = "kadm5.acl"
 "#;

@@ -119,6 +119,28 @@ fn a_wrong_setting_is_named_with_its_line_and_what_was_expected() {
 }
 
 #[test]
+fn the_access_list_has_the_rows_and_after_them_the_lines_of_a_kadm5_acl() {
+    use crate::admin::acl::Right;
+    use crate::admin::{Caller, Door};
+    let dir = tempfile::tempdir().expect("a folder");
+    let config = |acl: &str| {
+        std::fs::write(dir.path().join("kadm5.acl"), acl).expect("written");
+        let text = "realm = 'R'\n[admin]\nacl_file = 'kadm5.acl'\n[[admin.acl]]\nwho = 'a/admin'\nmay = ['list']";
+        parse(&dir.path().join("kdc.toml"), text).expect("sound")
+    };
+    let may = |acl: &crate::admin::Acl, who: &str, right| {
+        let who = Caller::principal(libkrb::Principal::parse(who, Some("R")).expect("a name"), Door::Process, true);
+        acl.allows(&who, right, None).is_allowed()
+    };
+    let acl = config("*/admin *\n").acl().expect("read");
+    assert!(may(&acl, "a/admin", Right::List) && !may(&acl, "a/admin", Right::Add) && may(&acl, "b/admin", Right::Add));
+    let error = config("# none\n*/admin what\n").acl().expect_err("wrong").to_string();
+    assert!(error.ends_with("/kadm5.acl:2: 'w' is no operation; expected some of a c d e i l m p s x *"), "{error}");
+    let error = problem("realm = 'R'\n[[admin.acl]]\nwho = '*'\nmay = ['ad']", 4);
+    assert!(error.starts_with("\"ad\" is no right; expected some of all, policies, add, "), "{error}");
+}
+
+#[test]
 fn a_missing_file_is_named() {
     let error = load(Path::new("/nowhere/kdc.toml")).expect_err("missing").to_string();
     assert!(error.starts_with("/nowhere/kdc.toml: No such file or directory; `kdc init`"), "{error}");
@@ -136,7 +158,8 @@ fn the_sample_says_the_defaults() {
     let said = text.lines().map(|line| line.strip_prefix('#').filter(|rest| !rest.starts_with(' ')).unwrap_or(line));
     let said = read(&said.collect::<Vec<_>>().join("\n")).expect("sound");
     let keys = KeySettings { iterations: Some(32768), ..KeySettings::default() };
-    assert_eq!(said, Config { audit: Some("/realm/audit.jsonl".into()), keys, ..config });
+    let admin = AdminSettings { acl_file: Some("/realm/kadm5.acl".into()), ..AdminSettings::default() };
+    assert_eq!(said, Config { audit: Some("/realm/audit.jsonl".into()), keys, admin, ..config });
 }
 
 #[test]

@@ -96,7 +96,8 @@ pub(super) fn listen<'de, D: Deserializer<'de>>(input: D) -> Result<Vec<SocketAd
     texts.iter().map(address).collect()
 }
 
-pub(super) fn duration<'de, D: Deserializer<'de>>(input: D) -> Result<i64, D::Error> {
+/// A number of seconds: `90`, `"90s"`, `"7d"`.
+pub(crate) fn duration<'de, D: Deserializer<'de>>(input: D) -> Result<i64, D::Error> {
     let seconds = match Amount::deserialize(input)? {
         Amount::Number(seconds) => Some(seconds),
         Amount::Text(text) => parse_duration(&text).ok(),

@@ -305,6 +305,11 @@ impl Misuse {
     }
 }
 
+/// Reads `+flag` or `-flag` into settings; `false` if it is none.
+pub(super) fn flag(settings: &mut Settings, word: &str) -> bool {
+    principal::flag(settings, word).is_ok()
+}
+
 fn none(words: &[String], query: Query) -> Result<Query, Wrong> {
     if words.is_empty() { Ok(query) } else { Err(Wrong::Usage) }
 }

@@ -75,7 +75,7 @@ fn number(word: &str) -> Result<u32, Wrong> {
 }
 
 /// `+flag` or `-flag`, in the query language's spelling or the output's, in any case.
-fn flag(settings: &mut Settings, word: &str) -> Result<(), Wrong> {
+pub(super) fn flag(settings: &mut Settings, word: &str) -> Result<(), Wrong> {
     let unknown = || match word.starts_with(['+', '-']) {
         true => Wrong::Option(format!("unrecognized option {word}")),
         false => Wrong::Usage,

@@ -1,0 +1,78 @@
+//! An operation held against the access list: refused, or allowed as it stands or within bounds.
+//! Not here: the list ([`super::acl`]), and what nobody may do ([`super::registry`]).
+
+use libkrb::Principal;
+
+use super::acl::{Decision, Need, Over, Restrictions, Right, needs};
+use super::caller::Caller;
+use super::operation::{Operation, Reason, Refusal};
+use super::registry::{Registry, Step, meant, now};
+use crate::core::Attributes;
+
+impl Registry {
+    /// The operation as `caller` may have it performed.
+    pub(super) fn authorize(&self, caller: &Caller, mut operation: Operation) -> Step<Operation> {
+        if caller.is_mighty() {
+            return Ok(operation);
+        }
+        let mut bounds = vec![];
+        for need in needs(&operation) {
+            bounds.extend(self.grant(caller, &need)?);
+        }
+        let of = match &mut operation {
+            Operation::Create { settings, .. } => Some((settings, None)),
+            Operation::Modify { principal, settings, .. } => Some((settings, Some(meant(principal)))),
+            _ => None,
+        };
+        if let Some((settings, existing)) = of {
+            bounds.into_iter().for_each(|bounds| bounds.impose(settings, now()));
+            // Nobody gets around lockdown from afar, as in MIT krb5: only who has the realm's files lifts it.
+            if settings.clear & Attributes::LOCKDOWN_KEYS.0 != 0
+                && let Some(name) = existing
+                && self.find(&name)?.attributes.has(Attributes::LOCKDOWN_KEYS)
+            {
+                return Err(Refusal::locked_down());
+            }
+            settings.clear &= !Attributes::LOCKDOWN_KEYS.0;
+        }
+        Ok(operation)
+    }
+
+    /// The bounds within which a need is met.
+    fn grant(&self, caller: &Caller, need: &Need<'_>) -> Step<Vec<&Restrictions>> {
+        let targets = match &need.over {
+            Over::Settings(name) | Over::Principal(name) | Over::Unbounded(name) => self.names(meant(name))?,
+            Over::Nothing => vec![],
+        };
+        let mut asked: Vec<_> = targets.iter().map(Some).collect();
+        if asked.is_empty() {
+            asked.push(None);
+        }
+        let mut bounds = vec![];
+        for target in asked {
+            match self.acl.allows(caller, need.right, target) {
+                Decision::Allowed(within) if within.is_empty() => {}
+                Decision::Allowed(within) => match need.over {
+                    Over::Settings(_) => bounds.push(within),
+                    Over::Unbounded(_) => return Err(denied(need.right)),
+                    Over::Principal(_) | Over::Nothing => {}
+                },
+                Decision::NotInitial => {
+                    return Err(Refusal::new(Reason::Denied, "Operation requires initial ticket"));
+                }
+                Decision::Refused => return Err(denied(need.right)),
+            }
+        }
+        Ok(bounds)
+    }
+
+    /// A name, and that of the principal that it is an alias of: both must be within a caller's reach.
+    fn names(&self, name: Principal) -> Step<Vec<Principal>> {
+        let canonical = self.store.lookup(&name)?.map(|entry| entry.principal.clone());
+        Ok(canonical.filter(|canonical| *canonical != name).into_iter().chain([name]).collect())
+    }
+}
+
+fn denied(right: Right) -> Refusal {
+    Refusal::new(Reason::Denied, format!("Operation requires ``{}'' privilege", right.shown()))
+}
