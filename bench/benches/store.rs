@@ -46,7 +46,7 @@ fn name(text: &str) -> Principal {
 
 fn entry(name: &Principal) -> Entry {
     let keys = random_keys(SUPPORTED.iter().copied()).expect("keys");
-    Entry { keys: vec![KeySet { kvno: 1, keys }], ..Entry::new(name.clone(), [0; 16], now(), "bench@EXAMPLE.ORG") }
+    Entry { keys: vec![KeySet::new(1, keys)], ..Entry::new(name.clone(), [0; 16], now(), "bench@EXAMPLE.ORG") }
 }
 
 fn opened(file: &Path, master: MasterKey) -> Redb {

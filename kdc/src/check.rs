@@ -50,7 +50,7 @@ pub fn belongs(store: &Redb, config: &Config) -> Result<()> {
     }
     let tgs = Principal::tgs(realm);
     match store.lookup(&tgs)? {
-        Some(entry) if entry.current().is_some() => Ok(()),
+        Some(entry) if entry.newest().is_some() => Ok(()),
         Some(_) => Err(Error::file(store.file(), format!("{tgs} has no key; kadmin: cpw -randkey {tgs}"))),
         None => Err(Error::file(store.file(), format!("there is no {tgs}, without which nobody gets a ticket"))),
     }

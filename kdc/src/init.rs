@@ -94,7 +94,7 @@ fn principals(realm: &str) -> Result<[Change; 2]> {
     let new = |principal: Principal, attributes: Attributes| -> Result<Entry> {
         let keys = random_keys(libkrb::crypto::SUPPORTED.iter().copied())?;
         let mut entry = Entry::new(principal, fresh_id()?, now(), &format!("kdc/init@{realm}"));
-        entry.keys = vec![KeySet { kvno: 1, keys }];
+        entry.keys = vec![KeySet::new(1, keys).made(entry.modified)];
         entry.password_changed = Some(entry.modified);
         entry.attributes = attributes;
         Ok(entry)

@@ -130,7 +130,7 @@ impl Joined {
         let mut id = [0; 16];
         Sequence(principal.salt().len() as u64).fill(&mut id);
         let mut entry = Entry::new(principal, id, NOW, "test");
-        entry.keys = vec![KeySet { kvno: 1, keys }];
+        entry.keys = vec![KeySet::new(1, keys)];
         change(&mut entry);
         self.store.commit(&[Change::Create(entry)]).expect("a new principal");
     }
@@ -152,9 +152,9 @@ impl Joined {
         self.store.lookup(&name(who)).expect("a store").expect("a principal")
     }
 
-    /// A principal's newest key of an enctype.
+    /// A principal's key of an enctype that is in use.
     pub fn key(&self, who: &str, etype: EncryptionType) -> Key {
-        self.entry(who).key(etype).expect("a key").key.clone()
+        self.entry(who).key(etype, self.now.time).expect("a key").key.clone()
     }
 
     /// The keytab of some principals, from the store.

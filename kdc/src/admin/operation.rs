@@ -245,6 +245,9 @@ pub enum Keep {
     Newest,
     /// This version and those after it.
     From(u32),
+    /// Those in use, and those whose successors came into use within so many seconds. Where nobody
+    /// wrote down when that was, they stay.
+    ReplacedWithin(i64),
     /// None.
     Nothing,
 }
@@ -311,6 +314,15 @@ pub struct KeyLine {
     pub etype: Etype,
     /// What its salt is made of; normal for a random key.
     pub salt: Salt,
+    /// When it was made, in seconds since 1970; `None`: nobody wrote it down.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created: Option<i64>,
+    /// Announced: from when it is used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<i64>,
+    /// Until when it is good.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<i64>,
 }
 
 /// A key that leaves the store.

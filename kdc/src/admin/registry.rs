@@ -158,7 +158,7 @@ impl Registry {
         entry.attributes = Attributes::REQUIRES_PRE_AUTH.with(Attributes::DISALLOW_SVR, of_password);
         apply(&mut entry, settings)?;
         if !made.is_empty() {
-            entry.keys = vec![KeySet { kvno: check_kvno(kvno.unwrap_or(1))?, keys: made }];
+            entry.keys = vec![KeySet::new(check_kvno(kvno.unwrap_or(1))?, made).made(entry.modified)];
         }
         entry.password_changed = Some(entry.modified);
         self.store.commit(&[Change::Create(entry)])?;
@@ -222,10 +222,17 @@ impl Registry {
 
     fn purge(&self, by: &str, name: &Principal, keep: Keep) -> Step<Answer> {
         self.change(by, name, |entry| {
-            let newest = entry.current().map_or(0, |set| set.kvno);
+            let (now, before) = (now(), entry.clone());
+            // What is announced is newer than what is in use.
+            let current = before.current(now).map_or(0, |set| set.kvno);
+            let replaced = |kvno| before.replaced(before.keys.iter().position(|set| set.kvno == kvno)?);
             entry.keys.retain(|set| match keep {
-                Keep::Newest => set.kvno == newest,
+                Keep::Newest => set.kvno >= current,
                 Keep::From(first) => set.kvno >= first,
+                Keep::ReplacedWithin(seconds) => {
+                    let long_ago = replaced(set.kvno).is_some_and(|since| since + seconds < now);
+                    set.kvno >= current || !long_ago && set.living(now)
+                }
                 Keep::Nothing => false,
             });
             Ok(())
@@ -271,8 +278,14 @@ impl Registry {
         let bound = |own: Option<i64>, realm: i64| own.map_or(realm, |own| own.min(realm));
         let lines = |set: &KeySet| {
             let kvno = set.kvno;
-            let line =
-                |key| KeyLine { kvno, etype: Etype(LongTermKey::etype(key)), salt: salt_of(key, &entry.principal) };
+            let line = |key| KeyLine {
+                kvno,
+                etype: Etype(LongTermKey::etype(key)),
+                salt: salt_of(key, &entry.principal),
+                created: Some(set.created.seconds()).filter(|created| *created != 0),
+                from: set.announced().then_some(set.from.seconds()),
+                until: set.until.map(Time::seconds),
+            };
             set.keys.iter().map(line).collect::<Vec<_>>()
         };
         Description {
@@ -357,7 +370,7 @@ fn renumber(entry: &mut Entry, kvno: u32) -> Step<()> {
 
 /// Puts keys of the next version before the others, or in their place.
 fn new_version(entry: &mut Entry, keys: Vec<LongTermKey>, keep_old: bool) -> Step<()> {
-    let kvno = entry.current().map_or(0, |set| set.kvno).checked_add(1);
+    let kvno = entry.newest().map_or(0, |set| set.kvno).checked_add(1);
     let kvno = kvno.ok_or_else(|| Refusal::invalid("there is no higher key version number"))?;
     if !keep_old {
         entry.keys.clear();
@@ -365,7 +378,7 @@ fn new_version(entry: &mut Entry, keys: Vec<LongTermKey>, keep_old: bool) -> Ste
     if entry.keys.len() >= MAX_VERSIONS {
         return Err(Refusal::invalid(format!("it has keys of {MAX_VERSIONS} versions; purgekeys first")));
     }
-    entry.keys.insert(0, KeySet { kvno, keys });
+    entry.keys.insert(0, KeySet::new(kvno, keys).made(now()));
     entry.attributes = entry.attributes.with(Attributes::REQUIRES_PWCHANGE, false);
     entry.password_changed = Some(now());
     entry.password_expires = None;

@@ -122,7 +122,7 @@ fn decoy_entry(policy: &Policy, name: &Principal) -> Entry {
         Some(LongTermKey::new(key, Some(name.salt())).with_iterations(rounds))
     });
     let mut entry = Entry::new(name.clone(), [0; 16], Time::EPOCH, "");
-    entry.keys = vec![KeySet { kvno: 1, keys: keys.collect() }];
+    entry.keys = vec![KeySet::new(1, keys.collect())];
     entry.attributes = Attributes::REQUIRES_PRE_AUTH;
     entry
 }
@@ -201,8 +201,8 @@ fn check_proof(kdc: &Kdc<'_>, at: Arrival, gathered: &Gathered<'_>) -> Result<Op
     let needed = kdc.policy.require_preauth || gathered.decoy || either(Attributes::REQUIRES_PRE_AUTH);
     if needed && !preauth::attempted(gathered) {
         // Without a common enctype no proof is possible: say so rather than ask for one.
-        etypes::reply_key(&gathered.client, &gathered.offered)?;
-        return Err(preauth::required(gathered));
+        etypes::reply_key(gathered.client.current(at.now.time), &gathered.offered)?;
+        return Err(preauth::required(gathered, at.now.time));
     }
     let proof = preauth::verify(kdc, at, gathered)?;
     let hardware = either(Attributes::REQUIRES_HW_AUTH);
@@ -235,9 +235,11 @@ fn grant<'a>(
     let Gathered { request, client, server, offered, .. } = gathered;
     let client_policy = gathered.client_policy.as_deref();
     let (body, now) = (&request.body, at.now.time);
-    let (reply_key, reply_kvno) = etypes::reply_key(client, offered)?;
-    let (ticket_key, ticket_kvno) = etypes::ticket_key(kdc.policy, server)?;
-    let session = new_key(etypes::session(kdc.policy, server, offered)?, random)?;
+    // Who proved himself has the keys that he did it with, and perhaps no others.
+    let known = proof.map_or_else(|| client.current(now), |proof| client.version(proof.kvno));
+    let (reply_key, reply_kvno) = etypes::reply_key(known, offered)?;
+    let (ticket_key, ticket_kvno) = etypes::ticket_key(kdc.policy, server, now)?;
+    let session = new_key(etypes::session(kdc.policy, server, offered, now)?, random)?;
     let bounds = Bounds { policy: kdc.policy, client: Some(client), client_policy, server, tgt: None };
     let times = bounds.times(body, now, now)?;
     let wants_padata = request.padata(PaType::REQ_ENC_PA_REP).is_some();

@@ -51,6 +51,46 @@ pub struct KeySet {
     pub kvno: u32,
     /// One key an enctype, in order of preference.
     pub keys: Vec<LongTermKey>,
+    /// When they were made; [`Time::EPOCH`]: nobody wrote it down.
+    pub created: Time,
+    /// Announced: before this time nothing is sealed in them, so that whoever must know them can
+    /// fetch them first. [`Time::EPOCH`]: they were in use at once.
+    pub from: Time,
+    /// From this time on they are good for nothing; `None`: until they are purged.
+    pub until: Option<Time>,
+}
+
+impl KeySet {
+    /// Keys that are in use at once, until they are purged.
+    pub fn new(kvno: u32, keys: Vec<LongTermKey>) -> Self {
+        KeySet { kvno, keys, created: Time::EPOCH, from: Time::EPOCH, until: None }
+    }
+
+    /// The same, made at this time.
+    #[must_use]
+    pub fn made(self, created: Time) -> Self {
+        KeySet { created, ..self }
+    }
+
+    /// Whether they are good for anything still.
+    pub fn living(&self, now: Time) -> bool {
+        self.until.is_none_or(|until| now < until)
+    }
+
+    /// Whether they were announced before they came into use.
+    pub fn announced(&self) -> bool {
+        self.from != Time::EPOCH
+    }
+
+    /// When they came, or come, into use; `None` if nobody wrote it down.
+    pub fn start(&self) -> Option<Time> {
+        Some(self.created.max(self.from)).filter(|start| *start != Time::EPOCH)
+    }
+
+    /// Its key of an enctype.
+    pub fn key(&self, etype: EncryptionType) -> Option<&LongTermKey> {
+        self.keys.iter().find(|key| key.etype() == etype)
+    }
 }
 
 /// A long-term key, with what a client needs to make it from a password.
@@ -130,14 +170,45 @@ impl Entry {
         }
     }
 
-    /// The newest keys; `None` for a principal without any.
-    pub fn current(&self) -> Option<&KeySet> {
+    /// The keys of the highest version, in use or not yet; `None` for a principal without any.
+    pub fn newest(&self) -> Option<&KeySet> {
         self.keys.first()
     }
 
-    /// The newest key of an enctype.
-    pub fn key(&self, etype: EncryptionType) -> Option<&LongTermKey> {
-        self.current()?.keys.iter().find(|key| key.etype() == etype)
+    /// The keys that are good for something, newest first.
+    pub fn living(&self, now: Time) -> impl Iterator<Item = &KeySet> {
+        self.keys.iter().filter(move |set| set.living(now))
+    }
+
+    /// The keys that seal: the newest that are in use. Where all are still to come, the oldest.
+    pub fn current(&self, now: Time) -> Option<&KeySet> {
+        self.living(now).find(|set| set.from <= now).or_else(|| self.living(now).last())
+    }
+
+    /// The key of an enctype that seals.
+    pub fn key(&self, etype: EncryptionType, now: Time) -> Option<&LongTermKey> {
+        self.current(now)?.key(etype)
+    }
+
+    /// The keys that its owner may prove himself with. Those that are announced, for he may have
+    /// fetched them; those in use; and older ones where their successor was announced: such keys turn
+    /// over by the clock and their owner may be late. A change at once says that they are not trusted.
+    pub fn proving(&self, now: Time) -> impl Iterator<Item = &KeySet> {
+        let mut open = true;
+        let until_a_change_at_once = self.keys.iter().take_while(move |set| {
+            let taken = open;
+            open = open && set.announced();
+            taken
+        });
+        until_a_change_at_once.filter(move |set| set.living(now))
+    }
+
+    /// When keys came into use that are newer than those at `index`: the latest time at which a ticket
+    /// was sealed in these. `None`: they are the newest, or nobody wrote it down.
+    pub fn replaced(&self, index: usize) -> Option<Time> {
+        let newer = self.keys.get(..index)?;
+        let of_newest = self.newest().filter(|set| set.start().is_none()).and(self.password_changed);
+        newer.iter().filter_map(KeySet::start).chain(of_newest.filter(|_| index > 0)).min()
     }
 
     /// The keys of one version.
@@ -215,3 +286,6 @@ impl std::fmt::Debug for Attributes {
         f.debug_set().entries(names).finish()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,11 +1,11 @@
 //! Which enctype for which key (RFC 4120 3.1.3): the client's wishes, the server's abilities, the
 //! realm's policy.
 
-use libkrb::ErrorCode;
 use libkrb::codes::EncryptionType;
 use libkrb::wire::List;
+use libkrb::{ErrorCode, Time};
 
-use super::entry::{Entry, LongTermKey};
+use super::entry::{Entry, KeySet, LongTermKey};
 use super::policy::Policy;
 use super::refuse::Refusal;
 
@@ -30,7 +30,12 @@ pub fn offered(policy: &Policy, etypes: &List<'_, EncryptionType>) -> Vec<Encryp
 ///
 /// # Errors
 /// ETYPE_NOSUPP when nothing offered is allowed and usable by the server.
-pub fn session(policy: &Policy, server: &Entry, offered: &[EncryptionType]) -> Result<EncryptionType, Refusal> {
+pub fn session(
+    policy: &Policy,
+    server: &Entry,
+    offered: &[EncryptionType],
+    now: Time,
+) -> Result<EncryptionType, Refusal> {
     let stated = server
         .strings
         .get("session_enctypes")
@@ -38,32 +43,31 @@ pub fn session(policy: &Policy, server: &Entry, offered: &[EncryptionType]) -> R
     let able = |etype: &&EncryptionType| match &stated {
         Some(list) => list.contains(etype),
         // The TGS is this KDC, which can do all that the policy lists.
-        None => server.principal.is_local_tgs() && policy.etypes.contains(etype) || server.key(**etype).is_some(),
+        None => server.principal.is_local_tgs() && policy.etypes.contains(etype) || server.key(**etype, now).is_some(),
     };
-    let keyless = server.current().is_none_or(|set| set.keys.is_empty());
+    let keyless = server.current(now).is_none_or(|set| set.keys.is_empty());
     let presumed = |etype: &&EncryptionType| stated.is_none() && (keyless || **etype == EncryptionType::AES256_SHA1);
     let chosen = offered.iter().find(able).or_else(|| offered.iter().find(presumed));
     let cause = "no offered encryption type is allowed in this realm and known to the server";
     chosen.copied().ok_or(Refusal::new(ErrorCode::ETYPE_NOSUPP, cause))
 }
 
-/// The key that seals tickets for a server: its newest of the server's first choice.
+/// The key that seals tickets for a server: of those in use, the server's first choice.
 ///
 /// # Errors
 /// ETYPE_NOSUPP when the server has no key that the realm allows.
-pub fn ticket_key<'a>(policy: &Policy, server: &'a Entry) -> Result<(&'a LongTermKey, u32), Refusal> {
-    let set = server.current();
+pub fn ticket_key<'a>(policy: &Policy, server: &'a Entry, now: Time) -> Result<(&'a LongTermKey, u32), Refusal> {
+    let set = server.current(now);
     set.and_then(|set| set.keys.iter().find(|key| policy.etypes.contains(&key.etype())).map(|key| (key, set.kvno)))
         .ok_or(Refusal::new(ErrorCode::ETYPE_NOSUPP, "the server has no key of an allowed encryption type"))
 }
 
-/// The key that seals the AS reply: the client's newest of the first offered enctype that it has.
+/// The key that seals the AS reply: of those that the client knows, the one of the first offered
+/// enctype.
 ///
 /// # Errors
 /// ETYPE_NOSUPP when there is none.
-pub fn reply_key<'a>(client: &'a Entry, offered: &[EncryptionType]) -> Result<(&'a LongTermKey, u32), Refusal> {
-    let kvno = client.current().map(|set| set.kvno).unwrap_or_default();
-    let key = offered.iter().find_map(|etype| client.key(*etype));
-    key.map(|key| (key, kvno))
-        .ok_or(Refusal::new(ErrorCode::ETYPE_NOSUPP, "the client has no key of an offered encryption type"))
+pub fn reply_key<'a>(known: Option<&'a KeySet>, offered: &[EncryptionType]) -> Result<(&'a LongTermKey, u32), Refusal> {
+    let key = known.and_then(|set| offered.iter().find_map(|etype| Some((set.key(*etype)?, set.kvno))));
+    key.ok_or(Refusal::new(ErrorCode::ETYPE_NOSUPP, "the client has no key of an offered encryption type"))
 }

@@ -17,6 +17,8 @@ use super::{Arrival, Kdc};
 pub struct Proof {
     /// The method, for the event.
     pub name: &'static str,
+    /// The version of the keys that it was made with.
+    pub kvno: u32,
 }
 
 type Verify = fn(&Kdc<'_>, Arrival, &Gathered<'_>, &PaData<'_>) -> Result<Proof, Refusal>;
@@ -44,8 +46,8 @@ pub fn verify(kdc: &Kdc<'_>, at: Arrival, gathered: &Gathered<'_>) -> Result<Opt
         return Ok(None);
     }
     let lockout = gathered.client_policy.as_deref().and_then(Lockout::of);
-    let mut outcome = Err(locked(kdc, gathered));
     let now = at.now.time;
+    let mut outcome = Err(locked(kdc, gathered, now));
     if gathered.decoy {
         outcome = try_all(kdc, at, gathered, MOST_GUESSES).0;
     } else {
@@ -81,15 +83,15 @@ fn try_all(kdc: &Kdc<'_>, at: Arrival, gathered: &Gathered<'_>, most: u32) -> (R
     }
     let proven = if guesses > 0 { Proven::No(guesses) } else { Proven::Unclear };
     if failed.code == ErrorCode::PREAUTH_FAILED {
-        failed.data = Some(hints(gathered));
+        failed.data = Some(hints(gathered, at.now.time));
     }
     (Err(failed), proven)
 }
 
 /// That an account is locked, which is nobody's business where unknown clients are hidden.
-fn locked(kdc: &Kdc<'_>, gathered: &Gathered<'_>) -> Refusal {
+fn locked(kdc: &Kdc<'_>, gathered: &Gathered<'_>, now: Time) -> Refusal {
     if kdc.policy.hide_unknown_clients {
-        return Refusal { data: Some(hints(gathered)), ..Refusal::new(ErrorCode::PREAUTH_FAILED, UNOPENED) };
+        return Refusal { data: Some(hints(gathered, now)), ..Refusal::new(ErrorCode::PREAUTH_FAILED, UNOPENED) };
     }
     LOCKED
 }
@@ -108,13 +110,13 @@ pub fn not_locked(kdc: &Kdc<'_>, now: Time, gathered: &Gathered<'_>) -> Result<(
 }
 
 /// "Prove yourself first", with METHOD-DATA that says how (RFC 4120 5.9.1).
-pub fn required(gathered: &Gathered<'_>) -> Refusal {
+pub fn required(gathered: &Gathered<'_>, now: Time) -> Refusal {
     let refusal = Refusal::new(ErrorCode::PREAUTH_REQUIRED, "pre-authentication required");
-    Refusal { data: Some(hints(gathered)), ..refusal }
+    Refusal { data: Some(hints(gathered, now)), ..refusal }
 }
 
-fn hints(gathered: &Gathered<'_>) -> Vec<u8> {
-    let info = etype_info2(gathered, gathered.offered.iter().filter_map(|etype| gathered.client.key(*etype)));
+fn hints(gathered: &Gathered<'_>, now: Time) -> Vec<u8> {
+    let info = etype_info2(gathered, gathered.offered.iter().filter_map(|etype| gathered.client.key(*etype, now)));
     let hints = [PaData { kind: PaType::ETYPE_INFO2, value: &info }]
         .into_iter()
         .chain(METHODS.iter().map(|method| PaData { kind: method.kind, value: &[] }))
@@ -139,8 +141,12 @@ fn encrypted_timestamp(kdc: &Kdc<'_>, at: Arrival, who: &Gathered<'_>, padata: &
     let failed = || Refusal::new(ErrorCode::PREAUTH_FAILED, UNOPENED);
     let malformed = |_: Error| Refusal::new(ErrorCode::PREAUTH_FAILED, "malformed encrypted timestamp");
     let sealed = wire::decode::<EncryptedData<'_>>(padata.value).map_err(malformed)?;
-    let key = who.client.key(sealed.etype).filter(|key| kdc.policy.etypes.contains(&key.etype())).ok_or_else(failed)?;
-    let plain = key.timestamp().decrypt(sealed.cipher).map_err(|_| failed())?;
+    let allowed = kdc.policy.etypes.contains(&sealed.etype);
+    let mut opened = who.client.proving(at.now.time).filter(|_| allowed).filter_map(|set| {
+        let plain = set.key(sealed.etype)?.timestamp().decrypt(sealed.cipher).ok()?;
+        Some((plain, set.kvno))
+    });
+    let (plain, kvno) = opened.next().ok_or_else(failed)?;
     let stamp = wire::decode::<PaEncTsEnc>(&plain).map_err(malformed)?;
     // Nobody has a decoy's key; what opened with it was made by a guesser of our constants.
     Refusal::unless(!who.decoy, ErrorCode::PREAUTH_FAILED, failed().cause)?;
@@ -149,7 +155,7 @@ fn encrypted_timestamp(kdc: &Kdc<'_>, at: Arrival, who: &Gathered<'_>, padata: &
     let seen = ReplayKey::new([b"enc-timestamp".as_slice(), sealed.cipher]);
     match kdc.replays.insert(seen, stamp.time, at.now.time) {
         // Full: as for authenticators, refusing everybody would be worse than a reply that can't be read.
-        Verdict::Fresh | Verdict::Full | Verdict::Unavailable => Ok(Proof { name: "encrypted-timestamp" }),
+        Verdict::Fresh | Verdict::Full | Verdict::Unavailable => Ok(Proof { name: "encrypted-timestamp", kvno }),
         Verdict::Replay => Err(Refusal::new(ErrorCode::REPEAT, "this encrypted timestamp was used before")),
     }
 }

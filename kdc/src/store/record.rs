@@ -68,6 +68,12 @@ struct SealedSet {
     kvno: u32,
     #[prost(message, repeated, tag = "2")]
     keys: Vec<SealedKey>,
+    #[prost(sint64, tag = "3")]
+    created: i64,
+    #[prost(sint64, tag = "4")]
+    from: i64,
+    #[prost(sint64, optional, tag = "5")]
+    until: Option<i64>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -182,7 +188,13 @@ fn seal_set(owner: &str, set: &KeySet, master: &MasterKey) -> Result<SealedSet, 
         let (master, sealed) = master.seal(key.key.expose(), &key_context(owner, set.kvno, etype))?;
         Ok(SealedKey { etype, master, sealed, salt: key.salt.clone(), iterations: key.iterations })
     };
-    Ok(SealedSet { kvno: set.kvno, keys: set.keys.iter().map(seal).collect::<Result<_, _>>()? })
+    Ok(SealedSet {
+        kvno: set.kvno,
+        keys: set.keys.iter().map(seal).collect::<Result<_, _>>()?,
+        created: set.created.seconds(),
+        from: set.from.seconds(),
+        until: set.until.map(Time::seconds),
+    })
 }
 
 fn open_set(owner: &str, set: &SealedSet, master: &MasterKey) -> Result<KeySet, StoreError> {
@@ -194,7 +206,13 @@ fn open_set(owner: &str, set: &SealedSet, master: &MasterKey) -> Result<KeySet, 
             .map_err(|error| StoreError::Record { principal: owner.to_owned(), problem: error.to_string() })?;
         Ok(LongTermKey::new(opened, key.salt.clone()).with_iterations(key.iterations))
     };
-    Ok(KeySet { kvno: set.kvno, keys: set.keys.iter().map(open).collect::<Result<_, _>>()? })
+    Ok(KeySet {
+        kvno: set.kvno,
+        keys: set.keys.iter().map(open).collect::<Result<_, _>>()?,
+        created: Time(set.created),
+        from: Time(set.from),
+        until: set.until.map(Time),
+    })
 }
 
 fn unopened(owner: &str, version: u32, master: &MasterKey) -> StoreError {

@@ -21,7 +21,7 @@ fn entry(text: &str) -> Entry {
         LongTermKey::new(key(EncryptionType::AES256_SHA1), Some(name(text).salt())),
         LongTermKey::new(key(EncryptionType::AES128_SHA256), None),
     ];
-    Entry { keys: vec![KeySet { kvno: 1, keys }], ..Entry::new(name(text), [7; 16], Time(1000), "root/admin@R") }
+    Entry { keys: vec![KeySet::new(1, keys)], ..Entry::new(name(text), [7; 16], Time(1000), "root/admin@R") }
 }
 
 fn with_aliases(text: &str, aliases: &[&str]) -> Entry {

@@ -66,7 +66,7 @@ impl Scene {
             let new =
                 |key: &LongTermKey| LongTermKey::new(Key::random(key.etype(), &mut OsRandom::new()).unwrap(), None);
             let keys = entry.keys[0].keys.iter().map(new).collect();
-            entry.keys.insert(0, KeySet { kvno, keys });
+            entry.keys.insert(0, KeySet::new(kvno, keys));
         });
         kvno
     }

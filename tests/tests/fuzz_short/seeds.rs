@@ -247,7 +247,7 @@ fn records(seeds: &mut Vec<Seed>) {
     let key = |etype| Key::random(etype, &mut Sequence(3)).expect("a key");
     let keys =
         [EncryptionType::AES256_SHA1, EncryptionType::AES128_SHA1].map(|etype| LongTermKey::new(key(etype), None));
-    entry.keys = vec![KeySet { kvno: 2, keys: keys.to_vec() }, KeySet { kvno: 1, keys: keys[..1].to_vec() }];
+    entry.keys = vec![KeySet::new(2, keys.to_vec()), KeySet::new(1, keys[..1].to_vec())];
     push(seeds, "keys", &entry, &master);
     entry.keys[0].keys[0] =
         LongTermKey::new(key(EncryptionType::AES256_SHA1), Some("salt".into())).with_iterations(Some(9));

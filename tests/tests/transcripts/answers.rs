@@ -64,7 +64,7 @@ impl<'a> Ours<'a> {
                 Some(LongTermKey::new(made, Some(entry.principal.salt())))
             });
             let keys = keys.collect::<Vec<_>>();
-            entry.keys = if keys.is_empty() { vec![] } else { vec![KeySet { kvno: 1, keys }] };
+            entry.keys = if keys.is_empty() { vec![] } else { vec![KeySet::new(1, keys)] };
             configure(&mut entry);
             store.commit(&[Change::Create(entry)]).expect("a new principal");
         }

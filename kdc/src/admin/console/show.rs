@@ -2,15 +2,14 @@
 
 use libkrb::Time;
 
-use crate::admin::operation::{Description, Salt};
+use crate::admin::operation::{Description, KeyLine, Salt};
 use crate::admin::zone::Zone;
 use crate::core::Attributes;
 
 /// The lines for people; scripts read them too.
 pub(super) fn full(it: &Description, zone: &dyn Zone) -> String {
     let date = |seconds: Option<i64>| seconds.map_or_else(|| "[never]".into(), |seconds| date(Time(seconds), zone));
-    let keys: String =
-        it.keys.iter().map(|key| format!("Key: vno {}, {}{}\n", key.kvno, key.etype.0, salt(key.salt))).collect();
+    let keys: String = it.keys.iter().map(|key| key_line(key, zone)).collect();
     let attributes = Attributes::TABLE.iter().filter(|(bit, ..)| it.attributes & bit.0 != 0);
     let attributes: String = attributes.map(|(_, name, ..)| format!(" {name}")).collect();
     let aliases: String = it.aliases.iter().map(|alias| format!("Alias: {alias}\n")).collect();
@@ -74,6 +73,13 @@ pub(super) fn terse(it: &Description) -> String {
         format!("{layout}\t{}\t{}\t{salt}", key.kvno, key.etype.0.0)
     }));
     fields.join("\t") + "\n"
+}
+
+/// As MIT has it; beyond that only of keys that come into use or go out of it by themselves.
+fn key_line(key: &KeyLine, zone: &dyn Zone) -> String {
+    let note = |words: &str, time: Option<i64>| time.map(|time| format!(", {words} {}", date(Time(time), zone)));
+    let window = [note("in use from", key.from), note("good until", key.until)].into_iter().flatten();
+    format!("Key: vno {}, {}{}{}\n", key.kvno, key.etype.0, salt(key.salt), window.collect::<String>())
 }
 
 fn salt(salt: Salt) -> &'static str {

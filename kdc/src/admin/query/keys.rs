@@ -3,6 +3,7 @@
 use libkrb::codes::EncryptionType;
 use libkrb::crypto::{is_weak, supported};
 
+use super::dates::interval;
 use super::{Context, Query, Typed, Which, Whose, Wrong};
 use crate::admin::operation::{Etype, Keep, KeyKind, Salt};
 
@@ -119,6 +120,7 @@ pub(super) fn purge(context: &Context<'_>, words: &[String]) -> Result<Query, Wr
     let (name, keep) = match words {
         [name] => (name, Keep::Newest),
         [option, name] if option == "-all" => (name, Keep::Nothing),
+        [option, age, name] if option == "-olderthan" => (name, Keep::ReplacedWithin(interval(context, age)?)),
         [option, kvno, name] if option == "-keepkvno" => (name, Keep::From(kvno.parse().map_err(|_| Wrong::Usage)?)),
         _ => return Err(Wrong::Usage),
     };

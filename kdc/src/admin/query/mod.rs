@@ -213,7 +213,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         names: &["purgekeys"],
         about: "Purge previously retained old keys from a principal",
-        usage: "usage: purgekeys [-all|-keepkvno oldest_kvno_to_keep] principal\n",
+        usage: "usage: purgekeys [-all|-keepkvno oldest_kvno_to_keep|-olderthan duration] principal\n",
         read: keys::purge,
     },
     Command {

@@ -101,6 +101,7 @@ fn queries_mean_what_they_mean_to_mit() {
         ("purgekeys a", "PurgeKeys { name: Principal(a@R), keep: Newest }"),
         ("purgekeys -all a", "keep: Nothing"),
         ("purgekeys -keepkvno 3 a", "keep: From(3)"),
+        ("purgekeys -olderthan 2d a", "keep: ReplacedWithin(172800)"),
         ("setstr a b \"c d\"", "SetString { name: Principal(a@R), key: \"b\", value: Some(\"c d\") }"),
         ("delstr a b", "SetString { name: Principal(a@R), key: \"b\", value: None }"),
         (
@@ -208,7 +209,7 @@ fn misuse_is_told_in_mits_words() {
         ("getprinc", "usage: get_principal [-terse] principal\n"),
         ("listprincs a b", "usage: get_principals [expression]\n"),
         ("getprivs x", "usage: get_privs\n"),
-        ("purgekeys", "usage: purgekeys [-all|-keepkvno oldest_kvno_to_keep] principal\n"),
+        ("purgekeys", "usage: purgekeys [-all|-keepkvno oldest_kvno_to_keep|-olderthan duration] principal\n"),
         ("purgekeys -keepkvno x a", "usage: purgekeys"),
         ("getstrs", "usage: get_strings principal\n"),
         ("setstr a b", "usage: set_string principal key value\n"),

@@ -1,3 +1,4 @@
+use libkrb::Time;
 use libkrb::crypto::Key;
 
 use super::*;
@@ -28,7 +29,7 @@ fn a_password_principal_gets_its_keys_and_is_no_service() {
     assert!(alice.attributes.has(Attributes::REQUIRES_PRE_AUTH) && alice.attributes.has(Attributes::DISALLOW_SVR));
     let etype = EncryptionType::AES128_SHA1;
     let expected = Key::from_password(etype, b"secret", b"Ralice", None).expect("a key");
-    let key = alice.key(etype).expect("there");
+    let key = alice.key(etype, now()).expect("there");
     assert!(key.key.same_as(&expected));
     assert_eq!((key.salt.as_deref(), key.iterations), (Some("Ralice"), None));
     assert_eq!(alice.keys.iter().map(|set| (set.kvno, set.keys.len())).collect::<Vec<_>>(), [(1, 2)]);
@@ -64,11 +65,11 @@ fn unusual_rounds_and_salts_are_kept_with_the_key() {
     let kinds = kinds.map(|(etype, salt)| KeyKind { etype: Etype(etype), salt }).to_vec();
     done(&registry, create("a/b", NewKeys::Password { password: Secret::new("x".into()), kinds }));
     let entry = find(&store, "a/b").expect("there");
-    let key = entry.key(EncryptionType::AES256_SHA1).expect("there");
+    let key = entry.key(EncryptionType::AES256_SHA1, now()).expect("there");
     assert_eq!((key.salt.as_deref(), key.iterations), (Some("ab"), Some(5000)));
     let expected = Key::from_password(EncryptionType::AES256_SHA1, b"x", b"ab", Some(&5000_u32.to_be_bytes()));
     assert!(key.key.same_as(&expected.expect("a key")));
-    let special = entry.key(EncryptionType::AES128_SHA1).expect("there").salt.clone().expect("salted");
+    let special = entry.key(EncryptionType::AES128_SHA1, now()).expect("there").salt.clone().expect("salted");
     assert_eq!(special.len(), 32);
 }
 
@@ -82,6 +83,18 @@ fn new_keys_have_the_next_version_and_old_ones_stay_when_kept() {
     done(&registry, change(true));
     assert_eq!(versions(), [3, 2, 1]);
     let purge = |keep| Operation::PurgeKeys { principal: name("host/a"), keep };
+    done(&registry, purge(Keep::ReplacedWithin(60)));
+    assert_eq!(versions(), [3, 2, 1], "they were replaced a moment ago");
+    let mut old = (*find(&store, "host/a").expect("there")).clone();
+    old.keys[1].created = Time(now().seconds() - 61);
+    store.commit(&[Change::Replace(old)]).expect("aged");
+    done(&registry, purge(Keep::ReplacedWithin(60)));
+    assert_eq!(versions(), [3, 2], "1 was replaced by 2 a minute ago, 2 by 3 just now");
+    let mut unknown = (*find(&store, "host/a").expect("there")).clone();
+    (unknown.keys[0].created, unknown.password_changed) = (Time::EPOCH, None);
+    store.commit(&[Change::Replace(unknown)]).expect("as an older KDC left it");
+    done(&registry, purge(Keep::ReplacedWithin(0)));
+    assert_eq!(versions(), [3, 2], "nobody knows since when");
     done(&registry, purge(Keep::From(2)));
     assert_eq!(versions(), [3, 2]);
     done(&registry, purge(Keep::Newest));
@@ -100,7 +113,7 @@ fn a_new_password_ends_its_expiry_and_the_need_to_change_it() {
     done(&registry, create("alice", password("one")));
     let settings = Settings { password_expires: Some(5), set: Attributes::REQUIRES_PWCHANGE.0, ..Settings::default() };
     done(&registry, Operation::Modify { principal: name("alice"), kvno: None, settings });
-    assert_eq!(find(&store, "alice").expect("there").password_expires, Some(libkrb::Time(5)));
+    assert_eq!(find(&store, "alice").expect("there").password_expires, Some(Time(5)));
     done(&registry, Operation::ChangeKeys { principal: name("alice"), keys: password("two"), keep_old: false });
     let alice = find(&store, "alice").expect("there");
     assert_eq!(alice.password_expires, None);

@@ -31,7 +31,7 @@ pub fn check<'a>(
         check_second(gathered, second, now)?;
     }
     let (flags, times) = if again(gathered) { renewed(gathered, now)? } else { derived(kdc, gathered, now)? };
-    grant(kdc, random, gathered, flags, times)
+    grant(kdc, now, random, gathered, (flags, times))
 }
 
 /// Whether the request is for the presented ticket itself, renewed or validated.
@@ -186,10 +186,10 @@ fn derived(kdc: &Kdc<'_>, gathered: &Gathered<'_>, now: Time) -> Result<(TicketF
 
 fn grant<'a>(
     kdc: &Kdc<'_>,
+    now: Time,
     random: &mut dyn Random,
     gathered: &'a Gathered<'a>,
-    flags: TicketFlags,
-    times: Times,
+    (flags, times): (TicketFlags, Times),
 ) -> Result<Grant<'a>, Refusal> {
     let Gathered { request, ticket, server, offered, .. } = gathered;
     let body = &request.body;
@@ -208,8 +208,8 @@ fn grant<'a>(
         addresses: addresses.filter(|addresses| !addresses.is_empty()),
         transited: TransitedEncoding { ..ticket.transited },
         authorization_data: data,
-        session: new_key(etypes::session(kdc.policy, server, offered)?, random)?,
-        ticket_key: ticket_key(kdc, gathered)?,
+        session: new_key(etypes::session(kdc.policy, server, offered, now)?, random)?,
+        ticket_key: ticket_key(kdc, gathered, now)?,
         reply_key: SealingKey::session(key.prepare(*usage)),
         nonce: body.nonce,
         last_req: vec![LastReq { kind: Default::default(), time: Time::EPOCH }],
@@ -220,9 +220,9 @@ fn grant<'a>(
 }
 
 /// The server's key, or for user-to-user the session key of the server's own ticket.
-fn ticket_key<'a>(kdc: &Kdc<'_>, gathered: &'a Gathered<'a>) -> Result<SealingKey<'a>, Refusal> {
+fn ticket_key<'a>(kdc: &Kdc<'_>, gathered: &'a Gathered<'a>, now: Time) -> Result<SealingKey<'a>, Refusal> {
     let Some(second) = &gathered.second else {
-        let (key, kvno) = etypes::ticket_key(kdc.policy, &gathered.server)?;
+        let (key, kvno) = etypes::ticket_key(kdc.policy, &gathered.server, now)?;
         return Ok(SealingKey::long_term(key, kvno, LongTermKey::ticket));
     };
     let key = second.ticket.read().and_then(|part| part.key.key());

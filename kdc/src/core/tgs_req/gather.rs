@@ -100,7 +100,7 @@ pub fn gather<'a>(
         offered: etypes::offered(kdc.policy, &body.etypes),
         data: authdata::open(body, &header.session, &reply)?,
         reply,
-        second: second_ticket(kdc, request)?,
+        second: second_ticket(kdc, at, request)?,
     })
 }
 
@@ -153,13 +153,13 @@ fn check_addresses(kdc: &Kdc<'_>, at: Arrival, ticket: &EncTicketPart<'_>) -> Re
     Refusal::unless(listed, ErrorCode::BADADDR, "the ticket may not be used from this address")
 }
 
-fn second_ticket(kdc: &Kdc<'_>, request: &KdcReq<'_>) -> Result<Option<Second>, Refusal> {
+fn second_ticket(kdc: &Kdc<'_>, at: Arrival, request: &KdcReq<'_>) -> Result<Option<Second>, Refusal> {
     let body = &request.body;
     if !body.options.has(KdcOptions::ENC_TKT_IN_SKEY) {
         return Ok(None);
     }
     let sealed = body.additional_tickets.and_then(|tickets| tickets.iter().next());
     let sealed = sealed.ok_or(Refusal::new(ErrorCode::BADOPTION, "user-to-user needs the server's ticket"))?;
-    let (server_name, ticket) = header::open_ticket(kdc, &sealed)?;
+    let (server_name, ticket) = header::open_ticket(kdc, at.now.time, &sealed)?;
     Ok(Some(Second { server_name, ticket }))
 }

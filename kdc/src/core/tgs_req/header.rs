@@ -5,7 +5,7 @@ use libkrb::codes::PaType;
 use libkrb::crypto::{Key, KeyUsage};
 use libkrb::ticket::{self, OpenAuthenticator, OpenTicket};
 use libkrb::wire::{self, ApReq, EncTicketPart, EncryptedData, KdcReq, Ticket};
-use libkrb::{Error, ErrorCode, Principal};
+use libkrb::{Error, ErrorCode, Principal, Time};
 
 use super::super::Kdc;
 use super::super::refuse::{Refusal, because};
@@ -30,13 +30,13 @@ pub struct Header<'a> {
 }
 
 /// Finds and opens the presented ticket.
-pub fn open<'a>(kdc: &Kdc<'_>, request: &KdcReq<'a>) -> Result<Presented<'a>, Refusal> {
+pub fn open<'a>(kdc: &Kdc<'_>, now: Time, request: &KdcReq<'a>) -> Result<Presented<'a>, Refusal> {
     let padata = request
         .padata(PaType::TGS_REQ)
         .ok_or(Refusal::new(ErrorCode::PADATA_TYPE_NOSUPP, "the request presents no ticket"))?;
     let malformed = because(ErrorCode::GENERIC, "malformed AP-REQ in the request");
     let ap_req = wire::decode::<ApReq<'_>>(padata.value).map_err(&malformed)?;
-    let (server_name, ticket) = open_ticket(kdc, &ap_req.ticket)?;
+    let (server_name, ticket) = open_ticket(kdc, now, &ap_req.ticket)?;
     Ok(Presented { server_name, ticket, authenticator: ap_req.authenticator })
 }
 
@@ -55,7 +55,7 @@ impl Presented<'_> {
 }
 
 /// Opens a ticket that this realm issued, with the key version that it names.
-pub fn open_ticket(kdc: &Kdc<'_>, ticket: &Ticket<'_>) -> Result<(Principal, OpenTicket), Refusal> {
+pub fn open_ticket(kdc: &Kdc<'_>, now: Time, ticket: &Ticket<'_>) -> Result<(Principal, OpenTicket), Refusal> {
     let ours = ticket.realm == kdc.policy.realm;
     Refusal::unless(ours, ErrorCode::NOT_US, "the presented ticket was not issued by this realm")?;
     let name = ticket.server.principal(ticket.realm).map_err(because(ErrorCode::NOT_US, "not a principal name"))?;
@@ -63,8 +63,7 @@ pub fn open_ticket(kdc: &Kdc<'_>, ticket: &Ticket<'_>) -> Result<(Principal, Ope
     let server = server.ok_or(Refusal::new(ErrorCode::NOT_US, "the presented ticket's server is not in this realm"))?;
     let sealed = &ticket.enc_part;
     let mut keys = server
-        .keys
-        .iter()
+        .living(now)
         .filter(|set| sealed.kvno.is_none_or(|kvno| kvno == set.kvno))
         .flat_map(|set| &set.keys)
         .filter(|key| key.etype() == sealed.etype && kdc.policy.etypes.contains(&key.etype()))

@@ -22,7 +22,7 @@ pub fn answer(
 ) -> Result<Vec<u8>, Refusal> {
     event.exchange = Exchange::Tgs;
     event.offered = request.body.etypes.iter().take(16).collect();
-    let presented = header::open(kdc, request)?;
+    let presented = header::open(kdc, at.now.time, request)?;
     let header = presented.header()?;
     let gathered = gather::gather(kdc, at, request, &header, event)?;
     let grant = check::check(kdc, at, random, &gathered)?;

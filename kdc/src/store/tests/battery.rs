@@ -79,7 +79,8 @@ fn what_is_created_is_found_whole(store: &dyn Store) {
     made.policy = Some("strict".into());
     made.history = entry("y").keys;
     made.principal = made.principal.with_kind(libkrb::codes::NameType::SRV_HST);
-    made.keys.insert(0, KeySet { kvno: 70_000, keys: entry("x").keys.remove(0).keys });
+    let announced = KeySet::new(70_000, entry("x").keys.remove(0).keys).made(Time(17));
+    made.keys.insert(0, KeySet { from: Time(18), until: Some(Time(19)), ..announced });
     made.keys[0].keys[0].iterations = Some(50_000);
     create(store, made.clone());
     let found = find(store, "host/a.b").expect("found");
