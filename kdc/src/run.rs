@@ -98,6 +98,7 @@ impl Daemon {
         let policy = config.policy();
         let rules = KeyRules { etypes: config.keys.etypes.clone(), iterations: config.keys.iterations };
         let registry = Registry::new(Arc::clone(&store), policy.clone(), rules).with_acl(config.acl()?);
+        let registry = registry.told_to(Arc::clone(&observer));
         let admin = Admin::serve(admin_socket, registry, config.admin_socket.clone());
         let replays = MemoryReplayCache::new(policy.clock_skew, limits.replay_memory / REPLAY_ENTRY);
         let limits = config.net_limits();

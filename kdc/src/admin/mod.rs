@@ -18,6 +18,7 @@ pub mod query;
 mod registry;
 mod remote;
 mod socket;
+mod trail;
 mod zone;
 
 pub use acl::Acl;

@@ -14,7 +14,9 @@ use super::operation::{
     Answer, Description, Etype, ExtractedKey, Keep, KeyKind, KeyLine, Name, NewKeys, Operation, Reason, Refusal, Salt,
     Secret, Settings, time,
 };
+use super::trail;
 use crate::core::{Attributes, Change, Entry, KeySet, LongTermKey, Policy, Store, StoreError};
+use crate::observe::Observer;
 use crate::store::normal;
 
 /// How many names are looked at for one page of a listing.
@@ -39,11 +41,13 @@ pub trait Perform {
 }
 
 /// The principals of a realm, as an administrator sees them.
+#[derive(Clone)]
 pub struct Registry {
     pub(super) store: Arc<dyn Store>,
     policy: Policy,
     keys: KeyRules,
     pub(super) acl: Acl,
+    observer: Option<Arc<Observer>>,
 }
 
 /// A step of an operation: what it leaves of an entry, or why it can't be.
@@ -53,7 +57,7 @@ impl Registry {
     /// The registry of `policy`'s realm; new keys are made as `keys` says.
     pub fn new(store: Arc<dyn Store>, policy: Policy, keys: KeyRules) -> Self {
         let acl = Acl::new(&policy.realm, vec![]);
-        Registry { store, policy, keys, acl }
+        Registry { store, policy, keys, acl, observer: None }
     }
 
     /// The same, with an access list. Without one, callers that need it may do little.
@@ -67,16 +71,28 @@ impl Registry {
         &self.acl
     }
 
+    /// The same, telling `observer` of every call.
+    #[must_use]
+    pub fn told_to(self, observer: Arc<Observer>) -> Self {
+        Registry { observer: Some(observer), ..self }
+    }
+
     /// The realm.
     pub fn realm(&self) -> &str {
         &self.policy.realm
     }
 
-    /// Performs an operation in the name of `caller`.
+    /// Performs an operation in the name of `caller`, and tells the observer, if there is one.
     ///
     /// # Errors
     /// [`Refusal`], saying why not.
     pub fn perform(&self, caller: &Caller, operation: Operation) -> Result<Answer, Refusal> {
+        let Some(observer) = &self.observer else { return self.decide(caller, operation) };
+        let perform = |store, operation| Registry { store, ..self.clone() }.decide(caller, operation);
+        trail::told(observer, &self.store, caller, operation, perform)
+    }
+
+    fn decide(&self, caller: &Caller, operation: Operation) -> Result<Answer, Refusal> {
         let allowed = self.authorize(caller, operation)?;
         self.carry_out(&caller.name.to_string(), allowed)
     }

@@ -1,6 +1,7 @@
 mod authorize;
 mod registry;
 mod socket;
+mod trail;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -13,7 +13,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::record::Record;
+use serde::Serialize;
 
 /// A file of audit records.
 #[derive(Debug)]
@@ -58,7 +58,7 @@ impl Audit {
         self.path = path.to_owned();
     }
 
-    pub(super) fn append(&self, record: &Record<'_>) {
+    pub(super) fn append(&self, record: &impl Serialize) {
         let mut line = Vec::with_capacity(512);
         // Serializing to memory can't fail: there are no maps with odd keys in a record.
         let _ = serde_json::to_writer(&mut line, record);

@@ -1,6 +1,8 @@
 //! How often what happened, since the start.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use libkrb::ErrorCode;
 
@@ -15,6 +17,8 @@ pub struct Counters {
     /// Outcome 0 is an issued ticket; what has no place of its own counts as GENERIC.
     outcomes: [[AtomicU64; CODES]; 3],
     repeated: AtomicU64,
+    /// Administrators' calls by operation and outcome: of neither is there an endless number.
+    calls: Mutex<BTreeMap<(&'static str, &'static str), u64>>,
 }
 
 /// One line of the counters.
@@ -31,7 +35,7 @@ pub struct Count {
 impl Default for Counters {
     fn default() -> Self {
         let zeros = || std::array::from_fn(|_| AtomicU64::new(0));
-        Counters { outcomes: [zeros(), zeros(), zeros()], repeated: AtomicU64::new(0) }
+        Counters { outcomes: [zeros(), zeros(), zeros()], repeated: AtomicU64::new(0), calls: Mutex::default() }
     }
 }
 
@@ -41,6 +45,11 @@ impl Counters {
         let code = refusal.map_or(0, |code| usize::try_from(code.0).ok().filter(|code| *code != 0).unwrap_or(CODES));
         let place = outcomes.get(code).unwrap_or(&outcomes[ErrorCode::GENERIC.0 as usize]);
         place.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn called(&self, operation: &'static str, outcome: &'static str) {
+        let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
+        *calls.entry((operation, outcome)).or_default() += 1;
     }
 
     pub(super) fn repeated(&self) {

@@ -2,6 +2,7 @@
 //! each request, and counters. Reads the core's events; decides nothing.
 
 mod audit;
+mod change;
 mod counters;
 mod log;
 mod record;
@@ -13,10 +14,12 @@ use libkrb::ErrorCode;
 use libkrb::time::Instant;
 
 pub use audit::Audit;
+pub use change::{Called, Changed};
 pub use counters::{Count, Counters};
 pub use log::start_log;
 
 use crate::core::{Event, Exchange};
+use change::CallRecord;
 use record::Record;
 
 /// What a request came over.
@@ -91,6 +94,18 @@ impl Observer {
         }
         if let Some(audit) = &self.audit {
             audit.append(&record);
+        }
+    }
+
+    /// An administrator's call was answered.
+    pub fn changed(&self, called: &Called<'_>) {
+        let outcome = called.refusal.map_or("done", |(reason, _)| reason);
+        self.counters.called(called.operation, outcome);
+        let Called { operation, subject, by, from, .. } = called;
+        let cause = called.refusal.map(|(_, text)| text);
+        tracing::info!(target: log::TARGET, operation, subject, by, from, outcome, cause, "administration");
+        if let Some(audit) = &self.audit {
+            audit.append(&CallRecord::new(called));
         }
     }
 

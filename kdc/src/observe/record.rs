@@ -98,9 +98,13 @@ impl Ticket {
     }
 }
 
-/// A name, cut where only a stranger's goes on: else anyone could fill the disk.
+/// A name, not longer than anybody needs: else a stranger could fill the disk.
 fn name(principal: &Principal) -> String {
-    let mut text = principal.to_string();
+    clipped(principal.to_string())
+}
+
+/// A text, cut where only a stranger's goes on.
+pub fn clipped(mut text: String) -> String {
     if let Some((end, _)) = text.char_indices().nth(LONGEST_NAME) {
         text.truncate(end);
         text.push('…');
@@ -108,7 +112,7 @@ fn name(principal: &Principal) -> String {
     text
 }
 
-fn exchange(exchange: Exchange) -> &'static str {
+pub fn exchange(exchange: Exchange) -> &'static str {
     match exchange {
         Exchange::As => "AS",
         Exchange::Tgs => "TGS",
@@ -144,7 +148,7 @@ impl fmt::Display for Names<'_> {
     }
 }
 
-fn text<T: fmt::Display, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {
+pub fn text<T: fmt::Display, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(value)
 }
 

@@ -1,0 +1,138 @@
+//! What is told of every call: which operation, about whom, how it went, and what each commit made of
+//! what was there. Not here: how it is written down (`observe`), and the operations themselves.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use libkrb::Principal;
+use libkrb::time::Instant as Moment;
+
+use super::caller::Caller;
+use super::operation::{Answer, Operation, Reason, Refusal};
+use crate::core::{Change, Entry, PasswordPolicy, Store, StoreError};
+use crate::observe::{Called, Changed, Observer};
+
+/// Performs an operation on `store` and tells `observer` of it.
+pub(super) fn told(
+    observer: &Observer,
+    store: &Arc<dyn Store>,
+    caller: &Caller,
+    operation: Operation,
+    perform: impl FnOnce(Arc<dyn Store>, Operation) -> Result<Answer, Refusal>,
+) -> Result<Answer, Refusal> {
+    let (name, subject) = (operation.name(), operation.subject());
+    let witness = Arc::new(Witness { inner: Arc::clone(store), seen: Mutex::default() });
+    let started = Instant::now();
+    let done = perform(Arc::clone(&witness) as Arc<dyn Store>, operation);
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    observer.changed(&Called {
+        at: Moment::from_micros(i64::try_from(since.as_micros()).unwrap_or_default()),
+        by: &caller.name.to_string(),
+        from: &caller.door.to_string(),
+        operation: name,
+        subject: subject.as_deref(),
+        refusal: done.as_ref().err().map(|refusal| (refusal.reason.name(), &*refusal.text)),
+        changes: &witness.seen(),
+        took: started.elapsed(),
+    });
+    done
+}
+
+impl Operation {
+    /// Its name, as in JSON.
+    pub fn name(&self) -> &'static str {
+        self.line().0
+    }
+
+    /// The principal or policy that it is about.
+    pub fn subject(&self) -> Option<String> {
+        self.line().1
+    }
+
+    fn line(&self) -> (&'static str, Option<String>) {
+        use Operation as O;
+        let (name, subject) = match self {
+            O::Create { principal, .. } => ("create", principal),
+            O::Modify { principal, .. } => ("modify", principal),
+            O::ChangeKeys { principal, .. } => ("change_keys", principal),
+            O::Delete { principal } => ("delete", principal),
+            O::Rename { principal, .. } => ("rename", principal),
+            O::Alias { alias, .. } => ("alias", alias),
+            O::Describe { principal } => ("describe", principal),
+            O::List { pattern, .. } => return ("list", pattern.clone()),
+            O::Extract { principal, .. } => ("extract", principal),
+            O::PurgeKeys { principal, .. } => ("purge_keys", principal),
+            O::SetString { principal, .. } => ("set_string", principal),
+            O::Strings { principal } => ("strings", principal),
+        };
+        (name, Some(subject.to_string()))
+    }
+}
+
+impl Reason {
+    /// Its name, as in JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Reason::Exists => "exists",
+            Reason::Missing => "missing",
+            Reason::LockedDown => "locked_down",
+            Reason::Invalid => "invalid",
+            Reason::Denied => "denied",
+            Reason::Failed => "failed",
+        }
+    }
+}
+
+/// A store that remembers what one operation has committed.
+struct Witness {
+    inner: Arc<dyn Store>,
+    seen: Mutex<Vec<Changed>>,
+}
+
+impl Witness {
+    fn seen(&self) -> Vec<Changed> {
+        std::mem::take(&mut *self.seen.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// What a change will find. It is what the change replaces, because a commit fails when another
+    /// came between.
+    fn before(&self, change: &Change) -> Result<Changed, StoreError> {
+        let whole = |entry: &Entry| Some(Arc::new(entry.clone()));
+        Ok(match change {
+            Change::Create(entry) => Changed::Principal { before: None, after: whole(entry) },
+            Change::Replace(entry) => {
+                Changed::Principal { before: self.inner.lookup(&entry.principal)?, after: whole(entry) }
+            }
+            Change::Delete(name) => Changed::Principal { before: self.inner.lookup(name)?, after: None },
+            Change::PutPolicy(policy) => {
+                Changed::Policy { before: self.inner.policy(&policy.name)?, after: Some(Arc::new(policy.clone())) }
+            }
+            Change::DeletePolicy(name) => Changed::Policy { before: self.inner.policy(name)?, after: None },
+        })
+    }
+}
+
+impl Store for Witness {
+    fn lookup(&self, name: &Principal) -> Result<Option<Arc<Entry>>, StoreError> {
+        self.inner.lookup(name)
+    }
+
+    fn list(&self, after: Option<&Principal>, limit: usize) -> Result<Vec<Principal>, StoreError> {
+        self.inner.list(after, limit)
+    }
+
+    fn policy(&self, name: &str) -> Result<Option<Arc<PasswordPolicy>>, StoreError> {
+        self.inner.policy(name)
+    }
+
+    fn policies(&self) -> Result<Vec<String>, StoreError> {
+        self.inner.policies()
+    }
+
+    fn commit(&self, changes: &[Change]) -> Result<(), StoreError> {
+        let changed = changes.iter().map(|change| self.before(change)).collect::<Result<Vec<_>, _>>()?;
+        self.inner.commit(changes)?;
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).extend(changed);
+        Ok(())
+    }
+}
