@@ -101,9 +101,11 @@ impl Daemon {
         let registry = registry.told_to(Arc::clone(&observer));
         let admin = Admin::serve(admin_socket, registry, config.admin_socket.clone());
         let replays = MemoryReplayCache::new(policy.clock_skew, limits.replay_memory / REPLAY_ENTRY);
+        let rates = limits.rate.rates();
         let limits = config.net_limits();
         let memories = Memories { store, replays: Arc::new(replays), attempts: Arc::new(Counted::default()) };
-        let responder = Responder::new(policy, memories, Arc::clone(&observer), &limits);
+        let responder = Responder::new(policy.clone(), memories, Arc::clone(&observer), &limits);
+        responder.govern(policy, rates, &limits);
         let server = Server::start(listeners, Arc::new(responder), &limits);
         let server = server.map_err(|error| Error::Other(format!("the sockets can't be served: {error}")))?;
         Ok(Daemon { server, addresses, observer, admin, patience: limits.request_timeout })

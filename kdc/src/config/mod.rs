@@ -2,6 +2,7 @@
 //! refused, all but the realm defaulted. Not here: what the settings do.
 
 mod admin;
+mod rate;
 mod sample;
 mod values;
 
@@ -14,6 +15,7 @@ use libkrb::{Error, Result};
 use serde::Deserialize;
 
 pub use admin::AdminSettings;
+pub use rate::RateSettings;
 pub use sample::sample;
 pub(crate) use values::duration;
 pub use values::{Level, LogFormat, check_realm};
@@ -120,6 +122,8 @@ pub struct Limits {
     /// Principals kept opened in memory.
     #[serde(deserialize_with = "values::count")]
     pub principals_in_memory: usize,
+    /// How often one may fail.
+    pub rate: RateSettings,
 }
 
 impl Default for PolicySettings {
@@ -155,6 +159,7 @@ impl Default for Limits {
             replay_memory: 64 << 20,
             lookaside_memory: 64 << 20,
             principals_in_memory: 20_000,
+            rate: RateSettings::default(),
         }
     }
 }

@@ -80,4 +80,18 @@ listen = [{listen}]
 # restrict = { max_life = "8h", flags = ["-allow_svr"] }
 # A kadm5.acl of MIT krb5, whose lines follow the rows. Default: none.
 #acl_file = "kadm5.acl"
+
+[limits.rate]
+# How often one source (IPv4 address or IPv6 /64 network) or principal may fail, or make work that takes a hundred
+# times longer than most (public keys), before it is turned away: so many at once, and so many again in so long; or "off".
+#source_failures = "1200/1m"
+#source_work = "6000/1m"
+# Whoever knows a name can use these up and keep its owner out.
+#principal_failures = "off"
+#principal_work = "off"
+# error (over UDP, a source is sent to TCP, where its address is its own) or drop.
+#answer = "error"
+# Networks that are never turned away.
+#exempt = ["127.0.0.0/8", "::1"]
+#memory = "4 MiB"
 "#;

@@ -1,4 +1,7 @@
+use std::time::Duration;
+
 use super::*;
+use crate::net::guard::{Answer, Network, Rate};
 
 const PATH: &str = "/realm/kdc.toml";
 
@@ -59,6 +62,14 @@ fn every_setting_is_read() {
         replay_memory = "1 MiB"
         lookaside_memory = 65536
         principals_in_memory = 1
+        [limits.rate]
+        source_failures = "5/10s"
+        source_work = "off"
+        principal_failures = "1/1d"
+        principal_work = "2 / 60"
+        answer = "drop"
+        exempt = ["10.0.0.0/8", "2001:db8::1"]
+        memory = "1 MiB"
     "#;
     let config = read(text).expect("sound");
     let policy = config.policy();
@@ -68,6 +79,17 @@ fn every_setting_is_read() {
     assert!(policy.check_addresses && policy.allow_disable_transited_check);
     assert_eq!((config.log.as_str(), config.log_format), ("debug", LogFormat::Json));
     assert_eq!(config.keys, KeySettings { etypes: vec![EncryptionType::AES256_SHA1], iterations: Some(10_000) });
+    let rate = |count, seconds| Some(Rate { count, period: Duration::from_secs(seconds) });
+    let exempt = [("10.0.0.0", 8), ("2001:db8::1", 128)];
+    let rate = RateSettings {
+        source_failures: rate(5, 10),
+        source_work: None,
+        principal_failures: rate(1, 86_400),
+        principal_work: rate(2, 60),
+        answer: Answer::Drop,
+        exempt: exempt.map(|(ip, length)| Network { address: ip.parse().expect("an address"), length }).to_vec(),
+        memory: 1 << 20,
+    };
     let limits = Limits {
         tcp_connections: 5,
         tcp_connections_per_peer: 4,
@@ -77,6 +99,7 @@ fn every_setting_is_read() {
         replay_memory: 1 << 20,
         lookaside_memory: 1 << 16,
         principals_in_memory: 1,
+        rate,
     };
     assert_eq!(config.limits, limits);
 }
@@ -106,6 +129,14 @@ fn a_wrong_setting_is_named_with_its_line_and_what_was_expected() {
         ("[limits]\ntcp_connections = 0", "a number above 0 was expected"),
         ("[limits]\nreplay_memory = '1 GB'", "a size of at least 64 KiB such as \"64 MiB\""),
         ("[limits]\nreplay_memory = '99999999999 GiB'", "a size of at least 64 KiB"),
+        ("[limits.rate]\nsource_failures = 5", "expected a string"),
+        ("[limits.rate]\nsource_failures = '5'", "a rate such as \"1200/1m\""),
+        ("[limits.rate]\nprincipal_work = '0/1m'", "a rate such as \"1200/1m\""),
+        ("[limits.rate]\nanswer = 'maybe'", "\"error\" or \"drop\" was expected"),
+        (
+            "[limits.rate]\nexempt = ['10.0.0.0/33']",
+            "a network such as \"10.0.0.0/8\" was expected, not \"10.0.0.0/33\"",
+        ),
         ("realm = 'S'", "duplicate key"),
         ("x =", "string values must be quoted"),
     ] {

@@ -6,6 +6,7 @@
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
 
 mod as_req;
+mod asked;
 pub mod attempts;
 pub mod entry;
 mod etypes;
@@ -28,12 +29,13 @@ use libkrb::replay::ReplayCache;
 use libkrb::time::Instant;
 use libkrb::wire::{self, KdcReq};
 
+pub use asked::{Asked, Cost};
 pub use attempts::Attempts;
 pub use entry::{Attributes, Entry, KeySet, LongTermKey};
 pub use event::{Event, Exchange, Issued};
 pub use password_policy::PasswordPolicy;
 pub use policy::Policy;
-pub use refuse::{Refusal, field_too_long, too_big};
+pub use refuse::{Refusal, field_too_long, limited, too_big};
 pub use store::{Change, Store, StoreError};
 
 /// What a realm answers with.
@@ -69,28 +71,43 @@ pub struct Outcome {
 
 /// Answers one request.
 pub fn handle(kdc: &Kdc<'_>, arrival: Arrival, random: &mut dyn Random, bytes: &[u8]) -> Outcome {
+    handle_if(kdc, arrival, random, bytes, &mut |_| true).unwrap_or(Outcome { reply: None, event: Event::default() })
+}
+
+/// Answers one request if `admit` lets it in, who is asked before any work is done for it. `None`: it
+/// did not.
+pub fn handle_if(
+    kdc: &Kdc<'_>,
+    arrival: Arrival,
+    random: &mut dyn Random,
+    bytes: &[u8],
+    admit: &mut dyn FnMut(&Asked<'_>) -> bool,
+) -> Option<Outcome> {
     let mut event = Event::default();
     // Answering replies and errors would let two KDCs talk to each other for ever.
     if matches!(wire::application_tag(bytes), Some(11 | 13 | 15 | 30)) {
         event.refusal = Some((ErrorCode::MSG_TYPE, "a reply was sent as a request"));
-        return Outcome { reply: None, event };
+        return Some(Outcome { reply: None, event });
     }
     let request = match wire::decode::<KdcReq<'_>>(bytes) {
         Ok(request) => request,
         Err(_) => {
             let refusal = Refusal::new(ErrorCode::GENERIC, "malformed request");
-            return refused(kdc, arrival, None, refusal, event);
+            return Some(refused(kdc, arrival, None, refusal, event));
         }
     };
+    if !admit(&Asked::of(&request)) {
+        return None;
+    }
     let answer = if request.kind == libkrb::codes::MessageType::AS_REQ {
         as_req::answer(kdc, arrival, random, bytes, &request, &mut event)
     } else {
         tgs_req::answer(kdc, arrival, random, &request, &mut event)
     };
-    match answer {
+    Some(match answer {
         Ok(reply) => Outcome { reply: Some(reply), event },
         Err(refusal) => refused(kdc, arrival, Some(&request), refusal, event),
-    }
+    })
 }
 
 fn refused(kdc: &Kdc<'_>, at: Arrival, request: Option<&KdcReq<'_>>, refusal: Refusal, mut event: Event) -> Outcome {

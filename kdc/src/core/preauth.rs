@@ -2,10 +2,11 @@
 
 use libkrb::codes::PaType;
 use libkrb::replay::{ReplayKey, Verdict};
-use libkrb::wire::{self, EncryptedData, EtypeInfo2Entry, List, PaData, PaEncTsEnc};
+use libkrb::wire::{self, EncryptedData, EtypeInfo2Entry, KdcReq, List, PaData, PaEncTsEnc};
 use libkrb::{Error, ErrorCode, Time};
 
 use super::as_req::Gathered;
+use super::asked::Cost;
 use super::attempts::{Lockout, Proven, Tried};
 use super::entry::LongTermKey;
 use super::refuse::Refusal;
@@ -26,14 +27,21 @@ type Verify = fn(&Kdc<'_>, Arrival, &Gathered<'_>, &PaData<'_>) -> Result<Proof,
 /// One way to prove oneself.
 struct Method {
     kind: PaType,
+    cost: Cost,
     verify: Verify,
 }
 
-const METHODS: &[Method] = &[Method { kind: PaType::ENC_TIMESTAMP, verify: encrypted_timestamp }];
+const METHODS: &[Method] = &[Method { kind: PaType::ENC_TIMESTAMP, cost: Cost::Light, verify: encrypted_timestamp }];
 
 /// Whether the request tries to prove anything.
 pub fn attempted(gathered: &Gathered<'_>) -> bool {
     gathered.request.padata.iter().any(|padata| METHODS.iter().any(|method| method.kind == padata.kind))
+}
+
+/// How much work the proofs are that a request carries.
+pub fn cost(request: &KdcReq<'_>) -> Cost {
+    let row = |kind| METHODS.iter().find(|method| method.kind == kind);
+    request.padata.iter().filter_map(|padata| row(padata.kind)).map(|method| method.cost).max().unwrap_or_default()
 }
 
 /// Tries the proofs that the request carries; one is enough. `None`: there is none to try.

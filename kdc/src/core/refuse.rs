@@ -72,6 +72,14 @@ pub fn field_too_long(policy: &Policy, now: Instant) -> Vec<u8> {
     error(policy, now, KrbError { code: ErrorCode::FIELD_TOOLONG, ..skeleton(None) })
 }
 
+/// The KRB-ERROR for a request that was not looked at, for too many came before it. Clients give up
+/// at this code rather than ask again at once.
+pub fn limited(policy: &Policy, now: Instant) -> Vec<u8> {
+    let code = ErrorCode::POLICY;
+    let text = format!("{code}: too many failures or costly requests; wait and try again");
+    error(policy, now, KrbError { code, text: Some(&text), ..skeleton(None) })
+}
+
 fn error(policy: &Policy, now: Instant, error: KrbError<'_>) -> Vec<u8> {
     let own = Principal::tgs(&policy.realm);
     let server = if error.server.components.iter().next().is_some() { error.server } else { (&own).into() };

@@ -172,7 +172,8 @@ impl Drop for Place {
     }
 }
 
-fn peer(address: IpAddr) -> Peer {
+/// Who is at an address, as far as bounds are concerned.
+pub fn peer(address: IpAddr) -> Peer {
     match address.to_canonical() {
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
         v4 => v4,

@@ -3,6 +3,7 @@
 //! about it (`observe`), signals and start-up (`run`).
 
 mod connections;
+pub mod guard;
 mod listen;
 mod lookaside;
 mod responder;

@@ -95,3 +95,25 @@ impl<S: Store> Store for Cached<S> {
         done
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Memory;
+    use libkrb::Time;
+
+    #[test]
+    fn no_more_entries_are_kept_than_there_is_room_for() {
+        let store = Cached::new(Memory::new(), 10);
+        let name = |number: u32| Principal::parse(&format!("user{number}"), Some("R")).expect("a name");
+        let changes: Vec<_> =
+            (0..1000).map(|number| Change::Create(Entry::new(name(number), [0; 16], Time(1), ""))).collect();
+        store.commit(&changes).expect("committed");
+        for number in 0..1000 {
+            assert!(store.lookup(&name(number)).expect("readable").is_some());
+            // A name that is not there displaces nobody.
+            assert!(store.lookup(&name(number + 1000)).expect("readable").is_none());
+        }
+        assert!((1..=10).contains(&store.entries.len()), "{}", store.entries.len());
+    }
+}

@@ -2,6 +2,7 @@
 
 mod attacks;
 mod drain;
+mod guard;
 mod lookaside;
 mod served;
 mod transport;

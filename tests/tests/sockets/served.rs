@@ -26,6 +26,7 @@ pub struct Served {
     server: Option<Server>,
     pub addresses: Vec<SocketAddr>,
     pub observer: Arc<Observer>,
+    pub responder: Arc<Responder>,
     pub gate: Arc<Gate>,
     pub client: Joined,
 }
@@ -48,9 +49,10 @@ pub fn served_with(listen: &[&str], limits: Limits) -> Served {
     let addresses = listeners.iter().map(Listener::address).collect();
     let runtime = Runtime::new().expect("a runtime");
     let entered = runtime.enter();
-    let server = Server::start(listeners, Arc::new(responder), &limits).expect("a server");
+    let responder = Arc::new(responder);
+    let server = Server::start(listeners, Arc::clone(&responder), &limits).expect("a server");
     drop(entered);
-    Served { runtime, server: Some(server), addresses, observer, gate, client }
+    Served { runtime, server: Some(server), addresses, observer, responder, gate, client }
 }
 
 impl Served {
