@@ -4,7 +4,7 @@
 //! principals (`store`), and the command line of kadmin.
 //!
 //! Passwords become keys where the store is (in the daemon while it runs): it knows the realm's
-//! enctypes, rounds and salts, and will know its rules for passwords. The socket is the owner's and
+//! enctypes, rounds and salts, and its rules for passwords. The socket is the owner's and
 //! root's only, so nothing is gained by keeping a password from it.
 
 pub mod acl;
@@ -14,6 +14,7 @@ pub mod console;
 mod glob;
 mod keys;
 mod operation;
+pub mod passwords;
 pub mod query;
 mod registry;
 mod remote;

@@ -138,6 +138,9 @@ pub struct Refusal {
     pub reason: Reason,
     /// In words, which are MIT's where scripts match them.
     pub text: String,
+    /// The rule and the way out, where the words don't say them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub advice: Option<String>,
 }
 
 /// The reasons for a refusal.
@@ -152,6 +155,8 @@ pub enum Reason {
     LockedDown,
     /// It makes no sense.
     Invalid,
+    /// A rule for passwords is broken.
+    Password,
     /// The caller may not.
     Denied,
     /// The store, the socket or the system failed.
@@ -161,7 +166,13 @@ pub enum Reason {
 impl Refusal {
     /// A refusal in other words.
     pub fn new(reason: Reason, text: impl Into<String>) -> Self {
-        Refusal { reason, text: text.into() }
+        Refusal { reason, text: text.into(), advice: None }
+    }
+
+    /// The same, with the rule and the way out.
+    #[must_use]
+    pub fn advising(self, advice: impl Into<String>) -> Self {
+        Refusal { advice: Some(advice.into()), ..self }
     }
 
     pub(super) fn missing() -> Self {

@@ -1,4 +1,5 @@
 mod authorize;
+mod passwords;
 mod registry;
 mod socket;
 mod trail;

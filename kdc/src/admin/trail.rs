@@ -77,6 +77,7 @@ impl Reason {
             Reason::Missing => "missing",
             Reason::LockedDown => "locked_down",
             Reason::Invalid => "invalid",
+            Reason::Password => "password",
             Reason::Denied => "denied",
             Reason::Failed => "failed",
         }

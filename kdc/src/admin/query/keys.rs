@@ -1,39 +1,9 @@
-//! The commands on keys and keytabs, and lists of key kinds.
-
-use libkrb::codes::EncryptionType;
-use libkrb::crypto::{is_weak, supported};
+//! The commands on keys and keytabs.
 
 use super::dates::interval;
 use super::{Context, Query, Typed, Which, Whose, Wrong};
-use crate::admin::operation::{Etype, Keep, KeyKind, Salt};
-
-const SALTS: [(&str, Salt); 4] =
-    [("normal", Salt::Normal), ("norealm", Salt::NoRealm), ("onlyrealm", Salt::OnlyRealm), ("special", Salt::Special)];
-
-/// Reads `enctype:salt,...`; the salt may be left out, blanks do as commas.
-///
-/// # Errors
-/// What is wrong with it.
-pub fn key_kinds(list: &str) -> Result<Vec<KeyKind>, String> {
-    let wrong = |problem: String| format!("{problem} while parsing keysalts {list}");
-    let mut kinds = vec![];
-    for item in list.split([',', ' ', '\t']).filter(|item| !item.is_empty()) {
-        let (name, salt) = item.split_once(':').unwrap_or((item, "normal"));
-        let etype = EncryptionType::parse(name).ok_or_else(|| wrong(format!("{name} is no encryption type")))?;
-        if !supported(etype) {
-            let why = if is_weak(etype) { "is broken and therefore not in this build" } else { "is not supported" };
-            return Err(wrong(format!("{name} {why}")));
-        }
-        let salt = SALTS.iter().find(|(known, _)| salt.eq_ignore_ascii_case(known));
-        let (_, salt) =
-            salt.ok_or_else(|| wrong(format!("the salt of {item} is none of normal, norealm, onlyrealm, special")))?;
-        kinds.push(KeyKind { etype: Etype(etype), salt: *salt });
-    }
-    match kinds.is_empty() {
-        true => Err(wrong("Invalid key/salt tuples".into())),
-        false => Ok(kinds),
-    }
-}
+use crate::admin::keys::key_kinds;
+use crate::admin::operation::{Keep, KeyKind};
 
 pub(super) fn kinds(list: &str) -> Result<Vec<KeyKind>, Wrong> {
     key_kinds(list).map_err(Wrong::Value)

@@ -11,10 +11,10 @@ mod words;
 
 use libkrb::{Principal, Time};
 
+pub use super::keys::key_kinds;
 use super::operation::{Keep, KeyKind, Secret, Settings};
 use super::zone::Zone;
 
-pub use keys::key_kinds;
 pub use words::words;
 
 /// What a query asks for.

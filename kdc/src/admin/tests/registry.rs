@@ -163,7 +163,6 @@ fn what_makes_no_sense_is_refused() {
     let (store, registry) = registry();
     let long = "x".repeat(1025);
     for operation in [
-        create("a", password("")),
         create(&long, random()),
         create("a", NewKeys::Random(vec![KeyKind { etype: Etype(EncryptionType(4711)), salt: Salt::Normal }])),
         Operation::Create {
@@ -175,6 +174,7 @@ fn what_makes_no_sense_is_refused() {
     ] {
         assert_eq!(refused(&registry, operation).reason, Reason::Invalid);
     }
+    assert_eq!(refused(&registry, create("a", password(""))).reason, Reason::Password);
     assert_eq!(store.list(None, 10).expect("listed"), []);
 }
 

@@ -1,0 +1,201 @@
+//! The operations performed: each reads an entry, decides, and commits it unless somebody else was
+//! faster, in which case it starts over. Not here: who may ask, and in which words.
+
+mod keys;
+mod principals;
+
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use libkrb::{Principal, Time};
+
+use self::keys::renumber;
+use self::principals::set_string;
+use super::acl::Acl;
+use super::caller::Caller;
+use super::keys::KeyRules;
+use super::operation::{Answer, Name, Operation, Reason, Refusal};
+use super::passwords::Dictionary;
+use super::trail;
+use crate::core::{Attributes, Change, Entry, PasswordPolicy, Policy, Store, StoreError};
+use crate::observe::Observer;
+use crate::store::normal;
+
+/// Nobody loses a race so often but in a livelock.
+const ATTEMPTS: usize = 100;
+
+/// Something that performs operations: a registry here, or one behind a socket.
+pub trait Perform {
+    /// Performs an operation.
+    ///
+    /// # Errors
+    /// [`Refusal`], saying why not.
+    fn perform(&self, operation: Operation) -> Result<Answer, Refusal>;
+}
+
+/// The principals of a realm, as an administrator sees them.
+#[derive(Clone)]
+pub struct Registry {
+    pub(super) store: Arc<dyn Store>,
+    policy: Policy,
+    keys: KeyRules,
+    pub(super) acl: Acl,
+    dictionary: Arc<Dictionary>,
+    observer: Option<Arc<Observer>>,
+}
+
+/// A step of an operation: what it leaves of an entry, or why it can't be.
+pub(super) type Step<T> = Result<T, Refusal>;
+
+impl Registry {
+    /// The registry of `policy`'s realm; new keys are made as `keys` says.
+    pub fn new(store: Arc<dyn Store>, policy: Policy, keys: KeyRules) -> Self {
+        let acl = Acl::new(&policy.realm, vec![]);
+        Registry { store, policy, keys, acl, dictionary: Arc::default(), observer: None }
+    }
+
+    /// The same, with an access list. Without one, callers that need it may do little.
+    #[must_use]
+    pub fn with_acl(self, acl: Acl) -> Self {
+        Registry { acl, ..self }
+    }
+
+    /// The access list.
+    pub fn acl(&self) -> &Acl {
+        &self.acl
+    }
+
+    /// The same, where words of `dictionary` are no passwords.
+    #[must_use]
+    pub fn with_dictionary(self, dictionary: Arc<Dictionary>) -> Self {
+        Registry { dictionary, ..self }
+    }
+
+    /// The realm.
+    pub fn realm(&self) -> &str {
+        &self.policy.realm
+    }
+
+    /// The same, telling `observer` of every call.
+    #[must_use]
+    pub fn told_to(self, observer: Arc<Observer>) -> Self {
+        Registry { observer: Some(observer), ..self }
+    }
+
+    /// Performs an operation in the name of `caller`, and tells the observer, if there is one.
+    ///
+    /// # Errors
+    /// [`Refusal`], saying why not.
+    pub fn perform(&self, caller: &Caller, operation: Operation) -> Result<Answer, Refusal> {
+        let Some(observer) = &self.observer else { return self.decide(caller, operation) };
+        let perform = |store, operation| Registry { store, ..self.clone() }.decide(caller, operation);
+        trail::told(observer, &self.store, caller, operation, perform)
+    }
+
+    fn decide(&self, caller: &Caller, operation: Operation) -> Result<Answer, Refusal> {
+        let allowed = self.authorize(caller, operation)?;
+        self.carry_out(caller, allowed)
+    }
+
+    /// Performs what is allowed; changes are recorded as the caller's.
+    fn carry_out(&self, caller: &Caller, operation: Operation) -> Result<Answer, Refusal> {
+        let by = &*caller.name.to_string();
+        match operation {
+            Operation::Create { principal, keys, kvno, settings } => {
+                self.create(by, &meant(&principal), &keys, kvno, &settings)
+            }
+            Operation::Modify { principal, kvno, settings } => self.change(by, &meant(&principal), |entry| {
+                self.apply(entry, &settings)?;
+                kvno.map_or(Ok(()), |kvno| renumber(entry, kvno))
+            }),
+            Operation::ChangeKeys { principal, keys, keep_old } => {
+                self.change_keys(caller, &meant(&principal), &keys, keep_old)
+            }
+            Operation::Delete { principal } => self.delete(by, &meant(&principal)),
+            Operation::Rename { principal, to } => self.rename(by, &meant(&principal), &meant(&to)),
+            Operation::Alias { alias, principal } => self.alias(by, &meant(&alias), &meant(&principal)),
+            Operation::Describe { principal } => {
+                let entry = self.find(&meant(&principal))?;
+                Ok(Answer::Principal(Box::new(self.describe(&entry))))
+            }
+            Operation::List { pattern, after } => self.list(pattern, after.as_ref()),
+            Operation::Extract { principal, fresh } => self.extract(by, &meant(&principal), fresh),
+            Operation::PurgeKeys { principal, keep } => self.purge(by, &meant(&principal), keep),
+            Operation::SetString { principal, name, value } => {
+                self.change(by, &meant(&principal), |entry| set_string(entry, &name, value.as_deref()))
+            }
+            Operation::Strings { principal } => Ok(Answer::Strings(self.find(&meant(&principal))?.strings.clone())),
+        }
+    }
+
+    pub(super) fn find(&self, name: &Principal) -> Step<Arc<Entry>> {
+        self.store.lookup(name)?.ok_or_else(Refusal::missing)
+    }
+
+    /// The policy that a principal is under. A name that stands for none has no rules.
+    fn policy_of(&self, entry: &Entry) -> Step<Option<Arc<PasswordPolicy>>> {
+        Ok(entry.policy.as_deref().map(|name| self.store.policy(name)).transpose()?.flatten())
+    }
+
+    /// Commits what `changes` makes of the entry as it is now.
+    fn commit(&self, name: &Principal, mut changes: impl FnMut(&Entry) -> Step<Vec<Change>>) -> Step<Answer> {
+        for _ in 0..ATTEMPTS {
+            let entry = self.find(name)?;
+            match self.store.commit(&changes(&entry)?) {
+                Err(StoreError::Conflict(_)) => {}
+                done => return Ok(done.map(|()| Answer::Done)?),
+            }
+        }
+        Err(Refusal::new(Reason::Failed, "others keep changing the principal; try again"))
+    }
+
+    /// Commits the entry as `change` leaves it.
+    fn change(&self, by: &str, name: &Principal, mut change: impl FnMut(&mut Entry) -> Step<()>) -> Step<Answer> {
+        self.commit(name, |entry| {
+            let mut entry = entry.clone();
+            change(&mut entry)?;
+            stamp(&mut entry, by);
+            Ok(vec![Change::Replace(entry)])
+        })
+    }
+}
+
+/// The system's clock.
+pub fn now() -> Time {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).map(|passed| passed.as_secs());
+    Time(since.ok().and_then(|seconds| i64::try_from(seconds).ok()).unwrap_or(0))
+}
+
+/// A fresh account id.
+///
+/// # Errors
+/// When the system gives no random bytes.
+pub fn fresh_id() -> Result<[u8; 16], Refusal> {
+    let mut id = [0; 16];
+    getrandom::fill(&mut id).map_err(|_| unable(libkrb::Error::Random))?;
+    Ok(id)
+}
+
+/// The principal that a name means; the store would find it under that spelling too.
+pub(super) fn meant(name: &Name) -> Principal {
+    normal(&name.0).into_owned()
+}
+
+fn stamp(entry: &mut Entry, by: &str) {
+    entry.modified = now();
+    by.clone_into(&mut entry.modified_by);
+}
+
+fn unlocked(entry: &Entry) -> Step<()> {
+    match entry.attributes.has(Attributes::LOCKDOWN_KEYS) {
+        true => Err(Refusal::locked_down()),
+        false => Ok(()),
+    }
+}
+
+fn unable(error: libkrb::Error) -> Refusal {
+    match error {
+        libkrb::Error::Random => Refusal::new(Reason::Failed, error.to_string()),
+        error => Refusal::invalid(error.to_string()),
+    }
+}
