@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use crate::error::{Error, Result};
+use crate::manage::Watching;
 use crate::{check, dev, init, run};
 
 const EXAMPLES: &str = "\
@@ -40,6 +41,8 @@ enum Command {
     Dev(Dev),
     /// Say whether settings, master key and store are sound and belong together
     Check(Settings),
+    #[command(flatten)]
+    Watching(Watching),
 }
 
 #[derive(Debug, Args)]
@@ -95,6 +98,7 @@ pub fn main() -> ExitCode {
         Command::Run(settings) => run::run(&settings.config),
         Command::Dev(arguments) => dev::dev(&arguments.wishes()),
         Command::Check(settings) => examine(&settings.config),
+        Command::Watching(watching) => watching.run(),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

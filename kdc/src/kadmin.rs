@@ -18,6 +18,8 @@ use crate::admin::{
 use crate::config::{self, Config};
 use crate::core::{Store, StoreError};
 use crate::error::{Error, Result};
+use crate::manage;
+use crate::observe::Observer;
 use crate::store::{MasterKey, Redb};
 
 /// How often another kadmin is waited for, which has the store for a moment.
@@ -123,7 +125,11 @@ fn reach(config: &Config) -> Result<Box<dyn Perform>> {
                 let problem = format!("the store of {}, not of {}", store.realm(), config.realm);
                 return Err(Error::file(store.file(), problem));
             }
-            Ok(store) => return Ok(Box::new(Local::new(Arc::new(registry(config, Arc::new(store)))))),
+            Ok(store) => {
+                let observer = Observer::new(manage::audit(&config.audit)?);
+                let registry = registry(config, Arc::new(store)).told_to(Arc::new(observer));
+                return Ok(Box::new(Local::new(Arc::new(registry))));
+            }
             Err(StoreError::InUse(_)) => std::thread::sleep(PAUSE),
             Err(error) => return Err(error.into()),
         }

@@ -12,6 +12,7 @@ pub mod dev;
 pub mod error;
 pub mod init;
 pub mod kadmin;
+pub mod manage;
 pub mod net;
 pub mod observe;
 pub mod run;

@@ -21,7 +21,7 @@ use crate::core::Store;
 use crate::error::{Error, Result};
 use crate::net::{self, Listener, Memories, Responder, Server};
 use crate::observe::{Audit, Observer, start_log};
-use crate::{check, store};
+use crate::{check, manage, store};
 
 /// What the replay cache takes for one authenticator.
 const REPLAY_ENTRY: usize = 40;
@@ -84,8 +84,7 @@ impl Daemon {
     /// # Errors
     /// What is wrong, and what to do.
     pub fn start(config: &Config) -> Result<Daemon> {
-        let audit = config.audit.as_deref().map(|path| Audit::open(path).map_err(|error| Error::file(path, error)));
-        let observer = Arc::new(Observer::new(audit.transpose()?));
+        let observer = Arc::new(Observer::new(manage::audit(&config.audit)?));
         let limits = &config.limits;
         let store = store::open(&config.store, &config.master_key, limits.principals_in_memory)?;
         check::belongs(store.inner(), config)?;

@@ -5,6 +5,7 @@ mod admin;
 mod rate;
 mod sample;
 mod values;
+mod watching;
 
 use std::io::ErrorKind;
 use std::net::SocketAddr;
@@ -19,6 +20,7 @@ pub use rate::RateSettings;
 pub use sample::sample;
 pub(crate) use values::duration;
 pub use values::{Level, LogFormat, check_realm};
+pub use watching::{AuditSettings, ManagementSettings, TelemetrySettings};
 
 use crate::core::Policy;
 
@@ -41,8 +43,15 @@ pub struct Config {
     /// The socket through which kadmin reaches a running KDC.
     #[serde(default = "admin_socket")]
     pub admin_socket: PathBuf,
-    /// A file that gets a JSON line for every request.
-    pub audit: Option<PathBuf>,
+    /// Where the audit goes.
+    #[serde(default)]
+    pub audit: AuditSettings,
+    /// Where metrics and health are served.
+    #[serde(default)]
+    pub management: ManagementSettings,
+    /// Where traces go.
+    #[serde(default)]
+    pub telemetry: TelemetrySettings,
     /// How much is logged.
     #[serde(default)]
     pub log: Level,
@@ -193,7 +202,7 @@ pub fn parse(path: &Path, text: &str) -> Result<Config> {
     })?;
     let folder = path.parent().unwrap_or(Path::new(""));
     let paths = [&mut config.store, &mut config.master_key, &mut config.admin_socket];
-    for file in paths.into_iter().chain(config.audit.as_mut()).chain(config.admin.acl_file.as_mut()) {
+    for file in paths.into_iter().chain(config.audit.paths()).chain(config.admin.acl_file.as_mut()) {
         *file = folder.join(&*file);
     }
     Ok(config)

@@ -23,8 +23,6 @@ listen = [{listen}]
 #master_key = "master.key"
 # Through this socket kadmin reaches the running KDC.
 #admin_socket = "admin.sock"
-# A file that gets a JSON line for every request: who asked for what, and what was decided. Default: none.
-#audit = "audit.jsonl"
 # error, warn, info, debug or trace.
 #log = "info"
 # text (key=value) or json.
@@ -94,4 +92,25 @@ listen = [{listen}]
 # Networks that are never turned away.
 #exempt = ["127.0.0.0/8", "::1"]
 #memory = "4 MiB"
+
+[audit]
+# A JSON line for every request and every call of administration: who asked for what, and what was
+# decided or changed. Each holds a hash over the line before; `kdc audit verify` finds what was altered.
+# Where they go; default: nowhere.
+#file = "audit.jsonl"
+#journald = "/run/systemd/journal/socket"
+#syslog = "/dev/log"
+# Another file is begun before one is longer than this; so many old ones stay, for at most so long
+# (default: for ever).
+#rotate_at = "100 MiB"
+#keep = 30
+#keep_for = "365d"
+# A file with 32 or more random characters: only who knows them can make a chain. Default: anybody can.
+#key = "audit.key"
+
+[management]
+# Where /metrics (for Prometheus), /livez and /readyz are served, over HTTP and to everybody who can
+# connect. Default: nowhere. A kdc built with --features otel also knows a section [telemetry] with
+# otlp = "http://127.0.0.1:4318": a collector that gets a span for every request.
+#listen = ["127.0.0.1:9088"]
 "#;

@@ -27,11 +27,11 @@ fn the_realm_is_all_that_must_be_said() {
 
 #[test]
 fn paths_are_taken_from_the_folder_of_the_file() {
-    let config = read("realm = 'R'\nstore = '/var/x'\naudit = 'logs/audit'").expect("sound");
+    let config = read("realm = 'R'\nstore = '/var/x'\naudit.file = 'logs/audit'").expect("sound");
     assert_eq!(config.store, Path::new("/var/x"));
     assert_eq!(config.master_key, Path::new("/realm/master.key"));
     assert_eq!(config.admin_socket, Path::new("/realm/admin.sock"));
-    assert_eq!(config.audit.as_deref(), Some(Path::new("/realm/logs/audit")));
+    assert_eq!(config.audit.file.as_deref(), Some(Path::new("/realm/logs/audit")));
 }
 
 #[test]
@@ -190,7 +190,16 @@ fn the_sample_says_the_defaults() {
     let said = read(&said.collect::<Vec<_>>().join("\n")).expect("sound");
     let keys = KeySettings { iterations: Some(32768), ..KeySettings::default() };
     let admin = AdminSettings { acl_file: Some("/realm/kadm5.acl".into()), ..AdminSettings::default() };
-    assert_eq!(said, Config { audit: Some("/realm/audit.jsonl".into()), keys, admin, ..config });
+    let audit = AuditSettings {
+        file: Some("/realm/audit.jsonl".into()),
+        journald: Some("/run/systemd/journal/socket".into()),
+        syslog: Some("/dev/log".into()),
+        keep_for: Some(365 * 86_400),
+        key: Some("/realm/audit.key".into()),
+        ..AuditSettings::default()
+    };
+    let management = ManagementSettings { listen: vec!["127.0.0.1:9088".parse().expect("an address")] };
+    assert_eq!(said, Config { audit, management, keys, admin, ..config });
 }
 
 #[test]

@@ -1,24 +1,68 @@
-//! How often what happened, since the start.
+//! How often what happened, since the start. A thread counts in a shard that it shares with few others, so that
+//! two cores do not wait for each other's cache lines; who reads adds the shards up. No lock is taken
+//! for a request.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use libkrb::ErrorCode;
+use libkrb::codes::EncryptionType;
 
+use super::facts::{CallCount, EtypeCount, Latency, Named, OutcomeCount, Traffic};
+use super::histogram::{BOUNDED, Histogram};
+use super::record::exchange;
+use super::slots::Slots;
+use super::{Seen, Transport};
 use crate::core::Exchange;
 
 /// Codes up to this one are counted apart; RFC 4120 and its successors use up to 100.
 const CODES: usize = 128;
+/// Constant words of refusals, and of what is turned away before it is a request.
+const CAUSES: usize = 256;
+/// Ways to prove oneself.
+const PROOFS: usize = 16;
+const SHARDS: usize = 16;
 
-/// Counts by exchange and outcome.
+const EXCHANGES: [Exchange; 3] = [Exchange::As, Exchange::Tgs, Exchange::Other];
+/// Those that a ticket can have; any other is counted after them.
+const ETYPES: [EncryptionType; 7] = [
+    EncryptionType::AES256_SHA1,
+    EncryptionType::AES128_SHA1,
+    EncryptionType::AES256_SHA384,
+    EncryptionType::AES128_SHA256,
+    EncryptionType::CAMELLIA256,
+    EncryptionType::CAMELLIA128,
+    EncryptionType::RC4_HMAC,
+];
+/// What an enctype of a reply is used for.
+const USES: [&str; 3] = ["ticket", "session", "reply"];
+
+/// Counts by exchange and outcome, and by all else that is told of requests.
 #[derive(Debug)]
 pub struct Counters {
-    /// Outcome 0 is an issued ticket; what has no place of its own counts as GENERIC.
-    outcomes: [[AtomicU64; CODES]; 3],
-    repeated: AtomicU64,
+    shards: Box<[Shard; SHARDS]>,
+    causes: Slots<CAUSES>,
+    proofs: Slots<PROOFS>,
+    drops: Slots<PROOFS>,
+    dropped: [AtomicU64; PROOFS],
     /// Administrators' calls by operation and outcome: of neither is there an endless number.
     calls: Mutex<BTreeMap<(&'static str, &'static str), u64>>,
+}
+
+/// One part of the counts, on cache lines of its own.
+#[derive(Debug)]
+#[repr(align(128))]
+struct Shard {
+    /// Outcome 0 is an issued ticket; what has no place of its own counts as GENERIC.
+    outcomes: [[AtomicU64; CODES]; 3],
+    causes: [AtomicU64; CAUSES],
+    proofs: [AtomicU64; PROOFS],
+    etypes: [[AtomicU64; ETYPES.len() + 1]; 3],
+    latency: [Histogram; 3],
+    transports: [AtomicU64; 2],
+    repeated: AtomicU64,
 }
 
 /// One line of the counters.
@@ -34,17 +78,83 @@ pub struct Count {
 
 impl Default for Counters {
     fn default() -> Self {
-        let zeros = || std::array::from_fn(|_| AtomicU64::new(0));
-        Counters { outcomes: [zeros(), zeros(), zeros()], repeated: AtomicU64::new(0), calls: Mutex::default() }
+        Counters {
+            shards: Box::new(std::array::from_fn(|_| Shard::default())),
+            causes: Slots::new(),
+            proofs: Slots::new(),
+            drops: Slots::new(),
+            dropped: zeros(),
+            calls: Mutex::default(),
+        }
     }
 }
 
+impl Default for Shard {
+    fn default() -> Self {
+        Shard {
+            outcomes: std::array::from_fn(|_| zeros()),
+            causes: zeros(),
+            proofs: zeros(),
+            etypes: std::array::from_fn(|_| zeros()),
+            latency: Default::default(),
+            transports: zeros(),
+            repeated: AtomicU64::new(0),
+        }
+    }
+}
+
+fn zeros<const N: usize>() -> [AtomicU64; N] {
+    std::array::from_fn(|_| AtomicU64::new(0))
+}
+
+fn bump(count: Option<&AtomicU64>) {
+    if let Some(count) = count {
+        count.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// The number of this thread, of which several may have the same.
+pub(super) fn shard_of_this_thread(shards: usize) -> usize {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    thread_local!(static OWN: Cell<Option<usize>> = const { Cell::new(None) });
+    let own = OWN.get().unwrap_or_else(|| {
+        let own = NEXT.fetch_add(1, Ordering::Relaxed);
+        OWN.set(Some(own));
+        own
+    });
+    own % shards
+}
+
 impl Counters {
+    fn shard(&self) -> &Shard {
+        &self.shards[shard_of_this_thread(SHARDS)]
+    }
+
+    /// A request was decided.
+    pub(super) fn request(&self, seen: &Seen<'_>) {
+        let (event, shard) = (seen.event, self.shard());
+        shard.outcome(event.exchange, event.refusal.map(|(code, _)| code));
+        bump(shard.transports.get(seen.transport as usize));
+        if let Some(latency) = shard.latency.get(event.exchange as usize) {
+            latency.add(seen.took);
+        }
+        if let Some((_, cause)) = event.refusal {
+            bump(shard.causes.get(self.causes.place(cause)));
+        }
+        let Some(issued) = &event.issued else { return };
+        if event.exchange == Exchange::As {
+            let proof = if event.proof.is_empty() { "none" } else { event.proof };
+            bump(shard.proofs.get(self.proofs.place(proof)));
+        }
+        let etypes = [issued.ticket_etype, issued.session_etype, issued.reply_etype];
+        for (counts, etype) in shard.etypes.iter().zip(etypes) {
+            let place = ETYPES.iter().position(|known| *known == etype).unwrap_or(ETYPES.len());
+            bump(counts.get(place));
+        }
+    }
+
     pub(super) fn add(&self, exchange: Exchange, refusal: Option<ErrorCode>) {
-        let outcomes = &self.outcomes[exchange as usize];
-        let code = refusal.map_or(0, |code| usize::try_from(code.0).ok().filter(|code| *code != 0).unwrap_or(CODES));
-        let place = outcomes.get(code).unwrap_or(&outcomes[ErrorCode::GENERIC.0 as usize]);
-        place.fetch_add(1, Ordering::Relaxed);
+        self.shard().outcome(exchange, refusal);
     }
 
     pub(super) fn called(&self, operation: &'static str, outcome: &'static str) {
@@ -52,25 +162,109 @@ impl Counters {
         *calls.entry((operation, outcome)).or_default() += 1;
     }
 
-    pub(super) fn repeated(&self) {
-        self.repeated.fetch_add(1, Ordering::Relaxed);
+    pub(super) fn repeated(&self, transport: Transport) {
+        let shard = self.shard();
+        bump(shard.transports.get(transport as usize));
+        bump(Some(&shard.repeated));
     }
 
-    /// Everything that happened at least once.
+    pub(super) fn dropped(&self, why: &'static str) {
+        bump(self.dropped.get(self.drops.place(why)));
+    }
+
+    /// Every outcome that came at least once.
     pub fn counts(&self) -> Vec<Count> {
-        let exchanges = [Exchange::As, Exchange::Tgs, Exchange::Other];
-        let counts = exchanges.into_iter().flat_map(|exchange| {
-            self.outcomes[exchange as usize].iter().enumerate().map(move |(code, count)| Count {
-                exchange,
-                refusal: (code != 0).then_some(ErrorCode(code as i32)),
-                count: count.load(Ordering::Relaxed),
-            })
+        let each = EXCHANGES.into_iter().flat_map(|exchange| (0..CODES).map(move |code| (exchange, code)));
+        let counts = each.map(|(exchange, code)| Count {
+            exchange,
+            refusal: (code != 0).then_some(ErrorCode(code as i32)),
+            count: self.sum(|shard| shard.outcomes.get(exchange as usize)?.get(code)),
         });
         counts.filter(|count| count.count > 0).collect()
     }
 
     /// Requests that came again and got the same answer again.
     pub fn answered_again(&self) -> u64 {
-        self.repeated.load(Ordering::Relaxed)
+        self.sum(|shard| Some(&shard.repeated))
     }
+
+    /// All counts.
+    pub fn traffic(&self) -> Traffic {
+        let named = |name: &str, count| Named { name: name.to_owned(), count };
+        let transports = [Transport::Udp, Transport::Tcp];
+        Traffic {
+            requests: self.counts().iter().map(outcome).collect(),
+            transports: transports
+                .map(|it| named(it.name(), self.sum(|shard| shard.transports.get(it as usize))))
+                .to_vec(),
+            answered_again: self.answered_again(),
+            refusals: self.by_name(&self.causes, |shard| &shard.causes),
+            proofs: self.by_name(&self.proofs, |shard| &shard.proofs),
+            etypes: self.etypes(),
+            latency: EXCHANGES.map(|exchange| self.latency(exchange)).to_vec(),
+            dropped: present(self.drops.names().map(|(place, name)| {
+                named(name, self.dropped.get(place).map_or(0, |count| count.load(Ordering::Relaxed)))
+            })),
+            calls: self.calls(),
+        }
+    }
+
+    fn calls(&self) -> Vec<CallCount> {
+        let calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
+        let line = |((operation, outcome), count): (&(&str, &str), &u64)| CallCount {
+            operation: (*operation).to_owned(),
+            outcome: (*outcome).to_owned(),
+            count: *count,
+        };
+        calls.iter().map(line).collect()
+    }
+
+    fn sum<'a>(&'a self, of: impl Fn(&'a Shard) -> Option<&'a AtomicU64>) -> u64 {
+        self.shards.iter().filter_map(of).map(|count| count.load(Ordering::Relaxed)).sum()
+    }
+
+    fn by_name<const N: usize>(&self, slots: &Slots<N>, of: impl Fn(&Shard) -> &[AtomicU64; N]) -> Vec<Named> {
+        let names = slots.names();
+        present(
+            names.map(|(place, name)| Named { name: name.to_owned(), count: self.sum(|shard| of(shard).get(place)) }),
+        )
+    }
+
+    fn etypes(&self) -> Vec<EtypeCount> {
+        let names = ETYPES.iter().map(ToString::to_string).chain(["other".to_owned()]).enumerate();
+        let lines = names.flat_map(|(place, etype)| {
+            USES.iter().enumerate().map(move |(row, used_for)| (place, row, *used_for, etype.clone()))
+        });
+        let lines = lines.map(|(place, row, used_for, etype)| EtypeCount {
+            used_for: used_for.to_owned(),
+            etype,
+            count: self.sum(|shard| shard.etypes.get(row)?.get(place)),
+        });
+        lines.filter(|line| line.count > 0).collect()
+    }
+
+    fn latency(&self, of: Exchange) -> Latency {
+        let (mut buckets, mut nanos) = (vec![0; BOUNDED + 1], 0);
+        for histogram in self.shards.iter().filter_map(|shard| shard.latency.get(of as usize)) {
+            histogram.collect(&mut buckets, &mut nanos);
+        }
+        Latency { exchange: exchange(of).to_owned(), buckets, nanos }
+    }
+}
+
+impl Shard {
+    fn outcome(&self, exchange: Exchange, refusal: Option<ErrorCode>) {
+        let Some(outcomes) = self.outcomes.get(exchange as usize) else { return };
+        let code = refusal.map_or(0, |code| usize::try_from(code.0).ok().filter(|code| *code != 0).unwrap_or(CODES));
+        bump(outcomes.get(code).or_else(|| outcomes.get(ErrorCode::GENERIC.0 as usize)));
+    }
+}
+
+fn outcome(count: &Count) -> OutcomeCount {
+    let outcome = count.refusal.map_or("issued", |code| code.name());
+    OutcomeCount { exchange: exchange(count.exchange).to_owned(), outcome: outcome.to_owned(), count: count.count }
+}
+
+fn present(lines: impl Iterator<Item = Named>) -> Vec<Named> {
+    lines.filter(|line| line.count > 0).collect()
 }

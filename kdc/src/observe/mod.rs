@@ -1,11 +1,15 @@
 //! What happened, told to those who run the realm: a log line and, when wanted, an audit record for
-//! each request, and counters. Reads the core's events; decides nothing.
+//! each request and each call of administration; counters, and who asks most. Reads the core's events; decides nothing.
 
 mod audit;
 mod change;
 mod counters;
+pub mod facts;
+mod histogram;
 mod log;
+mod people;
 mod record;
+mod slots;
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -13,10 +17,12 @@ use std::time::Duration;
 use libkrb::ErrorCode;
 use libkrb::time::Instant;
 
-pub use audit::Audit;
+pub use audit::{Audit, Broken, ChainKey, Fault, Head, Plan, Rotation, Verified, verify};
 pub use change::{Called, Changed};
 pub use counters::{Count, Counters};
+pub use histogram::{BOUNDS, percentile};
 pub use log::start_log;
+pub use people::People;
 
 use crate::core::{Event, Exchange};
 use change::CallRecord;
@@ -60,13 +66,14 @@ pub struct Seen<'a> {
 #[derive(Debug, Default)]
 pub struct Observer {
     counters: Counters,
+    people: People,
     audit: Option<Audit>,
 }
 
 impl Observer {
     /// Logs, counts and, with `audit`, records.
     pub fn new(audit: Option<Audit>) -> Self {
-        Observer { counters: Counters::default(), audit }
+        Observer { audit, ..Observer::default() }
     }
 
     /// How often what happened.
@@ -74,7 +81,12 @@ impl Observer {
         &self.counters
     }
 
-    /// The audit file, if there is one.
+    /// Who asks, and who is refused.
+    pub fn people(&self) -> &People {
+        &self.people
+    }
+
+    /// The audit, if there is one.
     pub fn audit(&self) -> Option<&Audit> {
         self.audit.as_ref()
     }
@@ -82,7 +94,8 @@ impl Observer {
     /// A request was decided.
     pub fn observe(&self, seen: &Seen<'_>) {
         let event = seen.event;
-        self.counters.add(event.exchange, event.refusal.map(|(code, _)| code));
+        self.counters.request(seen);
+        self.people.note(seen);
         let level = log::level(event);
         let logged = log::wants(level);
         if !logged && self.audit.is_none() {
@@ -111,8 +124,13 @@ impl Observer {
 
     /// The same request came again and got the same answer.
     pub fn repeated(&self, from: SocketAddr, transport: Transport) {
-        self.counters.repeated();
+        self.counters.repeated(transport);
         tracing::debug!(target: log::TARGET, %from, via = transport.name(), "answered again");
+    }
+
+    /// Something was turned away before anybody looked at what it asks.
+    pub fn dropped(&self, why: &'static str) {
+        self.counters.dropped(why);
     }
 
     /// A message was longer than any request.

@@ -69,7 +69,12 @@ impl File {
     fn lines(&self) -> Vec<Value> {
         let text = std::fs::read_to_string(self.path()).expect("a file");
         assert!(text.is_empty() || text.ends_with('\n'));
-        text.lines().filter(|line| !line.is_empty()).map(|line| serde_json::from_str(line).expect("JSON")).collect()
+        let mut lines = text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect::<Vec<Value>>();
+        lines.retain(|line| line.get("audit").is_none());
+        for line in lines.iter_mut().filter_map(Value::as_object_mut) {
+            assert!(line.remove("seq").is_some() && line.remove("hash").is_some(), "{line:?}");
+        }
+        lines
     }
 }
 
@@ -126,19 +131,19 @@ fn a_name_with_line_ends_and_quotes_stays_in_its_field() {
     assert_eq!(lines.len(), 1);
     assert_eq!(lines[0]["client"], Principal::new(Default::default(), "R", [name]).expect("a name").to_string());
     let text = std::fs::read(file.path()).expect("a file");
-    assert!(text[..text.len() - 1].iter().all(|byte| *byte >= b' '));
+    assert!(text.iter().all(|byte| *byte >= b' ' || *byte == b'\n'));
 }
 
 #[test]
 fn the_audit_file_is_for_its_owner_only_and_is_appended_to() {
-    let file = File::new();
+    let mut file = File::new();
     let mode = std::fs::metadata(file.path()).expect("a file").permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
     file.observer.observe(&seen(&issued()));
-    let again = Observer::new(Some(Audit::open(&file.path()).expect("a file")));
-    again.observe(&seen(&issued()));
+    file.observer = Observer::default();
+    file.observer = Observer::new(Some(Audit::open(&file.path()).expect("a file")));
     file.observer.observe(&seen(&issued()));
-    assert_eq!(file.lines().len(), 3);
+    assert_eq!(file.lines().len(), 2);
 }
 
 #[test]
@@ -150,24 +155,6 @@ fn a_file_that_was_moved_away_is_made_anew_when_asked() {
     file.observer.observe(&seen(&refused("alice")));
     assert_eq!(file.lines().len(), 1);
     assert_eq!(file.lines()[0]["outcome"], "KDC_ERR_POLICY");
-}
-
-#[test]
-fn records_that_could_not_be_written_are_counted_in_the_file_itself() {
-    let full = PathBuf::from("/dev/full");
-    let file = File::new();
-    let mut observer = Observer::new(Some(Audit::open(&full).expect("a device that is always full")));
-    for _ in 0..3 {
-        observer.observe(&seen(&issued()));
-    }
-    assert_eq!(observer.audit().expect("an audit file").lost(), 3);
-    observer.audit.as_mut().expect("an audit file").move_to(&file.path());
-    observer.audit().expect("an audit file").reopen().expect("the file");
-    observer.observe(&seen(&refused("alice")));
-    assert_eq!(observer.audit().expect("an audit file").lost(), 0);
-    let lines = file.lines();
-    assert_eq!(lines[0], json!({ "lost": 3 }));
-    assert_eq!(lines[1]["outcome"], "KDC_ERR_POLICY");
 }
 
 #[test]

@@ -38,6 +38,14 @@ impl Realm {
         std::fs::write(&self.files.config, format!("{line}\n{text}")).expect("settings");
     }
 
+    /// Puts a line in the place of the first comment that shows this setting.
+    fn say(&self, line: &str) {
+        let text = std::fs::read_to_string(&self.files.config).expect("settings");
+        let shown = format!("#{} =", line.split(" =").next().expect("a setting"));
+        let old = text.lines().find(|line| line.starts_with(&shown)).expect("a comment");
+        std::fs::write(&self.files.config, text.replacen(old, line, 1)).expect("settings");
+    }
+
     fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join("kdc").join(name)
     }
@@ -177,7 +185,7 @@ fn a_killed_daemon_is_in_nobodys_way() {
 #[test]
 fn each_request_gets_a_line_in_the_log_and_in_the_audit_file() {
     let realm = Realm::new();
-    realm.set("audit = \"audit.jsonl\"");
+    realm.say("file = \"audit.jsonl\"");
     let daemon = realm.start();
     realm.add_alice();
     daemon.login("correct horse").expect("a ticket");
@@ -219,7 +227,7 @@ fn the_log_can_be_json() {
 #[test]
 fn an_audit_file_that_was_moved_away_is_made_anew_on_a_hangup() {
     let realm = Realm::new();
-    realm.set("audit = \"audit.jsonl\"");
+    realm.say("file = \"audit.jsonl\"");
     let daemon = realm.start();
     realm.add_alice();
     daemon.login("correct horse").expect("a ticket");
@@ -252,7 +260,7 @@ fn what_keeps_it_from_starting_is_said_with_what_to_do() {
     let said = realm.fails();
     assert!(said.contains("wrong master key") && said.contains("restore"), "{said}");
 
-    taken.set("audit = \"nowhere/audit\"");
+    taken.say("file = \"nowhere/audit\"");
     let said = taken.fails();
     assert!(said.ends_with("nowhere/audit: No such file or directory\n"), "{said}");
 

@@ -1,0 +1,63 @@
+//! The commands of `kdc` that look and change nothing.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use super::audit_verify;
+use crate::error::{Error, Result};
+
+/// What can be looked at.
+#[derive(Debug, Subcommand)]
+pub enum Watching {
+    /// Look after the audit's lines
+    #[command(subcommand)]
+    Audit(AuditCommand),
+}
+
+/// What can be done about the audit.
+#[derive(Debug, Subcommand)]
+pub enum AuditCommand {
+    /// Say whether lines were altered, removed, put in or moved, and which is the first
+    ///
+    /// Lines cut off at the very end are noticed only with --head (`kdc status` tells it) or by the next
+    /// file. Without a key, whoever can write the files can make a whole new chain.
+    Verify(Verify),
+}
+
+/// Which lines.
+#[derive(Debug, Args)]
+pub struct Verify {
+    /// The files, in any order
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// The file with the chain's key, if it has one (`[audit] key`)
+    #[arg(long, value_name = "FILE")]
+    key: Option<PathBuf>,
+    /// The last line that is known to have been written
+    #[arg(long, value_name = "NUMBER:HASH")]
+    head: Option<String>,
+    /// Take a new chain in the midst as sound: journald and syslog get one whenever the KDC starts
+    #[arg(long)]
+    new_chains: bool,
+}
+
+impl Watching {
+    /// Does it.
+    ///
+    /// # Errors
+    /// What is wrong.
+    pub fn run(self) -> Result<()> {
+        match self {
+            Watching::Audit(AuditCommand::Verify(Verify { files, key, head, new_chains })) => {
+                let found = audit_verify(&files, key.as_deref(), head.as_deref(), new_chains)?;
+                say(&format!("{found}\n"))
+            }
+        }
+    }
+}
+
+fn say(text: &str) -> Result<()> {
+    std::io::stdout().write_all(text.as_bytes()).map_err(|error| Error::Other(error.to_string()))
+}

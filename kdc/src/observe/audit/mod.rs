@@ -1,0 +1,249 @@
+//! The audit: a JSON line for each request and each call of administration, chained by hashes, for machines
+//! that look for what should not be. It goes to a file, to journald, to syslog, or to several of them.
+//!
+//! A line is written before its reply is sent, with one call that appends, so that neither a crash
+//! nor a second writer tears it. A disk that is slow slows the KDC. A disk that is full stops the
+//! audit and not the realm: the log says so at once, `/readyz` too, and the file itself says how many lines
+//! are missing as soon as it can be written again. Lines are not forced to the disk one by one: a power
+//! failure may take the last seconds of them.
+
+mod chain;
+mod datagram;
+mod file;
+mod verify;
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use libkrb::time::Instant;
+use serde::Serialize;
+
+pub use chain::{ChainKey, Head};
+pub use file::Rotation;
+pub use verify::{Broken, Fault, Verified, verify};
+
+#[cfg(test)]
+use self::chain::Line;
+use self::datagram::{Journald, Syslog};
+use self::file::FileSink;
+use super::facts;
+use super::record::Micros;
+
+/// Where the audit goes, and how.
+#[derive(Clone, Default)]
+pub struct Plan {
+    /// A file, and when another is begun.
+    pub file: Option<(PathBuf, Rotation)>,
+    /// The socket of journald.
+    pub journald: Option<PathBuf>,
+    /// The socket of syslog.
+    pub syslog: Option<PathBuf>,
+    /// A key for the chain.
+    pub key: Option<ChainKey>,
+}
+
+/// The audit of a realm.
+pub struct Audit {
+    key: Option<ChainKey>,
+    sinks: Mutex<Vec<Sink>>,
+}
+
+/// One place where lines go, with a chain of its own: what one loses, another may have.
+struct Sink {
+    name: &'static str,
+    place: PathBuf,
+    writer: Box<dyn Writer>,
+    head: Head,
+    /// Records that could not be written since the last that was.
+    missing: u64,
+    lines: u64,
+    lost: u64,
+    problem: Option<String>,
+}
+
+/// What takes whole lines.
+trait Writer: Send {
+    /// Writes a line with its end, all of it or none.
+    fn write(&mut self, line: &str, seq: u64) -> io::Result<()>;
+
+    /// Whether a new file is to be begun before a line of so many octets; called before each.
+    fn turn(&mut self, _octets: usize, _last: u64) -> bool {
+        false
+    }
+
+    /// Takes up a file that was moved away. Whether a new one was begun.
+    fn reopen(&mut self) -> io::Result<bool> {
+        Ok(false)
+    }
+}
+
+impl Audit {
+    /// Opens a file, or makes it, readable by its owner only.
+    ///
+    /// # Errors
+    /// Those of the system.
+    pub fn open(path: &Path) -> io::Result<Audit> {
+        Audit::start(Plan { file: Some((path.to_owned(), Rotation::default())), ..Plan::default() })
+    }
+
+    /// Opens what the plan names. What can be opened and not written, such as a file on a full disk, is no error.
+    ///
+    /// # Errors
+    /// Those of the system.
+    pub fn start(plan: Plan) -> io::Result<Audit> {
+        let mut sinks = vec![];
+        if let Some((path, rotation)) = plan.file {
+            let (file, tail) = FileSink::open(&path, rotation)?;
+            let mut sink = Sink::new("file", path, Box::new(file), tail.head);
+            if tail.begins {
+                sink.begin(plan.key.as_ref(), tail.torn);
+            }
+            sinks.push(sink);
+        }
+        let mut sockets: Vec<(&str, Box<dyn Writer>, PathBuf)> = vec![];
+        if let Some(path) = plan.journald {
+            sockets.push(("journald", Box::new(Journald::new(&path)?), path));
+        }
+        if let Some(path) = plan.syslog {
+            sockets.push(("syslog", Box::new(Syslog::new(&path)?), path));
+        }
+        for (name, writer, path) in sockets {
+            let mut sink = Sink::new(name, path, writer, Head::default());
+            sink.begin(plan.key.as_ref(), false);
+            sinks.push(sink);
+        }
+        Ok(Audit { key: plan.key, sinks: Mutex::new(sinks) })
+    }
+
+    /// Opens files anew that have been moved away.
+    ///
+    /// # Errors
+    /// Those of the system; the old file stays in use then.
+    pub fn reopen(&self) -> io::Result<()> {
+        for sink in &mut *self.lock() {
+            if sink.writer.reopen()? {
+                sink.begin(self.key.as_ref(), false);
+            }
+        }
+        Ok(())
+    }
+
+    /// How many records are missing at the moment, in the place that misses most.
+    pub fn lost(&self) -> u64 {
+        self.lock().iter().map(|sink| sink.missing).max().unwrap_or(0)
+    }
+
+    /// Tries again what could not be written, and says what still can't.
+    pub fn problems(&self) -> Vec<String> {
+        let mut sinks = self.lock();
+        for sink in sinks.iter_mut().filter(|sink| sink.missing > 0) {
+            sink.catch_up(self.key.as_ref());
+        }
+        sinks.iter().filter_map(|sink| Some(format!("{}: {}", sink.place.display(), sink.problem.as_ref()?))).collect()
+    }
+
+    /// What is known of each place.
+    pub fn facts(&self) -> Vec<facts::Sink> {
+        let fact = |sink: &Sink| facts::Sink {
+            name: sink.name.to_owned(),
+            place: sink.place.display().to_string(),
+            seq: sink.head.seq,
+            hash: chain::hex(&sink.head.hash),
+            lines: sink.lines,
+            lost: sink.lost,
+            problem: sink.problem.clone(),
+        };
+        self.lock().iter().map(fact).collect()
+    }
+
+    pub(super) fn append(&self, record: &impl Serialize) {
+        // Serializing to memory can't fail: there are no maps with odd keys in a record.
+        let Ok(json) = serde_json::to_string(record) else { return };
+        let Some(fields) = json.strip_prefix('{').and_then(|json| json.strip_suffix('}')) else { return };
+        for sink in &mut *self.lock() {
+            sink.append(self.key.as_ref(), fields);
+        }
+    }
+
+    /// Whoever panicked while holding the lock left sinks that can be appended to.
+    fn lock(&self) -> MutexGuard<'_, Vec<Sink>> {
+        self.sinks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl std::fmt::Debug for Audit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.lock().iter().map(|sink| &sink.place)).finish()
+    }
+}
+
+impl Sink {
+    fn new(name: &'static str, place: PathBuf, writer: Box<dyn Writer>, head: Head) -> Sink {
+        Sink { name, place, writer, head, missing: 0, lines: 0, lost: 0, problem: None }
+    }
+
+    /// The first line of a file, or of a process, which says what came before.
+    fn begin(&mut self, key: Option<&ChainKey>, torn: bool) {
+        let (version, before) = (env!("CARGO_PKG_VERSION"), chain::hex(&self.head.hash));
+        let torn = if torn { ",\"torn\":true" } else { "" };
+        let fields =
+            format!("\"time\":\"{}\",\"audit\":\"begun\",\"kdc\":\"{version}\",\"prev\":\"{before}\"{torn}", now());
+        self.write(key, &fields);
+    }
+
+    fn append(&mut self, key: Option<&ChainKey>, fields: &str) {
+        if self.missing > 0 && !self.catch_up(key) {
+            self.missing += 1;
+            self.lost += 1;
+            return;
+        }
+        if self.writer.turn(fields.len() + OVERHEAD, self.head.seq) {
+            self.begin(key, false);
+        }
+        self.write(key, fields);
+    }
+
+    /// Says how many are missing. Whether that could be said.
+    fn catch_up(&mut self, key: Option<&ChainKey>) -> bool {
+        let missing = self.missing;
+        let (line, head) =
+            chain::line(key, &self.head, &format!("\"time\":\"{}\",\"audit\":\"lost\",\"lost\":{missing}", now()));
+        if let Err(error) = self.writer.write(&line, head.seq) {
+            self.problem = Some(error.to_string());
+            return false;
+        }
+        tracing::error!(place = %self.place.display(), lost = missing, "audit records are missing");
+        (self.head, self.missing, self.problem) = (head, 0, None);
+        self.lines += 1;
+        true
+    }
+
+    fn write(&mut self, key: Option<&ChainKey>, fields: &str) {
+        let (line, head) = chain::line(key, &self.head, fields);
+        match self.writer.write(&line, head.seq) {
+            Ok(()) => {
+                self.head = head;
+                self.lines += 1;
+            }
+            Err(error) => {
+                tracing::error!(place = %self.place.display(), %error, "audit records can't be written");
+                self.problem = Some(error.to_string());
+                self.missing += 1;
+                self.lost += 1;
+            }
+        }
+    }
+}
+
+/// What a line has besides its fields: number, hash, braces.
+const OVERHEAD: usize = 110;
+
+fn now() -> Micros {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Micros(Instant::from_micros(i64::try_from(since.as_micros()).unwrap_or_default()))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,269 @@
+use std::fs;
+use std::io::Cursor;
+use std::os::unix::net::UnixDatagram;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use serde_json::{Value, json};
+
+use super::*;
+
+struct Folder(tempfile::TempDir);
+
+impl Folder {
+    fn new() -> Folder {
+        Folder(tempfile::tempdir().expect("a folder"))
+    }
+
+    fn path(&self) -> PathBuf {
+        self.0.path().join("audit.jsonl")
+    }
+
+    /// Writes so many records in one run of the program.
+    fn run(&self, rotation: Rotation, count: usize) -> Head {
+        let plan = Plan { file: Some((self.path(), rotation)), ..Plan::default() };
+        write(&Audit::start(plan).expect("a file"), count)
+    }
+
+    /// All files, in the order of their names but the present one last.
+    fn files(&self) -> Vec<(String, Cursor<Vec<u8>>)> {
+        let mut paths =
+            fs::read_dir(self.0.path()).expect("a folder").map(|it| it.expect("a file").path()).collect::<Vec<_>>();
+        paths.sort_by_key(|path| (*path == self.path(), path.clone()));
+        let name = |path: &PathBuf| path.file_name().expect("a name").to_string_lossy().into_owned();
+        paths.iter().map(|path| (name(path), Cursor::new(fs::read(path).expect("a file")))).collect()
+    }
+
+    fn lines(&self) -> Vec<String> {
+        fs::read_to_string(self.path()).expect("a file").lines().map(str::to_owned).collect()
+    }
+
+    fn found(&self) -> Result<Verified, Broken> {
+        verify(self.files(), None, None, false).expect("readable")
+    }
+}
+
+fn write(audit: &Audit, count: usize) -> Head {
+    for number in 0..count {
+        audit.append(&json!({ "exchange": "AS", "number": number }));
+    }
+    head(audit)
+}
+
+fn head(audit: &Audit) -> Head {
+    audit.lock()[0].head.clone()
+}
+
+/// What is found when the lines of a sound chain of ten were changed so.
+fn changed(change: impl FnOnce(&mut Vec<String>)) -> Result<Verified, Broken> {
+    let folder = Folder::new();
+    let head = folder.run(Rotation::default(), 9);
+    let mut lines = folder.lines();
+    assert_eq!(lines.len(), 10);
+    change(&mut lines);
+    let text = lines.iter().map(|line| format!("{line}\n")).collect::<String>();
+    verify(vec![("audit".into(), Cursor::new(text))], None, Some(&head), false).expect("readable")
+}
+
+fn broken(line: u64, fault: Fault) -> Result<Verified, Broken> {
+    Err(Broken { file: "audit".into(), line, fault })
+}
+
+#[test]
+fn a_chain_goes_on_over_restarts_and_rotation() {
+    let folder = Folder::new();
+    let rotation = Rotation { size: 600, ..Rotation::default() };
+    folder.run(rotation, 5);
+    let head = folder.run(rotation, 5);
+    assert!(folder.files().len() > 2);
+    let verified = folder.found().expect("unbroken");
+    assert_eq!((verified.first, verified.head.clone(), verified.lost), (1, head, 0));
+    assert_eq!(verified.lines, verified.head.seq);
+    for (name, file) in folder.files() {
+        let alone = verify(vec![(name, file)], None, None, false).expect("readable");
+        assert!(alone.is_ok(), "a file alone: {alone:?}");
+    }
+}
+
+#[test]
+fn the_first_broken_line_is_named() {
+    assert!(changed(|_| ()).is_ok());
+    let altered = |lines: &mut Vec<String>| lines[4] = lines[4].replace("\"number\":3", "\"number\":4");
+    assert_eq!(changed(altered), broken(5, Fault::Altered));
+    assert_eq!(changed(|lines| drop(lines.remove(4))), broken(5, Fault::Missing(5, 5)));
+    assert_eq!(changed(|lines| drop(lines.drain(2..5))), broken(3, Fault::Missing(3, 5)));
+    assert_eq!(changed(|lines| lines.swap(4, 5)), broken(5, Fault::Missing(5, 5)));
+    assert_eq!(changed(|lines| lines.insert(4, "{\"exchange\":\"AS\"}".into())), broken(5, Fault::NoLine));
+    assert_eq!(changed(|lines| lines.insert(6, lines[2].clone())), broken(7, Fault::OutOfPlace(3, 7)));
+    assert_eq!(changed(|lines| drop(lines.drain(..3))), broken(1, Fault::Missing(1, 3)));
+    assert_eq!(changed(|lines| lines[9].truncate(40)), broken(10, Fault::NoLine));
+}
+
+#[test]
+fn lines_cut_off_at_the_end_are_noticed_by_who_knows_what_was_written() {
+    assert_eq!(changed(|lines| lines.truncate(8)), broken(8, Fault::CutOff(10)));
+    let folder = Folder::new();
+    folder.run(Rotation { size: 600, ..Rotation::default() }, 10);
+    let (mut files, cut) = (folder.files(), 0);
+    let text = String::from_utf8(files[cut].1.get_ref().clone()).expect("UTF-8");
+    let shorter = text.lines().take(text.lines().count() - 1).map(|line| format!("{line}\n")).collect::<String>();
+    files[cut].1 = Cursor::new(shorter.into_bytes());
+    let found = verify(files, None, None, false).expect("readable").expect_err("broken");
+    assert!(matches!(found.fault, Fault::Missing(..)) && found.line == 1, "by the next file: {found}");
+}
+
+#[test]
+fn a_new_chain_in_the_midst_is_sound_only_where_it_is_wanted() {
+    let (one, other) = (Folder::new(), Folder::new());
+    one.run(Rotation::default(), 3);
+    other.run(Rotation::default(), 3);
+    let both = || one.files().into_iter().chain(other.files()).collect::<Vec<_>>();
+    let found = verify(both(), None, None, false).expect("readable").expect_err("broken");
+    assert_eq!((found.line, found.fault), (1, Fault::NewChain));
+    assert!(verify(both(), None, None, true).expect("readable").is_ok());
+}
+
+#[test]
+fn without_the_key_no_line_can_be_made() {
+    let (folder, key) = (Folder::new(), ChainKey::new(&"k".repeat(32)));
+    let plan = Plan { file: Some((folder.path(), Rotation::default())), key: key.clone(), ..Plan::default() };
+    write(&Audit::start(plan).expect("a file"), 3);
+    assert!(verify(folder.files(), key.as_ref(), None, false).expect("readable").is_ok());
+    assert_eq!(folder.found().expect_err("broken").fault, Fault::Altered);
+    let last = folder.lines().last().and_then(|line| Line::parse(line).map(|line| line.head())).expect("a line");
+    let (forged, _) = chain::line(None, &last, "\"exchange\":\"AS\"");
+    fs::write(folder.path(), fs::read_to_string(folder.path()).expect("a file") + &forged).expect("written");
+    let found = verify(folder.files(), key.as_ref(), None, false).expect("readable").expect_err("broken");
+    assert_eq!((found.line, found.fault), (5, Fault::Altered));
+    assert!(ChainKey::new("short").is_none());
+}
+
+#[test]
+fn what_a_crash_left_of_a_line_is_accounted_for_by_the_next_run() {
+    let folder = Folder::new();
+    folder.run(Rotation::default(), 3);
+    let text = fs::read_to_string(folder.path()).expect("a file");
+    fs::write(folder.path(), format!("{text}{{\"seq\":5,\"exch")).expect("written");
+    folder.run(Rotation::default(), 2);
+    let verified = folder.found().expect("unbroken");
+    assert_eq!((verified.lines, verified.torn), (4 + 1 + 2, 1));
+}
+
+#[test]
+fn old_files_that_are_too_many_or_too_old_are_removed_and_the_rest_is_unbroken() {
+    let folder = Folder::new();
+    folder.run(Rotation { size: 400, keep: 3, keep_for: None }, 30);
+    assert_eq!(folder.files().len(), 3 + 1);
+    let verified = folder.found().expect("unbroken");
+    assert!(verified.first > 1);
+    let old = fs::File::open(folder.0.path().join(&folder.files()[0].0)).expect("a file");
+    old.set_modified(SystemTime::now() - std::time::Duration::from_secs(100)).expect("an old file");
+    folder.run(Rotation { keep: 3, keep_for: Some(std::time::Duration::from_secs(50)), ..Rotation::default() }, 1);
+    assert_eq!(folder.files().len(), 2 + 1);
+    folder.found().expect("unbroken");
+}
+
+#[test]
+fn two_processes_do_not_write_into_one_file() {
+    let folder = Folder::new();
+    let held = fs::OpenOptions::new().create(true).append(true).open(folder.path()).expect("a file");
+    held.lock().expect("a lock");
+    let error = Audit::open(&folder.path()).expect_err("refused").to_string();
+    assert!(error.contains("in use by another process"), "{error}");
+}
+
+/// Takes lines while there is room.
+struct Disk {
+    full: Arc<AtomicBool>,
+    lines: Arc<Mutex<String>>,
+}
+
+impl Writer for Disk {
+    fn write(&mut self, line: &str, _seq: u64) -> io::Result<()> {
+        if self.full.load(Ordering::Relaxed) {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        self.lines.lock().expect("lines").push_str(line);
+        Ok(())
+    }
+}
+
+#[test]
+fn records_that_could_not_be_written_are_counted_in_the_chain_itself() {
+    let (full, lines) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::default()));
+    let disk = Disk { full: Arc::clone(&full), lines: Arc::clone(&lines) };
+    let mut sink = Sink::new("file", "disk".into(), Box::new(disk), Head::default());
+    sink.begin(None, false);
+    let audit = Audit { key: None, sinks: Mutex::new(vec![sink]) };
+    write(&audit, 2);
+    full.store(true, Ordering::Relaxed);
+    write(&audit, 3);
+    assert_eq!(audit.lost(), 3);
+    assert_eq!(audit.problems().len(), 1, "{:?}", audit.problems());
+    full.store(false, Ordering::Relaxed);
+    assert_eq!(audit.problems(), [""; 0], "it is tried again when somebody asks");
+    write(&audit, 1);
+    let (facts, text) = (audit.facts(), lines.lock().expect("lines").clone());
+    assert_eq!((facts[0].lost, facts[0].lines, audit.lost()), (3, 5, 0));
+    assert!(text.contains("\"audit\":\"lost\",\"lost\":3"), "{text}");
+    let found = verify(vec![("disk".into(), Cursor::new(text))], None, Some(&head(&audit)), false);
+    assert_eq!(found.expect("readable").expect("unbroken").lost, 3);
+}
+
+#[test]
+fn a_device_that_is_always_full_loses_lines_and_says_so_from_the_start() {
+    let audit = Audit::open(Path::new("/dev/full")).expect("a device");
+    write(&audit, 2);
+    assert_eq!(audit.facts()[0].lost, 3);
+    assert!(audit.problems()[0].contains("No space left on device"), "{:?}", audit.problems());
+}
+
+/// What arrives at a socket when two records are written, and whether the daemon's absence is told.
+fn received(plan: impl Fn(PathBuf) -> Plan) -> Vec<String> {
+    let folder = Folder::new();
+    let path = folder.0.path().join("socket");
+    let mut octets = vec![0; 65_536];
+    let mut receive = |socket: &UnixDatagram| {
+        let length = socket.recv(&mut octets).expect("a datagram");
+        String::from_utf8(octets[..length].to_vec()).expect("UTF-8")
+    };
+    let first = UnixDatagram::bind(&path).expect("a socket");
+    let audit = Audit::start(plan(path.clone())).expect("an audit");
+    write(&audit, 1);
+    let mut heard = vec![receive(&first), receive(&first)];
+    drop(first);
+    fs::remove_file(&path).expect("a socket");
+    write(&audit, 2);
+    assert_eq!(audit.lost(), 2);
+    let second = UnixDatagram::bind(&path).expect("a socket");
+    write(&audit, 1);
+    heard.extend([receive(&second), receive(&second)]);
+    heard
+}
+
+#[test]
+fn journald_gets_each_line_as_a_message_with_its_number() {
+    let heard = received(|path| Plan { journald: Some(path), ..Plan::default() });
+    let mut chain = String::new();
+    for (place, message) in heard.iter().enumerate() {
+        let fields = message.lines().filter_map(|line| line.split_once('=')).collect::<Vec<_>>();
+        let field = |name| fields.iter().find(|(known, _)| *known == name).map(|(_, value)| *value);
+        assert_eq!((field("SYSLOG_IDENTIFIER"), field("PRIORITY")), (Some("kdc"), Some("6")), "{message}");
+        assert_eq!(field("KDC_AUDIT_SEQ"), Some((place + 1).to_string()).as_deref());
+        chain += &format!("{}\n", field("MESSAGE").expect("a message"));
+    }
+    assert!(chain.contains("\"lost\":2"), "{chain}");
+    let found = verify(vec![("journal".into(), Cursor::new(chain))], None, None, false);
+    assert_eq!(found.expect("readable").expect("unbroken").lines, 4);
+}
+
+#[test]
+fn syslog_gets_each_line_as_the_c_library_writes_it() {
+    for message in received(|path| Plan { syslog: Some(path), ..Plan::default() }) {
+        let (header, line) = message.split_once(": ").expect("a tag");
+        assert!(header.starts_with("<86>") && header.ends_with(&format!("kdc[{}]", std::process::id())), "{message}");
+        // "Nov 22 06:02:48", 15 characters.
+        assert_eq!(header.split_once('>').expect("a priority").1.find("kdc["), Some(16), "{message}");
+        assert!(serde_json::from_str::<Value>(line).expect("JSON")["hash"].is_string());
+    }
+}

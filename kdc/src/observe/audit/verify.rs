@@ -1,0 +1,204 @@
+//! Whether audit lines are those that were written, all of them and in their order: `kdc audit verify`.
+//!
+//! What a chain can't tell: whether its last lines were cut off, unless what it had come to is known from
+//! elsewhere (the running KDC, a later file); and, without a key, whether somebody who could write the
+//! files has made a whole new chain.
+
+use std::fmt;
+use std::io::{self, BufRead};
+
+use super::chain::{ChainKey, Hash, Head, Line, hash, hex};
+
+/// What is wrong with a line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// It is no line of a chain.
+    NoLine,
+    /// Lines before it are not there: from, to.
+    Missing(u64, u64),
+    /// It stands where another should.
+    OutOfPlace(u64, u64),
+    /// It, or the one before it, is not as it was written.
+    Altered,
+    /// A chain begins in the midst.
+    NewChain,
+    /// The lines end before the one that is known to have been written.
+    CutOff(u64),
+}
+
+/// The first line that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Broken {
+    /// The file.
+    pub file: String,
+    /// The line in it, from 1.
+    pub line: u64,
+    /// What is wrong.
+    pub fault: Fault,
+}
+
+/// What was found where nothing is wrong.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Verified {
+    /// Lines.
+    pub lines: u64,
+    /// The number of the first.
+    pub first: u64,
+    /// The last.
+    pub head: Head,
+    /// Records that could not be written, as the lines themselves say.
+    pub lost: u64,
+    /// Parts of lines that a crash or a full disk has left.
+    pub torn: u64,
+}
+
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}: ", self.file, self.line)?;
+        match &self.fault {
+            Fault::NoLine => f.write_str("not a line of an audit chain: it was altered, or put in"),
+            Fault::Missing(from, to) if from == to => write!(f, "line {from} of the chain is missing before it"),
+            Fault::Missing(from, to) => write!(f, "lines {from} to {to} of the chain are missing before it"),
+            Fault::OutOfPlace(found, due) => write!(f, "line {found} of the chain stands where line {due} was due"),
+            Fault::Altered => f.write_str("it is not as it was written, or was made with another key"),
+            Fault::NewChain => f.write_str(
+                "a new chain begins here; what came before it can't be tied to it (--new-chains takes it as sound)",
+            ),
+            Fault::CutOff(seq) => write!(f, "the lines end here, but line {seq} of the chain was written"),
+        }
+    }
+}
+
+/// Reads files in the order of their lines.
+///
+/// # Errors
+/// Those of reading; inside, the first line that is wrong.
+pub fn verify<R: BufRead>(
+    files: Vec<(String, R)>,
+    key: Option<&ChainKey>,
+    known: Option<&Head>,
+    new_chains: bool,
+) -> io::Result<Result<Verified, Broken>> {
+    let mut reader = Reader { key, new_chains, found: Verified::default(), at: (String::new(), 0), torn: None };
+    for (name, file) in files {
+        reader.at = (name, 0);
+        for line in file.split(b'\n') {
+            reader.at.1 += 1;
+            if let Err(fault) = reader.take(&line?) {
+                return Ok(Err(reader.broken(fault)));
+            }
+        }
+    }
+    Ok(reader.end(known))
+}
+
+struct Reader<'a> {
+    key: Option<&'a ChainKey>,
+    new_chains: bool,
+    found: Verified,
+    at: (String, u64),
+    /// Something that is no line, which the next line may account for.
+    torn: Option<(String, u64)>,
+}
+
+impl Reader<'_> {
+    fn broken(self, fault: Fault) -> Broken {
+        // What was put in stands before the line at which it is noticed.
+        let (file, line) = match (&fault, self.torn) {
+            (Fault::NoLine, Some(at)) => at,
+            _ => self.at,
+        };
+        Broken { file, line, fault }
+    }
+
+    fn take(&mut self, octets: &[u8]) -> Result<(), Fault> {
+        if octets.is_empty() {
+            return Ok(());
+        }
+        let Some(line) = std::str::from_utf8(octets).ok().and_then(Line::parse) else {
+            return match self.torn.replace(self.at.clone()) {
+                Some(first) => {
+                    self.torn = Some(first);
+                    Err(Fault::NoLine)
+                }
+                None => Ok(()),
+            };
+        };
+        let before = self.before(&line)?;
+        if hash(self.key, &before, line.text) != line.hash {
+            return Err(Fault::Altered);
+        }
+        let fields =
+            serde_json::from_str::<serde_json::Value>(&format!("{}}}", line.text)).map_err(|_| Fault::NoLine)?;
+        if self.torn.is_some() {
+            if fields["audit"] != "lost" && fields["torn"] != true {
+                return Err(Fault::NoLine);
+            }
+            self.torn = None;
+            self.found.torn += 1;
+        }
+        if fields["audit"] == "lost" {
+            self.found.lost += fields["lost"].as_u64().unwrap_or(0);
+        }
+        if self.found.lines == 0 {
+            self.found.first = line.seq;
+        }
+        self.found.lines += 1;
+        self.found.head = line.head();
+        Ok(())
+    }
+
+    /// The hash that a line must have been made after.
+    fn before(&self, line: &Line<'_>) -> Result<Hash, Fault> {
+        let due = self.found.head.seq.saturating_add(1);
+        if self.found.lines == 0 {
+            // The first of what was kept says what it comes after.
+            return prev(line.text).ok_or(Fault::Missing(1, line.seq.saturating_sub(1)));
+        }
+        match line.seq {
+            seq if seq == due => Ok(self.found.head.hash),
+            1 if prev(line.text) == Some([0; 32]) => match self.new_chains {
+                true => Ok([0; 32]),
+                false => Err(Fault::NewChain),
+            },
+            seq if seq > due => Err(Fault::Missing(due, seq - 1)),
+            seq => Err(Fault::OutOfPlace(seq, due)),
+        }
+    }
+
+    fn end(self, known: Option<&Head>) -> Result<Verified, Broken> {
+        if self.torn.is_some() {
+            return Err(self.broken(Fault::NoLine));
+        }
+        let head = &self.found.head;
+        match known {
+            Some(known) if known.seq > head.seq => {
+                let seq = known.seq;
+                Err(self.broken(Fault::CutOff(seq)))
+            }
+            Some(known) if known.seq == head.seq && known.hash != head.hash => Err(self.broken(Fault::Altered)),
+            _ => Ok(self.found),
+        }
+    }
+}
+
+/// What the first line of a file says that it comes after.
+fn prev(text: &str) -> Option<Hash> {
+    let fields = serde_json::from_str::<serde_json::Value>(&format!("{text}}}")).ok()?;
+    let hash = Head::parse(&format!("0:{}", fields["prev"].as_str()?))?.hash;
+    (fields["audit"] == "begun").then_some(hash)
+}
+
+impl fmt::Display for Verified {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Verified { lines, first, head, lost, torn } = self;
+        write!(f, "{lines} lines, {first} to {}, unbroken; the last is {}:{}", head.seq, head.seq, hex(&head.hash))?;
+        if *lost > 0 {
+            write!(f, "; {lost} records could not be written")?;
+        }
+        if *torn > 0 {
+            write!(f, "; {torn} torn lines, accounted for")?;
+        }
+        Ok(())
+    }
+}
