@@ -20,10 +20,20 @@ soak-services seconds="600" callers="64":
     cargo build --release --workspace --bins
     KRB_SOAK_SECONDS={{seconds}} KRB_SOAK_CALLERS={{callers}} cargo test --release -p tests --test soak_services -- --nocapture
 
+# Changes killed at random points, and restarts and reloads under load: longer than a test run has time for.
+soak writes="10000" restarts="100":
+    cargo build --release --workspace --bins
+    KRB_SOAK_WRITES={{writes}} KRB_SOAK_RESTARTS={{restarts}} cargo test --release -p tests --test running -- --nocapture
+    @just soak-services
+
 # Format, then the lints that CI denies.
 lint:
     cargo fmt --all
     cargo clippy --workspace --all-targets -- -D warnings
+
+# Manual pages and shell completions of every program, into a folder.
+man folder="target/papers":
+    cargo run -p tests --example papers -- {{folder}}
 
 # A realm on loopback to play with.
 dev *arguments:

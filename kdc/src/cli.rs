@@ -91,6 +91,11 @@ impl Dev {
     }
 }
 
+/// Its command line.
+pub fn command() -> clap::Command {
+    <Cli as clap::CommandFactory>::command()
+}
+
 /// Does what the command line of this process says.
 pub fn main() -> ExitCode {
     let done = match Cli::parse().command {

@@ -71,6 +71,11 @@ pub fn registry(config: &Config, store: Arc<dyn Store>) -> Registry {
     Registry::new(store, config.policy(), keys)
 }
 
+/// Its command line.
+pub fn command() -> clap::Command {
+    <Cli as clap::CommandFactory>::command()
+}
+
 /// Does what the command line of this process says.
 pub fn main() -> ExitCode {
     match run(Cli::parse()) {

@@ -19,3 +19,8 @@ pub mod run;
 pub mod store;
 
 pub use error::{Error, Result};
+
+/// The command lines of both programs, for whoever makes manual pages and completions of them.
+pub fn commands() -> Vec<clap::Command> {
+    vec![cli::command(), kadmin::command()]
+}

@@ -1,12 +1,16 @@
 //! The daemon: opens what the settings name, wires the rooms together, and ends when told so. Not
 //! here: what any of them does.
 
+mod sandbox;
+mod systemd;
+
 use std::io::Write;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use libkrb::Principal;
 use libkrb::replay::MemoryReplayCache;
 use rustix::process::{Resource, Rlimit, setrlimit};
 use tokio::net::UnixListener;
@@ -19,7 +23,7 @@ use crate::attempts::Counted;
 use crate::config::{self, Config, LogFormat};
 use crate::core::Store;
 use crate::error::{Error, Result};
-use crate::net::{self, Listener, Memories, Responder, Server};
+use crate::net::{self, Inherited, Listener, Memories, Responder, Server};
 use crate::observe::{Audit, Observer, start_log};
 use crate::{check, manage, store};
 
@@ -31,13 +35,28 @@ const REPLAY_ENTRY: usize = 40;
 /// # Errors
 /// What keeps it from starting, and what to do.
 pub fn run(path: &Path) -> Result<()> {
+    let inherited = Inherited::from_environment();
     let config = config::load(path)?;
     start_log(config.log.as_str(), config.log_format == LogFormat::Json);
-    serve(&config, |daemon| {
+    if config.landlock {
+        confine(path, &config);
+    }
+    serve_at(&config, inherited, |daemon| {
         let addresses = daemon.addresses().iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-        let _ = writeln!(std::io::stderr(), "kdc: {} is ready at {addresses} (UDP and TCP)", config.realm);
+        let status = format!("{} is ready at {addresses} (UDP and TCP)", config.realm);
+        let _ = writeln!(std::io::stderr(), "kdc: {status}");
+        systemd::ready(&status);
         Ok(true)
     })
+}
+
+/// Confines this process to its folders. Where that fails it serves all the same, and says so.
+fn confine(path: &Path, config: &Config) {
+    let folders = sandbox::Folders::of(path, config);
+    match sandbox::confine(&folders) {
+        Ok(status) => tracing::info!(written = ?folders.written, read = ?folders.read, landlock = status, "confined"),
+        Err(error) => tracing::warn!(%error, "not confined"),
+    }
 }
 
 /// Serves a realm; once it does, `then` says whether to go on until SIGTERM or SIGINT.
@@ -45,15 +64,23 @@ pub fn run(path: &Path) -> Result<()> {
 /// # Errors
 /// What keeps it from starting, and what to do; those of `then`.
 pub fn serve(config: &Config, then: impl FnOnce(&Daemon) -> Result<bool>) -> Result<()> {
+    serve_at(config, Inherited::default(), then)
+}
+
+fn serve_at(config: &Config, inherited: Inherited, then: impl FnOnce(&Daemon) -> Result<bool>) -> Result<()> {
     // Keys must not end up in a core dump; where that can't be said, nothing else is lost.
     let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
     let runtime = Runtime::new().map_err(|error| Error::Other(format!("no threads to run on: {error}")))?;
     runtime.block_on(async {
         let mut signals = Signals::new().map_err(|error| Error::Other(format!("no way to hear signals: {error}")))?;
-        let daemon = Daemon::start(config)?;
+        let daemon = Daemon::start(config, inherited)?;
         if then(&daemon)? {
-            signals.until_end(&daemon).await;
+            tokio::select! {
+                () = signals.until_end(&daemon) => {}
+                () = systemd::watchdog(|| daemon.lives()) => {}
+            }
         }
+        systemd::stopping();
         tokio::select! {
             () = daemon.drain() => {}
             // Told twice.
@@ -65,6 +92,8 @@ pub fn serve(config: &Config, then: impl FnOnce(&Daemon) -> Result<bool>) -> Res
 
 /// A realm being served, with all that belongs to it.
 pub struct Daemon {
+    store: Arc<dyn Store>,
+    tgs: Principal,
     server: Server,
     addresses: Vec<SocketAddr>,
     observer: Arc<Observer>,
@@ -83,16 +112,23 @@ impl Daemon {
     ///
     /// # Errors
     /// What is wrong, and what to do.
-    pub fn start(config: &Config) -> Result<Daemon> {
+    pub fn start(config: &Config, mut inherited: Inherited) -> Result<Daemon> {
         let observer = Arc::new(Observer::new(manage::audit(&config.audit)?));
         let limits = &config.limits;
         let store = store::open(&config.store, &config.master_key, limits.principals_in_memory)?;
         check::belongs(store.inner(), config)?;
         let store = Arc::new(store) as Arc<dyn Store>;
-        let listeners = config.listen.iter().copied().map(Listener::bind).collect::<Result<Vec<_>, _>>();
+        let listeners = config.listen.iter().map(|address| Listener::take(*address, &mut inherited));
+        let listeners = listeners.collect::<Result<Vec<_>, _>>();
         let listeners = listeners.map_err(|error| Error::Other(error.to_string()))?;
         let addresses = listeners.iter().map(Listener::address).collect();
-        let admin_socket = admin::bind(&config.admin_socket)?;
+        let admin_socket = match inherited.unix(&config.admin_socket) {
+            Some(socket) => admin::adopt(&config.admin_socket, socket)?,
+            None => admin::bind(&config.admin_socket)?,
+        };
+        for socket in inherited.left() {
+            tracing::warn!(socket, "closed: it was handed over and is none of the settings (`listen`, `admin_socket`)");
+        }
 
         let policy = config.policy();
         let rules = KeyRules { etypes: config.keys.etypes.clone(), iterations: config.keys.iterations };
@@ -102,12 +138,13 @@ impl Daemon {
         let replays = MemoryReplayCache::new(policy.clock_skew, limits.replay_memory / REPLAY_ENTRY);
         let rates = limits.rate.rates();
         let limits = config.net_limits();
+        let (memory, tgs) = (Arc::clone(&store), Principal::tgs(&config.realm));
         let memories = Memories { store, replays: Arc::new(replays), attempts: Arc::new(Counted::default()) };
         let responder = Responder::new(policy.clone(), memories, Arc::clone(&observer), &limits);
         responder.govern(policy, rates, &limits);
         let server = Server::start(listeners, Arc::new(responder), &limits);
         let server = server.map_err(|error| Error::Other(format!("the sockets can't be served: {error}")))?;
-        Ok(Daemon { server, addresses, observer, admin, patience: limits.request_timeout })
+        Ok(Daemon { store: memory, tgs, server, addresses, observer, admin, patience: limits.request_timeout })
     }
 
     /// Where it serves.
@@ -119,6 +156,13 @@ impl Daemon {
     pub async fn drain(self) {
         drop(self.admin);
         self.server.drain(self.patience).await;
+    }
+
+    /// Whether it could serve: it finds the principal without which it can't, and its threads run.
+    async fn lives(&self) -> bool {
+        let (store, tgs) = (Arc::clone(&self.store), self.tgs.clone());
+        let found = tokio::task::spawn_blocking(move || matches!(store.lookup(&tgs), Ok(Some(_))));
+        found.await.unwrap_or(false) && self.server.lives()
     }
 
     /// Looks for files that were moved away.

@@ -40,6 +40,11 @@ Examples:
 
 Exit code: 0 if nothing is left to destroy, 1 on failure, 2 for a wrong command line.";
 
+/// Its command line.
+pub(crate) fn command() -> clap::Command {
+    <Arguments as clap::CommandFactory>::command()
+}
+
 /// Runs it.
 pub fn main() -> ExitCode {
     report::run("kdestroy", 2, run)

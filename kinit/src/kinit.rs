@@ -20,6 +20,11 @@ use crate::settings::Settings;
 use arguments::Arguments;
 use plan::Plan;
 
+/// Its command line.
+pub(crate) fn command() -> clap::Command {
+    <Arguments as clap::CommandFactory>::command()
+}
+
 /// Runs it.
 pub fn main() -> ExitCode {
     report::run("kinit", 2, run)

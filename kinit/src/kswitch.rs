@@ -28,6 +28,11 @@ Examples:
 
 Exit code: 0 on success, 1 on failure, 2 for a wrong command line.";
 
+/// Its command line.
+pub(crate) fn command() -> clap::Command {
+    <Arguments as clap::CommandFactory>::command()
+}
+
 /// Runs it.
 pub fn main() -> ExitCode {
     report::run("kswitch", 2, run)

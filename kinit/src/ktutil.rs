@@ -41,6 +41,11 @@ Writing adds to a keytab that is there already.
 
 Exit code: 0, also after errors, as scripts expect of ktutil; 2 for a wrong command line.";
 
+/// Its command line.
+pub(crate) fn command() -> clap::Command {
+    <Arguments as clap::CommandFactory>::command()
+}
+
 /// Runs it.
 pub fn main() -> ExitCode {
     report::run("ktutil", 2, |_: Arguments| {

@@ -20,6 +20,11 @@ use crate::report::{self, During, Failure, Result};
 use crate::settings::Settings;
 use arguments::Arguments;
 
+/// Its command line.
+pub(crate) fn command() -> clap::Command {
+    <Arguments as clap::CommandFactory>::command()
+}
+
 /// Runs it.
 pub fn main() -> ExitCode {
     report::run("kvno", 1, run)

@@ -16,3 +16,15 @@ mod local;
 mod report;
 mod secret;
 mod settings;
+
+/// The command lines of all tools, for whoever makes manual pages and completions of them.
+pub fn commands() -> Vec<clap::Command> {
+    vec![
+        kdestroy::command(),
+        kinit::command(),
+        klist::command(),
+        kswitch::command(),
+        ktutil::command(),
+        kvno::command(),
+    ]
+}

@@ -24,6 +24,7 @@ pub mod gss;
 pub mod joined;
 mod kdc;
 pub mod library;
+pub mod papers;
 mod port;
 mod realm;
 mod redis;

@@ -31,7 +31,7 @@ pub use operation::{
 };
 pub use registry::{Perform, Registry, fresh_id, now};
 pub use remote::{Local, Remote};
-pub use socket::{bind, serve};
+pub use socket::{adopt, bind, serve};
 pub use zone::{LocalZone, Zone};
 
 #[cfg(test)]

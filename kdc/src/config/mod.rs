@@ -2,6 +2,7 @@
 //! refused, all but the realm defaulted. Not here: what the settings do.
 
 mod admin;
+mod files;
 mod rate;
 mod sample;
 mod values;
@@ -58,6 +59,9 @@ pub struct Config {
     /// How a line of the log looks.
     #[serde(default)]
     pub log_format: LogFormat,
+    /// Whether the process is confined to the folders of its files, where the kernel can do that.
+    #[serde(default = "landlock")]
+    pub landlock: bool,
     /// The realm's rules.
     #[serde(default)]
     pub policy: PolicySettings,
@@ -230,6 +234,10 @@ impl Config {
 fn listen() -> Vec<SocketAddr> {
     use std::net::{Ipv4Addr, Ipv6Addr};
     vec![(Ipv4Addr::LOCALHOST, 88).into(), (Ipv6Addr::LOCALHOST, 88).into()]
+}
+
+fn landlock() -> bool {
+    true
 }
 
 fn store() -> PathBuf {

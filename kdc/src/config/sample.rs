@@ -27,6 +27,8 @@ listen = [{listen}]
 #log = "info"
 # text (key=value) or json.
 #log_format = "text"
+# Let the KDC write nowhere but in the folders of these files, and read nothing but them and the system's (Landlock).
+#landlock = true
 
 [policy]
 # Bounds on every ticket; a principal may have narrower ones (kadmin: modprinc -maxlife).

@@ -41,6 +41,7 @@ fn every_setting_is_read() {
         listen = ["0.0.0.0:88"]
         log = "debug"
         log_format = "json"
+        landlock = false
         [policy]
         max_life = "10:30"
         max_renewable_life = 60
@@ -78,6 +79,7 @@ fn every_setting_is_read() {
     assert!(policy.require_preauth && policy.hide_unknown_clients);
     assert!(policy.check_addresses && policy.allow_disable_transited_check);
     assert_eq!((config.log.as_str(), config.log_format), ("debug", LogFormat::Json));
+    assert!(!config.landlock && read("realm = 'R'").expect("enough").landlock);
     assert_eq!(config.keys, KeySettings { etypes: vec![EncryptionType::AES256_SHA1], iterations: Some(10_000) });
     let rate = |count, seconds| Some(Rate { count, period: Duration::from_secs(seconds) });
     let exempt = [("10.0.0.0", 8), ("2001:db8::1", 128)];

@@ -4,7 +4,9 @@ use std::fmt;
 use std::io;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
+
+use super::Inherited;
 
 /// Connections that wait to be accepted; the kernel takes less when `somaxconn` is lower.
 const BACKLOG: i32 = 4096;
@@ -22,6 +24,22 @@ pub struct Listener {
 }
 
 impl Listener {
+    /// Takes the sockets of `address` that are open already, and binds those that are not.
+    ///
+    /// # Errors
+    /// As [`Listener::bind`].
+    pub fn take(address: SocketAddr, inherited: &mut Inherited) -> Result<Listener, BindError> {
+        let (tcp, udp) = (inherited.tcp(address), inherited.udp(address));
+        if tcp.is_none() && udp.is_empty() {
+            return Listener::bind(address);
+        }
+        let tcp_failed = |cause| BindError { address, protocol: "TCP", cause };
+        let udp_failed = |cause| BindError { address, protocol: "UDP", cause };
+        let tcp = tcp.map_or_else(|| bind_tcp(address), adopt_tcp).map_err(tcp_failed)?;
+        let udp = if udp.is_empty() { bind_all_udp(address) } else { adopt_udp(udp) }.map_err(udp_failed)?;
+        Ok(Listener { address, tcp, udp })
+    }
+
     /// Binds `address`; with port 0 the system chooses one that is free for UDP and TCP.
     ///
     /// # Errors
@@ -41,9 +59,7 @@ impl Listener {
     fn try_bind(address: SocketAddr) -> Result<Listener, BindError> {
         let tcp = bind_tcp(address).map_err(|cause| BindError { address, protocol: "TCP", cause })?;
         let address = SocketAddr::new(address.ip(), tcp.local_addr().map_or(address.port(), |bound| bound.port()));
-        let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        let udp = (0..threads).map(|_| bind_udp(address)).collect::<io::Result<_>>();
-        let udp = udp.map_err(|cause| BindError { address, protocol: "UDP", cause })?;
+        let udp = bind_all_udp(address).map_err(|cause| BindError { address, protocol: "UDP", cause })?;
         Ok(Listener { address, tcp, udp })
     }
 
@@ -64,6 +80,37 @@ fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
     finish(&socket, address)?;
     socket.listen(BACKLOG)?;
     Ok(socket.into())
+}
+
+/// A socket a core.
+fn bind_all_udp(address: SocketAddr) -> io::Result<Vec<UdpSocket>> {
+    (0..threads()).map(|_| bind_udp(address)).collect()
+}
+
+fn threads() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+fn adopt_tcp(listener: TcpListener) -> io::Result<TcpListener> {
+    listener.set_nonblocking(true)?;
+    // Whoever opened it may have had another backlog in mind.
+    SockRef::from(&listener).listen(BACKLOG)?;
+    Ok(listener)
+}
+
+/// Systemd opens one; then the threads share it.
+fn adopt_udp(mut sockets: Vec<UdpSocket>) -> io::Result<Vec<UdpSocket>> {
+    for socket in &sockets {
+        socket.set_nonblocking(true)?;
+        // Less room than wished for is no reason not to serve.
+        let _ = SockRef::from(socket).set_recv_buffer_size(BUFFER);
+        let _ = SockRef::from(socket).set_send_buffer_size(BUFFER);
+    }
+    for place in sockets.len()..threads() {
+        let shared = sockets.get(place % sockets.len().max(1)).map(UdpSocket::try_clone);
+        sockets.extend(shared.transpose()?);
+    }
+    Ok(sockets)
 }
 
 fn bind_udp(address: SocketAddr) -> io::Result<UdpSocket> {

@@ -4,6 +4,7 @@
 
 mod connections;
 pub mod guard;
+mod inherited;
 mod listen;
 mod lookaside;
 mod responder;
@@ -15,6 +16,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use inherited::Inherited;
 pub use listen::{BindError, Listener};
 pub use responder::{Memories, Responder};
 
@@ -69,6 +71,11 @@ impl Server {
     pub fn start(listeners: Vec<Listener>, responder: Arc<Responder>, limits: &Limits) -> io::Result<Server> {
         let (tcp, udp) = listeners.into_iter().map(Listener::into_sockets).unzip();
         Ok(Server { udp: udp::Threads::start(udp, &responder)?, tcp: tcp::Tasks::start(tcp, responder, limits)? })
+    }
+
+    /// Whether all its threads are there.
+    pub fn lives(&self) -> bool {
+        self.udp.lives()
     }
 
     /// Takes no further requests and answers those that have arrived; gives up on the rest after

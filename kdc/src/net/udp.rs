@@ -47,6 +47,11 @@ impl Threads {
         }
     }
 
+    /// Whether none has ended.
+    pub fn lives(&self) -> bool {
+        !self.threads.iter().any(JoinHandle::is_finished)
+    }
+
     /// Tells the threads to answer what their sockets hold and to end.
     pub fn close(&mut self) {
         self.open = None;

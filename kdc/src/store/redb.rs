@@ -11,8 +11,8 @@ use std::ops::Bound;
 use std::os::unix::fs::OpenOptionsExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use libkrb::Principal;
 use redb::{
@@ -50,8 +50,8 @@ pub struct Redb {
     file: PathBuf,
     realm: String,
     master: MasterKey,
-    /// Some until dropped.
-    database: Option<Database>,
+    /// Some until dropped, or while it can't be opened anew.
+    database: RwLock<Option<Database>>,
     /// redb failed in the midst of a commit: what it holds in memory may not be what is on disk.
     torn: AtomicBool,
 }
@@ -85,7 +85,7 @@ impl Redb {
         };
         write(&mut database).map_err(fail)?;
         let (file, realm) = (file.to_owned(), realm.to_owned());
-        Ok(Redb { file, realm, master, database: Some(database), torn: AtomicBool::new(false) })
+        Ok(Redb { file, realm, master, database: RwLock::new(Some(database)), torn: AtomicBool::new(false) })
     }
 
     /// Opens a store for this process alone.
@@ -104,7 +104,7 @@ impl Redb {
                 file: file.to_owned(),
                 realm: String::new(),
                 master,
-                database: Some(database),
+                database: RwLock::new(Some(database)),
                 torn: AtomicBool::new(false),
             };
             store.realm = store.introduce()?;
@@ -128,7 +128,7 @@ impl Redb {
     /// The first thing that is wrong.
     pub fn verify(&mut self) -> Result<usize, StoreError> {
         let file = self.file.clone();
-        if let Some(database) = &mut self.database {
+        if let Some(database) = self.database.get_mut().unwrap_or_else(PoisonError::into_inner) {
             guarded(&file, || database.check_integrity().map_err(|error| opening(&file, error)))?;
         }
         self.read(|store, database| {
@@ -176,8 +176,26 @@ impl Redb {
     }
 
     fn read<T>(&self, look: impl FnOnce(&Self, &Database) -> Result<T, StoreError>) -> Result<T, StoreError> {
-        let database = self.database.as_ref().ok_or_else(|| damaged(&self.file, "closed"))?;
+        let mut opened = self.database.read().unwrap_or_else(PoisonError::into_inner);
+        if opened.is_none() {
+            drop(opened);
+            self.reopen()?;
+            opened = self.database.read().unwrap_or_else(PoisonError::into_inner);
+        }
+        let database = opened.as_ref().ok_or_else(|| damaged(&self.file, "closed"))?;
         guarded(&self.file, || look(self, database))
+    }
+
+    /// Begins again from what is on disk. After a write that failed, as on a full disk, redb refuses
+    /// to read too; but what was committed is there and has to be served.
+    fn reopen(&self) -> Result<(), StoreError> {
+        let mut place = self.database.write().unwrap_or_else(PoisonError::into_inner);
+        let old = place.take();
+        guarded(&self.file, || {
+            drop(old);
+            *place = Some(builder().open(&self.file).map_err(|error| opening(&self.file, error))?);
+            Ok(())
+        })
     }
 
     /// Looks into the password policies, of which an older store has no table.
@@ -297,6 +315,9 @@ impl Store for Redb {
         });
         if !finished {
             self.torn.store(true, Ordering::Release);
+        } else if matches!(done, Err(StoreError::Storage(_))) {
+            // Should it fail, whoever reads next tries again.
+            let _ = self.reopen();
         }
         done
     }
@@ -304,7 +325,7 @@ impl Store for Redb {
 
 impl Drop for Redb {
     fn drop(&mut self) {
-        let database = self.database.take();
+        let database = self.database.get_mut().unwrap_or_else(PoisonError::into_inner).take();
         // Closing writes, and may find damage like any other use. Nobody is left to be told.
         let _ = catch_unwind(AssertUnwindSafe(|| drop(database)));
     }
@@ -393,8 +414,13 @@ fn opening(file: &Path, error: DatabaseError) -> StoreError {
 }
 
 fn failed(file: &Path, error: redb::Error) -> StoreError {
-    use std::io::ErrorKind::{InvalidData, UnexpectedEof};
+    use std::io::ErrorKind::{FileTooLarge, InvalidData, QuotaExceeded, StorageFull, UnexpectedEof};
     match error {
+        redb::Error::Io(error) if matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge) => {
+            let (file, next) =
+                (file.display(), "nothing was changed and tickets are issued still; make room, then try again");
+            StoreError::Storage(format!("{file}: the disk is full ({error}); {next}"))
+        }
         redb::Error::Corrupted(what) => damaged(file, what),
         redb::Error::Io(error) if matches!(error.kind(), InvalidData | UnexpectedEof) => damaged(file, error),
         redb::Error::UpgradeRequired(version) => damaged(file, format!("redb file format {version}")),

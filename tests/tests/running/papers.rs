@@ -1,4 +1,4 @@
-//! A realm that is run for years: what its papers promise.
+//! What the operator's guide promises of what is cached.
 
 use std::path::Path;
 
