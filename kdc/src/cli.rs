@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::error::{Error, Result};
 use crate::manage::Watching;
-use crate::{check, dev, init, run};
+use crate::{check, dev, init, moving, run};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -43,6 +43,9 @@ enum Command {
     Check(Settings),
     #[command(flatten)]
     Watching(Watching),
+    /// Take over a realm of another KDC
+    #[command(subcommand)]
+    Import(moving::Import),
 }
 
 #[derive(Debug, Args)]
@@ -104,6 +107,7 @@ pub fn main() -> ExitCode {
         Command::Dev(arguments) => dev::dev(&arguments.wishes()),
         Command::Check(settings) => examine(&settings.config),
         Command::Watching(watching) => watching.run(),
+        Command::Import(command) => moving::import(&command),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

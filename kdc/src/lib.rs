@@ -13,6 +13,7 @@ pub mod error;
 pub mod init;
 pub mod kadmin;
 pub mod manage;
+pub mod moving;
 pub mod net;
 pub mod observe;
 pub mod run;

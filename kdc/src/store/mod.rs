@@ -21,7 +21,7 @@ pub use memory::Memory;
 pub use plan::normal;
 #[doc(hidden)] // for tests that bend records
 pub use record::{decode as decode_record, encode as encode_record};
-pub use redb::Redb;
+pub use redb::{Bulk, Existing, Put, Redb, Sealed};
 pub use seal::MasterKey;
 
 use crate::core::StoreError;

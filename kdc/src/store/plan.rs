@@ -167,13 +167,13 @@ impl<'a> Plan<'a> {
 }
 
 /// Whether two names that fold alike, each given as key and owner's key, can't both be.
-fn clash((taken, its_owner): &(String, String), (name, owner): (&str, &str)) -> bool {
+pub(super) fn clash((taken, its_owner): &(String, String), (name, owner): (&str, &str)) -> bool {
     let an_alias = taken != its_owner || name != owner;
     taken == name || (its_owner != owner && an_alias)
 }
 
 /// A name that does not read back from its text can't be a key.
-fn storable(name: &Principal) -> Result<(), StoreError> {
+pub(super) fn storable(name: &Principal) -> Result<(), StoreError> {
     let text = name.to_string();
     if Principal::parse(&text, None).ok().as_ref() == Some(name) {
         return Ok(());

@@ -4,6 +4,8 @@
 //! redb promises errors for what a crash leaves and may panic on files that something else
 //! altered: every use of it is guarded, and a small file is verified whole when it is opened.
 
+mod bulk;
+
 use std::fmt::Display;
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Read};
@@ -19,6 +21,8 @@ use redb::{
     Builder, Database, DatabaseError, ReadOnlyTable, ReadableDatabase, ReadableTable, Table, TableDefinition,
     TableError,
 };
+
+pub use bulk::{Bulk, Existing, Put, Sealed};
 
 use super::plan::{Base, Plan, Stored, folded, key};
 use super::seal::MasterKey;

@@ -1,4 +1,5 @@
 mod battery;
+mod bulk;
 mod crash;
 mod damage;
 mod sealing;

@@ -1,0 +1,135 @@
+//! The command lines of `kdc import`. Not here: what they do.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand, ValueEnum};
+use zeroize::Zeroizing;
+
+use super::carry::{Wishes, carry};
+use super::mit;
+use super::place::Place;
+use super::report::Report;
+use crate::admin::now;
+use crate::config;
+use crate::error::{Error, Result};
+use crate::store::Existing;
+
+/// More than any password has.
+const MAX_PASSWORD: u64 = 64 << 10;
+
+/// `kdc import`
+#[derive(Debug, Subcommand)]
+pub enum Import {
+    /// Take over a realm of MIT krb5: the file of `kdb5_util dump`, and its master key
+    ///
+    /// Whole or not at all: the realm's store is replaced when everything is in the new one. A realm
+    /// that `kdc init` made and nobody used is filled; into one in use, principals of other names are
+    /// added. What can't be carried is listed, each with its principal.
+    Mit(Mit),
+}
+
+/// What every import is told.
+#[derive(Debug, Args)]
+struct Common {
+    /// The realm's kdc.toml; `kdc init` makes one. Its KDC must not run
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+    /// The file to take over
+    #[arg(long, value_name = "FILE")]
+    dump: PathBuf,
+    /// What becomes of a principal that is in the store already
+    #[arg(long, value_enum, default_value = "refuse")]
+    existing: Who,
+    /// Go through everything, and change nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Refuse if anything can't be carried
+    #[arg(long)]
+    strict: bool,
+    /// Say everything as JSON, one object a line
+    #[arg(long)]
+    json: bool,
+}
+
+/// `kdc import mit`
+#[derive(Debug, Args)]
+pub struct Mit {
+    #[command(flatten)]
+    common: Common,
+    /// The master key: the stash file of the old KDC
+    #[arg(long, value_name = "FILE", required_unless_present_any = ["master_password_file", "master_password_stdin"])]
+    stash: Option<PathBuf>,
+    /// The master key: a file whose first line is its password
+    #[arg(long, value_name = "FILE", conflicts_with = "stash")]
+    master_password_file: Option<PathBuf>,
+    /// The master key: its password, the first line of the standard input
+    #[arg(long, conflicts_with_all = ["stash", "master_password_file"])]
+    master_password_stdin: bool,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Who {
+    /// Nothing is imported, and all such names are listed
+    Refuse,
+    /// The one in the store stays
+    Keep,
+    /// The one in the dump takes its place
+    Replace,
+}
+
+impl From<Who> for Existing {
+    fn from(who: Who) -> Existing {
+        match who {
+            Who::Refuse => Existing::Refuse,
+            Who::Keep => Existing::Keep,
+            Who::Replace => Existing::Replace,
+        }
+    }
+}
+
+/// Imports a realm.
+///
+/// # Errors
+/// What is wrong, where, and what to do; then nothing has changed.
+pub fn import(command: &Import) -> Result<()> {
+    match command {
+        Import::Mit(arguments) => import_mit(arguments),
+    }
+}
+
+fn import_mit(arguments: &Mit) -> Result<()> {
+    let common = &arguments.common;
+    let told = match (&arguments.stash, &arguments.master_password_file) {
+        (Some(stash), _) => mit::Told::Stash(stash.clone()),
+        (None, Some(file)) => mit::Told::Password(password(Some(file))?),
+        (None, None) => mit::Told::Password(password(None)?),
+    };
+    let config = config::load(&common.config)?;
+    // First what needs no store: a wrong master key is known at once.
+    let (source, lines) = mit::survey(&common.dump, &config.realm, &told, now())?;
+    let place = Place::take(&config, common.existing.into())?;
+    let mut report = Report::new(common.json);
+    let wishes = Wishes { dry_run: common.dry_run, strict: common.strict, json: common.json };
+    let done = carry(&common.dump, lines, &source, place, wishes, &mut report);
+    report.flush();
+    done?;
+    report.done("imported", &config.realm, common.dry_run)
+}
+
+/// The first line of a file, or of the standard input.
+fn password(file: Option<&Path>) -> Result<Zeroizing<String>> {
+    let mut text = Zeroizing::new(String::new());
+    match file {
+        Some(path) => {
+            let read = std::fs::File::open(path).and_then(|file| file.take(MAX_PASSWORD).read_to_string(&mut text));
+            read.map_err(|error| Error::file(path, error))?;
+        }
+        None => {
+            let read = std::io::stdin().take(MAX_PASSWORD).read_to_string(&mut text);
+            read.map_err(|error| Error::Other(format!("the standard input: {error}")))?;
+        }
+    }
+    let first = text.lines().next().filter(|line| !line.is_empty());
+    first.map(|line| Zeroizing::new(line.to_owned())).ok_or_else(|| Error::Other("no password was given".into()))
+}
