@@ -1,6 +1,8 @@
 //! The bulk door: many principals in one transaction, each sealed beforehand by whichever thread
 //! has time. For store files that nobody serves yet; a change of a served one is a commit.
 
+use std::sync::PoisonError;
+
 use redb::{ReadableTable, Table, WriteTransaction};
 
 use super::{META, NAMES, POLICIES, PRINCIPALS, Redb, begin, damaged, failed, guarded, number};
@@ -96,7 +98,8 @@ impl Redb {
         revision: u64,
         fill: impl FnOnce(&mut Bulk<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
-        let database = self.database.as_ref().ok_or_else(|| damaged(&self.file, "closed"))?;
+        let opened = self.database.read().unwrap_or_else(PoisonError::into_inner);
+        let database = opened.as_ref().ok_or_else(|| damaged(&self.file, "closed"))?;
         let transaction = begin(database).map_err(|error| failed(&self.file, error))?;
         let filled = fill(&mut self.open_bulk(&transaction, revision)?)?;
         guarded(&self.file, || self.sound(transaction.commit()))?;
