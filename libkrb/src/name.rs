@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
+use std::sync::Arc;
 
 use crate::codes::NameType;
 use crate::error::{Error, Result};
@@ -12,12 +13,12 @@ pub const MAX_COMPONENTS: usize = 64;
 
 /// A principal: name type, components and realm.
 ///
-/// Equality ignores the name type, which is only a hint (RFC 4120 6.2).
+/// Equality ignores the name type, which is only a hint (RFC 4120 6.2). Cloning is cheap.
 #[derive(Clone)]
 pub struct Principal {
     kind: NameType,
-    realm: Box<str>,
-    components: Box<[Box<str>]>,
+    realm: Arc<str>,
+    components: Arc<[Box<str>]>,
 }
 
 impl Principal {
@@ -26,7 +27,7 @@ impl Principal {
     /// # Errors
     /// [`Error::Name`] for no component or more than [`MAX_COMPONENTS`].
     pub fn new<C: AsRef<str>>(kind: NameType, realm: &str, components: impl IntoIterator<Item = C>) -> Result<Self> {
-        let components: Box<[Box<str>]> = components.into_iter().map(|part| part.as_ref().into()).collect();
+        let components: Arc<[Box<str>]> = components.into_iter().map(|part| part.as_ref().into()).collect();
         if components.is_empty() {
             return Err(Error::Name("no name component"));
         }

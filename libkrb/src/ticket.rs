@@ -3,7 +3,7 @@
 
 use zeroize::Zeroizing;
 
-use crate::crypto::{Key, KeyUsage, PreparedKey};
+use crate::crypto::PreparedKey;
 use crate::error::{Error, Result};
 use crate::wire::{self, Authenticator, EncTicketPart, EncryptedData, Ticket};
 
@@ -13,7 +13,7 @@ pub struct OpenTicket(Zeroizing<Vec<u8>>);
 /// The contents of an authenticator, whose integrity was verified under the session key.
 pub struct OpenAuthenticator(Zeroizing<Vec<u8>>);
 
-/// Opens a ticket with a server key that was prepared for [`KeyUsage::TICKET`].
+/// Opens a ticket with a server key that was prepared for [`KeyUsage::TICKET`](crate::crypto::KeyUsage::TICKET).
 ///
 /// # Errors
 /// [`Error::Integrity`] when the key is another, or the ticket was changed.
@@ -21,15 +21,15 @@ pub fn open_ticket(ticket: &Ticket<'_>, key: &PreparedKey) -> Result<OpenTicket>
     key.decrypt(ticket.enc_part.cipher).map(OpenTicket)
 }
 
-/// Opens an authenticator with the session key of its ticket.
+/// Opens an authenticator with the session key of its ticket, prepared for the usage of its message.
 ///
 /// # Errors
 /// [`Error::Integrity`] when the key is another, or the authenticator was changed.
-pub fn open_authenticator(sealed: &EncryptedData<'_>, key: &Key, usage: KeyUsage) -> Result<OpenAuthenticator> {
+pub fn open_authenticator(sealed: &EncryptedData<'_>, key: &PreparedKey) -> Result<OpenAuthenticator> {
     if sealed.etype != key.etype() {
         return Err(Error::Integrity);
     }
-    key.decrypt(usage, sealed.cipher).map(OpenAuthenticator)
+    key.decrypt(sealed.cipher).map(OpenAuthenticator)
 }
 
 impl OpenTicket {

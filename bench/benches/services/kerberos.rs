@@ -7,19 +7,23 @@ use std::sync::Arc;
 
 use libkrb::Principal;
 use libkrb::ccache::{CacheName, Credential};
-use libkrb::crypto::OsRandom;
+use libkrb::crypto::{Key, KeyUsage, OsRandom};
 use libkrb::gss::{
     AcceptStep, AcceptorContext, AcceptorOptions, InitiatorContext, InitiatorOptions, InitiatorStep, Mechanism,
 };
-use libkrb::keytab::KeytabName;
+use libkrb::keytab::{Keytab, KeytabName, RawKey};
 use libkrb::replay::MemoryReplayCache;
 use libkrb::service::{Acceptor, Options};
 use libkrb::time::Instant;
+use libkrb::wire::{self, EncTicketPart, EncryptedData, Ticket};
 use tests::{Family, Realm};
 
 use crate::{Cost, micros};
 
 const SERVICE: &str = "HTTP/bench.example.org";
+
+/// How many tokens are made, then accepted, then answered: ours and MIT's.
+pub const BATCH: usize = 3_000;
 
 /// A realm with a user who has a ticket for a service.
 pub struct Site {
@@ -53,49 +57,52 @@ impl Site {
         Site { keytab, ticket, environment, realm }
     }
 
+    fn keys(&self) -> Keytab {
+        KeytabName::File(self.keytab.clone()).load().expect("a keytab")
+    }
+
     pub fn acceptor(&self) -> Arc<Acceptor> {
         let options = Options::default();
         let replay = Arc::new(MemoryReplayCache::new(options.clock_skew, 1_000_000));
-        let keytab = KeytabName::File(self.keytab.clone()).load().expect("a keytab");
-        Arc::new(Acceptor::new(&keytab, options, replay).expect("an acceptor"))
+        Arc::new(Acceptor::new(&self.keys(), options, replay).expect("an acceptor"))
     }
 
     /// An opened initiator with its first token.
     pub fn initiate(&self, mechanism: Mechanism, now: Instant) -> (InitiatorContext, Vec<u8>) {
-        let options = InitiatorOptions { mechanism, ..InitiatorOptions::default() };
-        let mut initiator = InitiatorContext::new(&self.ticket, options).expect("an initiator");
-        match initiator.step(now, &mut OsRandom::new(), None).expect("a first token") {
-            InitiatorStep::Continue(token) => (initiator, token),
-            InitiatorStep::Done(..) => panic!("the service has not proven itself yet"),
-        }
+        initiate(&self.ticket, mechanism, now)
     }
 
-    pub fn ours(&self, rounds: usize) -> Cost {
+    /// With a ticket that the service has seen before, as most are: a client uses it for hours.
+    pub fn known(&self, batches: usize) -> Cost {
         let acceptor = self.acceptor();
-        let now = tests::library::now();
-        let at = |round: usize| Instant::from_micros(now.as_micros() + round as i64);
-        let mut initiators = Vec::with_capacity(rounds);
-        let make = micros(rounds, || {
-            initiators.extend((0..rounds).map(|round| self.initiate(Mechanism::Kerberos, at(round))));
-        });
-        let mut answers = Vec::with_capacity(rounds);
+        average((0..batches).map(|batch| exchange(&acceptor, &vec![&self.ticket; BATCH], batch)))
+    }
+
+    /// With tickets that it has never seen.
+    pub fn new_tickets(&self, batches: usize) -> Cost {
+        let acceptor = self.acceptor();
+        average((0..batches).map(|batch| {
+            let tickets: Vec<_> = (0..BATCH).map(|_| self.another()).collect();
+            exchange(&acceptor, &tickets.iter().collect::<Vec<_>>(), batch)
+        }))
+    }
+
+    /// The same ticket with another session key: as the KDC would give it to another client.
+    fn another(&self) -> Credential {
         let mut random = OsRandom::new();
-        let server = micros(rounds, || {
-            for (round, (_, token)) in initiators.iter().enumerate() {
-                let mut context = AcceptorContext::new(acceptor.clone(), AcceptorOptions::default());
-                match context.step(at(round), &mut random, token, None).expect("accepted") {
-                    AcceptStep::Done(_, _, answer) => answers.push(answer.expect("an AP-REP")),
-                    AcceptStep::Continue(_) => panic!("one leg each way"),
-                }
-            }
-        });
-        let check = micros(rounds, || {
-            for (round, ((mut initiator, _), answer)) in initiators.into_iter().zip(&answers).enumerate() {
-                let step = initiator.step(at(round), &mut random, Some(answer)).expect("proven");
-                assert!(matches!(step, InitiatorStep::Done(..)));
-            }
-        });
-        Cost { client: make + check, server }
+        let sealed: Ticket<'_> = wire::decode(&self.ticket.ticket).expect("a ticket");
+        let etype = sealed.enc_part.etype;
+        let keys = self.keys();
+        let key = keys.entries.iter().find(|entry| entry.key.etype == etype).expect("the ticket's key");
+        let key = key.key.key().expect("a key");
+        let plain = key.decrypt(KeyUsage::TICKET, sealed.enc_part.cipher).expect("our ticket");
+        let session = Key::random(self.ticket.key.etype, &mut random).expect("a key");
+        let part: EncTicketPart<'_> = wire::decode(&plain).expect("a ticket");
+        let plain = wire::encode_secret(&EncTicketPart { key: (&session).into(), ..part });
+        let cipher = key.encrypt(KeyUsage::TICKET, &mut random, &plain);
+        let enc_part = EncryptedData { cipher: &cipher, ..sealed.enc_part };
+        let ticket = wire::encode(&Ticket { enc_part, ..sealed });
+        Credential { key: RawKey::from(&session), ticket, ..self.ticket.clone() }
     }
 
     /// None where MIT's library or a C compiler is missing.
@@ -116,4 +123,49 @@ impl Site {
         let mut nanos = text.split_whitespace().map(|word| word.parse::<f64>().expect("a number") / 1000.0);
         Some(Cost { client: nanos.next()?, server: nanos.next()? })
     }
+}
+
+fn initiate(ticket: &Credential, mechanism: Mechanism, now: Instant) -> (InitiatorContext, Vec<u8>) {
+    let options = InitiatorOptions { mechanism, ..InitiatorOptions::default() };
+    let mut initiator = InitiatorContext::new(ticket, options).expect("an initiator");
+    match initiator.step(now, &mut OsRandom::new(), None).expect("a first token") {
+        InitiatorStep::Continue(token) => (initiator, token),
+        InitiatorStep::Done(..) => panic!("the service has not proven itself yet"),
+    }
+}
+
+/// One exchange with each of the tickets.
+fn exchange(acceptor: &Arc<Acceptor>, tickets: &[&Credential], batch: usize) -> Cost {
+    let (rounds, now) = (tickets.len(), tests::library::now());
+    // No two with one ticket in the same microsecond.
+    let at = |round: usize| Instant::from_micros(now.as_micros() + (batch * rounds + round) as i64);
+    let mut initiators = Vec::with_capacity(rounds);
+    let make = micros(rounds, || {
+        let tickets = tickets.iter().enumerate();
+        initiators.extend(tickets.map(|(round, ticket)| initiate(ticket, Mechanism::Kerberos, at(round))));
+    });
+    let mut answers = Vec::with_capacity(rounds);
+    let mut random = OsRandom::new();
+    let server = micros(rounds, || {
+        for (round, (_, token)) in initiators.iter().enumerate() {
+            let mut context = AcceptorContext::new(acceptor.clone(), AcceptorOptions::default());
+            match context.step(at(round), &mut random, token, None).expect("accepted") {
+                AcceptStep::Done(_, _, answer) => answers.push(answer.expect("an AP-REP")),
+                AcceptStep::Continue(_) => panic!("one leg each way"),
+            }
+        }
+    });
+    let check = micros(rounds, || {
+        for (round, ((mut initiator, _), answer)) in initiators.into_iter().zip(&answers).enumerate() {
+            let step = initiator.step(at(round), &mut random, Some(answer)).expect("proven");
+            assert!(matches!(step, InitiatorStep::Done(..)));
+        }
+    });
+    Cost { client: make + check, server }
+}
+
+fn average(costs: impl Iterator<Item = Cost>) -> Cost {
+    let all: Vec<_> = costs.collect();
+    let of = |side: fn(&Cost) -> f64| all.iter().map(side).sum::<f64>() / all.len() as f64;
+    Cost { client: of(|cost| cost.client), server: of(|cost| cost.server) }
 }

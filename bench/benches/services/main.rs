@@ -15,8 +15,9 @@ use report::{Cost, Report};
 fn main() {
     let mut report = Report::default();
     let site = kerberos::Site::new();
-    report.add("Kerberos, libkrb", site.ours(20_000));
-    if let Some(cost) = site.mit(3_000) {
+    report.add(report::KNOWN, site.known(7));
+    report.add(report::NEW, site.new_tickets(7));
+    if let Some(cost) = site.mit(kerberos::BATCH) {
         report.add("Kerberos, MIT libgssapi", cost);
     }
     for (name, cost) in http::costs(&site, 10_000) {

@@ -3,9 +3,9 @@
 
 use super::authz::AuthzElement;
 use super::check::Claim;
+use super::opened::Opened;
 use crate::codes::{ChecksumType, TransitedType};
-use crate::crypto::{Key, KeyUsage, Random};
-use crate::error::Result;
+use crate::crypto::{Key, Random};
 use crate::flags::{ApOptions, TicketFlags};
 use crate::name::Principal;
 use crate::session::{Role, Session};
@@ -64,38 +64,32 @@ pub struct TicketTimes {
 impl Accepted {
     /// Of a claim that was checked.
     pub(super) fn new(
-        claim: &Claim<'_>,
+        Claim { opened, authenticator }: &Claim<'_>,
         options: ApOptions,
-        (session_key, client_subkey): (Key, Option<Key>),
+        client_subkey: Option<Key>,
         authz: Vec<AuthzElement>,
-    ) -> Result<Accepted> {
-        let Claim { ticket, authenticator, server } = claim;
-        Ok(Accepted {
-            client: ticket.client.principal(ticket.client_realm)?,
-            server: (*server).clone(),
-            flags: ticket.flags,
-            times: TicketTimes {
-                auth: ticket.auth_time,
-                start: ticket.start_time.unwrap_or(ticket.auth_time),
-                end: ticket.end_time,
-                renew_till: ticket.renew_till,
-            },
-            transited: (ticket.transited.kind, ticket.transited.contents.to_vec()),
+    ) -> Accepted {
+        Accepted {
+            client: opened.client.clone(),
+            server: (*opened.server).clone(),
+            flags: opened.flags,
+            times: opened.times,
+            transited: opened.transited.clone(),
             authz,
             options,
             client_time: Instant { time: authenticator.time, micros: authenticator.micros },
             checksum: authenticator.checksum.map(|checksum| (checksum.kind, checksum.checksum.to_vec())),
-            session_key,
+            session_key: opened.session_key.clone(),
             client_subkey,
             acceptor_subkey: None,
             client_sequence: authenticator.sequence,
             acceptor_sequence: 0,
             reply: None,
-        })
+        }
     }
 
     /// With the AP-REP, if the client wants one.
-    pub(super) fn answered(mut self, random: &mut dyn Random, with_subkey: bool) -> Accepted {
+    pub(super) fn answered(mut self, opened: &Opened, random: &mut dyn Random, with_subkey: bool) -> Accepted {
         if !self.options.has(ApOptions::MUTUAL_REQUIRED) {
             return self;
         }
@@ -109,7 +103,7 @@ impl Accepted {
             subkey: self.acceptor_subkey.as_ref().map(Into::into),
             sequence: Some(self.acceptor_sequence),
         });
-        let cipher = self.session_key.encrypt(KeyUsage::AP_REP, random, &plain);
+        let cipher = opened.reply_key().encrypt(random, &plain);
         let enc_part = EncryptedData { etype: self.session_key.etype(), kvno: None, cipher: &cipher };
         self.reply = Some(wire::encode(&ApRep { version: Fixed, kind: Fixed, enc_part }));
         self

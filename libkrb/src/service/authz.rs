@@ -4,7 +4,6 @@
 //! MIT krb5 and Heimdal let such restrictions pass unread; the RFC says that authentication MUST
 //! fail, and so it does here. No KDC in use sends one outside of AD-IF-RELEVANT.
 
-use super::check::Claim;
 use crate::codes::AuthDataType;
 use crate::error::{Error, ErrorCode, Result};
 use crate::wire::{self, AuthorizationData};
@@ -39,19 +38,14 @@ pub struct AuthzElement {
     pub critical: bool,
 }
 
-/// All elements in their order, the ticket's first.
-pub(super) fn collect(understood: &[AuthDataType], claim: &Claim<'_>) -> Result<Vec<AuthzElement>> {
-    let mut found = vec![];
-    let sources = [
-        (Source::Ticket, claim.ticket.authorization_data),
-        (Source::Authenticator, claim.authenticator.authorization_data),
-    ];
-    for (source, data) in sources {
-        if let Some(data) = data {
-            Collector { understood, source, found: &mut found }.add(data, 0)?;
-        }
-    }
-    Ok(found)
+/// Adds the elements of one place, in their order, to those that were found before.
+pub(super) fn collect(
+    understood: &[AuthDataType],
+    source: Source,
+    data: Option<AuthorizationData<'_>>,
+    found: &mut Vec<AuthzElement>,
+) -> Result<()> {
+    data.map_or(Ok(()), |data| Collector { understood, source, found }.add(data, 0))
 }
 
 struct Collector<'a> {

@@ -4,19 +4,18 @@
 use std::net::IpAddr;
 
 use super::Options;
+use super::opened::Opened;
 use crate::codes::AddressType;
 use crate::error::{Error, ErrorCode, Result};
 use crate::flags::TicketFlags;
-use crate::name::Principal;
 use crate::session::Address;
 use crate::time::Time;
-use crate::wire::{Authenticator, EncTicketPart, HostAddress};
+use crate::wire::Authenticator;
 
 /// What a client claims: decrypted, not yet believed.
 pub(super) struct Claim<'a> {
-    pub(super) ticket: &'a EncTicketPart<'a>,
+    pub(super) opened: &'a Opened,
     pub(super) authenticator: &'a Authenticator<'a>,
-    pub(super) server: &'a Principal,
 }
 
 pub(super) fn check(options: &Options, now: Time, peer: Option<IpAddr>, claim: &Claim<'_>) -> Result<()> {
@@ -29,20 +28,20 @@ pub(super) fn check(options: &Options, now: Time, peer: Option<IpAddr>, claim: &
 }
 
 /// Ticket and authenticator name the same client.
-fn same_client(Claim { ticket, authenticator, .. }: &Claim<'_>) -> Result<()> {
-    let same = ticket.client_realm == authenticator.client_realm && ticket.client.same_as(&authenticator.client);
+fn same_client(Claim { opened, authenticator }: &Claim<'_>) -> Result<()> {
+    let client = &opened.client;
+    let same = client.realm() == authenticator.client_realm && authenticator.client.names(client);
     if same { Ok(()) } else { Err(Error::code(ErrorCode::BADMATCH)) }
 }
 
 /// The peer is at one of the ticket's addresses, if it has any. NetBIOS names, which Windows puts
 /// there, bind to nothing.
-fn from_its_address(options: &Options, peer: Option<IpAddr>, Claim { ticket, .. }: &Claim<'_>) -> Result<()> {
-    let binds = |address: HostAddress<'_>| address.kind != AddressType::NETBIOS;
-    let bound = ticket.addresses.filter(|addresses| addresses.iter().any(binds));
-    let good = match (bound, peer.map(Address::ip)) {
-        (None, _) => !options.require_addresses,
-        (Some(_), None) => true,
-        (Some(addresses), Some(peer)) => addresses.iter().any(|address| peer.is(&address)),
+fn from_its_address(options: &Options, peer: Option<IpAddr>, Claim { opened, .. }: &Claim<'_>) -> Result<()> {
+    let bound = opened.addresses.iter().any(|address| address.kind != AddressType::NETBIOS);
+    let good = match peer.map(Address::ip) {
+        _ if !bound => !options.require_addresses,
+        None => true,
+        Some(peer) => opened.addresses.contains(&peer),
     };
     if good { Ok(()) } else { Err(Error::code(ErrorCode::BADADDR)) }
 }
@@ -53,27 +52,26 @@ fn current(options: &Options, now: Time, Claim { authenticator, .. }: &Claim<'_>
 }
 
 /// The ticket has begun and not ended.
-fn valid(options: &Options, now: Time, Claim { ticket, .. }: &Claim<'_>) -> Result<()> {
-    let start = ticket.start_time.unwrap_or(ticket.auth_time);
-    if start > now + options.clock_skew || ticket.flags.has(TicketFlags::INVALID) {
+fn valid(options: &Options, now: Time, Claim { opened, .. }: &Claim<'_>) -> Result<()> {
+    if opened.times.start > now + options.clock_skew || opened.flags.has(TicketFlags::INVALID) {
         return Err(Error::code(ErrorCode::TKT_NYV));
     }
-    if now > ticket.end_time + options.clock_skew {
+    if now > opened.times.end + options.clock_skew {
         return Err(Error::code(ErrorCode::TKT_EXPIRED));
     }
     Ok(())
 }
 
 /// The realms that the client came through were looked at, if there are any (RFC 4120 2.7).
-fn trusted_path(options: &Options, Claim { ticket, .. }: &Claim<'_>) -> Result<()> {
-    let direct = ticket.transited.contents.is_empty();
-    let checked = ticket.flags.has(TicketFlags::TRANSITED_POLICY_CHECKED) || options.accept_unchecked_path;
+fn trusted_path(options: &Options, Claim { opened, .. }: &Claim<'_>) -> Result<()> {
+    let direct = opened.transited.1.is_empty();
+    let checked = opened.flags.has(TicketFlags::TRANSITED_POLICY_CHECKED) || options.accept_unchecked_path;
     if direct || checked { Ok(()) } else { Err(Error::code(ErrorCode::AP_PATH_NOT_ACCEPTED)) }
 }
 
 /// The ticket comes from an AS exchange, where that is asked for.
-fn initial(options: &Options, Claim { ticket, .. }: &Claim<'_>) -> Result<()> {
-    if ticket.flags.has(TicketFlags::INITIAL) || !options.require_initial {
+fn initial(options: &Options, Claim { opened, .. }: &Claim<'_>) -> Result<()> {
+    if opened.flags.has(TicketFlags::INITIAL) || !options.require_initial {
         return Ok(());
     }
     Err(Error::protocol(ErrorCode::POLICY, "an initial ticket is required"))

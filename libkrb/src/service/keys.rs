@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::Options;
+use super::known::Known;
 use crate::codes::EncryptionType;
 use crate::crypto::{Key, KeyUsage, PreparedKey};
 use crate::error::{Error, ErrorCode, Result};
@@ -12,7 +13,7 @@ use crate::flags::ApOptions;
 use crate::keytab::Keytab;
 use crate::name::Principal;
 use crate::ticket::{self, OpenTicket};
-use crate::wire::{ApReq, Ticket};
+use crate::wire::{ApReq, EncryptionKey, Ticket};
 
 /// How many keys are tried on a ticket for a name that is not in the keytab. A stranger chooses that
 /// name, and each trial costs us a decryption.
@@ -24,6 +25,8 @@ pub(super) struct KeyRing {
     by_name: HashMap<Principal, Vec<usize>>,
     /// The one key is the session key of a TGT.
     user_to_user: bool,
+    /// The tickets that these keys have opened lately.
+    pub(super) known: Known,
 }
 
 struct ServiceKey {
@@ -36,7 +39,7 @@ struct ServiceKey {
 
 impl KeyRing {
     pub(super) fn from_keytab(keytab: &Keytab, options: &Options) -> Result<KeyRing> {
-        let mut ring = KeyRing { keys: vec![], by_name: HashMap::new(), user_to_user: false };
+        let mut ring = KeyRing::empty(options, false);
         let mut prepared: HashMap<(EncryptionType, &[u8]), PreparedKey> = HashMap::new();
         let mut seen = HashSet::new();
         let wanted = |principal: &Principal| options.service.as_ref().is_none_or(|service| service == principal);
@@ -58,8 +61,13 @@ impl KeyRing {
         }
     }
 
-    pub(super) fn user_to_user(server: Principal, tgt: &Key) -> KeyRing {
-        let mut ring = KeyRing { keys: vec![], by_name: HashMap::new(), user_to_user: true };
+    fn empty(options: &Options, user_to_user: bool) -> KeyRing {
+        let known = Known::new(options.known_tickets, options.clock_skew);
+        KeyRing { keys: vec![], by_name: HashMap::new(), user_to_user, known }
+    }
+
+    pub(super) fn user_to_user(server: Principal, tgt: &Key, options: &Options) -> KeyRing {
+        let mut ring = KeyRing::empty(options, true);
         ring.add(&server, 0, tgt.prepare(KeyUsage::TICKET), false);
         ring
     }
@@ -77,15 +85,18 @@ impl KeyRing {
         self.keys.first().map_or_else(|| Arc::new(Principal::anonymous()), |key| key.principal.clone())
     }
 
-    /// Opens the ticket of a request, and says whose key did.
-    pub(super) fn open(&self, options: &Options, request: &ApReq<'_>) -> Result<(Arc<Principal>, OpenTicket)> {
-        let ticket = &request.ticket.value;
-        permitted(options, ticket.enc_part.etype)?;
+    /// Refuses a request with another kind of ticket than these keys are for.
+    pub(super) fn wants(&self, options: &Options, request: &ApReq<'_>) -> Result<()> {
+        permitted(options, request.ticket.value.enc_part.etype)?;
         match (self.user_to_user, request.options.has(ApOptions::USE_SESSION_KEY)) {
-            (false, true) => return Err(Error::code(ErrorCode::NO_TGT)),
-            (true, false) => return Err(Error::code(ErrorCode::USER_TO_USER_REQUIRED)),
-            _ => {}
+            (false, true) => Err(Error::code(ErrorCode::NO_TGT)),
+            (true, false) => Err(Error::code(ErrorCode::USER_TO_USER_REQUIRED)),
+            _ => Ok(()),
         }
+    }
+
+    /// Opens a ticket, and says whose key did.
+    pub(super) fn open(&self, options: &Options, ticket: &Ticket<'_>) -> Result<(Arc<Principal>, OpenTicket)> {
         let asked = ticket.server.principal(ticket.realm)?;
         let ours =
             if self.user_to_user { self.keys.first().map(|key| &*key.principal) } else { options.service.as_ref() };
@@ -153,4 +164,10 @@ fn same_kvno(entry: u32, ticket: Option<u32>) -> bool {
 /// Refuses an encryption type that is not allowed.
 pub(super) fn permitted(options: &Options, etype: EncryptionType) -> Result<()> {
     if options.etypes.contains(&etype) { Ok(()) } else { Err(Error::EtypeNotSupported(etype)) }
+}
+
+/// A session key or subkey of an encryption type that is allowed.
+pub(super) fn permitted_key(options: &Options, key: EncryptionKey<'_>) -> Result<Key> {
+    permitted(options, key.etype)?;
+    key.key()
 }

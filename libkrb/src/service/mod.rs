@@ -26,6 +26,8 @@ mod accepted;
 mod authz;
 mod check;
 mod keys;
+mod known;
+mod opened;
 mod refusal;
 
 use std::fmt;
@@ -37,7 +39,7 @@ pub use authz::{AuthzElement, Source};
 pub use refusal::AcceptError;
 
 use crate::codes::{AuthDataType, EncryptionType, MessageType};
-use crate::crypto::{self, Key, KeyUsage, Random};
+use crate::crypto::{self, Key, Random};
 use crate::error::{Error, ErrorCode, Result};
 use crate::keytab::Keytab;
 use crate::name::Principal;
@@ -45,9 +47,10 @@ use crate::replay::{ReplayCache, ReplayKey, Verdict};
 use crate::session::DEFAULT_SKEW;
 use crate::ticket;
 use crate::time::{Instant, Seconds};
-use crate::wire::{self, ApReq, EncryptionKey};
+use crate::wire::{self, ApReq};
 use check::Claim;
 use keys::KeyRing;
+use opened::Opened;
 use refusal::Context;
 
 /// What an acceptor accepts.
@@ -72,6 +75,10 @@ pub struct Options {
     pub accept_unchecked_path: bool,
     /// Choose a subkey where the client wants an answer (RFC 4120 3.2.4).
     pub acceptor_subkey: bool,
+    /// How many tickets are remembered with their keys made ready, for about 3 KiB each and 20 at most:
+    /// accepting one that comes again takes half the work. All checks are made each time. With 0 no
+    /// client's key stays in memory.
+    pub known_tickets: usize,
 }
 
 impl Default for Options {
@@ -85,6 +92,7 @@ impl Default for Options {
             understood: vec![],
             accept_unchecked_path: false,
             acceptor_subkey: true,
+            known_tickets: 1024,
         }
     }
 }
@@ -104,6 +112,7 @@ const UNKNOWN_KEY: [ErrorCode; 3] = [ErrorCode::BADKEYVER, ErrorCode::NOKEY, Err
 /// A request that has passed every check but the replay cache.
 struct Checked {
     accepted: Accepted,
+    opened: Arc<Opened>,
     seen: ReplayKey,
     context: Context,
 }
@@ -121,7 +130,7 @@ impl Acceptor {
     /// An acceptor for a user who has a TGT and no keytab: tickets for `server` are encrypted in
     /// the session key of that TGT (RFC 4120 3.7).
     pub fn user_to_user(server: Principal, tgt: &Key, options: Options, replay: Arc<dyn ReplayCache>) -> Acceptor {
-        let keys = KeyRing::user_to_user(server, tgt);
+        let keys = KeyRing::user_to_user(server, tgt, &options);
         Acceptor { keys: RwLock::new(Arc::new(keys)), options, replay, unknown_key: None }
     }
 
@@ -181,7 +190,7 @@ impl Acceptor {
         let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner).clone();
         let mut context = Context { now, server: keys.first_principal(), client: None };
         match self.gather(&keys, &mut context, ap_req, peer) {
-            Ok((accepted, seen)) => Ok(Checked { accepted, seen, context }),
+            Ok((accepted, opened, seen)) => Ok(Checked { accepted, opened, seen, context }),
             Err(cause) => Err(AcceptError::new(cause, context)),
         }
     }
@@ -198,12 +207,41 @@ impl Acceptor {
         context: &mut Context,
         ap_req: &[u8],
         peer: Option<IpAddr>,
-    ) -> Result<(Accepted, ReplayKey)> {
+    ) -> Result<(Accepted, Arc<Opened>, ReplayKey)> {
         if wire::application_tag(ap_req).map(i32::from) != Some(MessageType::AP_REQ.0) {
             return Err(Error::code(ErrorCode::MSG_TYPE));
         }
         let request: ApReq<'_> = wire::decode(ap_req)?;
-        let opened = keys.open(&self.options, &request);
+        let now = context.now.time;
+        keys.wants(&self.options, &request)?;
+        let known = keys.known.find(&request.ticket, now);
+        let opened = match &known {
+            Some(opened) => opened.clone(),
+            None => self.open(keys, context, &request)?,
+        };
+        context.server = opened.server.clone();
+        let sealed = ticket::open_authenticator(&request.authenticator, opened.authenticator_key())?;
+        let authenticator = sealed.read()?;
+        context.client = Some(Instant { time: authenticator.time, micros: authenticator.micros });
+
+        let claim = Claim { opened: &opened, authenticator: &authenticator };
+        check::check(&self.options, now, peer, &claim)?;
+        let (source, data) = (Source::Authenticator, authenticator.authorization_data);
+        let mut authz = opened.authz.clone();
+        authz::collect(&self.options.understood, source, data, &mut authz)?;
+        let subkey = |subkey| keys::permitted_key(&self.options, subkey);
+        let client_subkey = authenticator.subkey.map(subkey).transpose()?;
+        if known.is_none() {
+            keys.known.remember(&request.ticket, &opened, now);
+        }
+        let accepted = Accepted::new(&claim, request.options, client_subkey, authz);
+        let seen = ReplayKey::of_authenticator((&opened.session_key).into(), sealed.plain());
+        Ok((accepted, opened, seen))
+    }
+
+    /// Opens a ticket that was not seen lately.
+    fn open(&self, keys: &KeyRing, context: &mut Context, request: &ApReq<'_>) -> Result<Arc<Opened>> {
+        let opened = keys.open(&self.options, &request.ticket.value);
         if let (Err(error), Some(notice)) = (&opened, &self.unknown_key)
             && UNKNOWN_KEY.contains(&error.wire_code())
         {
@@ -211,32 +249,15 @@ impl Acceptor {
         }
         let (server, opened) = opened?;
         context.server = server.clone();
-        let ticket = opened.read()?;
-        let session_key = self.permitted(ticket.key)?;
-        let usage = KeyUsage::AP_REQ_AUTHENTICATOR;
-        let opened = ticket::open_authenticator(&request.authenticator, &session_key, usage)?;
-        let authenticator = opened.read()?;
-        context.client = Some(Instant { time: authenticator.time, micros: authenticator.micros });
-
-        let claim = Claim { ticket: &ticket, authenticator: &authenticator, server: &server };
-        check::check(&self.options, context.now.time, peer, &claim)?;
-        let authz = authz::collect(&self.options.understood, &claim)?;
-        let client_subkey = authenticator.subkey.map(|subkey| self.permitted(subkey)).transpose()?;
-        let accepted = Accepted::new(&claim, request.options, (session_key, client_subkey), authz)?;
-        Ok((accepted, ReplayKey::of_authenticator(ticket.key, opened.plain())))
+        Opened::read(&self.options, server, &opened).map(Arc::new)
     }
 
     /// The last of the checks, and the AP-REP.
     fn answer(&self, request: Checked, verdict: Verdict, random: &mut dyn Random) -> Result<Accepted, AcceptError> {
         match verdict.admit() {
-            Ok(()) => Ok(request.accepted.answered(random, self.options.acceptor_subkey)),
+            Ok(()) => Ok(request.accepted.answered(&request.opened, random, self.options.acceptor_subkey)),
             Err(cause) => Err(AcceptError::new(cause, request.context)),
         }
-    }
-
-    fn permitted(&self, key: EncryptionKey<'_>) -> Result<Key> {
-        keys::permitted(&self.options, key.etype)?;
-        key.key()
     }
 }
 

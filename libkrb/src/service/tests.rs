@@ -1,3 +1,5 @@
+mod known;
+
 use std::sync::Barrier;
 use std::thread;
 
@@ -5,6 +7,7 @@ use proptest::prelude::*;
 
 use super::testing::{Counter, Draft, NOW, authz, hex, key, principal, step_time, transcripts};
 use super::*;
+use crate::crypto::KeyUsage;
 use crate::flags::{ApOptions, TicketFlags};
 use crate::keytab::{KeytabEntry, RawKey};
 use crate::replay::MemoryReplayCache;

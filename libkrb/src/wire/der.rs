@@ -145,9 +145,9 @@ impl Default for Writer {
 }
 
 impl Writer {
-    /// An empty buffer with room for an ordinary message.
+    /// An empty buffer with room for an ordinary message; allocators have buffers up to 1 KiB at hand.
     pub fn new() -> Self {
-        Writer::with_capacity(1536)
+        Writer::with_capacity(1024)
     }
 
     /// An empty buffer with room for `capacity` bytes; it grows when needed.
@@ -196,6 +196,17 @@ impl Writer {
         }
     }
 
+    /// As [`Writer::prepend`], for so few bytes that asking the system to copy them would cost more.
+    fn prepend_few<const N: usize>(&mut self, bytes: [u8; N]) {
+        match self.buffer.get_mut(..self.start).and_then(<[u8]>::last_chunk_mut) {
+            Some(room) => {
+                *room = bytes;
+                self.start -= N;
+            }
+            None => self.prepend(&bytes),
+        }
+    }
+
     fn grow(&mut self, more: usize) {
         let written = self.len();
         let capacity = (self.buffer.len() * 2).max(written + more);
@@ -219,11 +230,11 @@ impl Writer {
     fn header(&mut self, tag: u8, length: usize) {
         let bytes = (length as u32).to_be_bytes();
         match length {
-            0..=0x7f => self.prepend(&[tag, length as u8]),
-            0x80..=0xff => self.prepend(&[tag, 0x81, length as u8]),
-            0x100..=0xffff => self.prepend(&[tag, 0x82, bytes[2], bytes[3]]),
-            0x1_0000..=0xff_ffff => self.prepend(&[tag, 0x83, bytes[1], bytes[2], bytes[3]]),
-            _ => self.prepend(&[tag, 0x84, bytes[0], bytes[1], bytes[2], bytes[3]]),
+            0..=0x7f => self.prepend_few([tag, length as u8]),
+            0x80..=0xff => self.prepend_few([tag, 0x81, length as u8]),
+            0x100..=0xffff => self.prepend_few([tag, 0x82, bytes[2], bytes[3]]),
+            0x1_0000..=0xff_ffff => self.prepend_few([tag, 0x83, bytes[1], bytes[2], bytes[3]]),
+            _ => self.prepend_few([tag, 0x84, bytes[0], bytes[1], bytes[2], bytes[3]]),
         }
     }
 

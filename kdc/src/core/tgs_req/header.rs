@@ -49,7 +49,8 @@ impl Presented<'_> {
         let session = ticket.key.key().map_err(unusable)?;
         let shut = because(ErrorCode::BAD_INTEGRITY, "the authenticator does not open with the ticket's session key");
         let authenticator =
-            ticket::open_authenticator(&self.authenticator, &session, KeyUsage::TGS_REQ_AUTHENTICATOR).map_err(shut)?;
+            ticket::open_authenticator(&self.authenticator, &session.prepare(KeyUsage::TGS_REQ_AUTHENTICATOR))
+                .map_err(shut)?;
         Ok(Header { server_name: &self.server_name, ticket, session, authenticator })
     }
 }
