@@ -26,6 +26,7 @@ pub struct Sound {
 pub fn check(path: &Path) -> Result<Sound> {
     let config = config::load(path)?;
     let _ = config.acl()?;
+    config.dictionary()?;
     let master = MasterKey::load(&config.master_key)?;
     let realm = config.realm.clone();
     match Redb::open(&config.store, master) {

@@ -15,8 +15,9 @@ use crate::admin::query::{key_kinds, words};
 use crate::admin::{
     Answer, KeyRules, Local, LocalZone, Operation, Perform, Reason, Refusal, Registry, Remote, Secret, now,
 };
+use crate::attempts::Counted;
 use crate::config::{self, Config};
-use crate::core::{Store, StoreError};
+use crate::core::{Ledger, Store, StoreError};
 use crate::error::{Error, Result};
 use crate::manage;
 use crate::observe::Observer;
@@ -66,9 +67,14 @@ struct Cli {
 }
 
 /// The registry that `config` asks for over an opened store.
-pub fn registry(config: &Config, store: Arc<dyn Store>) -> Registry {
+///
+/// # Errors
+/// What of it can't be read.
+pub fn registry<S: Store + Ledger + 'static>(config: &Config, store: Arc<S>) -> Result<Registry> {
     let keys = KeyRules { etypes: config.keys.etypes.clone(), iterations: config.keys.iterations };
-    Registry::new(store, config.policy(), keys)
+    let attempts = Arc::new(Counted::over(Arc::clone(&store) as Arc<dyn Ledger>));
+    let registry = Registry::new(store, config.policy(), keys).with_attempts(attempts);
+    Ok(registry.with_dictionary(config.dictionary()?))
 }
 
 /// Its command line.
@@ -132,7 +138,7 @@ fn reach(config: &Config) -> Result<Box<dyn Perform>> {
             }
             Ok(store) => {
                 let observer = Observer::new(manage::audit(&config.audit)?);
-                let registry = registry(config, Arc::new(store)).told_to(Arc::new(observer));
+                let registry = registry(config, Arc::new(store))?.told_to(Arc::new(observer));
                 return Ok(Box::new(Local::new(Arc::new(registry))));
             }
             Err(StoreError::InUse(_)) => std::thread::sleep(PAUSE),

@@ -19,9 +19,9 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::AbortHandle;
 
 use crate::admin::{self, KeyRules, Registry};
-use crate::attempts::Counted;
+use crate::attempts::{Counted, WrittenDown};
 use crate::config::{self, Config, LogFormat};
-use crate::core::Store;
+use crate::core::{Ledger, Store};
 use crate::error::{Error, Result};
 use crate::net::{self, Inherited, Listener, Memories, Responder, Server};
 use crate::observe::{Audit, Observer, start_log};
@@ -98,6 +98,7 @@ pub struct Daemon {
     addresses: Vec<SocketAddr>,
     observer: Arc<Observer>,
     admin: Admin,
+    attempts: WrittenDown,
     patience: Duration,
 }
 
@@ -117,7 +118,9 @@ impl Daemon {
         let limits = &config.limits;
         let store = store::open(&config.store, &config.master_key, limits.principals_in_memory)?;
         check::belongs(store.inner(), config)?;
-        let store = Arc::new(store) as Arc<dyn Store>;
+        let store = Arc::new(store);
+        let attempts = Arc::new(Counted::over(Arc::clone(&store) as Arc<dyn Ledger>));
+        let store = store as Arc<dyn Store>;
         let listeners = config.listen.iter().map(|address| Listener::take(*address, &mut inherited));
         let listeners = listeners.collect::<Result<Vec<_>, _>>();
         let listeners = listeners.map_err(|error| Error::Other(error.to_string()))?;
@@ -133,18 +136,21 @@ impl Daemon {
         let policy = config.policy();
         let rules = KeyRules { etypes: config.keys.etypes.clone(), iterations: config.keys.iterations };
         let registry = Registry::new(Arc::clone(&store), policy.clone(), rules).with_acl(config.acl()?);
+        let registry = registry.with_dictionary(config.dictionary()?).with_attempts(Arc::clone(&attempts) as Arc<_>);
         let registry = registry.told_to(Arc::clone(&observer));
         let admin = Admin::serve(admin_socket, registry, config.admin_socket.clone());
         let replays = MemoryReplayCache::new(policy.clock_skew, limits.replay_memory / REPLAY_ENTRY);
         let rates = limits.rate.rates();
         let limits = config.net_limits();
         let (memory, tgs) = (Arc::clone(&store), Principal::tgs(&config.realm));
-        let memories = Memories { store, replays: Arc::new(replays), attempts: Arc::new(Counted::default()) };
+        let memories = Memories { store, replays: Arc::new(replays), attempts: Arc::clone(&attempts) as Arc<_> };
         let responder = Responder::new(policy.clone(), memories, Arc::clone(&observer), &limits);
         responder.govern(policy, rates, &limits);
         let server = Server::start(listeners, Arc::new(responder), &limits);
         let server = server.map_err(|error| Error::Other(format!("the sockets can't be served: {error}")))?;
-        Ok(Daemon { store: memory, tgs, server, addresses, observer, admin, patience: limits.request_timeout })
+        let attempts = attempts.written_down();
+        let patience = limits.request_timeout;
+        Ok(Daemon { store: memory, tgs, server, addresses, observer, admin, attempts, patience })
     }
 
     /// Where it serves.
@@ -156,6 +162,7 @@ impl Daemon {
     pub async fn drain(self) {
         drop(self.admin);
         self.server.drain(self.patience).await;
+        drop(self.attempts);
     }
 
     /// Whether it could serve: it finds the principal without which it can't, and its threads run.

@@ -15,6 +15,7 @@ mod glob;
 mod keys;
 mod operation;
 pub mod passwords;
+mod policies;
 pub mod query;
 mod registry;
 mod remote;
@@ -29,6 +30,7 @@ pub use operation::{
     Answer, Description, Etype, ExtractedKey, Keep, KeyKind, KeyLine, Name, NewKeys, Operation, Reason, Refusal, Salt,
     Secret, Settings,
 };
+pub use policies::{PolicyDescription, PolicyRules};
 pub use registry::{Perform, Registry, fresh_id, now};
 pub use remote::{Local, Remote};
 pub use socket::{adopt, bind, serve};

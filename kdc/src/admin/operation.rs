@@ -8,6 +8,7 @@ use libkrb::{Principal, Time};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+use super::policies::{PolicyDescription, PolicyRules};
 use crate::core::StoreError;
 
 /// What an administrator may ask for.
@@ -102,6 +103,36 @@ pub enum Operation {
         /// Whose.
         principal: Name,
     },
+    /// A new password policy.
+    CreatePolicy {
+        /// Its name.
+        name: String,
+        /// Its rules.
+        #[serde(default)]
+        rules: PolicyRules,
+    },
+    /// Other rules for a password policy.
+    ModifyPolicy {
+        /// Its name.
+        name: String,
+        /// What changes.
+        rules: PolicyRules,
+    },
+    /// No such password policy any more; refused while a principal is under it.
+    DeletePolicy {
+        /// Its name.
+        name: String,
+    },
+    /// A password policy.
+    DescribePolicy {
+        /// Its name.
+        name: String,
+    },
+    /// The names of the password policies.
+    ListPolicies {
+        /// Only those that match this shell pattern.
+        pattern: Option<String>,
+    },
 }
 
 /// How an operation went, when it went well.
@@ -128,6 +159,10 @@ pub enum Answer {
     },
     /// To [`Operation::Strings`].
     Strings(BTreeMap<String, String>),
+    /// To [`Operation::DescribePolicy`].
+    Policy(Box<PolicyDescription>),
+    /// To [`Operation::ListPolicies`].
+    Policies(Vec<String>),
 }
 
 /// Why an operation was not performed.
@@ -157,6 +192,8 @@ pub enum Reason {
     Invalid,
     /// A rule for passwords is broken.
     Password,
+    /// Something else needs it.
+    InUse,
     /// The caller may not.
     Denied,
     /// The store, the socket or the system failed.
@@ -279,6 +316,13 @@ pub struct Settings {
     /// Bound on the renewable life of its tickets, in seconds; 0: the realm's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_renewable_life: Option<i64>,
+    /// The password policy it is under; empty: none. A new principal is under that named `default`
+    /// unless told otherwise, if there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policy: Option<String>,
+    /// Opens it, if it was locked after too many failures.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub unlock: bool,
     /// Attribute bits that are set.
     pub set: u32,
     /// Attribute bits that are cleared.
@@ -311,6 +355,16 @@ pub struct Description {
     pub modified_by: String,
     /// Attribute bits.
     pub attributes: u32,
+    /// The password policy that it is under.
+    pub policy: Option<String>,
+    /// Whether there is that policy; without it there are no rules.
+    pub policy_exists: bool,
+    /// When it last proved itself.
+    pub last_success: Option<i64>,
+    /// When it last failed to.
+    pub last_failure: Option<i64>,
+    /// How often in a row it failed to.
+    pub failures: u32,
     /// Its keys, newest version first.
     pub keys: Vec<KeyLine>,
 }

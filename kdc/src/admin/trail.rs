@@ -64,6 +64,11 @@ impl Operation {
             O::PurgeKeys { principal, .. } => ("purge_keys", principal),
             O::SetString { principal, .. } => ("set_string", principal),
             O::Strings { principal } => ("strings", principal),
+            O::CreatePolicy { name, .. } => return ("create_policy", Some(name.clone())),
+            O::ModifyPolicy { name, .. } => return ("modify_policy", Some(name.clone())),
+            O::DeletePolicy { name } => return ("delete_policy", Some(name.clone())),
+            O::DescribePolicy { name } => return ("describe_policy", Some(name.clone())),
+            O::ListPolicies { pattern } => return ("list_policies", pattern.clone()),
         };
         (name, Some(subject.to_string()))
     }
@@ -78,6 +83,7 @@ impl Reason {
             Reason::LockedDown => "locked_down",
             Reason::Invalid => "invalid",
             Reason::Password => "password",
+            Reason::InUse => "in_use",
             Reason::Denied => "denied",
             Reason::Failed => "failed",
         }
@@ -128,6 +134,10 @@ impl Store for Witness {
 
     fn policies(&self) -> Result<Vec<String>, StoreError> {
         self.inner.policies()
+    }
+
+    fn policy_user(&self, name: &str) -> Result<Option<Principal>, StoreError> {
+        self.inner.policy_user(name)
     }
 
     fn commit(&self, changes: &[Change]) -> Result<(), StoreError> {

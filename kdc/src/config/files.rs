@@ -15,6 +15,6 @@ impl Config {
     /// Files that are only read.
     pub fn files_read(&self) -> Vec<&Path> {
         let files = [Some(&self.master_key), self.admin.acl_file.as_ref(), self.audit.key.as_ref()];
-        files.into_iter().flatten().map(|file| &**file).collect()
+        files.into_iter().chain([self.passwords.dictionary.as_ref()]).flatten().map(|file| &**file).collect()
     }
 }

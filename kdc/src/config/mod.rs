@@ -3,6 +3,7 @@
 
 mod admin;
 mod files;
+mod passwords;
 mod rate;
 mod sample;
 mod values;
@@ -17,6 +18,7 @@ use libkrb::{Error, Result};
 use serde::Deserialize;
 
 pub use admin::AdminSettings;
+pub use passwords::PasswordSettings;
 pub use rate::RateSettings;
 pub use sample::sample;
 pub(crate) use values::duration;
@@ -68,6 +70,9 @@ pub struct Config {
     /// What new keys are made of.
     #[serde(default)]
     pub keys: KeySettings,
+    /// What new passwords are measured by.
+    #[serde(default)]
+    pub passwords: PasswordSettings,
     /// What strangers may use up.
     #[serde(default)]
     pub limits: Limits,
@@ -206,7 +211,8 @@ pub fn parse(path: &Path, text: &str) -> Result<Config> {
     })?;
     let folder = path.parent().unwrap_or(Path::new(""));
     let paths = [&mut config.store, &mut config.master_key, &mut config.admin_socket];
-    for file in paths.into_iter().chain(config.audit.paths()).chain(config.admin.acl_file.as_mut()) {
+    let others = config.audit.paths().into_iter().chain(config.admin.acl_file.as_mut());
+    for file in paths.into_iter().chain(others).chain(config.passwords.dictionary.as_mut()) {
         *file = folder.join(&*file);
     }
     Ok(config)

@@ -53,6 +53,10 @@ listen = [{listen}]
 # PBKDF2 rounds for new passwords. Default: 4096 for the sha1 types, 32768 for the others.
 #iterations = 32768
 
+[passwords]
+# A file of words that are no passwords, one a line (policies say who is held to it). Default: none.
+#dictionary = "words"
+
 [limits]
 # At a time; one more and the longest idle one is closed.
 #tcp_connections = 10000

@@ -200,8 +200,9 @@ fn the_sample_says_the_defaults() {
         key: Some("/realm/audit.key".into()),
         ..AuditSettings::default()
     };
+    let passwords = PasswordSettings { dictionary: Some("/realm/words".into()) };
     let management = ManagementSettings { listen: vec!["127.0.0.1:9088".parse().expect("an address")] };
-    assert_eq!(said, Config { audit, management, keys, admin, ..config });
+    assert_eq!(said, Config { audit, management, keys, passwords, admin, ..config });
 }
 
 #[test]

@@ -40,6 +40,23 @@ pub struct Gathered<'a> {
     pub offered: Vec<EncryptionType>,
 }
 
+impl Gathered<'_> {
+    /// The same request as if its client did not exist.
+    pub fn stand_in(&self, policy: &Policy) -> Self {
+        Gathered {
+            client: Arc::new(decoy_entry(policy, &self.client_name)),
+            client_policy: None,
+            decoy: true,
+            client_name: self.client_name.clone(),
+            server_name: self.server_name.clone(),
+            server: Arc::clone(&self.server),
+            offered: self.offered.clone(),
+            request: self.request,
+            bytes: self.bytes,
+        }
+    }
+}
+
 /// Answers an AS-REQ.
 pub fn answer(
     kdc: &Kdc<'_>,

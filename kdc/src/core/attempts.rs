@@ -4,6 +4,7 @@
 use libkrb::Time;
 
 use super::password_policy::PasswordPolicy;
+use super::store::StoreError;
 
 /// An account, whatever it is called.
 pub type AccountId = [u8; 16];
@@ -81,8 +82,29 @@ pub trait Attempts: Send + Sync {
     /// What is remembered of an account.
     fn record(&self, who: &AccountId) -> Record;
 
-    /// Opens a locked account.
-    fn unlock(&self, who: &AccountId);
+    /// Opens a locked account, durably.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it is open now, but that can't be written down.
+    fn unlock(&self, who: &AccountId) -> Result<(), StoreError>;
+
+    /// Remembers nothing of an account any more: there is none of this id, and there will be none.
+    fn forget(&self, who: &AccountId);
+}
+
+/// Where records outlive the process.
+pub trait Ledger: Send + Sync {
+    /// What is written down of an account.
+    ///
+    /// # Errors
+    /// [`StoreError`] if that can't be read; never for an account of which nothing is.
+    fn record(&self, who: &AccountId) -> Result<Option<Record>, StoreError>;
+
+    /// Writes down all of these or none, durably; `None` takes a record out.
+    ///
+    /// # Errors
+    /// [`StoreError`] if they can't be written.
+    fn write_down(&self, records: &[(AccountId, Option<Record>)]) -> Result<(), StoreError>;
 }
 
 impl Record {

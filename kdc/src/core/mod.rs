@@ -30,7 +30,7 @@ use libkrb::time::Instant;
 use libkrb::wire::{self, KdcReq};
 
 pub use asked::{Asked, Cost};
-pub use attempts::Attempts;
+pub use attempts::{Attempts, Ledger};
 pub use entry::{Attributes, Entry, KeySet, LongTermKey};
 pub use event::{Event, Exchange, Issued};
 pub use password_policy::PasswordPolicy;

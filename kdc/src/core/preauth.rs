@@ -53,21 +53,19 @@ pub fn verify(kdc: &Kdc<'_>, at: Arrival, gathered: &Gathered<'_>) -> Result<Opt
     if !attempted(gathered) {
         return Ok(None);
     }
-    let lockout = gathered.client_policy.as_deref().and_then(Lockout::of);
-    let now = at.now.time;
-    let mut outcome = Err(locked(kdc, gathered, now));
     if gathered.decoy {
-        outcome = try_all(kdc, at, gathered, MOST_GUESSES).0;
-    } else {
-        let tried = kdc.attempts.attempt(&gathered.client.id, lockout.as_ref(), now, &mut |left| {
-            let proven;
-            (outcome, proven) = try_all(kdc, at, gathered, left.min(MOST_GUESSES));
-            proven
-        });
-        if tried == Tried::Locked && kdc.policy.hide_unknown_clients {
-            // The same work as for a wrong key, so that a lock does not tell a name from none.
-            let _ = try_all(kdc, at, gathered, MOST_GUESSES);
-        }
+        return try_all(kdc, at, gathered, MOST_GUESSES).0.map(Some);
+    }
+    let lockout = gathered.client_policy.as_deref().and_then(Lockout::of);
+    let mut outcome = Err(LOCKED);
+    let tried = kdc.attempts.attempt(&gathered.client.id, lockout.as_ref(), at.now.time, &mut |left| {
+        let proven;
+        (outcome, proven) = try_all(kdc, at, gathered, left.min(MOST_GUESSES));
+        proven
+    });
+    if tried == Tried::Locked && kdc.policy.hide_unknown_clients {
+        // A lock is nobody's business who can't tell whether there is such a client.
+        outcome = try_all(kdc, at, gathered, 0).0;
     }
     outcome.map(Some)
 }
@@ -75,33 +73,31 @@ pub fn verify(kdc: &Kdc<'_>, at: Arrival, gathered: &Gathered<'_>) -> Result<Opt
 /// Some clients send one timestamp for each enctype and salt they can think of. Each is a guess.
 const MOST_GUESSES: u32 = 16;
 
+/// Tries proofs until one holds, or `most` have failed. Where unknown clients are hidden the others are
+/// tried too, on a key that is nobody's: the same work and words as for a client that does not exist,
+/// however many guesses are left, and nothing to be learned from them.
 fn try_all(kdc: &Kdc<'_>, at: Arrival, gathered: &Gathered<'_>, most: u32) -> (Result<Proof, Refusal>, Proven) {
     let mut failed = Refusal::new(ErrorCode::PREAUTH_FAILED, "no proof");
     let mut guesses = 0;
+    let mut stand_in = None;
     for padata in gathered.request.padata.iter().take(MOST_GUESSES as usize) {
         let Some(method) = METHODS.iter().find(|method| method.kind == padata.kind) else { continue };
-        match (method.verify)(kdc, at, gathered, &padata) {
+        let spent = guesses >= most;
+        if spent && !kdc.policy.hide_unknown_clients {
+            break;
+        }
+        let who = if spent { &*stand_in.get_or_insert_with(|| gathered.stand_in(kdc.policy)) } else { gathered };
+        match (method.verify)(kdc, at, who, &padata) {
             Ok(proof) => return (Ok(proof), Proven::Yes),
             Err(refusal) => failed = refusal,
         }
-        guesses += u32::from(failed.code == ErrorCode::PREAUTH_FAILED);
-        if guesses >= most {
-            break;
-        }
+        guesses += u32::from(!spent && failed.code == ErrorCode::PREAUTH_FAILED);
     }
     let proven = if guesses > 0 { Proven::No(guesses) } else { Proven::Unclear };
     if failed.code == ErrorCode::PREAUTH_FAILED {
         failed.data = Some(hints(gathered, at.now.time));
     }
     (Err(failed), proven)
-}
-
-/// That an account is locked, which is nobody's business where unknown clients are hidden.
-fn locked(kdc: &Kdc<'_>, gathered: &Gathered<'_>, now: Time) -> Refusal {
-    if kdc.policy.hide_unknown_clients {
-        return Refusal { data: Some(hints(gathered, now)), ..Refusal::new(ErrorCode::PREAUTH_FAILED, UNOPENED) };
-    }
-    LOCKED
 }
 
 const UNOPENED: &str = "the encrypted timestamp does not open with the client's key";
@@ -155,9 +151,9 @@ fn encrypted_timestamp(kdc: &Kdc<'_>, at: Arrival, who: &Gathered<'_>, padata: &
         Some((plain, set.kvno))
     });
     let (plain, kvno) = opened.next().ok_or_else(failed)?;
-    let stamp = wire::decode::<PaEncTsEnc>(&plain).map_err(malformed)?;
     // Nobody has a decoy's key; what opened with it was made by a guesser of our constants.
     Refusal::unless(!who.decoy, ErrorCode::PREAUTH_FAILED, failed().cause)?;
+    let stamp = wire::decode::<PaEncTsEnc>(&plain).map_err(malformed)?;
     let near = stamp.time.distance(at.now.time) <= kdc.policy.clock_skew;
     Refusal::unless(near, ErrorCode::SKEW, "the client's clock differs too much from the KDC's")?;
     let seen = ReplayKey::new([b"enc-timestamp".as_slice(), sealed.cipher]);

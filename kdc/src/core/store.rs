@@ -37,6 +37,27 @@ pub trait Store: Send + Sync {
     /// [`StoreError`] if the records can't be read.
     fn policies(&self) -> Result<Vec<String>, StoreError>;
 
+    /// The first principal, in the order of names, that is under the policy of this name.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the records can't be read.
+    fn policy_user(&self, name: &str) -> Result<Option<Principal>, StoreError> {
+        let mut after = None;
+        loop {
+            let page = self.list(after.as_ref(), 1000)?;
+            for principal in &page {
+                let entry = self.lookup(principal)?;
+                if entry.is_some_and(|entry| entry.policy.as_deref() == Some(name)) {
+                    return Ok(Some(principal.clone()));
+                }
+            }
+            after = match page.into_iter().last() {
+                Some(last) => Some(last),
+                None => return Ok(None),
+            };
+        }
+    }
+
     /// Makes all changes or none, durably; afterwards `lookup` sees them.
     ///
     /// # Errors

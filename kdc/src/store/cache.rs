@@ -13,7 +13,8 @@ use libkrb::Principal;
 use quick_cache::sync::Cache;
 
 use super::plan::normal;
-use crate::core::{Change, Entry, PasswordPolicy, Store, StoreError};
+use crate::core::attempts::{AccountId, Record};
+use crate::core::{Change, Entry, Ledger, PasswordPolicy, Store, StoreError};
 
 /// A store with a bounded number of opened entries in front.
 pub struct Cached<S> {
@@ -71,6 +72,11 @@ impl<S: Store> Store for Cached<S> {
         self.inner.policies()
     }
 
+    fn policy_user(&self, name: &str) -> Result<Option<Principal>, StoreError> {
+        // Past the cache, which must not give way to entries that nobody asked for.
+        self.inner.policy_user(name)
+    }
+
     fn commit(&self, changes: &[Change]) -> Result<(), StoreError> {
         let changed: HashSet<_> = changes
             .iter()
@@ -115,5 +121,15 @@ mod tests {
             assert!(store.lookup(&name(number + 1000)).expect("readable").is_none());
         }
         assert!((1..=10).contains(&store.entries.len()), "{}", store.entries.len());
+    }
+}
+
+impl<S: Ledger> Ledger for Cached<S> {
+    fn record(&self, who: &AccountId) -> Result<Option<Record>, StoreError> {
+        self.inner.record(who)
+    }
+
+    fn write_down(&self, records: &[(AccountId, Option<Record>)]) -> Result<(), StoreError> {
+        self.inner.write_down(records)
     }
 }

@@ -157,6 +157,11 @@ pub(super) fn stored(owner: &str, bytes: &[u8]) -> Result<Stored, StoreError> {
     Ok(Stored { revision: record.revision, names: names.collect::<Result<_, _>>()? })
 }
 
+/// The policy that the record under `owner` names, without opening its keys.
+pub(super) fn policy(owner: &str, bytes: &[u8]) -> Result<Option<String>, StoreError> {
+    Ok(read(owner, bytes)?.policy)
+}
+
 fn read(owner: &str, bytes: &[u8]) -> Result<Record, StoreError> {
     let record = Record::decode(bytes).map_err(|_| damaged(owner, "not a record"))?;
     if record.version > VERSION {

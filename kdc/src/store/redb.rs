@@ -5,6 +5,7 @@
 //! altered: every use of it is guarded, and a small file is verified whole when it is opened.
 
 mod bulk;
+mod ledger;
 
 use std::fmt::Display;
 use std::fs::{File, OpenOptions};
@@ -222,6 +223,26 @@ impl Redb {
         result.map_err(|error| failed(&self.file, error.into()))
     }
 
+    /// Runs a commit; after one that panicked midway there is no other.
+    fn committing(&self, write: impl FnOnce(&Self, &Database) -> Result<(), StoreError>) -> Result<(), StoreError> {
+        if self.torn.load(Ordering::Acquire) {
+            return Err(damaged(&self.file, "an earlier commit failed midway; restart first"));
+        }
+        let mut finished = false;
+        let done = self.read(|store, database| {
+            let done = write(store, database);
+            finished = true;
+            done
+        });
+        if !finished {
+            self.torn.store(true, Ordering::Release);
+        } else if matches!(done, Err(StoreError::Storage(_))) {
+            // Should it fail, whoever reads next tries again.
+            let _ = self.reopen();
+        }
+        done
+    }
+
     fn write(&self, database: &Database, changes: &[Change]) -> Result<(), StoreError> {
         let transaction = begin(database).map_err(|error| failed(&self.file, error))?;
         {
@@ -307,23 +328,23 @@ impl Store for Redb {
         })
     }
 
+    fn policy_user(&self, name: &str) -> Result<Option<Principal>, StoreError> {
+        self.read(|store, database| {
+            let transaction = store.sound(database.begin_read())?;
+            let principals = store.sound(transaction.open_table(PRINCIPALS))?;
+            for row in store.sound(principals.iter())? {
+                let (owner, bytes) = store.sound(row)?;
+                if record::policy(owner.value(), bytes.value())?.as_deref() == Some(name) {
+                    let principal = Principal::parse(owner.value(), None);
+                    return Ok(Some(principal.map_err(|_| damaged(&store.file, "a name is none"))?));
+                }
+            }
+            Ok(None)
+        })
+    }
+
     fn commit(&self, changes: &[Change]) -> Result<(), StoreError> {
-        if self.torn.load(Ordering::Acquire) {
-            return Err(damaged(&self.file, "an earlier commit failed midway; restart first"));
-        }
-        let mut finished = false;
-        let done = self.read(|store, database| {
-            let done = store.write(database, changes);
-            finished = true;
-            done
-        });
-        if !finished {
-            self.torn.store(true, Ordering::Release);
-        } else if matches!(done, Err(StoreError::Storage(_))) {
-            // Should it fail, whoever reads next tries again.
-            let _ = self.reopen();
-        }
-        done
+        self.committing(|store, database| store.write(database, changes))
     }
 }
 

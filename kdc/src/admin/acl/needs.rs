@@ -44,6 +44,11 @@ pub(in crate::admin) fn needs(operation: &Operation) -> Vec<Need<'_>> {
         Op::List { .. } => vec![need(Right::List, Over::Nothing)],
         Op::Extract { principal, fresh: None } => vec![need(Right::Extract, Over::Principal(principal))],
         Op::PurgeKeys { principal, .. } => vec![need(Right::PurgeKeys, Over::Principal(principal))],
+        Op::CreatePolicy { .. } => vec![need(Right::AddPolicy, Over::Nothing)],
+        Op::ModifyPolicy { .. } => vec![need(Right::ModifyPolicy, Over::Nothing)],
+        Op::DeletePolicy { .. } => vec![need(Right::DeletePolicy, Over::Nothing)],
+        Op::DescribePolicy { .. } => vec![need(Right::InquirePolicy, Over::Nothing)],
+        Op::ListPolicies { .. } => vec![need(Right::ListPolicies, Over::Nothing)],
         Op::SetString { principal, .. } => vec![need(Right::Strings, Over::Principal(principal))],
     }
 }

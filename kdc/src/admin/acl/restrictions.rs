@@ -88,6 +88,11 @@ impl Restrictions {
         let Flags { set, clear } = self.flags;
         settings.set = (settings.set | set) & !clear;
         settings.clear = (settings.clear | clear) & !set;
+        if self.clear_policy {
+            settings.policy = Some(String::new());
+        } else if self.policy.is_some() {
+            settings.policy.clone_from(&self.policy);
+        }
         let least = |asked: &mut Option<i64>, bound: Option<i64>| {
             if let Some(bound) = bound {
                 *asked = Some(asked.filter(|asked| *asked != 0).map_or(bound, |asked| asked.min(bound)));

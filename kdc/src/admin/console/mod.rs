@@ -2,6 +2,7 @@
 //! and the principals themselves ([`super::Perform`]).
 
 mod keytab;
+mod policy;
 mod show;
 
 use libkrb::{Principal, Time};
@@ -82,16 +83,18 @@ impl Console<'_> {
     fn perform(&self, query: Query, talk: &mut dyn Talk) -> Done {
         match query {
             Query::Add { name, keys, kvno, settings } => {
+                self.tell_policy(&name, settings.policy.as_deref(), talk);
                 let keys = self.keys("add_principal", &name, keys, talk)?;
                 let create = Operation::Create { principal: Name(name.clone()), keys, kvno, settings };
                 self.ask(create, "add_principal", || format!("while creating \"{name}\"."))?;
                 self.inform(talk, format!("Principal \"{name}\" created.\n"))
             }
             Query::Modify { name, kvno, settings } => {
+                self.warn_of_missing(settings.policy.as_deref(), talk);
                 let modify = Operation::Modify { principal: Name(name.clone()), kvno, settings };
-                self.registry.perform(modify).map_err(|refusal| match refusal.reason {
-                    Reason::Missing => format!("modify_principal: {refusal} while getting \"{name}\"."),
-                    _ => format!("modify_principal: {refusal} while modifying \"{name}\"."),
+                self.registry.perform(modify).map_err(|refusal| {
+                    let doing = if refusal.reason == Reason::Missing { "getting" } else { "modifying" };
+                    refused("modify_principal", &refusal, &format!("while {doing} \"{name}\"."))
                 })?;
                 self.inform(talk, format!("Principal \"{name}\" modified.\n"))
             }
@@ -105,6 +108,11 @@ impl Console<'_> {
             }
             Query::Describe { name, terse } => self.describe(&name, terse, talk),
             Query::List { pattern } => self.list(pattern, talk),
+            Query::AddPolicy { name, rules } => self.add_policy(name, rules),
+            Query::ModifyPolicy { name, rules } => self.modify_policy(name, rules),
+            Query::DeletePolicy { name, force } => self.delete_policy(name, force, talk),
+            Query::DescribePolicy { name, terse } => self.describe_policy(name, terse, talk),
+            Query::ListPolicies { pattern } => self.list_policies(pattern, talk),
             Query::Privileges => say(talk, "current privileges: INQUIRE ADD MODIFY DELETE\n"),
             Query::KeytabAdd { keytab, quiet, fresh, whose } => self.keytab_add(keytab, quiet, fresh, &whose, talk),
             Query::KeytabRemove { keytab, quiet, name, which } => self.keytab_remove(keytab, quiet, &name, which, talk),
@@ -133,7 +141,7 @@ impl Console<'_> {
         command: &str,
         circumstance: impl FnOnce() -> String,
     ) -> Result<Answer, String> {
-        self.registry.perform(operation).map_err(|refusal| format!("{command}: {refusal} {}", circumstance()))
+        self.registry.perform(operation).map_err(|refusal| refused(command, &refusal, &circumstance()))
     }
 
     /// Says what nobody asked for.
@@ -260,6 +268,12 @@ impl Console<'_> {
         self.ask(set, command, || format!("while {doing} principal \"{name}\""))?;
         self.inform(talk, format!("{done} principal \"{name}\".\n"))
     }
+}
+
+/// MIT's line for a refusal; and the way out in a line of its own, which begins with blanks.
+fn refused(command: &str, refusal: &Refusal, circumstance: &str) -> String {
+    let advice = refusal.advice.as_ref().map_or_else(String::new, |advice| format!("\n  {advice}"));
+    format!("{command}: {refusal} {circumstance}{advice}")
 }
 
 fn say(talk: &mut dyn Talk, text: &str) -> Done {

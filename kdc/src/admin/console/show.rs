@@ -13,7 +13,8 @@ pub(super) fn full(it: &Description, zone: &dyn Zone) -> String {
     let attributes = Attributes::TABLE.iter().filter(|(bit, ..)| it.attributes & bit.0 != 0);
     let attributes: String = attributes.map(|(_, name, ..)| format!(" {name}")).collect();
     let aliases: String = it.aliases.iter().map(|alias| format!("Alias: {alias}\n")).collect();
-    // Nothing is written at a login, so nothing is known of the last one.
+    let policy = it.policy.as_deref().unwrap_or("[none]");
+    let missing = if it.policy.is_some() && !it.policy_exists { " [does not exist]" } else { "" };
     format!(
         "Principal: {}
 Expiration date: {}
@@ -22,13 +23,13 @@ Password expiration date: {}
 Maximum ticket life: {}
 Maximum renewable life: {}
 Last modified: {} ({})
-Last successful authentication: [never]
-Last failed authentication: [never]
-Failed password attempts: 0
+Last successful authentication: {}
+Last failed authentication: {}
+Failed password attempts: {}
 Number of keys: {}
 {keys}MKey: vno 1
 Attributes:{attributes}
-Policy: [none]
+Policy: {policy}{missing}
 {aliases}",
         it.principal,
         date(it.expires),
@@ -38,6 +39,9 @@ Policy: [none]
         duration(it.max_renewable_life),
         date(Some(it.modified)),
         it.modified_by,
+        date(it.last_success),
+        date(it.last_failure),
+        it.failures,
         it.keys.len(),
     )
 }
@@ -57,9 +61,11 @@ pub(super) fn terse(it: &Description) -> String {
         it.attributes.to_string(),
         kvno.to_string(),
         "1".into(),
-        "\"[none]\"".into(),
+        format!("\"{}\"", it.policy.as_deref().unwrap_or("[none]")),
         it.max_renewable_life.to_string(),
-        "0\t0\t0".into(),
+        or_zero(it.last_success).to_string(),
+        or_zero(it.last_failure).to_string(),
+        it.failures.to_string(),
         it.keys.len().to_string(),
     ];
     fields.extend(it.keys.iter().map(|key| {
@@ -108,7 +114,7 @@ fn date(time: Time, zone: &dyn Zone) -> String {
 }
 
 /// `1 day 02:03:04`
-fn duration(seconds: i64) -> String {
+pub(super) fn duration(seconds: i64) -> String {
     let days = seconds / 86_400;
     let unit = if days == 1 { "day" } else { "days" };
     format!("{days} {unit} {:02}:{:02}:{:02}", seconds / 3600 % 24, seconds / 60 % 60, seconds % 60)

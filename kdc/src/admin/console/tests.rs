@@ -78,6 +78,9 @@ impl Desk {
         };
         let mut script = Script { answers: answers.to_vec(), ..Script::default() };
         let outcome = console.run(&words(line).expect(line), &mut script);
+        // Said of every new principal; a test of its own looks at it.
+        script.err =
+            script.err.lines().filter(|line| !line.starts_with("No policy")).map(|l| format!("{l}\n")).collect();
         (outcome, script)
     }
 
@@ -367,4 +370,147 @@ fn the_list_of_commands_has_them_all() {
     assert!(help.contains("change_password, cpw     Change password\n"), "{help}");
     assert!(COMMANDS.iter().flat_map(|command| command.names).all(|name| help.contains(name)));
     assert_eq!(desk.ask("quit", &[]).0, Outcome::Quit);
+}
+
+#[test]
+fn policies_are_shown_as_mit_shows_them_and_after_that_what_is_ours() {
+    let desk = Desk::new();
+    assert_eq!(desk.done("addpol plain"), "");
+    assert_eq!(
+        desk.done("getpol plain"),
+        "Policy: plain
+Maximum password life: 0 days 00:00:00
+Minimum password life: 0 days 00:00:00
+Minimum password length: 1
+Minimum number of password character classes: 1
+Number of old keys kept: 1
+Maximum password failures before lockout: 0
+Password failure count reset interval: 0 days 00:00:00
+Password lockout duration: 0 days 00:00:00
+"
+    );
+    assert_eq!(desk.done("getpol -terse plain"), "\"plain\"\t0\t0\t1\t1\t1\t0\t0\t0\t0\t-\n");
+    desk.done("addpol -maxlife 90d -minlength 8 -history 5 -maxfailure 6 -lockoutduration 10m strict");
+    desk.done("modpol -allowedkeysalts aes256-cts -dictionary off -minstrength 3 -maxticketlife 8h strict");
+    let shown = desk.done("getpol strict");
+    let ours = "Password lockout duration: 0 days 00:10:00
+Allowed key/salt types: aes256-cts
+Words of the dictionary: allowed
+Minimum password strength: 3
+Maximum ticket life: 0 days 08:00:00
+";
+    assert!(shown.ends_with(ours), "{shown}");
+    assert_eq!(desk.done("getpol -terse strict"), "\"strict\"\t7776000\t0\t8\t1\t5\t0\t6\t0\t600\taes256-cts\n");
+    assert_eq!((desk.done("listpols"), desk.done("listpols s*")), ("plain\nstrict\n".into(), "strict\n".into()));
+    desk.done("modpol -allowedkeysalts - strict");
+    assert!(!desk.done("getpol strict").contains("Allowed"));
+    desk.done("delpol -force strict");
+    assert_eq!(desk.done("listpols"), "plain\n");
+}
+
+#[test]
+fn what_no_policy_can_have_is_told_in_mits_words_with_the_way_out() {
+    let desk = Desk::new();
+    desk.done("addpol there");
+    for (line, expected, advice) in [
+        ("addpol there", "add_policy: Principal or policy already exists while creating policy \"there\".", ""),
+        ("modpol nope", "modify_policy: Policy does not exist while modifying policy \"nope\".", ""),
+        ("getpol nope", "get_policy: Policy does not exist while retrieving policy \"nope\".", ""),
+        ("delpol -force nope", "delete_policy:: Policy does not exist while deleting policy \"nope\"", ""),
+        ("addpol -minlength 0 p", "add_policy: Invalid password length while creating policy \"p\".", "1 to 1024"),
+        (
+            "addpol -minclasses 6 p",
+            "add_policy: Invalid number of character classes while creating policy \"p\".",
+            "min_classes is 1 to 5",
+        ),
+        ("addpol -history 0 p", "add_policy: Invalid password history count while creating policy \"p\".", "1 to 64"),
+        ("addpol -minstrength 5 p", "add_policy: Invalid password strength while creating policy \"p\".", "0 to 4"),
+        (
+            "addpol -minlife 2d -maxlife 1d p",
+            "add_policy: Password minimum life is greater than password maximum life while creating policy \"p\".",
+            "a longer max_life",
+        ),
+        ("addpol \"a\tb\"", "add_policy: Illegal policy name while creating policy \"a\tb\".", "printable ASCII"),
+        ("addpol \"\"", "add_policy: Illegal policy name while creating policy \"\".", "printable ASCII"),
+    ] {
+        let said = desk.failed(line);
+        let (first, rest) = said.split_once('\n').expect("a line");
+        assert_eq!(first, expected, "{line}");
+        assert!(rest.contains(advice) && rest.starts_with("  ") != advice.is_empty(), "{line}: {rest}");
+    }
+    assert_eq!(desk.done("listpols"), "there\n");
+}
+
+#[test]
+fn principals_come_under_the_policy_that_is_named_or_under_the_default_one() {
+    let desk = Desk::new();
+    let policy = |name: &str| desk.entry(name).expect("there").policy.clone();
+    desk.done("addprinc -randkey before");
+    desk.done("addpol -minlength 8 default");
+    desk.done("addprinc -randkey new");
+    desk.done("addprinc -randkey -clearpolicy free");
+    assert_eq!((policy("before"), policy("new"), policy("free")), (None, Some("default".into()), None));
+    let short = desk.failed("addprinc -pw short alice");
+    let expected = "add_principal: Password is too short while creating \"alice@R\".\n  policy default asks for at least 8 \
+                    characters; choose a longer password\n";
+    assert_eq!(short, expected);
+    let (_, script) = desk.ask("modprinc -policy none new", &[]);
+    assert_eq!(script.err, "WARNING: policy \"none\" does not exist\n");
+    assert!(desk.done("getprinc new").contains("\nPolicy: none [does not exist]\n"));
+    assert!(desk.done("getprinc -terse new").contains("\t\"none\"\t"));
+    desk.done("modprinc -clearpolicy new");
+    assert!(desk.done("getprinc new").contains("\nPolicy: [none]\n"));
+    let told = Desk::new();
+    let console = |line: &str| {
+        let mut script = Script::default();
+        let console = Console {
+            registry: &told.registry,
+            realm: "R",
+            zone: &Utc,
+            clock: || Time(0),
+            quiet: false,
+            kinds: vec![],
+            keytab: String::new(),
+        };
+        console.run(&words(line).expect(line), &mut script);
+        script.err
+    };
+    assert_eq!(console("addprinc -nokey a"), "No policy specified for a@R; defaulting to no policy\n");
+    console("addpol default");
+    assert_eq!(console("addprinc -nokey b"), "No policy specified for b@R; assigning \"default\"\n");
+    assert_eq!(console("addprinc -nokey -clearpolicy c"), "");
+}
+
+#[test]
+fn a_policy_in_use_stays() {
+    let desk = Desk::new();
+    desk.done("addpol p");
+    desk.done("addprinc -randkey -policy p alice");
+    let said = desk.failed("delpol -force p");
+    assert!(
+        said.starts_with("delete_policy:: Policy is in use while deleting policy \"p\"\n  alice@R is under it"),
+        "{said}"
+    );
+    desk.done("modprinc -clearpolicy alice");
+    desk.done("delpol -force p");
+    desk.done("addpol p");
+    let (outcome, script) = desk.ask("delpol p", &["no"]);
+    assert_eq!((outcome, &*script.err), (Outcome::Failed, "Policy \"p\" not deleted.\n"));
+    assert_eq!(script.out, "Are you sure you want to delete the policy \"p\"? (yes/no): ");
+}
+
+#[test]
+fn passwords_expire_with_the_policy_that_their_principal_is_put_under() {
+    let desk = Desk::new();
+    desk.done("addpol -maxlife 30d p");
+    desk.done("addprinc -pw x -policy p alice");
+    let expiry = || desk.entry("alice").expect("there").password_expires;
+    let changed = desk.entry("alice").expect("there").password_changed.expect("set");
+    assert_eq!(expiry(), Some(changed + 30 * 86_400));
+    desk.done("modprinc -clearpolicy alice");
+    assert_eq!(expiry(), None);
+    desk.done("modprinc -policy p alice");
+    assert_eq!(expiry(), Some(changed + 30 * 86_400));
+    desk.done("modprinc -policy p -pwexpire 2026-12-31 alice");
+    assert_eq!(expiry(), Some(Time(1_798_675_200)));
 }

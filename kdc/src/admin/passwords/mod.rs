@@ -10,7 +10,7 @@ use libkrb::{Principal, Time};
 
 pub use dictionary::Dictionary;
 pub use flaw::Flaw;
-pub(super) use history::{remember, reused};
+pub(super) use history::{MAX_HISTORY, remember, reused};
 
 use super::caller::Caller;
 use crate::core::{Attributes, Entry, PasswordPolicy};

@@ -6,6 +6,7 @@
 
 mod dates;
 mod keys;
+mod policy;
 mod principal;
 mod words;
 
@@ -13,6 +14,7 @@ use libkrb::{Principal, Time};
 
 pub use super::keys::key_kinds;
 use super::operation::{Keep, KeyKind, Secret, Settings};
+use super::policies::PolicyRules;
 use super::zone::Zone;
 
 pub use words::words;
@@ -29,6 +31,11 @@ pub enum Query {
     Alias { alias: Principal, name: Principal },
     Describe { name: Principal, terse: bool },
     List { pattern: Option<String> },
+    AddPolicy { name: String, rules: PolicyRules },
+    ModifyPolicy { name: String, rules: PolicyRules },
+    DeletePolicy { name: String, force: bool },
+    DescribePolicy { name: String, terse: bool },
+    ListPolicies { pattern: Option<String> },
     Privileges,
     KeytabAdd { keytab: Option<String>, quiet: bool, fresh: Option<Vec<KeyKind>>, whose: Vec<Whose> },
     KeytabRemove { keytab: Option<String>, quiet: bool, name: Typed, which: Which },
@@ -129,7 +136,7 @@ const PRINCIPAL_ATTRIBUTES: &str = "\tattributes are:
 const ADD_USAGE: &str = "usage: add_principal [options] principal
 \toptions are:
 \t\t[-randkey|-nokey] [-expire expdate] [-pwexpire pwexpdate] [-maxlife maxtixlife]
-\t\t[-kvno kvno]
+\t\t[-kvno kvno] [-policy policy] [-clearpolicy]
 \t\t[-pw password] [-maxrenewlife maxrenewlife]
 \t\t[-e keysaltlist]
 \t\t[{+|-}attribute]
@@ -138,9 +145,31 @@ const ADD_USAGE: &str = "usage: add_principal [options] principal
 const MODIFY_USAGE: &str = "usage: modify_principal [options] principal
 \toptions are:
 \t\t[-expire expdate] [-pwexpire pwexpdate] [-maxlife maxtixlife]
-\t\t[-kvno kvno]
+\t\t[-kvno kvno] [-policy policy] [-clearpolicy]
 \t\t[-maxrenewlife maxrenewlife] [-unlock] [{+|-}attribute]
 ";
+
+macro_rules! policy_usage {
+    ($command:literal) => {
+        concat!(
+            "usage; ",
+            $command,
+            " [options] policy\n",
+            "\toptions are:\n",
+            "\t\t[-maxlife time] [-minlife time] [-minlength length]\n",
+            "\t\t[-minclasses number] [-history number]\n",
+            "\t\t[-maxfailure number] [-failurecountinterval time]\n",
+            "\t\t[-allowedkeysalts keysalts]\n",
+            "\t\t[-lockoutduration time]\n",
+            "\t\t[-dictionary on|off] [-minstrength 0..4]\n",
+            "\t\t[-maxticketlife time] [-maxrenewlife time]\n",
+            "\t\t[-rotatekeysafter time] [-keepoldkeys time]\n",
+        )
+    };
+}
+
+const ADD_POLICY_USAGE: &str = policy_usage!("add_policy");
+const MODIFY_POLICY_USAGE: &str = policy_usage!("modify_policy");
 
 /// Every command, in the order in which they are listed.
 pub static COMMANDS: &[Command] = &[
@@ -191,6 +220,31 @@ pub static COMMANDS: &[Command] = &[
         about: "List principals",
         usage: "usage: get_principals [expression]\n",
         read: principal::list,
+    },
+    Command { names: &["add_policy", "addpol"], about: "Add policy", usage: ADD_POLICY_USAGE, read: policy::add },
+    Command {
+        names: &["modify_policy", "modpol"],
+        about: "Modify policy",
+        usage: MODIFY_POLICY_USAGE,
+        read: policy::modify,
+    },
+    Command {
+        names: &["delete_policy", "delpol"],
+        about: "Delete policy",
+        usage: "usage: delete_policy [-force] policy\n",
+        read: policy::delete,
+    },
+    Command {
+        names: &["get_policy", "getpol"],
+        about: "Get policy",
+        usage: "usage: get_policy [-terse] policy\n",
+        read: policy::describe,
+    },
+    Command {
+        names: &["list_policies", "listpols", "get_policies", "getpols"],
+        about: "List policies",
+        usage: "usage: get_policies [expression]\n",
+        read: policy::list,
     },
     Command {
         names: &["get_privs", "getprivs"],
@@ -249,26 +303,8 @@ pub static COMMANDS: &[Command] = &[
 ];
 
 /// What MIT has and this does not, and why.
-const UNSUPPORTED: &[(&[&str], &str)] = &[
-    (
-        &[
-            "add_policy",
-            "addpol",
-            "modify_policy",
-            "modpol",
-            "delete_policy",
-            "delpol",
-            "get_policy",
-            "getpol",
-            "list_policies",
-            "listpols",
-            "get_policies",
-            "getpols",
-        ],
-        "there are no password policies in this KDC",
-    ),
-    (&["lock", "unlock"], "the store needs no lock: every change is made whole or not at all"),
-];
+const UNSUPPORTED: &[(&[&str], &str)] =
+    &[(&["lock", "unlock"], "the store needs no lock: every change is made whole or not at all")];
 
 /// Reads the words of a query.
 ///

@@ -55,11 +55,10 @@ fn options(context: &Context<'_>, words: &[String], new: bool) -> Result<Options
             "-maxlife" => options.settings.max_life = Some(interval(context, value()?)?),
             "-maxrenewlife" => options.settings.max_renewable_life = Some(interval(context, value()?)?),
             "-kvno" => options.kvno = Some(number(value()?)?),
-            "-policy" => return Err(Wrong::Value("-policy: there are no password policies in this KDC".into())),
+            "-policy" => options.settings.policy = Some(value()?.to_owned()),
+            "-clearpolicy" => options.settings.policy = Some(String::new()),
+            "-unlock" if !new => options.settings.unlock = true,
             "-x" => return Err(Wrong::Value("-x: the store of this KDC takes no such arguments".into())),
-            // No policy is all there is, and nobody is locked out by counting failures.
-            "-clearpolicy" => {}
-            "-unlock" if !new => {}
             "-pw" if new => options.password = Some(Secret::new(value()?.into())),
             "-randkey" if new => options.random = true,
             "-nokey" if new => options.keyless = true,

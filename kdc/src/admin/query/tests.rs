@@ -58,6 +58,11 @@ fn every_command_is_known_by_all_its_names() {
         ("change_password cpw", "a"),
         ("get_principal getprinc", "a"),
         ("list_principals listprincs get_principals getprincs", "a*"),
+        ("add_policy addpol", "-minlength 8 p"),
+        ("modify_policy modpol", "-minlength 8 p"),
+        ("delete_policy delpol", "p"),
+        ("get_policy getpol", "-terse p"),
+        ("list_policies listpols get_policies getpols", "p*"),
         ("get_privs getprivs", ""),
         ("ktadd xst", "a"),
         ("ktremove ktrem", "a"),
@@ -72,7 +77,7 @@ fn every_command_is_known_by_all_its_names() {
         meanings.dedup();
         assert_eq!(meanings.len(), 1, "{names}");
     }
-    assert_eq!(COMMANDS.len(), 17);
+    assert_eq!(COMMANDS.len(), 22);
 }
 
 #[test]
@@ -177,7 +182,6 @@ fn misuse_is_told_in_mits_words() {
         ("addprinc -randkey -pw x a", "add_principal: only one of -randkey, -nokey and -pw can be given\nusage:"),
         ("addprinc a@b@c", "add_principal: Malformed representation of principal while parsing principal\n"),
         ("addprinc \"\"", "Malformed representation"),
-        ("addprinc -policy p a", "add_principal: -policy: there are no password policies in this KDC\n"),
         ("addprinc -x dn=a a", "add_principal: -x: the store of this KDC takes no such arguments\n"),
         ("addprinc -unlock a", "unrecognized option -unlock"),
         ("addprinc -kvno x a", "add_principal: a key version number was expected, not x\n"),
@@ -223,7 +227,6 @@ fn misuse_is_told_in_mits_words() {
         ("ktrem", "Usage: ktremove [-k[eytab] keytab] [-q] principal [kvno|\"all\"|\"old\"]\n"),
         ("ktrem a b c", "Usage: ktremove"),
         ("ktrem a x", "Usage: ktremove"),
-        ("addpol p", "addpol: there are no password policies in this KDC\n"),
         ("lock", "lock: the store needs no lock"),
     ] {
         match query(line) {
@@ -380,4 +383,48 @@ proptest::proptest! {
         }
         let _ = expires(&date.replace('"', ""));
     }
+}
+
+#[test]
+fn every_option_of_a_policy_sets_its_rule_and_no_other() {
+    use crate::admin::PolicyRules;
+    let rules = |line: &str| match query(line) {
+        Ok(Query::AddPolicy { name, rules } | Query::ModifyPolicy { name, rules }) => (name, rules),
+        other => panic!("{line}: {other:?}"),
+    };
+    let none = PolicyRules::default;
+    for (options, expected) in [
+        ("", none()),
+        ("-maxlife \"90 days\"", PolicyRules { max_life: Some(90 * 86_400), ..none() }),
+        ("-minlife 1d", PolicyRules { min_life: Some(86_400), ..none() }),
+        ("-minlength 8 -minclasses 3", PolicyRules { min_length: Some(8), min_classes: Some(3), ..none() }),
+        ("-history 5", PolicyRules { history: Some(5), ..none() }),
+        ("-maxfailure 6", PolicyRules { max_failures: Some(6), ..none() }),
+        ("-failurecountinterval 10m", PolicyRules { failure_interval: Some(600), ..none() }),
+        ("-lockoutduration never", PolicyRules { lockout_duration: Some(0), ..none() }),
+        ("-allowedkeysalts aes256-cts", PolicyRules { allowed_key_salts: Some("aes256-cts".into()), ..none() }),
+        ("-allowedkeysalts -", PolicyRules { allowed_key_salts: Some(String::new()), ..none() }),
+        ("-dictionary off -minstrength 3", PolicyRules { dictionary: Some(false), min_strength: Some(3), ..none() }),
+        ("-maxticketlife 8h", PolicyRules { max_ticket_life: Some(8 * 3600), ..none() }),
+        ("-maxrenewlife 7d", PolicyRules { max_renewable_life: Some(7 * 86_400), ..none() }),
+        ("-rotatekeysafter 30d", PolicyRules { rotate_keys_after: Some(30 * 86_400), ..none() }),
+        ("-keepoldkeys 2d", PolicyRules { keep_old_keys: Some(2 * 86_400), ..none() }),
+    ] {
+        assert_eq!(rules(&format!("addpol {options} p")), ("p".into(), expected), "{options}");
+    }
+    assert_eq!(rules("modpol -minlength 8 -odd"), ("-odd".into(), PolicyRules { min_length: Some(8), ..none() }));
+    for line in ["addpol -minlength p", "addpol -bogus 1 p", "addpol", "delpol a b", "getpol", "listpols a b"] {
+        assert!(query(line).expect_err(line).text().starts_with("usag"), "{line}");
+    }
+    for line in ["addpol -minlength many p", "addpol -dictionary perhaps p", "addpol -allowedkeysalts rot13 p"] {
+        assert!(query(line).expect_err(line).text().contains("add_policy: "), "{line}");
+    }
+}
+
+#[test]
+fn a_principal_is_put_under_a_policy_or_under_none_and_opened() {
+    assert_eq!(settings("addprinc -policy p a").policy.as_deref(), Some("p"));
+    assert_eq!(settings("modprinc -clearpolicy a").policy.as_deref(), Some(""));
+    assert_eq!(settings("addprinc a").policy, None);
+    assert!(settings("modprinc -unlock a").unlock && !settings("modprinc a").unlock);
 }

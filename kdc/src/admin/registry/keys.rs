@@ -45,21 +45,30 @@ impl Registry {
     ) -> Step<Answer> {
         // Random keys may be changed still: the realm's own must be, now and then.
         let revealing = !matches!(wanted, NewKeys::Random(_));
-        self.change(&caller.name.to_string(), name, |entry| {
+        let of_password = matches!(wanted, NewKeys::Password { .. });
+        let mut whose = None;
+        let done = self.change(&caller.name.to_string(), name, |entry| {
+            whose = Some(entry.id);
             if revealing {
                 unlocked(entry)?;
             }
             let policy = self.policy_of(entry)?;
             let policy = policy.as_deref();
-            if let NewKeys::Password { .. } = wanted {
+            if of_password {
                 passwords::check_age(Changer::of(caller, entry), entry, policy, now())?;
             }
             let made = self.new_keys(entry, policy, wanted)?;
-            if let (NewKeys::Password { .. }, Some(policy)) = (wanted, policy) {
+            if let Some(policy) = policy.filter(|_| of_password) {
                 passwords::remember(entry, policy);
             }
             new_version(entry, made, keep_old, policy)
-        })
+        })?;
+        // Failures with the former password say nothing of the new one. It is changed already, so what
+        // can't be written down now is written with the next records.
+        if let Some(id) = whose.filter(|_| of_password) {
+            let _ = self.attempts.unlock(&id);
+        }
+        Ok(done)
     }
 
     pub(super) fn purge(&self, by: &str, name: &Principal, keep: Keep) -> Step<Answer> {

@@ -2,6 +2,7 @@
 //! faster, in which case it starts over. Not here: who may ask, and in which words.
 
 mod keys;
+mod policies;
 mod principals;
 
 use std::sync::Arc;
@@ -9,7 +10,6 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use libkrb::{Principal, Time};
 
-use self::keys::renumber;
 use self::principals::set_string;
 use super::acl::Acl;
 use super::caller::Caller;
@@ -17,7 +17,8 @@ use super::keys::KeyRules;
 use super::operation::{Answer, Name, Operation, Reason, Refusal};
 use super::passwords::Dictionary;
 use super::trail;
-use crate::core::{Attributes, Change, Entry, PasswordPolicy, Policy, Store, StoreError};
+use crate::attempts::Counted;
+use crate::core::{Attempts, Attributes, Change, Entry, PasswordPolicy, Policy, Store, StoreError};
 use crate::observe::Observer;
 use crate::store::normal;
 
@@ -41,6 +42,7 @@ pub struct Registry {
     keys: KeyRules,
     pub(super) acl: Acl,
     dictionary: Arc<Dictionary>,
+    attempts: Arc<dyn Attempts>,
     observer: Option<Arc<Observer>>,
 }
 
@@ -51,7 +53,15 @@ impl Registry {
     /// The registry of `policy`'s realm; new keys are made as `keys` says.
     pub fn new(store: Arc<dyn Store>, policy: Policy, keys: KeyRules) -> Self {
         let acl = Acl::new(&policy.realm, vec![]);
-        Registry { store, policy, keys, acl, dictionary: Arc::default(), observer: None }
+        Registry {
+            store,
+            policy,
+            keys,
+            acl,
+            dictionary: Arc::default(),
+            attempts: Arc::new(Counted::default()),
+            observer: None,
+        }
     }
 
     /// The same, with an access list. Without one, callers that need it may do little.
@@ -74,6 +84,12 @@ impl Registry {
     /// The realm.
     pub fn realm(&self) -> &str {
         &self.policy.realm
+    }
+
+    /// The same, with the failures that the KDC counts: they are shown, and forgiven.
+    #[must_use]
+    pub fn with_attempts(self, attempts: Arc<dyn Attempts>) -> Self {
+        Registry { attempts, ..self }
     }
 
     /// The same, telling `observer` of every call.
@@ -104,10 +120,7 @@ impl Registry {
             Operation::Create { principal, keys, kvno, settings } => {
                 self.create(by, &meant(&principal), &keys, kvno, &settings)
             }
-            Operation::Modify { principal, kvno, settings } => self.change(by, &meant(&principal), |entry| {
-                self.apply(entry, &settings)?;
-                kvno.map_or(Ok(()), |kvno| renumber(entry, kvno))
-            }),
+            Operation::Modify { principal, kvno, settings } => self.modify(by, &meant(&principal), kvno, &settings),
             Operation::ChangeKeys { principal, keys, keep_old } => {
                 self.change_keys(caller, &meant(&principal), &keys, keep_old)
             }
@@ -116,7 +129,7 @@ impl Registry {
             Operation::Alias { alias, principal } => self.alias(by, &meant(&alias), &meant(&principal)),
             Operation::Describe { principal } => {
                 let entry = self.find(&meant(&principal))?;
-                Ok(Answer::Principal(Box::new(self.describe(&entry))))
+                Ok(Answer::Principal(Box::new(self.describe(&entry)?)))
             }
             Operation::List { pattern, after } => self.list(pattern, after.as_ref()),
             Operation::Extract { principal, fresh } => self.extract(by, &meant(&principal), fresh),
@@ -124,6 +137,11 @@ impl Registry {
             Operation::SetString { principal, name, value } => {
                 self.change(by, &meant(&principal), |entry| set_string(entry, &name, value.as_deref()))
             }
+            Operation::CreatePolicy { name, rules } => self.create_policy(by, &name, &rules),
+            Operation::ModifyPolicy { name, rules } => self.modify_policy(by, &name, &rules),
+            Operation::DeletePolicy { name } => self.delete_policy(&name),
+            Operation::DescribePolicy { name } => self.describe_policy(&name),
+            Operation::ListPolicies { pattern } => self.list_policies(pattern.as_deref()),
             Operation::Strings { principal } => Ok(Answer::Strings(self.find(&meant(&principal))?.strings.clone())),
         }
     }

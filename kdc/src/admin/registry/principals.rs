@@ -2,7 +2,7 @@
 
 use libkrb::{Principal, Time};
 
-use super::keys::{check_kvno, salt_of};
+use super::keys::{check_kvno, expiry, renumber, salt_of};
 use super::{Registry, Step, fresh_id, now, stamp, unlocked};
 use crate::admin::glob;
 use crate::admin::operation::{Answer, Description, Etype, KeyLine, Name, NewKeys, Refusal, Secret, Settings, time};
@@ -15,6 +15,8 @@ const MAX_NAME: usize = 1024;
 /// Bounds on string attributes: their names, their values, their number.
 const MAX_STRING: usize = 4 * 1024;
 const MAX_STRINGS: usize = 64;
+/// The policy of new principals, if there is one of this name.
+const DEFAULT_POLICY: &str = "default";
 
 impl Registry {
     pub(super) fn create(
@@ -35,9 +37,16 @@ impl Registry {
         // A ticket under a password's key is a hash to guess that password by (RFC 4120 10).
         entry.attributes = Attributes::REQUIRES_PRE_AUTH.with(Attributes::DISALLOW_SVR, of_password);
         entry.password_changed = Some(entry.modified);
+        if settings.policy.is_none() && self.store.policy(DEFAULT_POLICY)?.is_some() {
+            entry.policy = Some(DEFAULT_POLICY.to_owned());
+        }
         self.apply(&mut entry, settings)?;
         let policy = self.policy_of(&entry)?;
-        let made = self.new_keys(&entry, policy.as_deref(), keys)?;
+        let policy = policy.as_deref();
+        let made = self.new_keys(&entry, policy, keys)?;
+        if settings.password_expires.is_none() {
+            entry.password_expires = policy.and_then(|policy| expiry(policy, entry.modified));
+        }
         if !made.is_empty() {
             entry.keys = vec![KeySet::new(check_kvno(kvno.unwrap_or(1))?, made).made(entry.modified)];
         }
@@ -46,7 +55,8 @@ impl Registry {
     }
 
     pub(super) fn delete(&self, by: &str, name: &Principal) -> Step<Answer> {
-        self.commit(name, |entry| {
+        let mut gone = None;
+        let done = self.commit(name, |entry| {
             if entry.principal != *name {
                 let mut entry = entry.clone();
                 entry.aliases.retain(|alias| alias != name);
@@ -54,9 +64,14 @@ impl Registry {
                 return Ok(vec![Change::Replace(entry)]);
             }
             unlocked(entry)?;
+            gone = Some(entry.id);
             // The replacement notices a change since the entry was read.
             Ok(vec![Change::Replace(entry.clone()), Change::Delete(entry.principal.clone())])
-        })
+        })?;
+        if let Some(id) = gone {
+            self.attempts.forget(&id);
+        }
+        Ok(done)
     }
 
     pub(super) fn rename(&self, by: &str, name: &Principal, to: &Principal) -> Step<Answer> {
@@ -98,7 +113,8 @@ impl Registry {
         Ok(Answer::Names { names: page.into_iter().filter(meant).map(Name).collect(), next })
     }
 
-    pub(super) fn describe(&self, entry: &Entry) -> Description {
+    pub(super) fn describe(&self, entry: &Entry) -> Step<Description> {
+        let record = self.attempts.record(&entry.id);
         let bound = |own: Option<i64>, realm: i64| own.map_or(realm, |own| own.min(realm));
         let lines = |set: &KeySet| {
             let kvno = set.kvno;
@@ -112,7 +128,7 @@ impl Registry {
             };
             set.keys.iter().map(line).collect::<Vec<_>>()
         };
-        Description {
+        Ok(Description {
             principal: Name(entry.principal.clone()),
             aliases: entry.aliases.iter().cloned().map(Name).collect(),
             id: Secret::hex(&entry.id).expose().to_owned(),
@@ -124,8 +140,34 @@ impl Registry {
             modified: entry.modified.seconds(),
             modified_by: entry.modified_by.clone(),
             attributes: entry.attributes.0,
+            policy: entry.policy.clone(),
+            policy_exists: self.policy_of(entry)?.is_some(),
+            last_success: record.last_success.map(Time::seconds),
+            last_failure: record.last_failure.map(Time::seconds),
+            failures: record.failures,
             keys: entry.keys.iter().flat_map(lines).collect(),
+        })
+    }
+
+    pub(super) fn modify(&self, by: &str, name: &Principal, kvno: Option<u32>, settings: &Settings) -> Step<Answer> {
+        let done = self.change(by, name, |entry| {
+            let before = entry.policy.clone();
+            self.apply(entry, settings)?;
+            if settings.policy.is_some() && settings.password_expires.is_none() {
+                match self.policy_of(entry)? {
+                    Some(policy) => {
+                        entry.password_expires = entry.password_changed.and_then(|changed| expiry(&policy, changed));
+                    }
+                    None if entry.policy.is_none() && before.is_some() => entry.password_expires = None,
+                    None => {}
+                }
+            }
+            kvno.map_or(Ok(()), |kvno| renumber(entry, kvno))
+        })?;
+        if settings.unlock {
+            self.attempts.unlock(&self.find(name)?.id)?;
         }
+        Ok(done)
     }
 
     pub(super) fn apply(&self, entry: &mut Entry, settings: &Settings) -> Step<()> {
@@ -145,6 +187,9 @@ impl Registry {
         }
         if let Some(seconds) = settings.max_renewable_life {
             entry.max_renewable_life = bound(seconds)?;
+        }
+        if let Some(policy) = &settings.policy {
+            entry.policy = Some(policy.clone()).filter(|name| !name.is_empty());
         }
         entry.attributes = Attributes((entry.attributes.0 & !settings.clear) | settings.set);
         Ok(())

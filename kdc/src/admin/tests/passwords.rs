@@ -116,3 +116,35 @@ fn words_of_the_realms_dictionary_are_refused_where_the_policy_says_so() {
     let refusal = change(&registry, &root(), password("CORRECT HORSE")).expect_err("a word");
     assert_eq!(refusal.text, "Password is in the password dictionary");
 }
+
+#[test]
+fn failures_are_shown_and_forgiven_by_an_administrator_and_by_a_new_password() {
+    use crate::attempts::Counted;
+    use crate::core::Attempts;
+    use crate::core::attempts::{Lockout, Proven};
+    let store = Arc::new(Memory::new());
+    let attempts = Arc::new(Counted::default());
+    let keys = KeyRules { etypes: vec![EncryptionType::AES128_SHA1], iterations: None };
+    let registry = Registry::new(Arc::clone(&store) as Arc<dyn Store>, Policy::new("R"), keys)
+        .with_attempts(Arc::clone(&attempts) as Arc<dyn Attempts>);
+    registry.perform(&root(), create("alice", password("first word"))).expect("made");
+    let id = find(&store, "alice").expect("there").id;
+    let rule = Lockout { max_failures: 3, interval: 0, duration: 0 };
+    let fail = || attempts.attempt(&id, Some(&rule), libkrb::Time(1000), &mut |_| Proven::No(3));
+    let failures = || match registry.perform(&root(), Operation::Describe { principal: name("alice") }) {
+        Ok(Answer::Principal(alice)) => (alice.failures, alice.last_failure),
+        other => panic!("{other:?}"),
+    };
+    fail();
+    assert_eq!(failures(), (3, Some(1000)));
+    let settings = Settings { unlock: true, ..Settings::default() };
+    registry.perform(&root(), Operation::Modify { principal: name("alice"), kvno: None, settings }).expect("opened");
+    assert_eq!(failures(), (0, Some(1000)));
+    fail();
+    change(&registry, &root(), random()).expect("changed");
+    assert_eq!(failures().0, 3, "a random key is nobody's who fails to type");
+    change(&registry, &root(), password("second word")).expect("changed");
+    assert_eq!(failures().0, 0);
+    registry.perform(&root(), Operation::Delete { principal: name("alice") }).expect("deleted");
+    assert_eq!(attempts.record(&id).last_failure, None);
+}

@@ -1,0 +1,178 @@
+//! Failed proofs and last logins, counted in memory and written down in batches. Not here: what they
+//! mean ([`crate::core::attempts`]).
+//!
+//! A login costs no durable write. Records that changed are written down every [`INTERVAL`], all in
+//! one transaction, and at the end of the KDC; a lock is written down at once. A crash therefore
+//! forgets the failures and successes of the last [`INTERVAL`], and no lock but one of that very moment.
+
+mod writer;
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use libkrb::Time;
+use tokio::sync::Notify;
+
+use crate::core::StoreError;
+use crate::core::attempts::{AccountId, Attempts, Ledger, Lockout, Proven, Record, Tried};
+
+pub use writer::{INTERVAL, WrittenDown};
+
+/// How many parts are locked apart from each other.
+const SHARDS: usize = 256;
+/// How many records a part keeps that are written down: a quarter of a million in all, some 20 MiB.
+/// Those that are not yet are kept besides, which is no more than accounts tried within [`INTERVAL`].
+const KEPT: usize = 1024;
+
+/// Attempts counted in this process.
+pub struct Counted {
+    shards: Box<[Mutex<Shard>]>,
+    /// Where they outlive it, if anywhere.
+    ledger: Option<Arc<dyn Ledger>>,
+    /// Held while writing down, so that no older record overtakes a newer one.
+    writing: Mutex<()>,
+    /// Something should be written down at once.
+    urgent: Notify,
+    /// Accounts that were locked since records were last written down.
+    locks: AtomicUsize,
+}
+
+#[derive(Default)]
+struct Shard {
+    slots: HashMap<AccountId, Slot>,
+    /// Whose records changed since they were last written down.
+    changed: Vec<AccountId>,
+}
+
+#[derive(Clone, Copy)]
+struct Slot {
+    record: Record,
+    state: State,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// As it is written down; may be forgotten.
+    Written,
+    /// Being written down.
+    Leaving,
+    /// Not written down yet.
+    Changed,
+}
+
+impl Default for Counted {
+    /// Counts in memory only.
+    fn default() -> Self {
+        Counted {
+            shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
+            ledger: None,
+            writing: Mutex::default(),
+            urgent: Notify::new(),
+            locks: AtomicUsize::new(0),
+        }
+    }
+}
+
+impl Counted {
+    /// Counts on from what is written down in `ledger`.
+    pub fn over(ledger: Arc<dyn Ledger>) -> Self {
+        Counted { ledger: Some(ledger), ..Counted::default() }
+    }
+
+    /// Account ids are random, so their first octet spreads them.
+    fn shard(&self, who: &AccountId) -> MutexGuard<'_, Shard> {
+        self.shards[usize::from(who[0]) % SHARDS].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The record of an account, from memory or from where it is written down.
+    fn known(&self, shard: &mut Shard, who: &AccountId) -> Record {
+        if let Some(slot) = shard.slots.get(who) {
+            return slot.record;
+        }
+        let Some(ledger) = &self.ledger else { return Record::default() };
+        let written = ledger.record(who).unwrap_or_else(|error| {
+            tracing::error!(%error, "what is known of failed logins can't be read; counting anew");
+            None
+        });
+        let record = written.unwrap_or_default();
+        // All that are written down give way at once, when there are too many: few are asked for again.
+        if shard.slots.len() >= KEPT && shard.changed.len() < shard.slots.len() {
+            shard.slots.retain(|_, slot| slot.state != State::Written);
+        }
+        shard.slots.insert(*who, Slot { record, state: State::Written });
+        record
+    }
+
+    fn remember(&self, shard: &mut Shard, who: &AccountId, record: Record) {
+        let before = shard.slots.insert(*who, Slot { record, state: State::Changed });
+        if before.is_none_or(|slot| slot.state != State::Changed) && self.ledger.is_some() {
+            shard.changed.push(*who);
+        }
+    }
+}
+
+impl Attempts for Counted {
+    fn attempt(
+        &self,
+        who: &AccountId,
+        lockout: Option<&Lockout>,
+        now: Time,
+        try_it: &mut dyn FnMut(u32) -> Proven,
+    ) -> Tried {
+        let Some(rule) = lockout else {
+            let proven = try_it(u32::MAX);
+            if proven != Proven::Unclear {
+                let mut shard = self.shard(who);
+                let record = self.known(&mut shard, who).after(proven, None, now);
+                self.remember(&mut shard, who, record);
+            }
+            return Tried::Made;
+        };
+        // Held while trying, which takes microseconds: so no two guesses at one account are made at once.
+        let mut shard = self.shard(who);
+        let record = self.known(&mut shard, who);
+        let left = record.guesses(lockout, now);
+        if left == 0 {
+            return Tried::Locked;
+        }
+        let proven = try_it(left);
+        if proven != Proven::Unclear {
+            let record = record.after(proven, lockout, now);
+            self.remember(&mut shard, who, record);
+            if rule.locks(&record, now) {
+                self.locks.fetch_add(1, Ordering::Relaxed);
+                self.urgent.notify_one();
+            }
+        }
+        Tried::Made
+    }
+
+    fn record(&self, who: &AccountId) -> Record {
+        self.known(&mut self.shard(who), who)
+    }
+
+    fn unlock(&self, who: &AccountId) -> Result<(), StoreError> {
+        {
+            let mut shard = self.shard(who);
+            let record = self.known(&mut shard, who);
+            if record.failures == 0 {
+                return Ok(());
+            }
+            self.remember(&mut shard, who, Record { failures: 0, ..record });
+        }
+        self.flush()
+    }
+
+    fn forget(&self, who: &AccountId) {
+        let _one = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        self.shard(who).slots.remove(who);
+        if let Some(Err(error)) = self.ledger.as_ref().map(|ledger| ledger.write_down(&[(*who, None)])) {
+            // A few octets too many, which nobody will ask for.
+            tracing::warn!(%error, "the record of an account that is gone can't be taken out");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

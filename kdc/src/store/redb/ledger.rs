@@ -1,0 +1,71 @@
+//! Records of attempts in a table of their own: not part of any principal, so that a login changes
+//! none and the order of revisions is that of administration.
+
+use libkrb::Time;
+use prost::Message;
+use redb::{ReadableDatabase, TableDefinition, TableError};
+
+use super::{Redb, begin, damaged, failed};
+use crate::core::StoreError;
+use crate::core::attempts::{AccountId, Ledger, Record};
+
+/// Records by account; stores made before there were any have no such table.
+const ATTEMPTS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("attempts");
+
+/// The bytes of a record. Fields are only ever added.
+#[derive(Clone, PartialEq, Message)]
+struct Bytes {
+    #[prost(uint32, tag = "1")]
+    failures: u32,
+    #[prost(sint64, optional, tag = "2")]
+    last_failure: Option<i64>,
+    #[prost(sint64, optional, tag = "3")]
+    last_success: Option<i64>,
+}
+
+impl Ledger for Redb {
+    fn record(&self, who: &AccountId) -> Result<Option<Record>, StoreError> {
+        self.read(|store, database| {
+            let transaction = store.sound(database.begin_read())?;
+            let table = match transaction.open_table(ATTEMPTS) {
+                Ok(table) => table,
+                Err(TableError::TableDoesNotExist(_)) => return Ok(None),
+                Err(error) => return Err(failed(&store.file, error.into())),
+            };
+            let Some(bytes) = store.sound(table.get(&who[..]))? else { return Ok(None) };
+            let bytes =
+                Bytes::decode(bytes.value()).map_err(|_| damaged(&store.file, "a record of attempts is none"))?;
+            Ok(Some(Record {
+                failures: bytes.failures,
+                last_failure: bytes.last_failure.map(Time),
+                last_success: bytes.last_success.map(Time),
+            }))
+        })
+    }
+
+    fn write_down(&self, records: &[(AccountId, Option<Record>)]) -> Result<(), StoreError> {
+        if records.is_empty() {
+            return Ok(());
+        }
+        self.committing(|store, database| {
+            let transaction = begin(database).map_err(|error| failed(&store.file, error))?;
+            {
+                let mut table = store.sound(transaction.open_table(ATTEMPTS))?;
+                for (who, record) in records {
+                    match record {
+                        Some(record) => {
+                            let bytes = Bytes {
+                                failures: record.failures,
+                                last_failure: record.last_failure.map(Time::seconds),
+                                last_success: record.last_success.map(Time::seconds),
+                            };
+                            store.sound(table.insert(&who[..], &*bytes.encode_to_vec()))?;
+                        }
+                        None => drop(store.sound(table.remove(&who[..]))?),
+                    }
+                }
+            }
+            store.sound(transaction.commit())
+        })
+    }
+}
