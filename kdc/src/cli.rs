@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::error::{Error, Result};
 use crate::manage::Watching;
-use crate::{check, dev, init, moving, run};
+use crate::{check, config, dev, init, moving, run};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -59,6 +59,10 @@ struct Init {
     /// Where to serve, UDP and TCP; may be given several times
     #[arg(long, value_name = "ADDR:PORT", value_parser = address, default_values = ["127.0.0.1:88", "[::1]:88"])]
     listen: Vec<SocketAddr>,
+    /// Where to change passwords, UDP and TCP; may be given several times [default: port 464 beside 88, or as far above
+    /// another]
+    #[arg(long, value_name = "ADDR:PORT", value_parser = address)]
+    kpasswd_listen: Vec<SocketAddr>,
 }
 
 #[derive(Debug, Args)]
@@ -119,7 +123,12 @@ pub fn main() -> ExitCode {
 }
 
 fn make(arguments: &Init) -> Result<()> {
-    let files = init::init(&arguments.realm, &arguments.dir, &arguments.listen)?;
+    let kpasswd = match &arguments.kpasswd_listen[..] {
+        [] => config::kpasswd_addresses(&arguments.listen),
+        said => said.to_vec(),
+    };
+    let addresses = init::Addresses { kdc: arguments.listen.clone(), kpasswd };
+    let files = init::init_at(&arguments.realm, &arguments.dir, &addresses)?;
     let (config, client) = (files.config.display(), files.client.display());
     say(&format!(
         "The realm {} is ready in {}.

@@ -31,6 +31,15 @@ pub struct Files {
     pub store: PathBuf,
 }
 
+/// Where a realm is served.
+#[derive(Clone, Debug)]
+pub struct Addresses {
+    /// Tickets.
+    pub kdc: Vec<SocketAddr>,
+    /// Changes of passwords; nowhere, if there is none.
+    pub kpasswd: Vec<SocketAddr>,
+}
+
 impl Files {
     /// The files in a folder.
     pub fn of(dir: &Path) -> Self {
@@ -47,11 +56,19 @@ impl Files {
     }
 }
 
-/// Makes a realm in `dir`, to be served at `listen`.
+/// Makes a realm in `dir`, to be served at `listen`, with passwords changed on the port beside it.
 ///
 /// # Errors
 /// When one of the files exists, which it names, or can't be made.
 pub fn init(realm: &str, dir: &Path, listen: &[SocketAddr]) -> Result<Files> {
+    init_at(realm, dir, &Addresses { kdc: listen.to_vec(), kpasswd: config::kpasswd_addresses(listen) })
+}
+
+/// Makes a realm in `dir`, to be served at these addresses.
+///
+/// # Errors
+/// As [`init`].
+pub fn init_at(realm: &str, dir: &Path, addresses: &Addresses) -> Result<Files> {
     config::check_realm(realm).map_err(Error::Other)?;
     let files = Files::of(dir);
     for file in files.all() {
@@ -65,7 +82,7 @@ pub fn init(realm: &str, dir: &Path, listen: &[SocketAddr]) -> Result<Files> {
         }
         _ => Error::file(dir, error),
     })?;
-    let made = make(realm, listen, &files).and_then(|()| {
+    let made = make(realm, addresses, &files).and_then(|()| {
         // The names too must survive a power failure, above all that of the master key.
         let folder = std::fs::File::open(dir).and_then(|folder| folder.sync_all());
         folder.map_err(|error| Error::file(dir, error))
@@ -79,40 +96,59 @@ pub fn init(realm: &str, dir: &Path, listen: &[SocketAddr]) -> Result<Files> {
     Ok(files)
 }
 
-fn make(realm: &str, listen: &[SocketAddr], files: &Files) -> Result<()> {
+fn make(realm: &str, addresses: &Addresses, files: &Files) -> Result<()> {
     let master = MasterKey::create(&files.master_key)?;
     let store = Redb::create(&files.store, realm, master)?;
     store.commit(&principals(realm)?)?;
     drop(store);
-    write(&files.client, 0o644, &client_settings(realm, listen))?;
+    write(&files.client, 0o644, &client_settings(realm, addresses))?;
     // Last, so that a folder with settings is a whole one.
-    write(&files.config, 0o600, &config::sample(realm, listen))
+    write(&files.config, 0o600, &config::sample(realm, &addresses.kdc, &addresses.kpasswd))
 }
 
 /// What every realm has: the ticket-granting service, and the one that changes passwords.
 fn principals(realm: &str) -> Result<[Change; 2]> {
-    let new = |principal: Principal, attributes: Attributes| -> Result<Entry> {
-        let keys = random_keys(libkrb::crypto::SUPPORTED.iter().copied())?;
-        let mut entry = Entry::new(principal, fresh_id()?, now(), &format!("kdc/init@{realm}"));
-        entry.keys = vec![KeySet::new(1, keys).made(entry.modified)];
-        entry.password_changed = Some(entry.modified);
-        entry.attributes = attributes;
-        Ok(entry)
-    };
-    let locked = Attributes::LOCKDOWN_KEYS;
-    let initial_only = locked.with(Attributes::DISALLOW_TGT_BASED, true).with(Attributes::PWCHANGE_SERVICE, true);
-    let mut changepw = new(Principal::changepw(realm), initial_only)?;
-    changepw.max_life = Some(CHANGEPW_LIFE);
-    Ok([Change::Create(new(Principal::tgs(realm), locked)?), Change::Create(changepw)])
+    let tgs = principal(realm, Principal::tgs(realm), Attributes::LOCKDOWN_KEYS)?;
+    Ok([Change::Create(tgs), Change::Create(changepw(realm)?)])
+}
+
+/// The service that changes passwords, with what MIT krb5 gives it: tickets only from an AS exchange,
+/// also for a client whose password has expired, and only for minutes.
+fn changepw(realm: &str) -> Result<Entry> {
+    let attributes = Attributes::LOCKDOWN_KEYS.with(Attributes::DISALLOW_TGT_BASED, true);
+    let entry = principal(realm, Principal::changepw(realm), attributes.with(Attributes::PWCHANGE_SERVICE, true))?;
+    Ok(Entry { max_life: Some(CHANGEPW_LIFE), ..entry })
+}
+
+fn principal(realm: &str, name: Principal, attributes: Attributes) -> Result<Entry> {
+    let keys = random_keys(libkrb::crypto::SUPPORTED.iter().copied())?;
+    let mut entry = Entry::new(name, fresh_id()?, now(), &format!("kdc/init@{realm}"));
+    entry.keys = vec![KeySet::new(1, keys).made(entry.modified)];
+    entry.password_changed = Some(entry.modified);
+    entry.attributes = attributes;
+    Ok(entry)
+}
+
+/// Gives a realm that was made elsewhere the service that changes passwords, if it has none.
+///
+/// # Errors
+/// When the store can't be read or written.
+pub fn complete(store: &dyn Store, realm: &str) -> Result<()> {
+    if store.lookup(&Principal::changepw(realm))?.is_none() {
+        store.commit(&[Change::Create(changepw(realm)?)])?;
+    }
+    Ok(())
 }
 
 /// A krb5.conf that MIT krb5, Heimdal and Java understand alike.
-pub(crate) fn client_settings(realm: &str, listen: &[SocketAddr]) -> String {
-    let mut kdcs = String::new();
-    for address in listen {
-        let line = format!("        kdc = {}\n", reachable(*address));
-        if !kdcs.contains(&line) {
-            kdcs += &line;
+pub(crate) fn client_settings(realm: &str, addresses: &Addresses) -> String {
+    let mut servers = String::new();
+    for (name, addresses) in [("kdc", &addresses.kdc), ("kpasswd_server", &addresses.kpasswd)] {
+        for address in addresses {
+            let line = format!("        {name} = {}\n", reachable(*address));
+            if !servers.contains(&line) {
+                servers += &line;
+            }
         }
     }
     format!(
@@ -127,7 +163,7 @@ pub(crate) fn client_settings(realm: &str, listen: &[SocketAddr]) -> String {
 
 [realms]
     {realm} = {{
-{kdcs}    }}
+{servers}    }}
 "
     )
 }

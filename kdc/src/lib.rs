@@ -12,6 +12,8 @@ pub mod dev;
 pub mod error;
 pub mod init;
 pub mod kadmin;
+#[cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_types))]
+pub mod kpasswd;
 pub mod manage;
 pub mod moving;
 pub mod net;

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use libkrb::Principal;
-use libkrb::replay::MemoryReplayCache;
+use libkrb::replay::{MemoryReplayCache, ReplayCache};
 use rustix::process::{Resource, Rlimit, setrlimit};
 use tokio::net::UnixListener;
 use tokio::runtime::Runtime;
@@ -23,7 +23,9 @@ use crate::attempts::{Counted, WrittenDown};
 use crate::config::{self, Config, LogFormat};
 use crate::core::{Ledger, Store};
 use crate::error::{Error, Result};
-use crate::net::{self, Inherited, Listener, Memories, Responder, Server};
+use crate::init::{self, Addresses};
+use crate::kpasswd::Kpasswd;
+use crate::net::{self, Inherited, Listener, Memories, Passwords, Responder, Server};
 use crate::observe::{Audit, Observer, start_log};
 use crate::{check, manage, store};
 
@@ -42,8 +44,11 @@ pub fn run(path: &Path) -> Result<()> {
         confine(path, &config);
     }
     serve_at(&config, inherited, |daemon| {
-        let addresses = daemon.addresses().iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-        let status = format!("{} is ready at {addresses} (UDP and TCP)", config.realm);
+        let list = |addresses: &[SocketAddr]| addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        let Addresses { kdc, kpasswd } = daemon.addresses();
+        let passwords = if kpasswd.is_empty() { "nowhere".to_owned() } else { format!("at {}", list(kpasswd)) };
+        let kdc = list(kdc);
+        let status = format!("{} is ready at {kdc} (UDP and TCP), passwords are changed {passwords}", config.realm);
         let _ = writeln!(std::io::stderr(), "kdc: {status}");
         systemd::ready(&status);
         Ok(true)
@@ -95,7 +100,8 @@ pub struct Daemon {
     store: Arc<dyn Store>,
     tgs: Principal,
     server: Server,
-    addresses: Vec<SocketAddr>,
+    passwords: Server,
+    addresses: Addresses,
     observer: Arc<Observer>,
     admin: Admin,
     attempts: WrittenDown,
@@ -121,47 +127,50 @@ impl Daemon {
         let store = Arc::new(store);
         let attempts = Arc::new(Counted::over(Arc::clone(&store) as Arc<dyn Ledger>));
         let store = store as Arc<dyn Store>;
-        let listeners = config.listen.iter().map(|address| Listener::take(*address, &mut inherited));
-        let listeners = listeners.collect::<Result<Vec<_>, _>>();
-        let listeners = listeners.map_err(|error| Error::Other(error.to_string()))?;
-        let addresses = listeners.iter().map(Listener::address).collect();
+        init::complete(&*store, &config.realm)?;
+        let listeners = take(&config.listen, &mut inherited)?;
+        let for_passwords = take(&config.kpasswd_addresses(), &mut inherited)?;
+        let bound = |listeners: &[Listener]| listeners.iter().map(Listener::address).collect();
+        let addresses = Addresses { kdc: bound(&listeners), kpasswd: bound(&for_passwords) };
         let admin_socket = match inherited.unix(&config.admin_socket) {
             Some(socket) => admin::adopt(&config.admin_socket, socket)?,
             None => admin::bind(&config.admin_socket)?,
         };
         for socket in inherited.left() {
-            tracing::warn!(socket, "closed: it was handed over and is none of the settings (`listen`, `admin_socket`)");
+            let settings = "`listen`, `kpasswd_listen`, `admin_socket`";
+            tracing::warn!(socket, "closed: it was handed over and is none of the settings ({settings})");
         }
 
         let policy = config.policy();
         let rules = KeyRules { etypes: config.keys.etypes.clone(), iterations: config.keys.iterations };
         let registry = Registry::new(Arc::clone(&store), policy.clone(), rules).with_acl(config.acl()?);
         let registry = registry.with_dictionary(config.dictionary()?).with_attempts(Arc::clone(&attempts) as Arc<_>);
-        let registry = registry.told_to(Arc::clone(&observer));
-        let admin = Admin::serve(admin_socket, registry, config.admin_socket.clone());
+        let registry = Arc::new(registry.told_to(Arc::clone(&observer)));
+        let admin = Admin::serve(admin_socket, Arc::clone(&registry), config.admin_socket.clone());
         let replays = MemoryReplayCache::new(policy.clock_skew, limits.replay_memory / REPLAY_ENTRY);
+        let replays = Arc::new(replays) as Arc<dyn ReplayCache>;
         let rates = limits.rate.rates();
         let limits = config.net_limits();
+        let service = Kpasswd::new(policy.clone(), Arc::clone(&store), registry, Arc::clone(&replays));
+        let passwords = serve_passwords(service, for_passwords, Arc::clone(&observer), &limits)?;
         let (memory, tgs) = (Arc::clone(&store), Principal::tgs(&config.realm));
-        let memories = Memories { store, replays: Arc::new(replays), attempts: Arc::clone(&attempts) as Arc<_> };
+        let memories = Memories { store, replays, attempts: Arc::clone(&attempts) as Arc<_> };
         let responder = Responder::new(policy.clone(), memories, Arc::clone(&observer), &limits);
         responder.govern(policy, rates, &limits);
-        let server = Server::start(listeners, Arc::new(responder), &limits);
-        let server = server.map_err(|error| Error::Other(format!("the sockets can't be served: {error}")))?;
-        let attempts = attempts.written_down();
-        let patience = limits.request_timeout;
-        Ok(Daemon { store: memory, tgs, server, addresses, observer, admin, attempts, patience })
+        let server = Server::start(listeners, Arc::new(responder), &limits).map_err(unserved)?;
+        let (attempts, patience) = (attempts.written_down(), limits.request_timeout);
+        Ok(Daemon { store: memory, tgs, server, passwords, addresses, observer, admin, attempts, patience })
     }
 
     /// Where it serves.
-    pub fn addresses(&self) -> &[SocketAddr] {
+    pub fn addresses(&self) -> &Addresses {
         &self.addresses
     }
 
     /// Takes no further requests, answers those that have arrived, and ends.
     pub async fn drain(self) {
         drop(self.admin);
-        self.server.drain(self.patience).await;
+        tokio::join!(self.server.drain(self.patience), self.passwords.drain(self.patience));
         drop(self.attempts);
     }
 
@@ -169,7 +178,7 @@ impl Daemon {
     async fn lives(&self) -> bool {
         let (store, tgs) = (Arc::clone(&self.store), self.tgs.clone());
         let found = tokio::task::spawn_blocking(move || matches!(store.lookup(&tgs), Ok(Some(_))));
-        found.await.unwrap_or(false) && self.server.lives()
+        found.await.unwrap_or(false) && self.server.lives() && self.passwords.lives()
     }
 
     /// Looks for files that were moved away.
@@ -180,9 +189,30 @@ impl Daemon {
     }
 }
 
+/// Listens at these addresses, on sockets that were handed over where there are some.
+fn take(addresses: &[SocketAddr], inherited: &mut Inherited) -> Result<Vec<Listener>> {
+    let listeners = addresses.iter().map(|address| Listener::take(*address, inherited)).collect::<Result<Vec<_>, _>>();
+    listeners.map_err(|error| Error::Other(error.to_string()))
+}
+
+fn serve_passwords(
+    service: Kpasswd,
+    listeners: Vec<Listener>,
+    observer: Arc<Observer>,
+    limits: &net::Limits,
+) -> Result<Server> {
+    let limits = Passwords::limits(limits);
+    let listeners = listeners.into_iter().map(Listener::narrow).collect();
+    Server::start(listeners, Arc::new(Passwords::new(service, observer, &limits)), &limits).map_err(unserved)
+}
+
+fn unserved(error: std::io::Error) -> Error {
+    Error::Other(format!("the sockets can't be served: {error}"))
+}
+
 impl Admin {
-    fn serve(listener: UnixListener, registry: Registry, path: PathBuf) -> Admin {
-        Admin { path, task: tokio::spawn(admin::serve(listener, Arc::new(registry))).abort_handle() }
+    fn serve(listener: UnixListener, registry: Arc<Registry>, path: PathBuf) -> Admin {
+        Admin { path, task: tokio::spawn(admin::serve(listener, registry)).abort_handle() }
     }
 }
 

@@ -17,6 +17,7 @@
 
 pub mod call;
 pub mod caller;
+pub mod changing;
 mod daemon;
 mod family;
 pub mod fuzz;

@@ -42,12 +42,22 @@ impl Plan {
     /// Makes the realm and starts its KDC.
     pub fn start(self, family: Family) -> Realm {
         let folder = tempfile::Builder::new().prefix("krb-realm-").tempdir().expect("a temporary folder");
-        let port = Port::claim();
-        let site = Site { plan: self, folder: folder.path().to_owned(), address: port.address() };
+        let [port, kpasswd] = [(); 2].map(|()| Port::claim());
+        let (address, kpasswd_address) = (port.address(), kpasswd.address());
+        let site = Site { plan: self, folder: folder.path().to_owned(), address, kpasswd: kpasswd_address };
         let kdc = kdc_of(family);
         kdc.create(&site);
         let daemon = Daemon::start(kdc.daemon(&site).command(), kdc.ready());
-        Realm { daemon, kdc, site, family, seats: Cell::new(0), _port: port, _folder: folder }
+        Realm {
+            daemon,
+            kdc,
+            site,
+            family,
+            seats: Cell::new(0),
+            passwords: None,
+            _ports: [port, kpasswd],
+            _folder: folder,
+        }
     }
 }
 
@@ -55,11 +65,12 @@ impl Plan {
 pub struct Realm {
     // Dropped first: the daemon ends before its files go.
     daemon: Daemon,
+    passwords: Option<Daemon>,
     kdc: Box<dyn Kdc>,
     site: Site,
     family: Family,
     seats: Cell<u32>,
-    _port: Port,
+    _ports: [Port; 2],
     _folder: TempDir,
 }
 
@@ -82,6 +93,17 @@ impl Realm {
     /// Where its KDC listens, for UDP and TCP.
     pub fn address(&self) -> std::net::SocketAddr {
         self.site.address
+    }
+
+    /// Where passwords are changed, for UDP and TCP.
+    pub fn kpasswd_address(&self) -> std::net::SocketAddr {
+        self.site.kpasswd
+    }
+
+    /// Lets passwords be changed, where that takes a daemon beside the KDC.
+    pub fn serve_passwords(&mut self) {
+        let daemon = self.kdc.password_daemon(&self.site);
+        self.passwords = daemon.map(|(tool, ready)| Daemon::start(tool.command(), ready));
     }
 
     /// The folder with the KDC's files.

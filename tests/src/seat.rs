@@ -16,6 +16,7 @@ pub struct Seat<'a> {
     folder: PathBuf,
     libdefaults: RefCell<Vec<String>>,
     kdc_prefix: Cell<&'static str>,
+    kpasswd_prefix: Cell<&'static str>,
 }
 
 impl<'a> Seat<'a> {
@@ -27,6 +28,7 @@ impl<'a> Seat<'a> {
             folder: folder.to_owned(),
             libdefaults: RefCell::default(),
             kdc_prefix: Cell::new(""),
+            kpasswd_prefix: Cell::new(""),
         };
         seat.write_configuration();
         seat
@@ -42,6 +44,12 @@ impl<'a> Seat<'a> {
     /// What stands before the KDC's address: `tcp/` makes Heimdal's clients use TCP.
     pub fn kdc_prefix(&self, prefix: &'static str) {
         self.kdc_prefix.set(prefix);
+        self.write_configuration();
+    }
+
+    /// What stands before the address for changing passwords: `tcp/` or `udp/`, for ours and Heimdal's.
+    pub fn kpasswd_prefix(&self, prefix: &'static str) {
+        self.kpasswd_prefix.set(prefix);
         self.write_configuration();
     }
 
@@ -134,10 +142,12 @@ impl<'a> Seat<'a> {
         let text = format!(
             "[libdefaults]\n default_realm = {realm}\n dns_lookup_kdc = false\n dns_lookup_realm = false\n \
              dns_canonicalize_hostname = false\n rdns = false\n{more}\
-             [realms]\n {realm} = {{\n  kdc = {prefix}{address}\n }}\n\
+             [realms]\n {realm} = {{\n  kdc = {prefix}{address}\n  kpasswd_server = {kpasswd_prefix}{kpasswd}\n }}\n\
              [domain_realm]\n localhost = {realm}\n .example.org = {realm}\n",
             prefix = self.kdc_prefix.get(),
             address = self.realm.address(),
+            kpasswd_prefix = self.kpasswd_prefix.get(),
+            kpasswd = self.realm.kpasswd_address(),
         );
         std::fs::write(self.configuration(), text).expect("the client's krb5.conf");
     }

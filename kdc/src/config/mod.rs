@@ -3,6 +3,7 @@
 
 mod admin;
 mod files;
+mod kpasswd;
 mod passwords;
 mod rate;
 mod sample;
@@ -18,6 +19,7 @@ use libkrb::{Error, Result};
 use serde::Deserialize;
 
 pub use admin::AdminSettings;
+pub use kpasswd::kpasswd_addresses;
 pub use passwords::PasswordSettings;
 pub use rate::RateSettings;
 pub use sample::sample;
@@ -37,6 +39,9 @@ pub struct Config {
     /// Where UDP and TCP are served.
     #[serde(default = "listen", deserialize_with = "values::listen")]
     pub listen: Vec<SocketAddr>,
+    /// Where passwords are changed ([`Config::kpasswd_addresses`]); `[]`: nowhere.
+    #[serde(default, deserialize_with = "values::some_addresses")]
+    pub kpasswd_listen: Option<Vec<SocketAddr>>,
     /// The store's file. This and the other paths are taken from the folder of kdc.toml.
     #[serde(default = "store")]
     pub store: PathBuf,

@@ -2,10 +2,13 @@
 
 use std::net::SocketAddr;
 
-/// The text of a kdc.toml for `realm`, served at `listen`.
-pub fn sample(realm: &str, listen: &[SocketAddr]) -> String {
-    let listen: Vec<_> = listen.iter().map(|address| format!("\"{address}\"")).collect();
-    SAMPLE.replace("{realm}", realm).replace("{listen}", &listen.join(", "))
+/// The text of a kdc.toml for `realm`, served at `listen`, with passwords changed at `kpasswd`.
+pub fn sample(realm: &str, listen: &[SocketAddr], kpasswd: &[SocketAddr]) -> String {
+    let list = |addresses: &[SocketAddr]| {
+        let quoted: Vec<_> = addresses.iter().map(|address| format!("\"{address}\"")).collect();
+        quoted.join(", ")
+    };
+    SAMPLE.replace("{realm}", realm).replace("{listen}", &list(listen)).replace("{kpasswd}", &list(kpasswd))
 }
 
 /// Lines that begin with `#` and a key are the defaults.
@@ -16,6 +19,9 @@ realm = "{realm}"
 
 # Where UDP and TCP are served.
 listen = [{listen}]
+# Where passwords are changed (RFC 3244), UDP and TCP; [] for nowhere. Default: the addresses of listen with port 464,
+# or where the KDC's own port is not 88, one that is as far above it (8888: 9264).
+kpasswd_listen = [{kpasswd}]
 
 # Paths are taken from the folder of this file.
 # Principals, their keys sealed under the master key. Back up both, apart from each other.

@@ -109,7 +109,7 @@ fn every_setting_is_read() {
 #[test]
 fn a_wrong_setting_is_named_with_its_line_and_what_was_expected() {
     for (setting, expected) in [
-        ("relam = 1", "unknown field `relam`, expected one of `realm`, `listen`, `store`"),
+        ("relam = 1", "unknown field `relam`, expected one of `realm`, `listen`, `kpasswd_listen`, `store`"),
         ("log = 'loud'", "unknown variant `loud`, expected one of `error`, `warn`, `info`, `debug`, `trace`"),
         ("store = 5", "invalid type: integer `5`, expected path string"),
         ("listen = ['localhost:88']", "such as \"127.0.0.1:88\" or \"[::1]:88\" was expected, not \"localhost:88\""),
@@ -128,6 +128,10 @@ fn a_wrong_setting_is_named_with_its_line_and_what_was_expected() {
         ("[policy]\netypes = []", "at least one encryption type was expected"),
         ("[policy]\nrequire_preauth = 'yes'", "expected a boolean"),
         ("[keys]\niterations = 100", "a number of rounds from 4096 to 1048576 was expected"),
+        (
+            "kpasswd_listen = ['464']",
+            "an address and port such as \"127.0.0.1:88\" or \"[::1]:88\" was expected, not \"464\"",
+        ),
         ("[limits]\ntcp_connections = 0", "a number above 0 was expected"),
         ("[limits]\nreplay_memory = '1 GB'", "a size of at least 64 KiB such as \"64 MiB\""),
         ("[limits]\nreplay_memory = '99999999999 GiB'", "a size of at least 64 KiB"),
@@ -183,10 +187,10 @@ fn a_missing_file_is_named() {
 
 #[test]
 fn the_sample_says_the_defaults() {
-    let listen = listen();
-    let text = sample("EXAMPLE.ORG", &listen);
+    let text = sample("EXAMPLE.ORG", &listen(), &kpasswd_addresses(&listen()));
     let config = read(&text).expect("sound");
-    assert_eq!(config, read("realm = 'EXAMPLE.ORG'").expect("sound"));
+    let bare = read("realm = 'EXAMPLE.ORG'").expect("sound");
+    assert_eq!(config, Config { kpasswd_listen: Some(bare.kpasswd_addresses()), ..bare });
     // Each default that stands in a comment, made a setting, changes nothing; those without one do.
     let said = text.lines().map(|line| line.strip_prefix('#').filter(|rest| !rest.starts_with(' ')).unwrap_or(line));
     let said = read(&said.collect::<Vec<_>>().join("\n")).expect("sound");
@@ -208,5 +212,5 @@ fn the_sample_says_the_defaults() {
 #[test]
 fn the_sample_in_the_docs_is_the_one_that_init_writes() {
     let docs = include_str!("../../../docs/kdc.toml");
-    assert_eq!(docs, sample("EXAMPLE.ORG", &listen()));
+    assert_eq!(docs, sample("EXAMPLE.ORG", &listen(), &kpasswd_addresses(&listen())));
 }

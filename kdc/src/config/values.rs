@@ -82,10 +82,18 @@ pub fn check_realm(realm: &str) -> Result<(), String> {
 }
 
 pub(super) fn listen<'de, D: Deserializer<'de>>(input: D) -> Result<Vec<SocketAddr>, D::Error> {
-    let texts = Vec::<String>::deserialize(input)?;
-    if texts.is_empty() {
-        return Err(D::Error::custom("at least one address such as \"127.0.0.1:88\" was expected"));
+    match addresses(input)? {
+        none if none.is_empty() => Err(D::Error::custom("at least one address such as \"127.0.0.1:88\" was expected")),
+        some => Ok(some),
     }
+}
+
+pub(super) fn some_addresses<'de, D: Deserializer<'de>>(input: D) -> Result<Option<Vec<SocketAddr>>, D::Error> {
+    addresses(input).map(Some)
+}
+
+fn addresses<'de, D: Deserializer<'de>>(input: D) -> Result<Vec<SocketAddr>, D::Error> {
+    let texts = Vec::<String>::deserialize(input)?;
     let address = |text: &String| {
         text.parse().map_err(|_| {
             D::Error::custom(format!(

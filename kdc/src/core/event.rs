@@ -11,7 +11,9 @@ pub enum Exchange {
     As,
     /// TGS-REQ.
     Tgs,
-    /// Neither: nothing that a KDC answers with a ticket.
+    /// A change of a password (RFC 3244).
+    Kpasswd,
+    /// None of these: nothing that a KDC answers with a ticket.
     #[default]
     Other,
 }
@@ -23,7 +25,7 @@ pub struct Event {
     pub exchange: Exchange,
     /// The client as asked (AS) or proven (TGS).
     pub client: Option<Principal>,
-    /// The server as asked.
+    /// The server as asked; the principal whose password was to be changed.
     pub server: Option<Principal>,
     /// The enctypes offered, as sent, at most 16 of them.
     pub offered: Vec<EncryptionType>,

@@ -46,7 +46,7 @@ pub fn dev(wishes: &Wishes) -> Result<()> {
     let realm = Realm::prepare(wishes)?;
     let mut screen = Screen::stdout();
     serve(realm.config(), |daemon| {
-        let address = daemon.addresses().first().copied().ok_or(Error::Other("no address to serve at".into()))?;
+        let address = daemon.addresses().kdc.first().copied().ok_or(Error::Other("no address to serve at".into()))?;
         realm.tell_clients(daemon.addresses())?;
         introduce(&mut screen, &realm, &wishes.dir, daemon)?;
         show::show(&mut screen, &realm, address)?;
@@ -60,7 +60,7 @@ pub fn dev(wishes: &Wishes) -> Result<()> {
 }
 
 fn introduce(screen: &mut Screen, realm: &Realm, dir: &Path, daemon: &Daemon) -> Result<()> {
-    let addresses = daemon.addresses().iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    let addresses = daemon.addresses().kdc.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     screen.title(&format!("The realm {} at {addresses}, kept in {}", realm.name(), dir.display()))?;
     screen.fact("user", &realm.user().without_realm().to_string(), &format!("password {}", realm.password()))?;
     screen.fact("service", &realm.service().without_realm().to_string(), &realm.keytab().display().to_string())
@@ -74,6 +74,7 @@ fn invite(screen: &mut Screen, realm: &Realm) -> Result<()> {
         format!("{} alice    # {}", tool("kinit"), realm.password()),
         format!("{} {}", tool("kvno"), realm.service().without_realm()),
         tool("klist"),
+        format!("{} alice", tool("kpasswd")),
         format!("{} --config {}", tool("kadmin"), quoted(realm.kdc_config())),
     ] {
         screen.command(&line)?;

@@ -17,7 +17,7 @@ use crate::admin::{KeyRules, Local, Name, NewKeys, Operation, Perform, Registry,
 use crate::config::{self, Config};
 use crate::core::{Attributes, Entry, Store};
 use crate::error::{Error, Result};
-use crate::init::{self, Files};
+use crate::init::{self, Addresses, Files};
 use crate::store;
 
 /// Letters that nobody takes for one another; 32, so that each stands for five random bits.
@@ -53,7 +53,10 @@ impl Realm {
             let problem = format!("holds the realm {}; name another folder with --dir", config.realm);
             return Err(Error::file(&wishes.dir, problem));
         }
-        config.listen = wishes.listen.map_or(config.listen, |listen| vec![listen]);
+        if let Some(listen) = wishes.listen {
+            config.listen = vec![listen];
+            config.kpasswd_listen = None;
+        }
         let password_file = dir.join("alice.password");
         let (password, is_new) = password(&password_file)?;
         let name = |text| Principal::parse(text, Some(&config.realm));
@@ -98,7 +101,7 @@ impl Realm {
     }
 
     /// Tells clients where the KDC really is.
-    pub fn tell_clients(&self, addresses: &[SocketAddr]) -> Result<()> {
+    pub fn tell_clients(&self, addresses: &Addresses) -> Result<()> {
         let text = init::client_settings(self.name(), addresses);
         match fs::read_to_string(&self.files.client) {
             Ok(old) if old == text => Ok(()),

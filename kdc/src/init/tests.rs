@@ -50,6 +50,18 @@ fn a_new_realm_can_grant_tickets_and_change_passwords() {
 }
 
 #[test]
+fn a_realm_from_elsewhere_gets_the_service_that_changes_passwords_once() {
+    let store = crate::store::Memory::default();
+    for _ in 0..2 {
+        complete(&store, "R").expect("completed");
+    }
+    let changepw = store.lookup(&Principal::changepw("R")).expect("readable").expect("there");
+    let expected =
+        Attributes::LOCKDOWN_KEYS.with(Attributes::DISALLOW_TGT_BASED, true).with(Attributes::PWCHANGE_SERVICE, true);
+    assert_eq!((changepw.attributes, changepw.max_life, changepw.revision), (expected, Some(300), 1));
+}
+
+#[test]
 fn only_the_owner_can_read_what_is_secret() {
     let (dir, files) = realm();
     assert_eq!(mode(&dir.path().join("realm")), 0o700);
@@ -90,7 +102,9 @@ fn clients_are_told_every_address() {
     assert_eq!(config.default_realm(), Some("EXAMPLE.ORG"));
     assert!(!config.dns_lookup_kdc() && config.unknown_keys().is_empty());
     assert_eq!(config.kdcs("EXAMPLE.ORG").expect("sound").len(), 2);
-    let everywhere = client_settings("R", &["0.0.0.0:88", "[::]:88"].map(|text| text.parse().expect(text)));
+    assert_eq!(config.kpasswd_servers("EXAMPLE.ORG").expect("sound").len(), 2);
+    let kdc = ["0.0.0.0:88", "[::]:88"].map(|text| text.parse().expect(text)).to_vec();
+    let everywhere = client_settings("R", &Addresses { kdc, kpasswd: vec![] });
     assert_eq!(everywhere.matches("\n        kdc = ").count(), 1, "{everywhere}");
     assert!(!everywhere.contains("0.0.0.0"));
 }

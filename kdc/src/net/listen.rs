@@ -68,6 +68,13 @@ impl Listener {
         self.address
     }
 
+    /// The same with one UDP socket, and so one thread: for what is much work for few.
+    #[must_use]
+    pub fn narrow(mut self) -> Listener {
+        self.udp.truncate(1);
+        self
+    }
+
     pub(super) fn into_sockets(self) -> (TcpListener, Vec<UdpSocket>) {
         (self.tcp, self.udp)
     }
@@ -145,7 +152,7 @@ impl fmt::Display for BindError {
         write!(f, "cannot listen on {address} ({protocol}): ")?;
         match cause.kind() {
             io::ErrorKind::AddrInUse => f.write_str(
-                "the port is in use; end the program that has it, or name another (`listen`; kdc dev --listen)",
+                "the port is in use; end the program that has it, or name another (`listen`, `kpasswd_listen`; kdc dev --listen)",
             ),
             io::ErrorKind::PermissionDenied => f.write_str(
                 "permission denied; ports below 1024 need root or the capability CAP_NET_BIND_SERVICE \

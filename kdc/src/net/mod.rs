@@ -2,11 +2,13 @@
 //! bounds on what strangers may use up. Not here: what a request means (the core), what is written
 //! about it (`observe`), signals and start-up (`run`).
 
+mod answers;
 mod connections;
 pub mod guard;
 mod inherited;
 mod listen;
 mod lookaside;
+mod passwords;
 mod responder;
 mod tcp;
 mod udp;
@@ -16,8 +18,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use answers::{Answers, Ends};
 pub use inherited::Inherited;
 pub use listen::{BindError, Listener};
+pub use lookaside::Answer;
+pub use passwords::Passwords;
 pub use responder::{Memories, Responder};
 
 /// What strangers may use up.
@@ -68,7 +73,7 @@ impl Server {
     ///
     /// # Errors
     /// What the system says when it has no threads or file descriptors left.
-    pub fn start(listeners: Vec<Listener>, responder: Arc<Responder>, limits: &Limits) -> io::Result<Server> {
+    pub fn start(listeners: Vec<Listener>, responder: Arc<impl Answers>, limits: &Limits) -> io::Result<Server> {
         let (tcp, udp) = listeners.into_iter().map(Listener::into_sockets).unzip();
         Ok(Server { udp: udp::Threads::start(udp, &responder)?, tcp: tcp::Tasks::start(tcp, responder, limits)? })
     }

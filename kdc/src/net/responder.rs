@@ -179,7 +179,7 @@ impl Responder {
 }
 
 /// The clock of the KDC.
-fn now() -> Moment {
+pub(super) fn now() -> Moment {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Moment::from_micros(i64::try_from(since.as_micros()).unwrap_or_default())
 }

@@ -16,8 +16,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, SemaphorePermit, mpsc, watch};
 use tokio::time::{sleep, timeout};
 
+use super::Limits;
+use super::answers::{Answers, Ends};
 use super::connections::{Connections, Place};
-use super::{Limits, Responder};
 
 /// What a request may take of the memory without asking; most requests are shorter.
 const SHORT: usize = 4096;
@@ -38,8 +39,8 @@ pub struct Tasks {
     ended: mpsc::Receiver<Infallible>,
 }
 
-struct Shared {
-    responder: Arc<Responder>,
+struct Shared<A> {
+    responder: Arc<A>,
     connections: Arc<Connections>,
     limits: Limits,
     memory: Semaphore,
@@ -56,7 +57,7 @@ impl Tasks {
     /// Starts one task for each listener, on the current runtime.
     pub fn start(
         listeners: Vec<std::net::TcpListener>,
-        responder: Arc<Responder>,
+        responder: Arc<impl Answers>,
         limits: &Limits,
     ) -> io::Result<Tasks> {
         let (closing, closing_seen) = watch::channel(false);
@@ -96,7 +97,7 @@ fn allow_files(connections: usize) -> usize {
     possible
 }
 
-async fn accept(listener: TcpListener, shared: Arc<Shared>, life: Life) {
+async fn accept(listener: TcpListener, shared: Arc<Shared<impl Answers>>, life: Life) {
     let accept_all = async {
         loop {
             match listener.accept().await {
@@ -115,7 +116,7 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>, life: Life) {
     let _ = timeout(GRACE, accept_all).await;
 }
 
-fn admit(stream: TcpStream, from: SocketAddr, shared: &Arc<Shared>, life: &Life) {
+fn admit(stream: TcpStream, from: SocketAddr, shared: &Arc<Shared<impl Answers>>, life: &Life) {
     match shared.connections.admit(from.ip()) {
         Some(place) => drop(tokio::spawn(converse(stream, from, place, Arc::clone(shared), life.clone()))),
         None => tracing::warn!(%from, "connection refused: all others are busy"),
@@ -123,7 +124,7 @@ fn admit(stream: TcpStream, from: SocketAddr, shared: &Arc<Shared>, life: &Life)
 }
 
 /// After a connection that could not be accepted.
-async fn refresh(error: &io::Error, shared: &Shared) {
+async fn refresh<A>(error: &io::Error, shared: &Shared<A>) {
     let errno = Errno::from_io_error(error);
     if matches!(errno, Some(Errno::CONNABORTED | Errno::INTR)) {
         return;
@@ -147,8 +148,15 @@ enum Received<'a> {
     Nothing,
 }
 
-async fn converse(mut stream: TcpStream, from: SocketAddr, mut place: Place, shared: Arc<Shared>, mut life: Life) {
+async fn converse(
+    mut stream: TcpStream,
+    from: SocketAddr,
+    mut place: Place,
+    shared: Arc<Shared<impl Answers>>,
+    mut life: Life,
+) {
     let _ = stream.set_nodelay(true);
+    let ends = Ends { from, to: stream.local_addr().ok().map(|address| address.ip()) };
     loop {
         let received = tokio::select! {
             biased;
@@ -156,7 +164,7 @@ async fn converse(mut stream: TcpStream, from: SocketAddr, mut place: Place, sha
             received = receive(&mut stream, &shared, &mut life.closing) => received,
         };
         let (answer, last) = match received {
-            Received::Request(bytes, _memory) if place.busy() => (shared.responder.message(from, &bytes).await, false),
+            Received::Request(bytes, _memory) if place.busy() => (shared.responder.message(ends, &bytes).await, false),
             Received::TooLong => (Some(shared.responder.too_long(from)), true),
             Received::Request(..) | Received::Nothing => return,
         };
@@ -180,7 +188,11 @@ async fn converse(mut stream: TcpStream, from: SocketAddr, mut place: Place, sha
     }
 }
 
-async fn receive<'a>(stream: &mut TcpStream, shared: &'a Shared, closing: &mut watch::Receiver<bool>) -> Received<'a> {
+async fn receive<'a, A>(
+    stream: &mut TcpStream,
+    shared: &'a Shared<A>,
+    closing: &mut watch::Receiver<bool>,
+) -> Received<'a> {
     let mut length = [0; 4];
     let first = tokio::select! {
         biased;
@@ -197,9 +209,9 @@ async fn receive<'a>(stream: &mut TcpStream, shared: &'a Shared, closing: &mut w
 }
 
 /// A request of whose length `count` bytes are there.
-async fn receive_rest<'a>(
+async fn receive_rest<'a, A>(
     stream: &mut TcpStream,
-    shared: &'a Shared,
+    shared: &'a Shared<A>,
     mut length: [u8; 4],
     count: usize,
 ) -> io::Result<Received<'a>> {

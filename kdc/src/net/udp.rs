@@ -16,7 +16,7 @@ use quinn_udp::{BATCH_SIZE, RecvMeta, Transmit, UdpSockRef, UdpSocketState};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::sockopt::{self, Ipv4PathMtuDiscovery, Ipv6PathMtuDiscovery};
 
-use super::Responder;
+use super::answers::{Answers, Ends};
 
 /// The kernel may hand over several datagrams of one sender as one, 64 KiB at most.
 const BUFFER: usize = 65_535;
@@ -31,7 +31,7 @@ pub struct Threads {
 
 impl Threads {
     /// Starts one thread for each socket that every address has.
-    pub fn start(addresses: Vec<Vec<UdpSocket>>, responder: &Arc<Responder>) -> io::Result<Threads> {
+    pub fn start(addresses: Vec<Vec<UdpSocket>>, responder: &Arc<impl Answers>) -> io::Result<Threads> {
         let (end, open) = io::pipe()?;
         let mut threads = vec![];
         let mut addresses = addresses.into_iter().map(Vec::into_iter).collect::<Vec<_>>();
@@ -43,7 +43,7 @@ impl Threads {
             }
             let (end, responder) = (end.try_clone()?, Arc::clone(responder));
             let name = format!("udp-{}", threads.len());
-            threads.push(thread::Builder::new().name(name).spawn(move || serve(&sockets, &end, &responder))?);
+            threads.push(thread::Builder::new().name(name).spawn(move || serve(&sockets, &end, &*responder))?);
         }
     }
 
@@ -69,8 +69,8 @@ impl Threads {
 struct Socket {
     socket: UdpSocket,
     state: UdpSocketState,
-    /// Whether replies must say from which of our addresses they come.
-    wildcard: bool,
+    /// Our address; none where there are several, and replies must say from which they come.
+    local: Option<IpAddr>,
 }
 
 impl Socket {
@@ -83,11 +83,11 @@ impl Socket {
         } else {
             sockopt::set_ipv6_mtu_discover(&socket, Ipv6PathMtuDiscovery::WANT)?;
         }
-        Ok(Socket { socket, state, wildcard: address.ip().is_unspecified() })
+        Ok(Socket { socket, state, local: Some(address.ip()).filter(|ip| !ip.is_unspecified()) })
     }
 
     /// Receives a batch and answers it; `false` when there is none.
-    fn serve(&self, responder: &Responder, desk: &mut Desk) -> bool {
+    fn serve(&self, responder: &impl Answers, desk: &mut Desk) -> bool {
         let mut buffers = desk.buffers.chunks_exact_mut(BUFFER).map(IoSliceMut::new).collect::<Vec<_>>();
         let count = match self.state.recv(UdpSockRef::from(&self.socket), &mut buffers, &mut desk.metas) {
             Ok(count) => count,
@@ -102,8 +102,9 @@ impl Socket {
         for (meta, buffer) in desk.metas.iter().zip(&buffers).take(count) {
             let received = buffer.get(..meta.len).unwrap_or_default();
             for datagram in received.chunks(meta.stride.max(1)) {
-                if let Some(answer) = responder.datagram(meta.addr, datagram, &mut desk.random) {
-                    let from = meta.dst_ip.filter(|_| self.wildcard);
+                let ends = Ends { from: meta.addr, to: self.local.or(meta.dst_ip) };
+                if let Some(answer) = responder.datagram(ends, datagram, &mut desk.random) {
+                    let from = meta.dst_ip.filter(|_| self.local.is_none());
                     self.reply(responder, meta.addr, from, datagram, &answer);
                 }
             }
@@ -111,7 +112,7 @@ impl Socket {
         true
     }
 
-    fn reply(&self, responder: &Responder, to: SocketAddr, from: Option<IpAddr>, request: &[u8], answer: &[u8]) {
+    fn reply(&self, responder: &impl Answers, to: SocketAddr, from: Option<IpAddr>, request: &[u8], answer: &[u8]) {
         let sent = match self.send(to, from, answer) {
             // IPv6 packets are not fragmented here.
             Err(error) if error.raw_os_error() == Some(rustix::io::Errno::MSGSIZE.raw_os_error()) => {
@@ -143,7 +144,7 @@ struct Desk {
     random: OsRandom,
 }
 
-fn serve(sockets: &[Socket], end: &PipeReader, responder: &Responder) {
+fn serve(sockets: &[Socket], end: &PipeReader, responder: &impl Answers) {
     let mut desk = Desk {
         buffers: vec![0; BATCH_SIZE * BUFFER],
         metas: [RecvMeta::default(); BATCH_SIZE],

@@ -12,7 +12,7 @@ use libkrb::codes::EncryptionType;
 
 use super::facts::{CallCount, EtypeCount, Latency, Named, OutcomeCount, Traffic};
 use super::histogram::{BOUNDED, Histogram};
-use super::record::exchange;
+use super::record::{done, exchange};
 use super::slots::Slots;
 use super::{Seen, Transport};
 use crate::core::Exchange;
@@ -25,7 +25,7 @@ const CAUSES: usize = 256;
 const PROOFS: usize = 16;
 const SHARDS: usize = 16;
 
-const EXCHANGES: [Exchange; 3] = [Exchange::As, Exchange::Tgs, Exchange::Other];
+const EXCHANGES: [Exchange; 4] = [Exchange::As, Exchange::Tgs, Exchange::Kpasswd, Exchange::Other];
 /// Those that a ticket can have; any other is counted after them.
 const ETYPES: [EncryptionType; 7] = [
     EncryptionType::AES256_SHA1,
@@ -55,12 +55,12 @@ pub struct Counters {
 #[derive(Debug)]
 #[repr(align(128))]
 struct Shard {
-    /// Outcome 0 is an issued ticket; what has no place of its own counts as GENERIC.
-    outcomes: [[AtomicU64; CODES]; 3],
+    /// Outcome 0 is an issued ticket or a changed password; what has no place of its own counts as GENERIC.
+    outcomes: [[AtomicU64; CODES]; EXCHANGES.len()],
     causes: [AtomicU64; CAUSES],
     proofs: [AtomicU64; PROOFS],
     etypes: [[AtomicU64; ETYPES.len() + 1]; 3],
-    latency: [Histogram; 3],
+    latency: [Histogram; EXCHANGES.len()],
     transports: [AtomicU64; 2],
     repeated: AtomicU64,
 }
@@ -261,7 +261,7 @@ impl Shard {
 }
 
 fn outcome(count: &Count) -> OutcomeCount {
-    let outcome = count.refusal.map_or("issued", |code| code.name());
+    let outcome = count.refusal.map_or(done(count.exchange), |code| code.name());
     OutcomeCount { exchange: exchange(count.exchange).to_owned(), outcome: outcome.to_owned(), count: count.count }
 }
 

@@ -26,7 +26,7 @@ pub struct Record<'a> {
     pub server: Option<String>,
     pub from: SocketAddr,
     pub transport: &'static str,
-    /// "issued", or the RFC's name of the error code.
+    /// "issued", "changed" for a password, or the RFC's name of the error code.
     pub outcome: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cause: Option<&'static str>,
@@ -73,7 +73,7 @@ impl<'a> Record<'a> {
             server: event.server.as_ref().map(name),
             from: seen.from,
             transport: seen.transport.name(),
-            outcome: event.refusal.map_or("issued", |(code, _)| code.name()),
+            outcome: event.refusal.map_or(done(event.exchange), |(code, _)| code.name()),
             cause: event.refusal.map(|(_, cause)| cause),
             proof: event.proof,
             offered: Names(&event.offered),
@@ -116,8 +116,14 @@ pub fn exchange(exchange: Exchange) -> &'static str {
     match exchange {
         Exchange::As => "AS",
         Exchange::Tgs => "TGS",
+        Exchange::Kpasswd => "kpasswd",
         Exchange::Other => "other",
     }
+}
+
+/// How a request ends well.
+pub fn done(exchange: Exchange) -> &'static str {
+    if exchange == Exchange::Kpasswd { "changed" } else { "issued" }
 }
 
 /// A time with microseconds: `2026-11-21T23:40:11.000042Z`.

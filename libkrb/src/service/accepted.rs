@@ -5,7 +5,7 @@ use super::authz::AuthzElement;
 use super::check::Claim;
 use super::opened::Opened;
 use crate::codes::{ChecksumType, TransitedType};
-use crate::crypto::{Key, Random};
+use crate::crypto::{Key, KeyUsage, PreparedKey, Random};
 use crate::flags::{ApOptions, TicketFlags};
 use crate::name::Principal;
 use crate::session::{Role, Session};
@@ -89,10 +89,22 @@ impl Accepted {
     }
 
     /// With the AP-REP, if the client wants one.
-    pub(super) fn answered(mut self, opened: &Opened, random: &mut dyn Random, with_subkey: bool) -> Accepted {
-        if !self.options.has(ApOptions::MUTUAL_REQUIRED) {
-            return self;
+    pub(super) fn answered(self, opened: &Opened, random: &mut dyn Random, with_subkey: bool) -> Accepted {
+        match self.options.has(ApOptions::MUTUAL_REQUIRED) {
+            true => self.proving(opened.reply_key(), random, with_subkey),
+            false => self,
         }
+    }
+
+    /// With an AP-REP also for a client that has not asked for one, without a subkey of ours: there
+    /// are protocols in which it is always sent (RFC 3244 2).
+    #[must_use]
+    pub fn replying(self, random: &mut dyn Random) -> Accepted {
+        let key = self.session_key.prepare(KeyUsage::AP_REP);
+        if self.reply.is_some() { self } else { self.proving(&key, random, false) }
+    }
+
+    fn proving(mut self, key: &PreparedKey, random: &mut dyn Random, with_subkey: bool) -> Accepted {
         if with_subkey {
             self.acceptor_subkey = Key::random(self.key().etype(), random).ok();
         }
@@ -103,7 +115,7 @@ impl Accepted {
             subkey: self.acceptor_subkey.as_ref().map(Into::into),
             sequence: Some(self.acceptor_sequence),
         });
-        let cipher = opened.reply_key().encrypt(random, &plain);
+        let cipher = key.encrypt(random, &plain);
         let enc_part = EncryptedData { etype: self.session_key.etype(), kvno: None, cipher: &cipher };
         self.reply = Some(wire::encode(&ApRep { version: Fixed, kind: Fixed, enc_part }));
         self

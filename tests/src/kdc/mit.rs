@@ -34,9 +34,10 @@ impl Kdc for Mit {
             &format!(
                 "[kdcdefaults]\n kdc_max_dgram_reply_size = 4096\n kdc_listen = {address}\n kdc_tcp_listen = {address}\n\
                  [realms]\n {realm} = {{\n  database_name = {folder}/principal\n  key_stash_file = {folder}/stash\n  \
-                 acl_file = {folder}/kadm5.acl\n  max_life = 24h\n  max_renewable_life = 7d\n  \
+                 acl_file = {folder}/kadm5.acl\n  kadmind_port = 0\n  kpasswd_listen = {kpasswd}\n  max_life = 24h\n  max_renewable_life = 7d\n  \
                  default_principal_flags = +preauth\n{supported} }}\n",
                 address = site.address,
+                kpasswd = site.kpasswd,
                 folder = site.folder.display(),
             ),
         );
@@ -45,6 +46,11 @@ impl Kdc for Mit {
 
     fn daemon(&self, site: &Site) -> Tool {
         Mit::tool(site, "krb5kdc").args(["-n"])
+    }
+
+    fn password_daemon(&self, site: &Site) -> Option<(Tool, &'static str)> {
+        site.write("kadm5.acl", "");
+        Some((Mit::tool(site, "kadmind").args(["-nofork"]), "starting"))
     }
 
     fn ready(&self) -> &'static str {

@@ -31,6 +31,8 @@ pub(crate) struct Site {
     pub plan: Plan,
     pub folder: PathBuf,
     pub address: SocketAddr,
+    /// Where passwords are changed, for UDP and TCP.
+    pub kpasswd: SocketAddr,
 }
 
 impl Site {
@@ -54,6 +56,10 @@ pub(crate) trait Kdc {
     fn add(&self, site: &Site, principal: &str, secret: &Secret, options: &[&str]);
     fn modify(&self, site: &Site, principal: &str, options: &[&str]);
     fn change(&self, site: &Site, principal: &str, secret: &Secret);
+    /// The daemon that changes passwords where the KDC does not, and what it prints once it is ready.
+    fn password_daemon(&self, _site: &Site) -> Option<(Tool, &'static str)> {
+        None
+    }
     fn delete(&self, site: &Site, principal: &str);
     fn extract(&self, site: &Site, principal: &str, keytab: &Path);
 }

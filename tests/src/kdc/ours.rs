@@ -13,7 +13,8 @@ const FOLDER: &str = "kdc";
 impl Kdc for Ours {
     fn create(&self, site: &Site) {
         Tool::new(Family::Ours.program("kdc"))
-            .args(["init", "--realm", &site.plan.realm, "--listen", &site.address.to_string(), "--dir"])
+            .args(["init", "--realm", &site.plan.realm, "--listen", &site.address.to_string()])
+            .args(["--kpasswd-listen", &site.kpasswd.to_string(), "--dir"])
             .args([site.path(FOLDER)])
             .run()
             .succeeds();

@@ -32,13 +32,14 @@ impl ServeKdc {
         let realm = Realm::find(&self.dir)?;
         let mut config = realm.config().clone();
         config.listen = vec![self.listen];
+        config.kpasswd_listen = None;
         kdc::observe::start_log(config.log.as_str(), true);
         if self.end_with_stdin {
             end_with_stdin();
         }
         kdc::run::serve(&config, |daemon| {
             let failed = |error: &dyn std::fmt::Display| kdc::Error::Other(error.to_string());
-            let address = daemon.addresses().first().copied().ok_or_else(|| failed(&"no address to serve at"))?;
+            let address = daemon.addresses().kdc.first().copied().ok_or_else(|| failed(&"no address to serve at"))?;
             realm.tell_clients(address).map_err(|error| failed(&error))?;
             writeln!(std::io::stdout(), "listening on {address}").map_err(|error| failed(&error))?;
             Ok(true)
