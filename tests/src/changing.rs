@@ -12,9 +12,14 @@ use kdc::store::Memory;
 use libkrb::Principal;
 use libkrb::client::{NewSecret, PasswordExchange};
 use libkrb::codes::{EncryptionType, KpasswdCode};
+use libkrb::crypto::{Key, KeyUsage};
 use libkrb::replay::MemoryReplayCache;
-use libkrb::session::Address;
-use libkrb::wire::{self, KpasswdReply, KpasswdResult, KrbError};
+use libkrb::session::{Address, Role, Session};
+use libkrb::time::Instant;
+use libkrb::wire::{
+    self, ApReq, Authenticator, EncryptedData, EncryptionKey, Fixed, KpasswdReply, KpasswdRequest, KpasswdResult,
+    KrbError, Raw,
+};
 
 use crate::joined::{Asking, Credential, Joined, REALM, Sequence, name};
 
@@ -60,7 +65,7 @@ impl Changing {
         let shared = Arc::clone(&store) as Arc<dyn Store>;
         let registry = Registry::new(Arc::clone(&shared), realm.policy.clone(), KeyRules { etypes, iterations: None });
         let registry = registry.with_acl(acl);
-        let replays = Arc::new(MemoryReplayCache::new(300, 1000));
+        let replays = Arc::new(MemoryReplayCache::new(300, 1_000_000));
         let service = Kpasswd::new(realm.policy.clone(), shared, Arc::new(registry), replays);
         Changing { realm, store, service, random: Sequence(3) }
     }
@@ -112,6 +117,58 @@ impl Changing {
 impl Default for Changing {
     fn default() -> Self {
         Changing::new()
+    }
+}
+
+/// A request that is made by hand.
+pub struct Draft<'a> {
+    /// The ticket that it shows.
+    pub with: &'a Credential,
+    /// The version.
+    pub version: u16,
+    /// The user data.
+    pub data: Vec<u8>,
+    /// The subkey; none leaves it out.
+    pub subkey: Option<Key>,
+    /// Another key around the user data.
+    pub sealed_with: Option<Key>,
+    /// The number of the message; 5 is right.
+    pub number: u32,
+}
+
+impl<'a> Draft<'a> {
+    /// An honest one, with this data.
+    pub fn new(with: &'a Credential, version: u16, data: &[u8]) -> Draft<'a> {
+        let subkey = Key::random(with.key.etype(), &mut Sequence(77)).expect("a key");
+        Draft { with, version, data: data.to_vec(), subkey: Some(subkey), sealed_with: None, number: 5 }
+    }
+
+    /// The request's bytes.
+    pub fn request(&self, now: Instant) -> Vec<u8> {
+        let mut random = Sequence(78);
+        let authenticator = wire::encode(&Authenticator {
+            version: Fixed,
+            client_realm: self.with.client.realm(),
+            client: (&self.with.client).into(),
+            checksum: None,
+            micros: now.micros,
+            time: now.time,
+            subkey: self.subkey.as_ref().map(EncryptionKey::from),
+            sequence: Some(5),
+            authorization_data: None,
+        });
+        let cipher = self.with.key.encrypt(KeyUsage::AP_REQ_AUTHENTICATOR, &mut random, &authenticator);
+        let ap_req = wire::encode(&ApReq {
+            version: Fixed,
+            kind: Fixed,
+            options: Default::default(),
+            ticket: Raw::parse(&self.with.ticket).expect("a ticket"),
+            authenticator: EncryptedData { etype: self.with.key.etype(), kvno: None, cipher: &cipher },
+        });
+        let key = self.sealed_with.as_ref().or(self.subkey.as_ref()).unwrap_or(&self.with.key);
+        let mut session = Session::new(key, Role::Initiator, self.number, 0).with_addresses(Address::ip(CLIENT), None);
+        let message = session.make_priv(now, &mut random, &self.data).expect("KRB-PRIV");
+        KpasswdRequest { version: self.version, ap_req: &ap_req, message: &message }.encode().expect("a request")
     }
 }
 

@@ -152,7 +152,7 @@ impl fmt::Display for BindError {
         write!(f, "cannot listen on {address} ({protocol}): ")?;
         match cause.kind() {
             io::ErrorKind::AddrInUse => f.write_str(
-                "the port is in use; end the program that has it, or name another (`listen`, `kpasswd_listen`; kdc dev --listen)",
+                "the port is in use; end the program that has it, or name another (`listen` or `kpasswd_listen`; kdc dev --listen)",
             ),
             io::ErrorKind::PermissionDenied => f.write_str(
                 "permission denied; ports below 1024 need root or the capability CAP_NET_BIND_SERVICE \

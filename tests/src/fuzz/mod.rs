@@ -7,6 +7,7 @@ mod client;
 mod formats;
 mod gss;
 mod kdc;
+mod kpasswd;
 mod negotiation;
 mod script;
 mod service;
@@ -17,6 +18,7 @@ pub use client::client_reply;
 pub use formats::{ccache, kdc_toml, keytab, krb5_conf, master_key, principal};
 pub use gss::{gss_acceptor, gss_acceptor_structured, gss_initiator, gss_message, honest_token};
 pub use kdc::{kdc_request, kdc_structured};
+pub use kpasswd::kpasswd_request;
 pub use negotiation::gss_negotiation;
 pub use script::Script;
 pub use service::{acceptor, acceptor_structured, honest_ap_req};
@@ -27,7 +29,7 @@ pub type Target = fn(&[u8]);
 
 /// Every target by its name, which is that of its file in `fuzz/fuzz_targets` and of its seeds'
 /// folder.
-pub const TARGETS: [(&str, Target); 21] = [
+pub const TARGETS: [(&str, Target); 22] = [
     ("kdc_request", kdc_request),
     ("kdc_structured", kdc_structured),
     ("acceptor", acceptor),
@@ -49,4 +51,5 @@ pub const TARGETS: [(&str, Target); 21] = [
     ("admin_operation", admin_operation),
     ("admin_frame", admin_frame),
     ("kadmin_query", kadmin_query),
+    ("kpasswd_request", kpasswd_request),
 ];

@@ -1,8 +1,8 @@
 //! Every message of RFC 4120: what decodes, encodes, and decodes to the same.
 
 use libkrb::wire::{
-    AdAndOr, AdKdcIssued, ApRep, ApReq, Authenticator, AuthorizationData, Checksum, Decode, EncApRepPart,
-    EncKdcRepPart, EncKrbCredPart, EncKrbPrivPart, EncTicketPart, Encode, EncryptedData, EncryptionKey,
+    AdAndOr, AdKdcIssued, ApRep, ApReq, Authenticator, AuthorizationData, ChangePasswdData, Checksum, Decode,
+    EncApRepPart, EncKdcRepPart, EncKrbCredPart, EncKrbPrivPart, EncTicketPart, Encode, EncryptedData, EncryptionKey,
     EtypeInfo2Entry, EtypeInfoEntry, HostAddress, InitialToken, KdcRep, KdcReq, KdcReqBody, KrbCred, KrbError, KrbPriv,
     KrbSafe, List, MethodData, NegotiationToken, PaEncTsEnc, PaPacRequest, PrincipalName, Ticket, TypedData,
 };
@@ -63,6 +63,7 @@ types! {
     "AD-AND-OR" = AdAndOr<'_>,
     "NegotiationToken" = NegotiationToken<'_>,
     "InitialToken" = InitialToken<'_>,
+    "ChangePasswdData" = ChangePasswdData<'_>,
 }
 
 /// Any bytes, read as every message.

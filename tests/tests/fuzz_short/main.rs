@@ -98,6 +98,7 @@ targets! {
     admin_operation 1000
     admin_frame 300
     kadmin_query 3000
+    kpasswd_request 300
 }
 
 #[test]

@@ -34,6 +34,7 @@ pub fn all() -> Vec<Seed> {
         "gss_initiator",
         "gss_message",
         "gss_negotiation",
+        "kpasswd_request",
     ] {
         seeds.push((target, "nothing".to_owned(), vec![]));
         for number in 0..8_u64 {
@@ -269,7 +270,8 @@ fn texts(seeds: &mut Vec<Seed>) {
     let mut text = |target, name: &str, text: &str| bytes(target, name, text.as_bytes());
     text("krb5_conf", "ordinary", include_str!("texts/krb5.conf"));
     text("krb5_conf", "odd", include_str!("texts/odd.conf"));
-    text("kdc_toml", "sample", &kdc::config::sample(REALM, &["127.0.0.1:88".parse().expect("an address")]));
+    let [kdc, kpasswd] = ["127.0.0.1:88", "127.0.0.1:464"].map(|text| text.parse().expect("an address"));
+    text("kdc_toml", "sample", &kdc::config::sample(REALM, &[kdc], &[kpasswd]));
     text("kdc_toml", "every-setting", include_str!("texts/kdc.toml"));
     text("master_key", "one", &format!("kdc-master-key 1\n1 {}\n", "2a".repeat(32)));
     text(
