@@ -21,10 +21,11 @@ use tokio::task::AbortHandle;
 use crate::admin::{self, KeyRules, Registry};
 use crate::attempts::{Counted, WrittenDown};
 use crate::config::{self, Config, LogFormat};
-use crate::core::{Ledger, Store};
+use crate::core::{Attempts, Ledger, Store};
 use crate::error::{Error, Result};
 use crate::init::{self, Addresses};
 use crate::kpasswd::Kpasswd;
+use crate::manage::{Sources, Station};
 use crate::net::{self, Inherited, Listener, Memories, Passwords, Responder, Server};
 use crate::observe::{Audit, Observer, start_log};
 use crate::{check, manage, store};
@@ -105,6 +106,8 @@ pub struct Daemon {
     observer: Arc<Observer>,
     admin: Admin,
     attempts: WrittenDown,
+    /// Watches until all else has ended.
+    station: Station,
     patience: Duration,
 }
 
@@ -146,25 +149,48 @@ impl Daemon {
         let registry = Registry::new(Arc::clone(&store), policy.clone(), rules).with_acl(config.acl()?);
         let registry = registry.with_dictionary(config.dictionary()?).with_attempts(Arc::clone(&attempts) as Arc<_>);
         let registry = Arc::new(registry.told_to(Arc::clone(&observer)));
-        let admin = Admin::serve(admin_socket, Arc::clone(&registry), config.admin_socket.clone());
-        let replays = MemoryReplayCache::new(policy.clock_skew, limits.replay_memory / REPLAY_ENTRY);
-        let replays = Arc::new(replays) as Arc<dyn ReplayCache>;
+        let replays_limit = limits.replay_memory / REPLAY_ENTRY;
+        let authenticators = Arc::new(MemoryReplayCache::new(policy.clock_skew, replays_limit));
+        let replays = Arc::clone(&authenticators) as Arc<dyn ReplayCache>;
         let rates = limits.rate.rates();
         let limits = config.net_limits();
         let service = Kpasswd::new(policy.clone(), Arc::clone(&store), registry, Arc::clone(&replays));
         let passwords = serve_passwords(service, for_passwords, Arc::clone(&observer), &limits)?;
         let (memory, tgs) = (Arc::clone(&store), Principal::tgs(&config.realm));
-        let memories = Memories { store, replays, attempts: Arc::clone(&attempts) as Arc<_> };
-        let responder = Responder::new(policy.clone(), memories, Arc::clone(&observer), &limits);
+        let counted = Arc::clone(&attempts) as Arc<dyn Attempts>;
+        let memories = Memories { store: Arc::clone(&store), replays, attempts: Arc::clone(&counted) };
+        let responder = Arc::new(Responder::new(policy.clone(), memories, Arc::clone(&observer), &limits));
         responder.govern(policy, rates, &limits);
-        let server = Server::start(listeners, Arc::new(responder), &limits).map_err(unserved)?;
+        let server = Server::start(listeners, Arc::clone(&responder), &limits).map_err(unserved)?;
+        let sources = Sources {
+            realm: config.realm.clone(),
+            observer: Arc::clone(&observer),
+            store,
+            attempts: counted,
+            responder,
+            gauges: server.gauges(),
+            passwords: passwords.gauges(),
+            addresses: addresses.kdc.iter().chain(&addresses.kpasswd).copied().collect(),
+            replays: authenticators,
+            replays_limit,
+            master_key: config.master_key.clone(),
+        };
+        let station = Station::start(sources, &config.management)?;
+        let gatherer = station.gatherer();
+        let registry = (*registry).clone().with_status(Arc::new(move || gatherer.facts()));
+        let admin = Admin::serve(admin_socket, Arc::new(registry), config.admin_socket.clone());
         let (attempts, patience) = (attempts.written_down(), limits.request_timeout);
-        Ok(Daemon { store: memory, tgs, server, passwords, addresses, observer, admin, attempts, patience })
+        Ok(Daemon { store: memory, tgs, server, passwords, addresses, observer, admin, attempts, station, patience })
     }
 
     /// Where it serves.
     pub fn addresses(&self) -> &Addresses {
         &self.addresses
+    }
+
+    /// Where metrics and health are served.
+    pub fn management(&self) -> &[SocketAddr] {
+        self.station.addresses()
     }
 
     /// Takes no further requests, answers those that have arrived, and ends.

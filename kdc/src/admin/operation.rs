@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 
 use super::policies::{PolicyDescription, PolicyRules};
 use crate::core::StoreError;
+use crate::observe::facts::Facts;
 
 /// What an administrator may ask for.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -98,6 +99,8 @@ pub enum Operation {
         /// To this value; `None` removes it.
         value: Option<String>,
     },
+    /// How the running KDC is. For root and the KDC's own user only.
+    Status,
     /// The string attributes.
     Strings {
         /// Whose.
@@ -157,6 +160,8 @@ pub enum Answer {
         /// One key an enctype.
         keys: Vec<ExtractedKey>,
     },
+    /// To [`Operation::Status`].
+    Status(Box<Facts>),
     /// To [`Operation::Strings`].
     Strings(BTreeMap<String, String>),
     /// To [`Operation::DescribePolicy`].

@@ -9,7 +9,7 @@ use libkrb::time::Instant as Moment;
 
 use super::caller::Caller;
 use super::operation::{Answer, Operation, Reason, Refusal};
-use crate::core::{Change, Entry, PasswordPolicy, Store, StoreError};
+use crate::core::{Change, Entry, PasswordPolicy, Size, Store, StoreError};
 use crate::observe::{Called, Changed, Observer};
 
 /// Performs an operation on `store` and tells `observer` of it.
@@ -63,6 +63,7 @@ impl Operation {
             O::Extract { principal, .. } => ("extract", principal),
             O::PurgeKeys { principal, .. } => ("purge_keys", principal),
             O::SetString { principal, .. } => ("set_string", principal),
+            O::Status => return ("status", None),
             O::Strings { principal } => ("strings", principal),
             O::CreatePolicy { name, .. } => return ("create_policy", Some(name.clone())),
             O::ModifyPolicy { name, .. } => return ("modify_policy", Some(name.clone())),
@@ -138,6 +139,10 @@ impl Store for Witness {
 
     fn policy_user(&self, name: &str) -> Result<Option<Principal>, StoreError> {
         self.inner.policy_user(name)
+    }
+
+    fn size(&self) -> Result<Size, StoreError> {
+        self.inner.size()
     }
 
     fn commit(&self, changes: &[Change]) -> Result<(), StoreError> {

@@ -36,7 +36,7 @@ pub use event::{Event, Exchange, Issued};
 pub use password_policy::PasswordPolicy;
 pub use policy::Policy;
 pub use refuse::{Refusal, field_too_long, limited, too_big};
-pub use store::{Change, Store, StoreError};
+pub use store::{Change, Size, Store, StoreError};
 
 /// What a realm answers with.
 #[derive(Clone, Copy)]

@@ -58,12 +58,33 @@ pub trait Store: Send + Sync {
         }
     }
 
+    /// How much there is, at little cost; nothing for a store that keeps no count.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the records can't be read.
+    fn size(&self) -> Result<Size, StoreError> {
+        Ok(Size::default())
+    }
+
     /// Makes all changes or none, durably; afterwards `lookup` sees them.
     ///
     /// # Errors
     /// [`StoreError::Exists`], [`StoreError::Missing`] and [`StoreError::Conflict`] name the first
     /// change that can't be made.
     fn commit(&self, changes: &[Change]) -> Result<(), StoreError>;
+}
+
+/// How much a store holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Size {
+    /// Principals, aliases not counted.
+    pub principals: u64,
+    /// Password policies.
+    pub policies: u64,
+    /// Bytes on disk.
+    pub bytes: u64,
+    /// Commits since it was made.
+    pub changes: u64,
 }
 
 /// One step of a commit.

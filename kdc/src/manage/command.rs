@@ -2,18 +2,48 @@
 
 use std::io::Write;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Subcommand};
 
-use super::audit_verify;
+use super::{audit_verify, status, top};
 use crate::error::{Error, Result};
 
 /// What can be looked at.
 #[derive(Debug, Subcommand)]
 pub enum Watching {
+    /// Say how the running KDC is, on one screen
+    Status(Status),
+    /// Watch the running KDC live; q quits
+    Top(Top),
     /// Look after the audit's lines
     #[command(subcommand)]
     Audit(AuditCommand),
+}
+
+/// How it is told.
+#[derive(Debug, Args)]
+pub struct Status {
+    /// The realm's kdc.toml
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+    /// Everything, as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// How it is watched.
+#[derive(Debug, Args)]
+pub struct Top {
+    /// The realm's kdc.toml
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+    /// Print one frame, of a second, and end
+    #[arg(long)]
+    once: bool,
+    /// Seconds between frames
+    #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = clap::value_parser!(u64).range(1..=3600))]
+    every: u64,
 }
 
 /// What can be done about the audit.
@@ -50,6 +80,14 @@ impl Watching {
     /// What is wrong.
     pub fn run(self) -> Result<()> {
         match self {
+            Watching::Status(Status { config, json }) => {
+                let facts = status::ask(&config)?;
+                match json {
+                    true => say(&format!("{}\n", serde_json::to_string_pretty(&facts).unwrap_or_default())),
+                    false => say(&status::screen(&facts)),
+                }
+            }
+            Watching::Top(Top { config, once, every }) => top::top(&config, once, Duration::from_secs(every)),
             Watching::Audit(AuditCommand::Verify(Verify { files, key, head, new_chains })) => {
                 let found = audit_verify(&files, key.as_deref(), head.as_deref(), new_chains)?;
                 say(&format!("{found}\n"))
@@ -58,6 +96,7 @@ impl Watching {
     }
 }
 
-fn say(text: &str) -> Result<()> {
+/// Prints a text.
+pub(super) fn say(text: &str) -> Result<()> {
     std::io::stdout().write_all(text.as_bytes()).map_err(|error| Error::Other(error.to_string()))
 }

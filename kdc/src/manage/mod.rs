@@ -1,8 +1,17 @@
-//! How a running KDC is watched, and what can be read of its audit. Not here: what happened and how often
-//! (`observe`).
+//! How a running KDC is watched: its facts gathered and told over HTTP, on one screen, or live; and what can be
+//! read of its audit. Not here: what happened and how often (`observe`).
 
 mod audit;
 mod command;
+mod gather;
+mod keys;
+mod listener;
+mod station;
+mod status;
+mod system;
+mod top;
 
 pub use audit::{audit, audit_verify};
 pub use command::Watching;
+pub use gather::{Gatherer, Sources};
+pub use station::Station;

@@ -79,12 +79,16 @@ impl Connections {
         Some(Place { connections: Arc::clone(self), peer, activity: Activity::Idle(turn), dismissed })
     }
 
+    /// How many there may be.
+    pub fn limit(&self) -> usize {
+        self.max
+    }
+
     /// Makes room where the bounds are not the problem, but the system's are.
     pub fn make_room(&self) -> bool {
         self.lock().dismiss_longest_idle()
     }
 
-    #[cfg(test)]
     /// How many are open.
     pub fn open(&self) -> usize {
         self.lock().open

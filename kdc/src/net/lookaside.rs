@@ -124,6 +124,16 @@ impl Lookaside {
         &self.shards[(digest % self.shards.len() as Digest) as usize]
     }
 
+    /// How many answers are remembered, in how many bytes, and how many of these there may be.
+    pub fn fill(&self) -> (usize, usize, usize) {
+        let fill = |(answers, bytes): (usize, usize), shard: &Shard| {
+            let State { young, old, .. } = &*shard.lock();
+            (answers + young.answers.len() + old.answers.len(), bytes + young.bytes + old.bytes)
+        };
+        let (answers, bytes) = self.shards.iter().fold((0, 0), fill);
+        (answers, bytes, 2 * self.budget * self.shards.len())
+    }
+
     #[cfg(test)]
     fn bytes(&self) -> usize {
         self.shards.iter().map(|shard| shard.lock()).map(|state| state.young.bytes + state.old.bytes).sum()

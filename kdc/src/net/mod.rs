@@ -4,6 +4,7 @@
 
 mod answers;
 mod connections;
+mod gauges;
 pub mod guard;
 mod inherited;
 mod listen;
@@ -19,6 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use answers::{Answers, Ends};
+pub use gauges::Gauges;
 pub use inherited::Inherited;
 pub use listen::{BindError, Listener};
 pub use lookaside::Answer;
@@ -65,6 +67,7 @@ impl Default for Limits {
 pub struct Server {
     udp: udp::Threads,
     tcp: tcp::Tasks,
+    gauges: Gauges,
 }
 
 impl Server {
@@ -75,7 +78,16 @@ impl Server {
     /// What the system says when it has no threads or file descriptors left.
     pub fn start(listeners: Vec<Listener>, responder: Arc<impl Answers>, limits: &Limits) -> io::Result<Server> {
         let (tcp, udp) = listeners.into_iter().map(Listener::into_sockets).unzip();
-        Ok(Server { udp: udp::Threads::start(udp, &responder)?, tcp: tcp::Tasks::start(tcp, responder, limits)? })
+        let serving = Arc::default();
+        let udp = udp::Threads::start(udp, &responder, &serving)?;
+        let tcp = tcp::Tasks::start(tcp, responder, limits, &serving)?;
+        let gauges = Gauges { serving, tcp: tcp.held() };
+        Ok(Server { udp, tcp, gauges })
+    }
+
+    /// A look at it from outside.
+    pub fn gauges(&self) -> Gauges {
+        self.gauges.clone()
     }
 
     /// Whether all its threads are there.

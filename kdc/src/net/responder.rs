@@ -71,6 +71,11 @@ impl Responder {
         self.rules.store(Arc::new(Rules { policy, guard, max_udp_reply: limits.max_udp_reply }));
     }
 
+    /// How many answers are remembered, in how many bytes, and how many of these there may be.
+    pub fn remembered(&self) -> (usize, usize, usize) {
+        self.lookaside.fill()
+    }
+
     /// Who guards its door.
     pub fn guard(&self) -> Arc<Guard> {
         Arc::clone(&self.rules.load().guard)

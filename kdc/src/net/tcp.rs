@@ -19,6 +19,7 @@ use tokio::time::{sleep, timeout};
 use super::Limits;
 use super::answers::{Answers, Ends};
 use super::connections::{Connections, Place};
+use super::gauges::Serving;
 
 /// What a request may take of the memory without asking; most requests are shorter.
 const SHORT: usize = 4096;
@@ -37,13 +38,22 @@ pub struct Tasks {
     closing: watch::Sender<bool>,
     /// Ends when the last task is gone, for each holds a sender.
     ended: mpsc::Receiver<Infallible>,
+    held: Held,
+}
+
+/// What connections hold, for whoever watches.
+#[derive(Clone)]
+pub struct Held {
+    connections: Arc<Connections>,
+    memory: Arc<Semaphore>,
+    units: usize,
 }
 
 struct Shared<A> {
     responder: Arc<A>,
     connections: Arc<Connections>,
     limits: Limits,
-    memory: Semaphore,
+    memory: Arc<Semaphore>,
 }
 
 /// What a task carries to know of the end, and to make its own end known.
@@ -59,24 +69,48 @@ impl Tasks {
         listeners: Vec<std::net::TcpListener>,
         responder: Arc<impl Answers>,
         limits: &Limits,
+        serving: &Arc<Serving>,
     ) -> io::Result<Tasks> {
         let (closing, closing_seen) = watch::channel(false);
         let (alive, ended) = mpsc::channel(1);
         let life = Life { closing: closing_seen, _ended: alive };
         let connections = Connections::new(allow_files(limits.connections), limits.connections_per_peer);
-        let memory = Semaphore::new(limits.request_memory.max(limits.max_request).div_ceil(UNIT));
+        let units = limits.request_memory.max(limits.max_request).div_ceil(UNIT);
+        let memory = Arc::new(Semaphore::new(units));
+        let held = Held { connections: Arc::clone(&connections), memory: Arc::clone(&memory), units };
         let shared = Arc::new(Shared { responder, connections, limits: limits.clone(), memory });
         for listener in listeners {
             let listener = TcpListener::from_std(listener)?;
-            tokio::spawn(accept(listener, Arc::clone(&shared), life.clone()));
+            let (serves, shared, life) = (serving.begin(), Arc::clone(&shared), life.clone());
+            tokio::spawn(async move {
+                let _serves = serves;
+                accept(listener, shared, life).await;
+            });
         }
-        Ok(Tasks { closing, ended })
+        Ok(Tasks { closing, ended, held })
+    }
+
+    /// What connections hold.
+    pub fn held(&self) -> Held {
+        self.held.clone()
     }
 
     /// Accepts nobody any more and waits until what has arrived is answered.
     pub async fn drain(mut self, patience: Duration) {
         self.closing.send_replace(true);
         let _ = timeout(patience, self.ended.recv()).await;
+    }
+}
+
+impl Held {
+    /// How many connections are open, and how many there may be.
+    pub fn connections(&self) -> (usize, usize) {
+        (self.connections.open(), self.connections.limit())
+    }
+
+    /// How many bytes long requests take, and how many they may.
+    pub fn memory(&self) -> (usize, usize) {
+        (self.units.saturating_sub(self.memory.available_permits()) * UNIT, self.units * UNIT)
     }
 }
 

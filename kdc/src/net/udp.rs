@@ -17,6 +17,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::sockopt::{self, Ipv4PathMtuDiscovery, Ipv6PathMtuDiscovery};
 
 use super::answers::{Answers, Ends};
+use super::gauges::Serving;
 
 /// The kernel may hand over several datagrams of one sender as one, 64 KiB at most.
 const BUFFER: usize = 65_535;
@@ -31,7 +32,11 @@ pub struct Threads {
 
 impl Threads {
     /// Starts one thread for each socket that every address has.
-    pub fn start(addresses: Vec<Vec<UdpSocket>>, responder: &Arc<impl Answers>) -> io::Result<Threads> {
+    pub fn start(
+        addresses: Vec<Vec<UdpSocket>>,
+        responder: &Arc<impl Answers>,
+        serving: &Arc<Serving>,
+    ) -> io::Result<Threads> {
         let (end, open) = io::pipe()?;
         let mut threads = vec![];
         let mut addresses = addresses.into_iter().map(Vec::into_iter).collect::<Vec<_>>();
@@ -42,8 +47,12 @@ impl Threads {
                 return Ok(Threads { threads, open: Some(open) });
             }
             let (end, responder) = (end.try_clone()?, Arc::clone(responder));
+            let serves = serving.begin();
             let name = format!("udp-{}", threads.len());
-            threads.push(thread::Builder::new().name(name).spawn(move || serve(&sockets, &end, &*responder))?);
+            threads.push(thread::Builder::new().name(name).spawn(move || {
+                let _serves = serves;
+                serve(&sockets, &end, &*responder);
+            })?);
         }
     }
 

@@ -7,6 +7,7 @@ mod counters;
 pub mod facts;
 mod histogram;
 mod log;
+pub mod metrics;
 mod people;
 mod record;
 mod slots;

@@ -14,7 +14,7 @@ use quick_cache::sync::Cache;
 
 use super::plan::normal;
 use crate::core::attempts::{AccountId, Record};
-use crate::core::{Change, Entry, Ledger, PasswordPolicy, Store, StoreError};
+use crate::core::{Change, Entry, Ledger, PasswordPolicy, Size, Store, StoreError};
 
 /// A store with a bounded number of opened entries in front.
 pub struct Cached<S> {
@@ -75,6 +75,10 @@ impl<S: Store> Store for Cached<S> {
     fn policy_user(&self, name: &str) -> Result<Option<Principal>, StoreError> {
         // Past the cache, which must not give way to entries that nobody asked for.
         self.inner.policy_user(name)
+    }
+
+    fn size(&self) -> Result<Size, StoreError> {
+        self.inner.size()
     }
 
     fn commit(&self, changes: &[Change]) -> Result<(), StoreError> {

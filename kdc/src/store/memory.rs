@@ -7,7 +7,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use libkrb::Principal;
 
 use super::plan::{Base, Plan, Stored, folded, key, normal};
-use crate::core::{Change, Entry, PasswordPolicy, Store, StoreError};
+use crate::core::{Change, Entry, PasswordPolicy, Size, Store, StoreError};
 
 /// Entries in memory.
 #[derive(Default)]
@@ -55,6 +55,12 @@ impl Store for Memory {
     fn policies(&self) -> Result<Vec<String>, StoreError> {
         let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
         Ok(state.policies.keys().cloned().collect())
+    }
+
+    fn size(&self) -> Result<Size, StoreError> {
+        let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
+        let (principals, policies) = (state.entries.len() as u64, state.policies.len() as u64);
+        Ok(Size { principals, policies, bytes: 0, changes: state.generation })
     }
 
     fn commit(&self, changes: &[Change]) -> Result<(), StoreError> {

@@ -19,8 +19,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use libkrb::Principal;
 use redb::{
-    Builder, Database, DatabaseError, ReadOnlyTable, ReadableDatabase, ReadableTable, Table, TableDefinition,
-    TableError,
+    Builder, Database, DatabaseError, ReadOnlyTable, ReadableDatabase, ReadableTable, ReadableTableMetadata, Table,
+    TableDefinition, TableError,
 };
 
 pub use bulk::{Bulk, Existing, Put, Sealed};
@@ -28,7 +28,7 @@ pub use bulk::{Bulk, Existing, Put, Sealed};
 use super::plan::{Base, Plan, Stored, folded, key};
 use super::seal::MasterKey;
 use super::{policy_record, record};
-use crate::core::{Change, Entry, PasswordPolicy, Store, StoreError};
+use crate::core::{Change, Entry, PasswordPolicy, Size, Store, StoreError};
 
 /// Records by the text of their principal.
 const PRINCIPALS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("principals");
@@ -340,6 +340,18 @@ impl Store for Redb {
                 }
             }
             Ok(None)
+        })
+    }
+
+    fn size(&self) -> Result<Size, StoreError> {
+        let bytes = std::fs::metadata(&self.file).map_or(0, |metadata| metadata.len());
+        let policies = self.policies_table(|store, table| store.sound(table.len()))?;
+        self.read(|store, database| {
+            let transaction = store.sound(database.begin_read())?;
+            let principals = store.sound(store.sound(transaction.open_table(PRINCIPALS))?.len())?;
+            let meta = store.sound(transaction.open_table(META))?;
+            let changes = store.sound(meta.get("generation"))?.and_then(|value| number(value.value())).unwrap_or(0);
+            Ok(Size { principals, policies, bytes, changes })
         })
     }
 

@@ -41,7 +41,7 @@ pub(in crate::admin) fn needs(operation: &Operation) -> Vec<Need<'_>> {
         Op::Describe { principal } | Op::Strings { principal } => {
             vec![need(Right::Inquire, Over::Principal(principal))]
         }
-        Op::List { .. } => vec![need(Right::List, Over::Nothing)],
+        Op::List { .. } | Op::Status => vec![need(Right::List, Over::Nothing)],
         Op::Extract { principal, fresh: None } => vec![need(Right::Extract, Over::Principal(principal))],
         Op::PurgeKeys { principal, .. } => vec![need(Right::PurgeKeys, Over::Principal(principal))],
         Op::CreatePolicy { .. } => vec![need(Right::AddPolicy, Over::Nothing)],

@@ -20,6 +20,7 @@ use super::trail;
 use crate::attempts::Counted;
 use crate::core::{Attempts, Attributes, Change, Entry, PasswordPolicy, Policy, Store, StoreError};
 use crate::observe::Observer;
+use crate::observe::facts::Facts;
 use crate::store::normal;
 
 /// Nobody loses a race so often but in a livelock.
@@ -44,7 +45,11 @@ pub struct Registry {
     dictionary: Arc<Dictionary>,
     attempts: Arc<dyn Attempts>,
     observer: Option<Arc<Observer>>,
+    status: Option<Status>,
 }
+
+/// Says how the running KDC is.
+type Status = Arc<dyn Fn() -> Facts + Send + Sync>;
 
 /// A step of an operation: what it leaves of an entry, or why it can't be.
 pub(super) type Step<T> = Result<T, Refusal>;
@@ -61,6 +66,7 @@ impl Registry {
             dictionary: Arc::default(),
             attempts: Arc::new(Counted::default()),
             observer: None,
+            status: None,
         }
     }
 
@@ -92,6 +98,12 @@ impl Registry {
         Registry { attempts, ..self }
     }
 
+    /// The same, for a running KDC that can say how it is.
+    #[must_use]
+    pub fn with_status(self, status: Arc<dyn Fn() -> Facts + Send + Sync>) -> Self {
+        Registry { status: Some(status), ..self }
+    }
+
     /// The same, telling `observer` of every call.
     #[must_use]
     pub fn told_to(self, observer: Arc<Observer>) -> Self {
@@ -103,6 +115,10 @@ impl Registry {
     /// # Errors
     /// [`Refusal`], saying why not.
     pub fn perform(&self, caller: &Caller, operation: Operation) -> Result<Answer, Refusal> {
+        // Asked every second by whoever watches, and no change.
+        if let Operation::Status = operation {
+            return self.status(caller);
+        }
         let Some(observer) = &self.observer else { return self.decide(caller, operation) };
         let perform = |store, operation| Registry { store, ..self.clone() }.decide(caller, operation);
         trail::told(observer, &self.store, caller, operation, perform)
@@ -142,8 +158,17 @@ impl Registry {
             Operation::DeletePolicy { name } => self.delete_policy(&name),
             Operation::DescribePolicy { name } => self.describe_policy(&name),
             Operation::ListPolicies { pattern } => self.list_policies(pattern.as_deref()),
+            Operation::Status => self.status(caller),
             Operation::Strings { principal } => Ok(Answer::Strings(self.find(&meant(&principal))?.strings.clone())),
         }
+    }
+
+    fn status(&self, caller: &Caller) -> Step<Answer> {
+        if !caller.is_mighty() {
+            return Err(Refusal::new(Reason::Denied, "only root and the user that the KDC runs as see its status"));
+        }
+        let status = self.status.as_ref().ok_or_else(|| Refusal::new(Reason::Failed, "the KDC does not run"))?;
+        Ok(Answer::Status(Box::new(status())))
     }
 
     pub(super) fn find(&self, name: &Principal) -> Step<Arc<Entry>> {

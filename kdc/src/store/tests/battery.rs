@@ -57,6 +57,7 @@ battery! {
     readers_never_see_an_older_state_than_before,
     a_policy_is_kept_whole_and_replaced_only_from_its_newest_reading,
     a_policy_that_is_deleted_is_gone_and_was_there_once,
+    principals_policies_and_commits_are_counted,
 }
 
 fn create(store: &dyn Store, entry: Entry) {
@@ -194,6 +195,17 @@ fn a_deleted_principal_is_gone_with_its_aliases(store: &dyn Store) {
     }
     create(store, entry("al"));
     create(store, entry("alice"));
+}
+
+fn principals_policies_and_commits_are_counted(store: &dyn Store) {
+    let before = store.size().expect("readable");
+    create(store, with_aliases("alice", &["al"]));
+    create(store, entry("bob"));
+    store.commit(&[Change::PutPolicy(PasswordPolicy::new("p"))]).expect("created");
+    store.commit(&[Change::Delete(name("bob"))]).expect("deleted");
+    let after = store.size().expect("readable");
+    assert_eq!((after.principals, after.policies), (before.principals + 1, before.policies + 1));
+    assert_eq!(after.changes, before.changes + 4);
 }
 
 fn a_recreated_principal_never_has_an_old_revision(store: &dyn Store) {
