@@ -123,7 +123,7 @@ impl Daemon {
     /// # Errors
     /// What is wrong, and what to do.
     pub fn start(config: &Config, mut inherited: Inherited) -> Result<Daemon> {
-        let observer = Arc::new(Observer::new(manage::audit(&config.audit)?));
+        let observer = Arc::new(manage::observer(config)?);
         let limits = &config.limits;
         let store = store::open(&config.store, &config.master_key, limits.principals_in_memory)?;
         check::belongs(store.inner(), config)?;

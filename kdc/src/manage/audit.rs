@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
-use crate::config::AuditSettings;
+use crate::config::{AuditSettings, Config};
 use crate::error::{Error, Result};
-use crate::observe::{Audit, ChainKey, Head, Plan, Rotation, verify};
+use crate::observe::{Audit, ChainKey, Head, Observer, Plan, Rotation, verify};
 
 /// Opens what the settings ask for; `None` if that is nothing.
 ///
@@ -34,6 +34,21 @@ pub fn audit(settings: &AuditSettings) -> Result<Option<Audit>> {
     };
     let place = settings.file.clone().unwrap_or_else(|| PathBuf::from("the audit's sockets"));
     Audit::start(plan).map(Some).map_err(|error| Error::file(&place, error))
+}
+
+/// The observer that the settings ask for.
+///
+/// # Errors
+/// A file or a URL that can't be used, and why.
+pub fn observer(config: &Config) -> Result<Observer> {
+    #[allow(unused_mut, reason = "with OpenTelemetry it changes")]
+    let mut observer = Observer::new(audit(&config.audit)?);
+    #[cfg(feature = "otel")]
+    if let Some(url) = &config.telemetry.otlp {
+        let traces = crate::observe::Traces::start(url, &config.realm);
+        observer.trace(traces.map_err(|error| Error::Other(format!("[telemetry] otlp = {url:?}: {error}")))?);
+    }
+    Ok(observer)
 }
 
 fn key(path: &Path) -> Result<ChainKey> {

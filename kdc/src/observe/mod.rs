@@ -8,6 +8,8 @@ pub mod facts;
 mod histogram;
 mod log;
 pub mod metrics;
+#[cfg(feature = "otel")]
+mod otel;
 mod people;
 mod record;
 mod slots;
@@ -23,6 +25,8 @@ pub use change::{Called, Changed};
 pub use counters::{Count, Counters};
 pub use histogram::{BOUNDS, percentile};
 pub use log::start_log;
+#[cfg(feature = "otel")]
+pub use otel::Traces;
 pub use people::People;
 
 use crate::core::{Event, Exchange};
@@ -69,12 +73,20 @@ pub struct Observer {
     counters: Counters,
     people: People,
     audit: Option<Audit>,
+    #[cfg(feature = "otel")]
+    traces: Option<Traces>,
 }
 
 impl Observer {
     /// Logs, counts and, with `audit`, records.
     pub fn new(audit: Option<Audit>) -> Self {
         Observer { audit, ..Observer::default() }
+    }
+
+    /// Tells of every request also there.
+    #[cfg(feature = "otel")]
+    pub fn trace(&mut self, traces: Traces) {
+        self.traces = Some(traces);
     }
 
     /// How often what happened.
@@ -97,6 +109,10 @@ impl Observer {
         let event = seen.event;
         self.counters.request(seen);
         self.people.note(seen);
+        #[cfg(feature = "otel")]
+        if let Some(traces) = &self.traces {
+            traces.note(seen);
+        }
         let level = log::level(event);
         let logged = log::wants(level);
         if !logged && self.audit.is_none() {
