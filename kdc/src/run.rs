@@ -154,7 +154,7 @@ impl Daemon {
         let replays = Arc::clone(&authenticators) as Arc<dyn ReplayCache>;
         let rates = limits.rate.rates();
         let limits = config.net_limits();
-        let service = Kpasswd::new(policy.clone(), Arc::clone(&store), registry, Arc::clone(&replays));
+        let service = Kpasswd::new(policy.clone(), Arc::clone(&store), Arc::clone(&registry), Arc::clone(&replays));
         let passwords = serve_passwords(service, for_passwords, Arc::clone(&observer), &limits)?;
         let (memory, tgs) = (Arc::clone(&store), Principal::tgs(&config.realm));
         let counted = Arc::clone(&attempts) as Arc<dyn Attempts>;

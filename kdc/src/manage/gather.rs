@@ -103,7 +103,7 @@ impl Gatherer {
         let now = now();
         let mut net = Net { sockets: system::sockets(addresses), ..self.net() };
         let mut traffic = observer.counters().traffic();
-        traffic.dropped.extend(self.sources.responder.turned_away());
+        traffic.dropped.extend(self.sources.responder.dropped());
         (net.replays, net.replays_limit) = (replays.len() as u64, *replays_limit as u64);
         Facts {
             version: env!("CARGO_PKG_VERSION").to_owned(),

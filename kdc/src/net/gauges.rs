@@ -40,7 +40,7 @@ impl Gauges {
 
 impl Responder {
     /// How often which limit has turned somebody away, and how often one could not be noted for want of room.
-    pub fn turned_away(&self) -> Vec<Named> {
+    pub fn dropped(&self) -> Vec<Named> {
         let guard = self.guard();
         let turned = guard.turned();
         let rules = Rule::ALL.into_iter().map(|rule| (rule.name(), turned.away(rule)));
