@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::error::{Error, Result};
 use crate::manage::Watching;
-use crate::{check, config, dev, init, moving, run};
+use crate::{check, config, dev, init, master_key, moving, run};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -39,6 +39,9 @@ enum Command {
     Run(Settings),
     /// Make a realm to play with, show the life of a ticket, and serve on
     Dev(Dev),
+    /// Show the master key's versions, or roll it over
+    #[command(subcommand)]
+    MasterKey(master_key::Command),
     /// Say whether settings, master key and store are sound and belong together
     Check(Settings),
     #[command(flatten)]
@@ -109,6 +112,7 @@ pub fn main() -> ExitCode {
         Command::Init(arguments) => make(&arguments),
         Command::Run(settings) => run::run(&settings.config),
         Command::Dev(arguments) => dev::dev(&arguments.wishes()),
+        Command::MasterKey(command) => master_key::run(&command),
         Command::Check(settings) => examine(&settings.config),
         Command::Watching(watching) => watching.run(),
         Command::Import(command) => moving::import(&command),

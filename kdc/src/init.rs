@@ -106,10 +106,11 @@ fn make(realm: &str, addresses: &Addresses, files: &Files) -> Result<()> {
     write(&files.config, 0o600, &config::sample(realm, &addresses.kdc, &addresses.kpasswd))
 }
 
-/// What every realm has: the ticket-granting service, and the one that changes passwords.
-fn principals(realm: &str) -> Result<[Change; 2]> {
+/// What every realm has: the ticket-granting service, the one that changes passwords, and the one at
+/// which services fetch their keys.
+fn principals(realm: &str) -> Result<[Change; 3]> {
     let tgs = principal(realm, Principal::tgs(realm), Attributes::LOCKDOWN_KEYS)?;
-    Ok([Change::Create(tgs), Change::Create(changepw(realm)?)])
+    Ok([Change::Create(tgs), Change::Create(changepw(realm)?), Change::Create(fetch(realm)?)])
 }
 
 /// The service that changes passwords, with what MIT krb5 gives it: tickets only from an AS exchange,
@@ -117,6 +118,13 @@ fn principals(realm: &str) -> Result<[Change; 2]> {
 fn changepw(realm: &str) -> Result<Entry> {
     let attributes = Attributes::LOCKDOWN_KEYS.with(Attributes::DISALLOW_TGT_BASED, true);
     let entry = principal(realm, Principal::changepw(realm), attributes.with(Attributes::PWCHANGE_SERVICE, true))?;
+    Ok(Entry { max_life: Some(CHANGEPW_LIFE), ..entry })
+}
+
+/// The service that shows services their keys: for a short while after they proved themselves.
+fn fetch(realm: &str) -> Result<Entry> {
+    let attributes = Attributes::LOCKDOWN_KEYS.with(Attributes::DISALLOW_TGT_BASED, true);
+    let entry = principal(realm, Principal::fetch(realm), attributes)?;
     Ok(Entry { max_life: Some(CHANGEPW_LIFE), ..entry })
 }
 
@@ -129,13 +137,16 @@ fn principal(realm: &str, name: Principal, attributes: Attributes) -> Result<Ent
     Ok(entry)
 }
 
-/// Gives a realm that was made elsewhere the service that changes passwords, if it has none.
+/// Gives a realm that was made elsewhere, or earlier, the services that change passwords and show keys,
+/// if it has none.
 ///
 /// # Errors
 /// When the store can't be read or written.
 pub fn complete(store: &dyn Store, realm: &str) -> Result<()> {
-    if store.lookup(&Principal::changepw(realm))?.is_none() {
-        store.commit(&[Change::Create(changepw(realm)?)])?;
+    for made in [changepw(realm)?, fetch(realm)?] {
+        if store.lookup(&made.principal)?.is_none() {
+            store.commit(&[Change::Create(made)])?;
+        }
     }
     Ok(())
 }

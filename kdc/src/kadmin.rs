@@ -126,7 +126,7 @@ fn hold(config: &Config, prompt: bool) -> Result<Box<dyn Perform>> {
 }
 
 /// The running KDC's registry, or else one over the store itself.
-fn reach(config: &Config) -> Result<Box<dyn Perform>> {
+pub(crate) fn reach(config: &Config) -> Result<Box<dyn Perform>> {
     for _ in 0..TRIES {
         if let Some(remote) = Remote::find(&config.admin_socket)? {
             return Ok(Box::new(remote));
@@ -137,8 +137,10 @@ fn reach(config: &Config) -> Result<Box<dyn Perform>> {
                 return Err(Error::file(store.file(), problem));
             }
             Ok(store) => {
+                let store = Arc::new(store);
                 let observer = Observer::new(manage::audit(&config.audit)?);
-                let registry = registry(config, Arc::new(store))?.told_to(Arc::new(observer));
+                let registry = registry(config, Arc::clone(&store))?.with_vault(store);
+                let registry = registry.told_to(Arc::new(observer));
                 return Ok(Box::new(Local::new(Arc::new(registry))));
             }
             Err(StoreError::InUse(_)) => std::thread::sleep(PAUSE),

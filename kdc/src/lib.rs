@@ -15,10 +15,13 @@ pub mod kadmin;
 #[cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_types))]
 pub mod kpasswd;
 pub mod manage;
+pub mod master_key;
 pub mod moving;
 pub mod net;
 pub mod observe;
+pub mod rotation;
 pub mod run;
+pub mod source;
 pub mod store;
 
 pub use error::{Error, Result};

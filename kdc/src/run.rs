@@ -28,6 +28,8 @@ use crate::kpasswd::Kpasswd;
 use crate::manage::{Sources, Station};
 use crate::net::{self, Inherited, Listener, Memories, Passwords, Responder, Server};
 use crate::observe::{Audit, Observer, start_log};
+use crate::rotation::{self, Rotation};
+use crate::store::Vault;
 use crate::{check, manage, store};
 
 /// What the replay cache takes for one authenticator.
@@ -108,6 +110,7 @@ pub struct Daemon {
     attempts: WrittenDown,
     /// Watches until all else has ended.
     station: Station,
+    rotation: rotation::Task,
     patience: Duration,
 }
 
@@ -129,6 +132,7 @@ impl Daemon {
         check::belongs(store.inner(), config)?;
         let store = Arc::new(store);
         let attempts = Arc::new(Counted::over(Arc::clone(&store) as Arc<dyn Ledger>));
+        let vault = Arc::clone(&store) as Arc<dyn Vault>;
         let store = store as Arc<dyn Store>;
         init::complete(&*store, &config.realm)?;
         let listeners = take(&config.listen, &mut inherited)?;
@@ -148,7 +152,8 @@ impl Daemon {
         let rules = KeyRules { etypes: config.keys.etypes.clone(), iterations: config.keys.iterations };
         let registry = Registry::new(Arc::clone(&store), policy.clone(), rules).with_acl(config.acl()?);
         let registry = registry.with_dictionary(config.dictionary()?).with_attempts(Arc::clone(&attempts) as Arc<_>);
-        let registry = Arc::new(registry.told_to(Arc::clone(&observer)));
+        let registry = Arc::new(registry.with_vault(vault).told_to(Arc::clone(&observer)));
+        let rotation = Rotation::new(Arc::clone(&store), Arc::clone(&registry), policy.clone(), config.rotation());
         let replays_limit = limits.replay_memory / REPLAY_ENTRY;
         let authenticators = Arc::new(MemoryReplayCache::new(policy.clock_skew, replays_limit));
         let replays = Arc::clone(&authenticators) as Arc<dyn ReplayCache>;
@@ -161,6 +166,7 @@ impl Daemon {
         let memories = Memories { store: Arc::clone(&store), replays, attempts: Arc::clone(&counted) };
         let responder = Arc::new(Responder::new(policy.clone(), memories, Arc::clone(&observer), &limits));
         responder.govern(policy, rates, &limits);
+        let rotation = rotation::Task::start(rotation);
         let server = Server::start(listeners, Arc::clone(&responder), &limits).map_err(unserved)?;
         let sources = Sources {
             realm: config.realm.clone(),
@@ -180,7 +186,19 @@ impl Daemon {
         let registry = (*registry).clone().with_status(Arc::new(move || gatherer.facts()));
         let admin = Admin::serve(admin_socket, Arc::new(registry), config.admin_socket.clone());
         let (attempts, patience) = (attempts.written_down(), limits.request_timeout);
-        Ok(Daemon { store: memory, tgs, server, passwords, addresses, observer, admin, attempts, station, patience })
+        Ok(Daemon {
+            store: memory,
+            tgs,
+            server,
+            passwords,
+            addresses,
+            observer,
+            admin,
+            attempts,
+            station,
+            rotation,
+            patience,
+        })
     }
 
     /// Where it serves.
@@ -195,6 +213,7 @@ impl Daemon {
 
     /// Takes no further requests, answers those that have arrived, and ends.
     pub async fn drain(self) {
+        drop(self.rotation);
         drop(self.admin);
         tokio::join!(self.server.drain(self.patience), self.passwords.drain(self.patience));
         drop(self.attempts);

@@ -3,6 +3,7 @@
 
 mod command;
 mod entry;
+mod fetch;
 
 use std::io::BufRead;
 use std::process::ExitCode;
@@ -17,10 +18,18 @@ use crate::settings::Settings;
 /// Edit keytabs: read keys into a list, change the list, write it.
 #[derive(Parser)]
 #[command(name = "ktutil", after_help = EXAMPLES)]
-struct Arguments {}
+struct Arguments {
+    #[command(subcommand)]
+    command: Option<Subcommand>,
+}
+
+#[derive(clap::Subcommand)]
+enum Subcommand {
+    Fetch(fetch::Arguments),
+}
 
 const EXAMPLES: &str = "\
-Commands come from the standard input, one a line; list_requests lists them.
+Without a COMMAND, commands come from the standard input, one a line; list_requests lists them.
 
 Examples:
   A keytab for a service that has a password:
@@ -35,11 +44,13 @@ Examples:
     read_kt two.keytab
     write_kt both.keytab
     END
+  New keys from the KDC, for cron or a timer:
+    ktutil fetch -k /etc/krb5.keytab
 
 The salt of a password key is that of the principal, unless -s gives another.
 Writing adds to a keytab that is there already.
 
-Exit code: 0, also after errors, as scripts expect of ktutil; 2 for a wrong command line.";
+Exit code: 0, also after errors, as scripts expect of ktutil, but 1 for a fetch that failed; 2 for a wrong command line.";
 
 /// Its command line.
 pub(crate) fn command() -> clap::Command {
@@ -48,7 +59,10 @@ pub(crate) fn command() -> clap::Command {
 
 /// Runs it.
 pub fn main() -> ExitCode {
-    report::run("ktutil", 2, |_: Arguments| {
+    report::run("ktutil", 2, |arguments: Arguments| {
+        if let Some(Subcommand::Fetch(arguments)) = arguments.command {
+            return fetch::fetch(&arguments);
+        }
         let mut session = Session { settings: Settings::load()?, list: Keytab::default() };
         session.run(&mut std::io::stdin().lock())
     })

@@ -57,6 +57,11 @@ impl Principal {
         Self::known(NameType::SRV_INST, realm, ["krbtgt", target])
     }
 
+    /// `kadmin/fetch@REALM`: the service of our KDC at which services fetch their own keys.
+    pub fn fetch(realm: &str) -> Self {
+        Self::known(NameType::SRV_INST, realm, ["kadmin", "fetch"])
+    }
+
     /// `kadmin/changepw@REALM`: the password-changing service (RFC 3244).
     pub fn changepw(realm: &str) -> Self {
         Self::known(NameType::SRV_INST, realm, ["kadmin", "changepw"])

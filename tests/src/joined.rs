@@ -87,6 +87,9 @@ impl Joined {
             entry.attributes =
                 entry.attributes.with(Attributes::PWCHANGE_SERVICE, true).with(Attributes::DISALLOW_TGT_BASED, true);
         });
+        joined.add(Principal::fetch(REALM), |entry| {
+            entry.attributes = Attributes::LOCKDOWN_KEYS.with(Attributes::DISALLOW_TGT_BASED, true);
+        });
         for service in ["host/a.example.org", "host/b.example.org"] {
             joined.add(name(service), |_| {});
         }
@@ -140,6 +143,21 @@ impl Joined {
         let mut entry = (*self.entry(who)).clone();
         change(&mut entry);
         self.store.commit(&[Change::Replace(entry)]).expect("a changed principal");
+    }
+
+    /// Announces new keys for a principal, in use after so many seconds; the old ones end so many later.
+    pub fn announce(&self, who: &str, after: i64, overlap: i64) {
+        let now = self.now.time;
+        self.change(who, |entry| {
+            let kvno = entry.keys[0].kvno + 1;
+            let fresh = |key: &LongTermKey| {
+                let key = Key::random(key.etype(), &mut Sequence(u64::from(kvno) << 20 | who.len() as u64));
+                LongTermKey::new(key.expect("a key"), None)
+            };
+            let keys = entry.keys[0].keys.iter().map(fresh).collect();
+            entry.keys.iter_mut().for_each(|set| set.until = Some(now + after + overlap));
+            entry.keys.insert(0, KeySet { from: now + after, ..KeySet::new(kvno, keys).made(now) });
+        });
     }
 
     /// Adds a password policy.

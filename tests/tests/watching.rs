@@ -95,9 +95,17 @@ fn metrics_move_with_what_clients_and_administrators_do() {
         assert_eq!(watched.metric(sample), expected, "{sample}");
     }
     assert!(watched.metric("kdc_requests_total{exchange=\"AS\",outcome=\"KDC_ERR_PREAUTH_FAILED\"}") >= 1.0);
-    for sample in ["kdc_received_total", "kdc_replay_entries ", "kdc_lookaside_bytes", "kdc_key_age_seconds{key=\"master\"}",
-        "process_resident_memory_bytes", "process_open_fds", "kdc_store_bytes", "kdc_audit_lines_total", "kdc_serving_threads"]
-    {
+    for sample in [
+        "kdc_received_total",
+        "kdc_replay_entries ",
+        "kdc_lookaside_bytes",
+        "kdc_key_age_seconds{key=\"master\"}",
+        "process_resident_memory_bytes",
+        "process_open_fds",
+        "kdc_store_bytes",
+        "kdc_audit_lines_total",
+        "kdc_serving_threads",
+    ] {
         assert!(watched.metric(sample) > 0.0 || sample.contains("age"), "{sample}");
     }
 }
@@ -181,7 +189,10 @@ fn an_audit_of_what_really_happened_is_unbroken_until_somebody_alters_it() {
     let _ = verify(&["--head", &head]).succeeds().saying("unbroken");
     let text = std::fs::read_to_string(&file).expect("the audit");
     for operation in ["create", "change_keys", "delete"] {
-        assert!(text.contains(&format!("\"operation\":\"{operation}\",\"by\":\"root/admin@EXAMPLE.ORG\"")) || !tests::is_root());
+        assert!(
+            text.contains(&format!("\"operation\":\"{operation}\",\"by\":\"root/admin@EXAMPLE.ORG\""))
+                || !tests::is_root()
+        );
     }
     assert!(!text.contains("secret"), "a password");
     std::fs::write(&file, text.replacen("alice@", "bob@", 1)).expect("an altered audit");
@@ -206,7 +217,12 @@ fn dashboard_and_alert_rules_name_only_metrics_that_there_are_and_forget_none() 
         shown.extend(names(expression));
     }
     let queries = dashboard["templating"].to_string();
-    for name in shown.iter().cloned().chain(names(&queries)).chain(rules.lines().filter(|it| it.contains("expr:")).flat_map(names)) {
+    for name in shown
+        .iter()
+        .cloned()
+        .chain(names(&queries))
+        .chain(rules.lines().filter(|it| it.contains("expr:")).flat_map(names))
+    {
         assert!(known.contains(&name), "{name} is no metric");
     }
     for metric in METRICS {

@@ -2,7 +2,7 @@
 //! since the texts have it before what a name quotes.
 
 /// Whether `text` matches `pattern`. In time proportional to the product of their lengths.
-pub(super) fn matches(pattern: &str, text: &str) -> bool {
+pub(crate) fn matches(pattern: &str, text: &str) -> bool {
     let pattern: Vec<Part> = parts(pattern);
     let text: Vec<char> = text.chars().collect();
     // Where to go on when what follows the last star does not match: one character later.

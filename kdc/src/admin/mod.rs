@@ -11,14 +11,16 @@ pub mod acl;
 mod authorize;
 mod caller;
 pub mod console;
-mod glob;
+pub(crate) mod glob;
 mod keys;
+mod master_key;
 mod operation;
 pub mod passwords;
 mod policies;
 pub mod query;
 mod registry;
 mod remote;
+mod rotate;
 mod socket;
 mod trail;
 mod zone;
@@ -33,6 +35,7 @@ pub use operation::{
 pub use policies::{PolicyDescription, PolicyRules};
 pub use registry::{Perform, Registry, fresh_id, now};
 pub use remote::{Local, Remote};
+pub use rotate::{can_turn, least_overlap};
 pub use socket::{adopt, bind, serve};
 pub use zone::{LocalZone, Zone};
 

@@ -83,6 +83,18 @@ pub enum Operation {
         /// Makes fresh keys first, of these kinds (none: the realm's).
         fresh: Option<Vec<KeyKind>>,
     },
+    /// New random keys that are announced before they are used, and an end for the old ones.
+    Rotate {
+        /// Whose.
+        principal: Name,
+        /// For how many seconds they are announced.
+        announce: i64,
+        /// For how many seconds after that the old ones stay good; as long as tickets need it unless
+        /// given, and never less.
+        overlap: Option<i64>,
+        /// The highest version so far: another one is a refusal.
+        newest: Option<u32>,
+    },
     /// Fewer old keys.
     PurgeKeys {
         /// Whose.
@@ -101,6 +113,14 @@ pub enum Operation {
     },
     /// How the running KDC is. For root and the KDC's own user only.
     Status,
+    /// The versions of the master key.
+    MasterKey,
+    /// A step of the roll-over of the master key: the records after this one; without one it begins, or
+    /// goes on where a crash left it.
+    RotateMasterKey {
+        /// [`Answer::Resealed`] says which.
+        after: Option<Name>,
+    },
     /// The string attributes.
     Strings {
         /// Whose.
@@ -162,6 +182,37 @@ pub enum Answer {
     },
     /// To [`Operation::Status`].
     Status(Box<Facts>),
+    /// To [`Operation::MasterKey`].
+    MasterKey {
+        /// Where it comes from.
+        source: String,
+        /// Each version, and how many records it seals.
+        versions: BTreeMap<u32, u64>,
+    },
+    /// To [`Operation::RotateMasterKey`].
+    Resealed {
+        /// The version that seals now.
+        version: u32,
+        /// How many records this step looked at.
+        seen: u64,
+        /// How many there are.
+        total: u64,
+        /// Where the next step begins; `None` after the last.
+        next: Option<Name>,
+        /// Old versions that are gone.
+        removed: Vec<u32>,
+        /// Old versions that are needed no more, and stand where the KDC can't write.
+        left: Vec<u32>,
+    },
+    /// To [`Operation::Rotate`].
+    Rotated {
+        /// The version of the new keys.
+        kvno: u32,
+        /// From when they are used, in seconds since 1970.
+        from: i64,
+        /// Until when the old ones are good.
+        until: i64,
+    },
     /// To [`Operation::Strings`].
     Strings(BTreeMap<String, String>),
     /// To [`Operation::DescribePolicy`].

@@ -8,13 +8,14 @@ use super::Config;
 impl Config {
     /// Files that are made, changed or removed.
     pub fn files_written(&self) -> Vec<&Path> {
-        let files = [Some(&self.store), Some(&self.admin_socket), self.audit.file.as_ref()];
-        files.into_iter().flatten().map(|file| &**file).collect()
+        // The master key too, while it is rolled over.
+        let files = [Some(&*self.store), Some(&self.admin_socket), self.audit.file.as_deref(), self.master_key.path()];
+        files.into_iter().flatten().collect()
     }
 
     /// Files that are only read.
     pub fn files_read(&self) -> Vec<&Path> {
-        let files = [Some(&self.master_key), self.admin.acl_file.as_ref(), self.audit.key.as_ref()];
-        files.into_iter().chain([self.passwords.dictionary.as_ref()]).flatten().map(|file| &**file).collect()
+        let files = [self.admin.acl_file.as_ref(), self.audit.key.as_ref(), self.passwords.dictionary.as_ref()];
+        files.into_iter().flatten().map(|file| &**file).collect()
     }
 }

@@ -6,6 +6,7 @@ mod files;
 mod kpasswd;
 mod passwords;
 mod rate;
+mod rotation;
 mod sample;
 mod values;
 mod watching;
@@ -22,12 +23,14 @@ pub use admin::AdminSettings;
 pub use kpasswd::kpasswd_addresses;
 pub use passwords::PasswordSettings;
 pub use rate::RateSettings;
+pub use rotation::RotationRow;
 pub use sample::sample;
 pub(crate) use values::duration;
 pub use values::{Level, LogFormat, check_realm};
 pub use watching::{AuditSettings, ManagementSettings, TelemetrySettings};
 
 use crate::core::Policy;
+use crate::source::Source;
 
 /// The settings of a KDC.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -45,9 +48,9 @@ pub struct Config {
     /// The store's file. This and the other paths are taken from the folder of kdc.toml.
     #[serde(default = "store")]
     pub store: PathBuf,
-    /// The master key's file.
+    /// Where the master key comes from.
     #[serde(default = "master_key")]
-    pub master_key: PathBuf,
+    pub master_key: Source,
     /// The socket through which kadmin reaches a running KDC.
     #[serde(default = "admin_socket")]
     pub admin_socket: PathBuf,
@@ -84,6 +87,9 @@ pub struct Config {
     /// Who administers the realm.
     #[serde(default)]
     pub admin: AdminSettings,
+    /// Whose keys turn over by themselves; the first row that matches counts.
+    #[serde(default)]
+    pub rotation: Vec<RotationRow>,
 }
 
 /// The section `[policy]`; [`Policy`] says what each setting does.
@@ -209,13 +215,16 @@ pub fn load(path: &Path) -> Result<Config> {
 /// # Errors
 /// As [`load`].
 pub fn parse(path: &Path, text: &str) -> Result<Config> {
-    let mut config: Config = toml::from_str(text).map_err(|error| {
-        let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
-        let line = before.matches('\n').count() + 1;
-        Error::Config { file: path.to_owned(), line, problem: error.message().replace('\n', "; ") }
-    })?;
+    let wrong = |at: usize, problem: String| {
+        let line = text.get(..at).unwrap_or_default().matches('\n').count() + 1;
+        Error::Config { file: path.to_owned(), line, problem }
+    };
+    let mut config: Config = toml::from_str(text)
+        .map_err(|error| wrong(error.span().map_or(0, |span| span.start), error.message().replace('\n', "; ")))?;
+    config.check_rotation().map_err(|(at, problem)| wrong(at, problem))?;
     let folder = path.parent().unwrap_or(Path::new(""));
-    let paths = [&mut config.store, &mut config.master_key, &mut config.admin_socket];
+    config.master_key.in_folder(folder);
+    let paths = [&mut config.store, &mut config.admin_socket];
     let others = config.audit.paths().into_iter().chain(config.admin.acl_file.as_mut());
     for file in paths.into_iter().chain(others).chain(config.passwords.dictionary.as_mut()) {
         *file = folder.join(&*file);
@@ -255,8 +264,8 @@ fn store() -> PathBuf {
     "principals.redb".into()
 }
 
-fn master_key() -> PathBuf {
-    "master.key".into()
+fn master_key() -> Source {
+    Source::File("master.key".into())
 }
 
 fn admin_socket() -> PathBuf {

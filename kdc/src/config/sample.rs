@@ -27,6 +27,8 @@ kpasswd_listen = [{kpasswd}]
 # Principals, their keys sealed under the master key. Back up both, apart from each other.
 #store = "principals.redb"
 #master_key = "master.key"
+# Or: "fd:3", a descriptor that is open already ("fd": the one that KDC_MASTER_KEY_FD names); "credential:NAME", one of
+# systemd; { command = ["/usr/bin/kms", "get"], timeout = "10s" }, what a command prints.
 # Through this socket kadmin reaches the running KDC.
 #admin_socket = "admin.sock"
 # error, warn, info, debug or trace.
@@ -125,4 +127,14 @@ kpasswd_listen = [{kpasswd}]
 # connect. Default: nowhere. A kdc built with --features otel also knows a section [telemetry] with
 # otlp = "http://127.0.0.1:4318": a collector that gets a span for every request.
 #listen = ["127.0.0.1:9088"]
+
+# Whose random keys turn over by themselves: new ones can be fetched (`ktutil fetch`) for `announce` before tickets are
+# sealed in them, and the old ones open tickets for `overlap` after that. The first row that matches counts, and a
+# password policy with a period before all rows. Defaults: announce is a day, or a quarter of a shorter period; overlap
+# is what the longest ticket needs, and never less.
+# [[rotation]]
+# principals = ["HTTP/*", "host/*"]
+# period = "30d"
+# announce = "1d"
+# overlap = "2d"
 "#;

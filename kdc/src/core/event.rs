@@ -13,6 +13,8 @@ pub enum Exchange {
     Tgs,
     /// A change of a password (RFC 3244).
     Kpasswd,
+    /// AP-REQ for `kadmin/fetch`: a service fetches its keys.
+    Fetch,
     /// None of these: nothing that a KDC answers with a ticket.
     #[default]
     Other,

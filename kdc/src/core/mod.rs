@@ -11,6 +11,7 @@ pub mod attempts;
 pub mod entry;
 mod etypes;
 pub mod event;
+mod fetch;
 mod grant;
 mod issue;
 mod limits;
@@ -88,6 +89,13 @@ pub fn handle_if(
     if matches!(wire::application_tag(bytes), Some(11 | 13 | 15 | 30)) {
         event.refusal = Some((ErrorCode::MSG_TYPE, "a reply was sent as a request"));
         return Some(Outcome { reply: None, event });
+    }
+    if wire::application_tag(bytes) == Some(14) {
+        let asked = Asked { exchange: Exchange::Fetch, client: None, cost: Cost::Light };
+        return admit(&asked).then(|| match fetch::answer(kdc, arrival, random, bytes, &mut event) {
+            Ok(reply) => Outcome { reply: Some(reply), event },
+            Err(refusal) => refused(kdc, arrival, None, refusal, event),
+        });
     }
     let request = match wire::decode::<KdcReq<'_>>(bytes) {
         Ok(request) => request,

@@ -26,10 +26,10 @@ fn problem(files: &Files) -> String {
 #[test]
 fn a_new_realm_passes_the_check() {
     let (_dir, files) = realm();
-    assert_eq!(check(&files.config), Ok(Sound { realm: "EXAMPLE.ORG".into(), principals: Some(2) }));
+    assert_eq!(check(&files.config), Ok(Sound { realm: "EXAMPLE.ORG".into(), principals: Some(3) }));
     let config = config::load(&files.config).expect("sound");
     assert_eq!(config.listen, addresses());
-    assert_eq!((config.store, config.master_key), (files.store, files.master_key));
+    assert_eq!((config.store, config.master_key), (files.store, (&files.master_key).into()));
 }
 
 #[test]

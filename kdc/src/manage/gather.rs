@@ -2,7 +2,6 @@
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -16,6 +15,7 @@ use crate::core::{Attempts, Store};
 use crate::net::{Gauges, Responder};
 use crate::observe::Observer;
 use crate::observe::facts::{Facts, KeyAge, Locked, Net, Part, Rates, Stored};
+use crate::source::Source;
 
 /// How many askers, and how many refusals, are told.
 const TOLD: usize = 20;
@@ -48,7 +48,7 @@ pub struct Sources {
     /// How many of them can be remembered.
     pub replays_limit: usize,
     /// The file of the master key.
-    pub master_key: PathBuf,
+    pub master_key: Source,
 }
 
 /// The facts, whenever they are asked for.
@@ -175,7 +175,9 @@ impl Gatherer {
         let krbtgt = self.sources.store.lookup(&Principal::tgs(&self.sources.realm)).ok().flatten();
         let krbtgt = krbtgt.and_then(|entry| keys::of_entry("krbtgt", &entry, now));
         let oldest = lock(&self.oldest_service).clone();
-        let all = [krbtgt, keys::of_file("master", &self.sources.master_key), oldest].into_iter().flatten();
+        let all = [krbtgt, self.sources.master_key.path().and_then(|path| keys::of_file("master", path)), oldest]
+            .into_iter()
+            .flatten();
         all.map(|key| KeyAge { age: now.seconds().saturating_sub(key.changed).max(0), ..key }).collect()
     }
 

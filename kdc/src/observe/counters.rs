@@ -25,7 +25,7 @@ const CAUSES: usize = 256;
 const PROOFS: usize = 16;
 const SHARDS: usize = 16;
 
-const EXCHANGES: [Exchange; 4] = [Exchange::As, Exchange::Tgs, Exchange::Kpasswd, Exchange::Other];
+const EXCHANGES: [Exchange; 5] = [Exchange::As, Exchange::Tgs, Exchange::Kpasswd, Exchange::Fetch, Exchange::Other];
 /// Those that a ticket can have; any other is counted after them.
 const ETYPES: [EncryptionType; 7] = [
     EncryptionType::AES256_SHA1,

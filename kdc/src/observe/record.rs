@@ -117,6 +117,7 @@ pub fn exchange(exchange: Exchange) -> &'static str {
         Exchange::As => "AS",
         Exchange::Tgs => "TGS",
         Exchange::Kpasswd => "kpasswd",
+        Exchange::Fetch => "fetch",
         Exchange::Other => "other",
     }
 }

@@ -10,6 +10,7 @@ mod policy_record;
 mod record;
 mod redb;
 mod seal;
+mod vault;
 
 #[cfg(test)]
 mod tests;
@@ -23,15 +24,19 @@ pub use plan::normal;
 pub use record::{decode as decode_record, encode as encode_record};
 pub use redb::{Bulk, Existing, Put, Redb, Sealed};
 pub use seal::MasterKey;
+pub use vault::{Resealed, Vault, remind};
 
 use crate::core::StoreError;
+use crate::source::Source;
 
-/// Opens the store that a daemon serves from: `file`, its keys sealed under the master key in the
-/// file `master_key`, with at most `cached` opened entries kept in memory.
+/// Opens the store that a daemon serves from: `file`, its keys sealed under the master key from
+/// `master_key`, with at most `cached` opened entries kept in memory.
 ///
 /// # Errors
 /// [`StoreError::InUse`] when another process has it open; [`StoreError::Storage`] says what is
 /// wrong with either file and what to do.
-pub fn open(file: &Path, master_key: &Path, cached: usize) -> Result<Cached<Redb>, StoreError> {
-    Ok(Cached::new(Redb::open(file, MasterKey::load(master_key)?)?, cached))
+pub fn open(file: &Path, master_key: impl Into<Source>, cached: usize) -> Result<Cached<Redb>, StoreError> {
+    let master = MasterKey::load(master_key)?;
+    remind(&master);
+    Ok(Cached::new(Redb::open(file, master)?, cached))
 }

@@ -1,7 +1,7 @@
 //! The bytes of an entry: a prost message with every key in it sealed. Not here: where the bytes
 //! are kept. Fields are only ever added; a change of meaning raises [`VERSION`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use libkrb::codes::{EncryptionType, NameType};
 use libkrb::crypto::Key;
@@ -160,6 +160,29 @@ pub(super) fn stored(owner: &str, bytes: &[u8]) -> Result<Stored, StoreError> {
 /// The policy that the record under `owner` names, without opening its keys.
 pub(super) fn policy(owner: &str, bytes: &[u8]) -> Result<Option<String>, StoreError> {
     Ok(read(owner, bytes)?.policy)
+}
+
+/// The versions of the master key that a record is sealed under.
+pub(super) fn sealed_under(owner: &str, bytes: &[u8]) -> Result<BTreeSet<u32>, StoreError> {
+    let record = read(owner, bytes)?;
+    Ok(record.keys.iter().chain(&record.history).flat_map(|set| &set.keys).map(|key| key.master).collect())
+}
+
+/// The same record, its keys sealed under the newest version; `None` if they are.
+pub(super) fn reseal(owner: &str, bytes: &[u8], master: &MasterKey) -> Result<Option<Vec<u8>>, StoreError> {
+    let mut record = read(owner, bytes)?;
+    let mut changed = false;
+    for set in record.keys.iter_mut().chain(&mut record.history) {
+        let kvno = set.kvno;
+        for key in set.keys.iter_mut().filter(|key| key.master != master.version()) {
+            let context = key_context(owner, kvno, key.etype);
+            let plain = master.open(key.master, &key.sealed, &context);
+            let plain = plain.ok_or_else(|| unopened(owner, key.master, master))?;
+            (key.master, key.sealed) = master.seal(&plain, &context)?;
+            changed = true;
+        }
+    }
+    Ok(changed.then(|| record.encode_to_vec()))
 }
 
 fn read(owner: &str, bytes: &[u8]) -> Result<Record, StoreError> {

@@ -15,8 +15,9 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
+use arc_swap::ArcSwap;
 use libkrb::Principal;
 use redb::{
     Builder, Database, DatabaseError, ReadOnlyTable, ReadableDatabase, ReadableTable, ReadableTableMetadata, Table,
@@ -31,13 +32,13 @@ use super::{policy_record, record};
 use crate::core::{Change, Entry, PasswordPolicy, Size, Store, StoreError};
 
 /// Records by the text of their principal.
-const PRINCIPALS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("principals");
+pub(super) const PRINCIPALS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("principals");
 /// Every name and alias, folded and exact: whose it is.
 const NAMES: TableDefinition<'_, (&str, &str), &str> = TableDefinition::new("names");
 /// Password policies by name; stores made before there were any have no such table.
 const POLICIES: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("policies");
 /// What the store says of itself.
-const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
+pub(super) const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
 
 /// The layout of the tables.
 const SCHEMA: u64 = 1;
@@ -48,17 +49,20 @@ const PAGE_CACHE: usize = 64 << 20;
 /// Up to this size a file is verified whole when opened, which costs some 10 ms.
 const VERIFIED: u64 = 32 << 20;
 /// What the master key must open to be the right one.
-const CHECK: &[u8] = b"this is the master key of the store";
+pub(super) const CHECK: &[u8] = b"this is the master key of the store";
 
 /// Entries in a file.
 pub struct Redb {
-    file: PathBuf,
+    pub(super) file: PathBuf,
     realm: String,
-    master: MasterKey,
+    /// Swapped while it is rolled over: a change that has begun goes on with the one it began with.
+    pub(super) master: ArcSwap<MasterKey>,
     /// Some until dropped, or while it can't be opened anew.
     database: RwLock<Option<Database>>,
     /// redb failed in the midst of a commit: what it holds in memory may not be what is on disk.
     torn: AtomicBool,
+    /// Whoever rolls the master key over.
+    pub(super) rolling: Mutex<()>,
 }
 
 impl Redb {
@@ -90,7 +94,14 @@ impl Redb {
         };
         write(&mut database).map_err(fail)?;
         let (file, realm) = (file.to_owned(), realm.to_owned());
-        Ok(Redb { file, realm, master, database: RwLock::new(Some(database)), torn: AtomicBool::new(false) })
+        Ok(Redb {
+            file,
+            realm,
+            master: ArcSwap::from_pointee(master),
+            database: RwLock::new(Some(database)),
+            torn: AtomicBool::new(false),
+            rolling: Mutex::default(),
+        })
     }
 
     /// Opens a store for this process alone.
@@ -108,9 +119,10 @@ impl Redb {
             let mut store = Redb {
                 file: file.to_owned(),
                 realm: String::new(),
-                master,
+                master: ArcSwap::from_pointee(master),
                 database: RwLock::new(Some(database)),
                 torn: AtomicBool::new(false),
+                rolling: Mutex::default(),
             };
             store.realm = store.introduce()?;
             Ok(store)
@@ -142,7 +154,7 @@ impl Redb {
             let mut count = 0;
             for row in store.sound(table.iter())? {
                 let (owner, bytes) = store.sound(row)?;
-                record::decode(owner.value(), bytes.value(), &store.master)?;
+                record::decode(owner.value(), bytes.value(), &store.master.load())?;
                 count += 1;
             }
             Ok(count)
@@ -165,7 +177,7 @@ impl Redb {
             let check = value("master")?;
             let opened = check
                 .split_first_chunk()
-                .and_then(|(version, sealed)| store.master.open(u32::from_be_bytes(*version), sealed, CHECK));
+                .and_then(|(version, sealed)| store.master.load().open(u32::from_be_bytes(*version), sealed, CHECK));
             if opened.is_none_or(|plain| *plain != CHECK) {
                 return Err(store.wrong_master_key());
             }
@@ -174,13 +186,16 @@ impl Redb {
     }
 
     fn wrong_master_key(&self) -> StoreError {
-        let (file, master) = (self.file.display(), self.master.file().display());
+        let (file, master) = (self.file.display(), self.master.load().file().display().to_string());
         StoreError::Storage(format!(
             "wrong master key: {master} is not the key that {file} was sealed with; restore that key file from its copy"
         ))
     }
 
-    fn read<T>(&self, look: impl FnOnce(&Self, &Database) -> Result<T, StoreError>) -> Result<T, StoreError> {
+    pub(super) fn read<T>(
+        &self,
+        look: impl FnOnce(&Self, &Database) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
         let mut opened = self.database.read().unwrap_or_else(PoisonError::into_inner);
         if opened.is_none() {
             drop(opened);
@@ -219,12 +234,15 @@ impl Redb {
     }
 
     /// A result of redb's as ours.
-    fn sound<T, E: Into<redb::Error>>(&self, result: Result<T, E>) -> Result<T, StoreError> {
+    pub(super) fn sound<T, E: Into<redb::Error>>(&self, result: Result<T, E>) -> Result<T, StoreError> {
         result.map_err(|error| failed(&self.file, error.into()))
     }
 
     /// Runs a commit; after one that panicked midway there is no other.
-    fn committing(&self, write: impl FnOnce(&Self, &Database) -> Result<(), StoreError>) -> Result<(), StoreError> {
+    pub(super) fn committing(
+        &self,
+        write: impl FnOnce(&Self, &Database) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
         if self.torn.load(Ordering::Acquire) {
             return Err(damaged(&self.file, "an earlier commit failed midway; restart first"));
         }
@@ -243,8 +261,29 @@ impl Redb {
         done
     }
 
+    fn find(&self, name: &Principal) -> Result<Option<Arc<Entry>>, StoreError> {
+        let key = key(name);
+        self.read(|store, database| {
+            let transaction = store.sound(database.begin_read())?;
+            let principals = store.sound(transaction.open_table(PRINCIPALS))?;
+            let open =
+                |owner: &str, bytes: &[u8]| Ok(Some(Arc::new(record::decode(owner, bytes, &store.master.load())?)));
+            if let Some(bytes) = store.sound(principals.get(&*key))? {
+                return open(&key, bytes.value());
+            }
+            let names = store.sound(transaction.open_table(NAMES))?;
+            let Some(owner) = store.sound(names.get((&*folded(&key), &*key)))? else { return Ok(None) };
+            match store.sound(principals.get(owner.value()))? {
+                Some(bytes) => open(owner.value(), bytes.value()),
+                None => Err(damaged(&store.file, "a name without its principal")),
+            }
+        })
+    }
+
     fn write(&self, database: &Database, changes: &[Change]) -> Result<(), StoreError> {
         let transaction = begin(database).map_err(|error| failed(&self.file, error))?;
+        // Not before, lest it is sealed under one that a roll-over has left behind meanwhile.
+        let master = self.master.load_full();
         {
             let mut principals = self.sound(transaction.open_table(PRINCIPALS))?;
             let mut names = self.sound(transaction.open_table(NAMES))?;
@@ -258,7 +297,7 @@ impl Redb {
             for (key, entry) in plan.entries {
                 match entry {
                     Some(entry) => {
-                        let bytes = record::encode(entry, generation, &self.master)?;
+                        let bytes = record::encode(entry, generation, &master)?;
                         self.sound(principals.insert(&*key, &*bytes))?;
                     }
                     None => drop(self.sound(principals.remove(&*key))?),
@@ -286,20 +325,10 @@ impl Redb {
 
 impl Store for Redb {
     fn lookup(&self, name: &Principal) -> Result<Option<Arc<Entry>>, StoreError> {
-        let key = key(name);
-        self.read(|store, database| {
-            let transaction = store.sound(database.begin_read())?;
-            let principals = store.sound(transaction.open_table(PRINCIPALS))?;
-            let open = |owner: &str, bytes: &[u8]| Ok(Some(Arc::new(record::decode(owner, bytes, &store.master)?)));
-            if let Some(bytes) = store.sound(principals.get(&*key))? {
-                return open(&key, bytes.value());
-            }
-            let names = store.sound(transaction.open_table(NAMES))?;
-            let Some(owner) = store.sound(names.get((&*folded(&key), &*key)))? else { return Ok(None) };
-            match store.sound(principals.get(owner.value()))? {
-                Some(bytes) => open(owner.value(), bytes.value()),
-                None => Err(damaged(&store.file, "a name without its principal")),
-            }
+        self.find(name).or_else(|error| match error {
+            // Read before a roll-over of the master key ended, and opened after it.
+            StoreError::Record { .. } => self.find(name),
+            error => Err(error),
         })
     }
 
@@ -407,7 +436,7 @@ fn builder() -> Builder {
 }
 
 /// A transaction after whose commit a crash costs no repair.
-fn begin(database: &Database) -> Result<redb::WriteTransaction, redb::Error> {
+pub(super) fn begin(database: &Database) -> Result<redb::WriteTransaction, redb::Error> {
     let mut transaction = database.begin_write()?;
     transaction.set_quick_repair(true);
     Ok(transaction)
@@ -450,7 +479,7 @@ fn opening(file: &Path, error: DatabaseError) -> StoreError {
     }
 }
 
-fn failed(file: &Path, error: redb::Error) -> StoreError {
+pub(super) fn failed(file: &Path, error: redb::Error) -> StoreError {
     use std::io::ErrorKind::{FileTooLarge, InvalidData, QuotaExceeded, StorageFull, UnexpectedEof};
     match error {
         redb::Error::Io(error) if matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge) => {

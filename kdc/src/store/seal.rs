@@ -6,9 +6,9 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::fs::OpenOptions;
-use std::io::{ErrorKind, Read, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use aes_gcm::aead::{Aead, KeyInit, Payload};
@@ -16,17 +16,18 @@ use aes_gcm::{Aes256Gcm, Nonce};
 use zeroize::Zeroizing;
 
 use crate::core::StoreError;
+use crate::source::Source;
 
 /// The first line of a master key file: what it is and in which version of the format.
 const HEADER: &str = "kdc-master-key 1";
 const KEY: usize = 32;
 const NONCE: usize = 12;
-/// More than any master key file has; a bound for strangers put in its place.
-const MAX_FILE: u64 = 64 * 1024;
 
 /// The key over all keys of a realm, in all its versions. Seals with the newest.
 pub struct MasterKey {
+    /// Where it came from, for messages.
     file: PathBuf,
+    source: Option<Source>,
     versions: BTreeMap<u32, Aes256Gcm>,
 }
 
@@ -51,30 +52,65 @@ impl MasterKey {
             file.sync_all()
         };
         write().map_err(|error| wrong(path, &error.to_string()))?;
-        Self::parse(path, &text)
+        Ok(MasterKey { source: Some(path.into()), ..Self::parse(path, &text)? })
     }
 
-    /// Reads a key file.
+    /// Reads a key from where it is: a path, or another source.
     ///
     /// # Errors
     /// [`StoreError::Storage`] when it can't be read, is open to everybody, or is no master key.
-    pub fn load(path: &Path) -> Result<Self, StoreError> {
-        let mut text = Zeroizing::new(String::new());
-        let mut read = || {
-            let file = OpenOptions::new().read(true).open(path)?;
-            let mode = file.metadata()?.permissions().mode();
-            file.take(MAX_FILE).read_to_string(&mut text)?;
-            Ok(mode)
+    pub fn load(source: impl Into<Source>) -> Result<Self, StoreError> {
+        let source = source.into();
+        let text = source.read().map_err(|error| StoreError::Storage(error.to_string()))?;
+        let key = Self::parse(Path::new(&source.to_string()), &text)?;
+        Ok(MasterKey { source: Some(source), ..key })
+    }
+
+    /// The same with one version more, which seals from then on; its file has it first, so that nothing
+    /// is ever sealed under what a crash could lose.
+    ///
+    /// # Errors
+    /// [`StoreError::Storage`] when it is in no file that can be written.
+    pub(super) fn with_next(&self) -> Result<Self, StoreError> {
+        let next = self.version().checked_add(1).ok_or_else(|| wrong(&self.file, "no higher version is left"))?;
+        let row = fresh_row(next)?;
+        self.rewritten(|text| text.push_str(&row))
+    }
+
+    /// The same with its newest version only, in its file too.
+    ///
+    /// # Errors
+    /// [`StoreError::Storage`] when it is in no file that can be written.
+    pub(super) fn newest_only(&self) -> Result<Self, StoreError> {
+        let newest = self.version();
+        self.rewritten(|text| {
+            let stays = |line: &&str| parse_row(line).is_none_or(|(version, _)| version == newest);
+            let mut rest = Zeroizing::new(String::with_capacity(text.len()));
+            for line in text.lines().filter(stays) {
+                rest.push_str(line);
+                rest.push('\n');
+            }
+            std::mem::swap(text, &mut rest);
+        })
+    }
+
+    fn rewritten(&self, change: impl FnOnce(&mut String)) -> Result<Self, StoreError> {
+        let Some(path) = self.source.as_ref().and_then(Source::path) else {
+            let problem = "the KDC can't write this; put the new version there as a further line \"VERSION HEX\" (64 \
+                           random digits), start the KDC again, and repeat this";
+            return Err(wrong(&self.file, problem));
         };
-        let mode = read().map_err(|error: std::io::Error| match error.kind() {
-            ErrorKind::NotFound => wrong(path, "No such file or directory; restore it, without it no key can be read"),
-            _ => wrong(path, &error.to_string()),
-        })?;
-        if mode & 0o007 != 0 {
-            let fix = format!("everybody on this machine can reach the master key; chmod 600 {}", path.display());
-            return Err(wrong(path, &fix));
+        let read = Source::from(path).read().map_err(|error| StoreError::Storage(error.to_string()))?;
+        // Room for a row, lest growing leaves a copy behind.
+        let mut text = Zeroizing::new(String::with_capacity(read.len() + 2 * KEY + 32));
+        text.push_str(&read);
+        if !text.ends_with('\n') {
+            text.push('\n');
         }
-        Self::parse(path, &text)
+        change(&mut text);
+        let key = Self::parse(path, &text)?;
+        replace(path, &text).map_err(|error| wrong(path, &error.to_string()))?;
+        Ok(MasterKey { source: self.source.clone(), ..key })
     }
 
     /// The file it came from, for messages.
@@ -85,6 +121,16 @@ impl MasterKey {
     /// The version that seals.
     pub fn version(&self) -> u32 {
         self.versions.last_key_value().map_or(0, |(version, _)| *version)
+    }
+
+    /// Whether it stands in a file, which the KDC can write.
+    pub(super) fn is_in_a_file(&self) -> bool {
+        self.source.as_ref().and_then(Source::path).is_some()
+    }
+
+    /// All versions, oldest first.
+    pub fn versions(&self) -> Vec<u32> {
+        self.versions.keys().copied().collect()
     }
 
     /// Reads the text of a key file; `path` stands in errors.
@@ -109,7 +155,7 @@ impl MasterKey {
         if versions.is_empty() {
             return Err(wrong(path, "no key in it; restore it from your copy"));
         }
-        Ok(MasterKey { file: path.to_owned(), versions })
+        Ok(MasterKey { file: path.to_owned(), source: None, versions })
     }
 
     /// Nonce, ciphertext and tag of `plain`, bound to `context`; and the version that sealed it.
@@ -143,13 +189,20 @@ pub(super) fn key_context(principal: &str, kvno: u32, etype: i32) -> Vec<u8> {
 }
 
 fn fresh_text() -> Result<Zeroizing<String>, StoreError> {
+    let row = fresh_row(1)?;
+    Ok(Zeroizing::new(format!(
+        "{HEADER}\n# Opens every key in the store. Keep it secret, and keep a copy apart from the store's backups.\n{}",
+        *row
+    )))
+}
+
+/// A line with a new key.
+fn fresh_row(version: u32) -> Result<Zeroizing<String>, StoreError> {
     let mut key = Zeroizing::new([0; KEY]);
     getrandom::fill(&mut *key).map_err(|_| no_random())?;
-    let mut text = Zeroizing::new(format!(
-        "{HEADER}\n# Opens every key in the store. Keep it secret, and keep a copy apart from the store's backups.\n1 "
-    ));
     // Reserved at once, lest growing leaves a copy of the key behind.
-    text.reserve(2 * KEY + 1);
+    let mut text = Zeroizing::new(String::with_capacity(2 * KEY + 16));
+    text.push_str(&format!("{version} "));
     for byte in key.iter() {
         for nibble in [byte >> 4, byte & 15] {
             text.push(char::from_digit(nibble.into(), 16).unwrap_or('0'));
@@ -157,6 +210,31 @@ fn fresh_text() -> Result<Zeroizing<String>, StoreError> {
     }
     text.push('\n');
     Ok(text)
+}
+
+/// Puts a text into the place of a file, of the same owner and mode: who looks, also after a crash, sees
+/// the old one or the new one whole.
+fn replace(path: &Path, text: &str) -> std::io::Result<()> {
+    let path = std::fs::canonicalize(path)?;
+    let (old, folder) = (std::fs::metadata(&path)?, path.parent().unwrap_or(Path::new("/")));
+    let new = path.with_added_extension("new");
+    // Left behind by a crash.
+    let _ = std::fs::remove_file(&new);
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
+    let write = |file: &mut File| {
+        let own = file.metadata()?;
+        if (own.uid(), own.gid()) != (old.uid(), old.gid()) {
+            std::os::unix::fs::fchown(&*file, Some(old.uid()), Some(old.gid()))?;
+        }
+        file.set_permissions(std::fs::Permissions::from_mode(old.mode() & 0o770))?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()?;
+        std::fs::rename(&new, &path)?;
+        File::open(folder)?.sync_all()
+    };
+    write(&mut file).inspect_err(|_| {
+        let _ = std::fs::remove_file(&new);
+    })
 }
 
 /// `VERSION HEX`

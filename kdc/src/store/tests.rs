@@ -2,6 +2,7 @@ mod battery;
 mod bulk;
 mod crash;
 mod damage;
+mod rolling;
 mod sealing;
 
 use libkrb::codes::EncryptionType;

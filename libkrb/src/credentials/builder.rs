@@ -1,6 +1,7 @@
 //! How credentials begin.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use zeroize::Zeroizing;
 
@@ -40,6 +41,7 @@ pub struct Builder {
     alarm: Option<Arc<dyn Alarm>>,
     accept_only: bool,
     forwardable: bool,
+    fetching: Option<Duration>,
 }
 
 impl Builder {
@@ -54,6 +56,7 @@ impl Builder {
             alarm: None,
             accept_only: false,
             forwardable: false,
+            fetching: None,
         }
     }
 
@@ -99,6 +102,13 @@ impl Builder {
         Builder { forwardable: true, ..self }
     }
 
+    /// Fetches new keys of the keytab's principals from the KDC now and so often, and puts them into the
+    /// keytab, so that it turns over with nobody noticing. The KDC announces keys for a day or for what
+    /// its administrator says: come several times in that. Only our own KDC has this door.
+    pub fn fetching_keys(self, every: Duration) -> Builder {
+        Builder { fetching: Some(every), ..self }
+    }
+
     /// Reads what is on disk and begins to log in, in the background: a service comes up while its KDC
     /// is away. [`Credentials::ready`] waits for the first ticket.
     ///
@@ -136,7 +146,7 @@ impl Builder {
             let board = Arc::new(Board::new(principal.clone(), schedule, pace, transport.clone()));
             let care = care(&board, pace, &origin);
             let client = Client::cared_for(transport.clone(), request(principal), source, care);
-            Inner { client, board, rules, pace, alarm, origin, accept_only: self.accept_only }
+            Inner { client, board, rules, pace, alarm, origin, accept_only: self.accept_only, fetching: self.fetching }
         };
         let inner = match self.from {
             Basis::Password(_, password) => {

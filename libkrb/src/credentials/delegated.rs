@@ -48,7 +48,16 @@ impl Credentials {
         client.take_clock_of(&service.client);
         board.succeeded(&tgt, client.kdc_clock());
         let (rules, alarm) = (service.rules.clone(), service.alarm.clone());
-        let inner = Inner { client, board, rules, pace, alarm, origin: Arc::new(Backing::Given), accept_only: false };
+        let inner = Inner {
+            client,
+            board,
+            rules,
+            pace,
+            alarm,
+            origin: Arc::new(Backing::Given),
+            accept_only: false,
+            fetching: None,
+        };
         Ok(Credentials(Arc::new(Shared { inner: Arc::new(inner), tasks: vec![] })))
     }
 }

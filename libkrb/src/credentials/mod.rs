@@ -33,7 +33,8 @@
 //! comes that no key opens: the client that brought it is refused once, with KRB_AP_ERR_BADKEYVER, and
 //! should try again ([`Credentials::remedy`]). Keys that vanish from the file open tickets for
 //! [`Pace::keep_keys`] more. A keytab that cannot be read, or that has no key of the principal, is not
-//! taken over; [`State::origin`] says so.
+//! taken over; [`State::origin`] says so. With [`Builder::fetching_keys`] the keytab itself follows the
+//! KDC: keys that it announces are fetched and written there before tickets come that need them.
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
 
 mod alarm;
@@ -51,6 +52,7 @@ mod task;
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
@@ -94,6 +96,8 @@ struct Inner {
     origin: Arc<Backing>,
     /// No ticket is needed to be well.
     accept_only: bool,
+    /// How often new keys are fetched from the KDC, if at all.
+    fetching: Option<Duration>,
 }
 
 impl Drop for Shared {
@@ -124,7 +128,8 @@ impl Credentials {
         let inner = Arc::new(inner);
         let renew = tokio::spawn(task::renew(inner.clone())).abort_handle();
         let watch = tokio::spawn(task::watch(inner.clone(), inner.client.transport().now())).abort_handle();
-        Credentials(Arc::new(Shared { inner, tasks: vec![renew, watch] }))
+        let fetch = tokio::spawn(task::fetch(inner.clone())).abort_handle();
+        Credentials(Arc::new(Shared { inner, tasks: vec![renew, watch, fetch] }))
     }
 
     /// Whose they are.

@@ -78,6 +78,11 @@ impl KeytabOrigin {
         blocking(read).await
     }
 
+    /// Where it lies.
+    pub(super) fn name(&self) -> &KeytabName {
+        &self.name
+    }
+
     pub(super) fn keys(&self) -> MutexGuard<'_, Keys> {
         lock(&self.keys)
     }

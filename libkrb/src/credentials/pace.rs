@@ -52,6 +52,15 @@ impl Pace {
         after(now, self.poll.clamp(LEAST_POLL, LONGEST_POLL))
     }
 
+    /// When keys are fetched from the KDC again, who shall do so every `every`: up to a tenth sooner, and
+    /// soon after a failure.
+    pub(super) fn next_fetch(&self, now: Instant, every: Duration, failed: bool, random: &mut dyn Random) -> Instant {
+        const AFTER_FAILURE: Duration = Duration::from_secs(300);
+        let every = every.clamp(LEAST_POLL, LONGEST_RETRY);
+        let every = if failed { every.min(AFTER_FAILURE) } else { every };
+        after(now, every.mul_f64(0.9 + 0.1 * fraction(random)))
+    }
+
     /// When to get the next ticket while one is good for `left`: between six and eight tenths of that.
     pub(super) fn renewal(&self, now: Instant, left: Duration, random: &mut dyn Random) -> Instant {
         after(now, left.mul_f64(0.6 + 0.2 * fraction(random)).max(LEAST_LIFE))

@@ -57,6 +57,10 @@ pub struct Origin {
     pub problem: Option<Failure>,
     /// The version numbers of the principal's keys in the keytab, newest first.
     pub kvnos: Vec<u32>,
+    /// When keys were fetched from the KDC last.
+    pub fetched: Option<Time>,
+    /// Why they could not be; it is tried again.
+    pub fetch_problem: Option<Failure>,
     /// How many keys are kept for tickets that were issued before they vanished from the keytab.
     pub kept_keys: usize,
 }

@@ -4,8 +4,10 @@
 use std::sync::Arc;
 
 use super::Inner;
-use super::origin::Looker;
+use super::origin::{Backing, Looker};
 use super::pace::LEAST_POLL;
+use super::state::Failure;
+use crate::crypto::OsRandom;
 use crate::time::Instant;
 
 /// Gets ticket-granting tickets when they are due.
@@ -49,5 +51,31 @@ pub(super) async fn watch(inner: Arc<Inner>, mut last: Instant) {
         };
         last = inner.client.transport().now();
         inner.origin.look(&looker, closely).await;
+    }
+}
+
+/// Keeps the keytab up with the keys that the KDC announces.
+pub(super) async fn fetch(inner: Arc<Inner>) {
+    let (Some(every), Backing::Keytab(keytab)) = (inner.fetching, &*inner.origin) else { return };
+    let transport = inner.client.transport();
+    loop {
+        let (mut added, mut problem) = (0, None);
+        let principals = keytab.keys().current().principals();
+        for principal in principals {
+            match transport.renew_keytab(keytab.name(), &principal).await {
+                Ok(new) => added += new,
+                Err(error) => problem = Some(Failure { at: transport.now().time, error }),
+            }
+        }
+        if added > 0 {
+            keytab.look.notify_one();
+        }
+        let (now, failed) = (transport.now(), problem.is_some());
+        inner.board.origin(|origin| {
+            origin.fetched = if problem.is_none() { Some(now.time) } else { origin.fetched };
+            origin.fetch_problem = problem;
+        });
+        let next = inner.pace.next_fetch(now, every, failed, &mut OsRandom::new());
+        inner.alarm.at(next).await;
     }
 }

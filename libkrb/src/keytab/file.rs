@@ -39,6 +39,37 @@ impl KeytabName {
         Ok(())
     }
 
+    /// Adds those of the entries that are not there yet, all at once: who looks sees none of them or all.
+    /// The file keeps its owner and mode. How many were added.
+    ///
+    /// # Errors
+    /// As [`KeytabName::add`].
+    pub fn merge(&self, entries: &[KeytabEntry]) -> Result<usize> {
+        let missing = |there: &[KeytabEntry]| -> Vec<KeytabEntry> {
+            let same = |one: &KeytabEntry, other: &KeytabEntry| {
+                one.kvno == other.kvno && one.principal == other.principal && one.key == other.key
+            };
+            entries.iter().filter(|entry| !there.iter().any(|known| same(known, entry))).cloned().collect()
+        };
+        match self {
+            KeytabName::Memory(name) => Ok(memory::change(name, |keytab| {
+                let new = missing(&keytab.entries);
+                keytab.entries.extend_from_slice(&new);
+                new.len()
+            })),
+            KeytabName::File(path) | KeytabName::WritableFile(path) => {
+                let (locked, parsed) = open(path)?;
+                let mut all = Keytab { entries: parsed.into_entries().collect() };
+                let new = missing(&all.entries);
+                if !new.is_empty() {
+                    all.entries.extend_from_slice(&new);
+                    locked.replace(&all.encode()?).map_err(|error| trouble(path, &error))?;
+                }
+                Ok(new.len())
+            }
+        }
+    }
+
     /// Removes the entry of this principal, version number and encryption type, and its key from
     /// the disk.
     ///

@@ -50,6 +50,17 @@ impl Keytab {
         Ok(Keytab { entries: format::parse(bytes)?.into_entries().collect() })
     }
 
+    /// Whose keys these are, each once, in the order of the file.
+    pub fn principals(&self) -> Vec<Principal> {
+        let mut principals = vec![];
+        for entry in &self.entries {
+            if !principals.contains(&entry.principal) {
+                principals.push(entry.principal.clone());
+            }
+        }
+        principals
+    }
+
     /// The bytes of a keytab file of version 2.
     ///
     /// # Errors

@@ -8,6 +8,7 @@ mod candidate;
 mod client;
 mod dns;
 mod drive;
+mod fetch;
 mod getting;
 mod held;
 mod kpasswd;

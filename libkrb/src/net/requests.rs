@@ -26,8 +26,18 @@ pub fn as_request(config: &Config, client: Principal) -> AsRequest {
 
 /// A request for a ticket to change passwords with (RFC 3244): short, and good for nothing else.
 pub(super) fn changepw_request(config: &Config, client: Principal) -> AsRequest {
-    const LIFE: i64 = 5 * 60;
     let server = Principal::changepw(client.realm());
+    short_request(config, client, server)
+}
+
+/// A request for a ticket to fetch one's own keys with: short, and good for nothing else.
+pub(super) fn fetch_request(config: &Config, client: Principal) -> AsRequest {
+    let server = Principal::fetch(client.realm());
+    short_request(config, client, server)
+}
+
+fn short_request(config: &Config, client: Principal, server: Principal) -> AsRequest {
+    const LIFE: i64 = 5 * 60;
     let request = as_request(config, client);
     AsRequest {
         server: Some(server),

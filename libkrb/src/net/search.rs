@@ -193,9 +193,9 @@ impl<'a> Search<'a> {
     }
 }
 
-/// AS-REP, TGS-REP or KRB-ERROR.
+/// AS-REP, TGS-REP or KRB-ERROR; KRB-PRIV with the keys of who fetches them.
 fn is_kdc_answer(bytes: &[u8]) -> bool {
-    let kinds = [MessageType::AS_REP, MessageType::TGS_REP, MessageType::ERROR];
+    let kinds = [MessageType::AS_REP, MessageType::TGS_REP, MessageType::PRIV, MessageType::ERROR];
     application_tag(bytes).is_some_and(|tag| kinds.contains(&MessageType(tag.into())))
 }
 

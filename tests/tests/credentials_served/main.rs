@@ -3,6 +3,7 @@
 
 mod ccache;
 mod delegation;
+mod fetching;
 mod keytab;
 mod tickets;
 

@@ -28,7 +28,7 @@ pub(in crate::admin) fn needs(operation: &Operation) -> Vec<Need<'_>> {
     match operation {
         Op::Create { principal, .. } => vec![need(Right::Add, Over::Settings(principal))],
         Op::Modify { principal, .. } => vec![need(Right::Modify, Over::Settings(principal))],
-        Op::ChangeKeys { principal, .. } | Op::Extract { principal, fresh: Some(_) } => {
+        Op::ChangeKeys { principal, .. } | Op::Rotate { principal, .. } | Op::Extract { principal, fresh: Some(_) } => {
             vec![need(Right::ChangePassword, Over::Principal(principal))]
         }
         Op::Delete { principal } => vec![need(Right::Delete, Over::Principal(principal))],
@@ -42,6 +42,7 @@ pub(in crate::admin) fn needs(operation: &Operation) -> Vec<Need<'_>> {
             vec![need(Right::Inquire, Over::Principal(principal))]
         }
         Op::List { .. } | Op::Status => vec![need(Right::List, Over::Nothing)],
+        Op::MasterKey | Op::RotateMasterKey { .. } => vec![need(Right::Manage, Over::Nothing)],
         Op::Extract { principal, fresh: None } => vec![need(Right::Extract, Over::Principal(principal))],
         Op::PurgeKeys { principal, .. } => vec![need(Right::PurgeKeys, Over::Principal(principal))],
         Op::CreatePolicy { .. } => vec![need(Right::AddPolicy, Over::Nothing)],

@@ -127,6 +127,7 @@ impl Console<'_> {
                     },
                 )
             }
+            Query::Rotate { name, announce, overlap } => self.rotate(&name, announce, overlap, talk),
             Query::Strings { name } => self.strings(&name, talk),
             Query::SetString { name, key, value } => self.set_string(&name, key, value, talk),
             Query::Help => say(talk, &help()),
@@ -243,6 +244,17 @@ impl Console<'_> {
                 _ => return Err(Refusal::new(Reason::Failed, unexpected())),
             }
         }
+    }
+
+    fn rotate(&self, name: &Principal, announce: i64, overlap: Option<i64>, talk: &mut dyn Talk) -> Done {
+        let principal = Name(name.clone());
+        let turn = Operation::Rotate { principal, announce, overlap, newest: None };
+        let turned = self.ask(turn, "rotate_keys", || format!("while turning over the keys of \"{name}\""))?;
+        let Answer::Rotated { kvno, from, until } = turned else { return Err(unexpected()) };
+        let [from, until] = [from, until].map(|time| show::date(Time(time), self.zone));
+        let text =
+            format!("Keys of \"{name}\": version {kvno} is used from {from}, older ones are good until {until}.\n");
+        self.inform(talk, text)
     }
 
     fn strings(&self, name: &Principal, talk: &mut dyn Talk) -> Done {

@@ -98,7 +98,7 @@ fn salt(salt: Salt) -> &'static str {
 }
 
 /// `Thu Dec 31 23:59:58 UTC 2026`
-fn date(time: Time, zone: &dyn Zone) -> String {
+pub(super) fn date(time: Time, zone: &dyn Zone) -> String {
     const WEEKDAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
     const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
     let wall = zone.wall(time);

@@ -97,6 +97,20 @@ pub(super) fn purge(context: &Context<'_>, words: &[String]) -> Result<Query, Wr
     Ok(Query::PurgeKeys { name: context.principal(name)?, keep })
 }
 
+pub(super) fn rotate(context: &Context<'_>, words: &[String]) -> Result<Query, Wrong> {
+    let (mut announce, mut overlap, mut words) = (0, None, words);
+    while let [option, value, rest @ ..] = words {
+        match option.as_str() {
+            "-announce" => announce = interval(context, value)?,
+            "-overlap" => overlap = Some(interval(context, value)?),
+            _ => return Err(Wrong::Usage),
+        }
+        words = rest;
+    }
+    let [name] = words else { return Err(Wrong::Usage) };
+    Ok(Query::Rotate { name: context.principal(name)?, announce, overlap })
+}
+
 fn typed(context: &Context<'_>, word: &str) -> Result<Typed, Wrong> {
     Ok(Typed { name: context.principal(word)?, typed: word.to_owned() })
 }

@@ -40,6 +40,7 @@ pub enum Query {
     KeytabAdd { keytab: Option<String>, quiet: bool, fresh: Option<Vec<KeyKind>>, whose: Vec<Whose> },
     KeytabRemove { keytab: Option<String>, quiet: bool, name: Typed, which: Which },
     PurgeKeys { name: Principal, keep: Keep },
+    Rotate { name: Principal, announce: i64, overlap: Option<i64> },
     Strings { name: Principal },
     SetString { name: Principal, key: String, value: Option<String> },
     Help,
@@ -269,6 +270,12 @@ pub static COMMANDS: &[Command] = &[
         about: "Purge previously retained old keys from a principal",
         usage: "usage: purgekeys [-all|-keepkvno oldest_kvno_to_keep|-olderthan duration] principal\n",
         read: keys::purge,
+    },
+    Command {
+        names: &["rotate_keys", "rotate"],
+        about: "Announce new random keys and let the old ones end",
+        usage: "usage: rotate_keys [-announce duration] [-overlap duration] principal\n",
+        read: keys::rotate,
     },
     Command {
         names: &["get_strings", "getstrs"],

@@ -67,6 +67,7 @@ fn every_command_is_known_by_all_its_names() {
         ("ktadd xst", "a"),
         ("ktremove ktrem", "a"),
         ("purgekeys", "a"),
+        ("rotate_keys rotate", "a"),
         ("get_strings getstrs", "a"),
         ("set_string setstr", "a b c"),
         ("del_string delstr", "a b"),
@@ -77,7 +78,7 @@ fn every_command_is_known_by_all_its_names() {
         meanings.dedup();
         assert_eq!(meanings.len(), 1, "{names}");
     }
-    assert_eq!(COMMANDS.len(), 22);
+    assert_eq!(COMMANDS.len(), 23);
 }
 
 #[test]
@@ -107,6 +108,8 @@ fn queries_mean_what_they_mean_to_mit() {
         ("purgekeys -all a", "keep: Nothing"),
         ("purgekeys -keepkvno 3 a", "keep: From(3)"),
         ("purgekeys -olderthan 2d a", "keep: ReplacedWithin(172800)"),
+        ("rotate_keys a", "Rotate { name: Principal(a@R), announce: 0, overlap: None }"),
+        ("rotate -overlap 2d -announce 1h a", "announce: 3600, overlap: Some(172800)"),
         ("setstr a b \"c d\"", "SetString { name: Principal(a@R), key: \"b\", value: Some(\"c d\") }"),
         ("delstr a b", "SetString { name: Principal(a@R), key: \"b\", value: None }"),
         (
@@ -215,6 +218,8 @@ fn misuse_is_told_in_mits_words() {
         ("getprivs x", "usage: get_privs\n"),
         ("purgekeys", "usage: purgekeys [-all|-keepkvno oldest_kvno_to_keep|-olderthan duration] principal\n"),
         ("purgekeys -keepkvno x a", "usage: purgekeys"),
+        ("rotate_keys -announce 1h", "usage: rotate_keys"),
+        ("rotate_keys -later 1h a", "usage: rotate_keys"),
         ("getstrs", "usage: get_strings principal\n"),
         ("setstr a b", "usage: set_string principal key value\n"),
         ("delstr a", "usage: del_string principal key\n"),

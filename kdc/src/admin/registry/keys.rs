@@ -12,7 +12,7 @@ use crate::admin::passwords::{self, Changer, Flaw};
 use crate::core::{Attributes, Entry, KeySet, LongTermKey, PasswordPolicy};
 
 /// No principal has keys of more versions: each costs every reader of the entry.
-const MAX_VERSIONS: usize = 200;
+pub(in crate::admin) const MAX_VERSIONS: usize = 200;
 
 impl Registry {
     /// The keys that `entry`, which is under `policy`, gets for `wanted`: where that is a password, it

@@ -5,6 +5,8 @@ mod keys;
 mod policies;
 mod principals;
 
+pub(super) use keys::MAX_VERSIONS;
+
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -16,12 +18,13 @@ use super::caller::Caller;
 use super::keys::KeyRules;
 use super::operation::{Answer, Name, Operation, Reason, Refusal};
 use super::passwords::Dictionary;
+use super::rotate::Turn;
 use super::trail;
 use crate::attempts::Counted;
 use crate::core::{Attempts, Attributes, Change, Entry, PasswordPolicy, Policy, Store, StoreError};
 use crate::observe::Observer;
 use crate::observe::facts::Facts;
-use crate::store::normal;
+use crate::store::{Vault, normal};
 
 /// Nobody loses a race so often but in a livelock.
 const ATTEMPTS: usize = 100;
@@ -39,13 +42,14 @@ pub trait Perform {
 #[derive(Clone)]
 pub struct Registry {
     pub(super) store: Arc<dyn Store>,
-    policy: Policy,
+    pub(super) policy: Policy,
     keys: KeyRules,
     pub(super) acl: Acl,
     dictionary: Arc<Dictionary>,
     attempts: Arc<dyn Attempts>,
     observer: Option<Arc<Observer>>,
     status: Option<Status>,
+    pub(super) vault: Option<Arc<dyn Vault>>,
 }
 
 /// Says how the running KDC is.
@@ -67,6 +71,7 @@ impl Registry {
             attempts: Arc::new(Counted::default()),
             observer: None,
             status: None,
+            vault: None,
         }
     }
 
@@ -149,6 +154,9 @@ impl Registry {
             }
             Operation::List { pattern, after } => self.list(pattern, after.as_ref()),
             Operation::Extract { principal, fresh } => self.extract(by, &meant(&principal), fresh),
+            Operation::Rotate { principal, announce, overlap, newest } => {
+                self.rotate(by, &meant(&principal), Turn { announce, overlap, newest })
+            }
             Operation::PurgeKeys { principal, keep } => self.purge(by, &meant(&principal), keep),
             Operation::SetString { principal, name, value } => {
                 self.change(by, &meant(&principal), |entry| set_string(entry, &name, value.as_deref()))
@@ -159,6 +167,8 @@ impl Registry {
             Operation::DescribePolicy { name } => self.describe_policy(&name),
             Operation::ListPolicies { pattern } => self.list_policies(pattern.as_deref()),
             Operation::Status => self.status(caller),
+            Operation::MasterKey => self.master_key(),
+            Operation::RotateMasterKey { after } => self.rotate_master_key(after.as_ref()),
             Operation::Strings { principal } => Ok(Answer::Strings(self.find(&meant(&principal))?.strings.clone())),
         }
     }
@@ -193,7 +203,12 @@ impl Registry {
     }
 
     /// Commits the entry as `change` leaves it.
-    fn change(&self, by: &str, name: &Principal, mut change: impl FnMut(&mut Entry) -> Step<()>) -> Step<Answer> {
+    pub(super) fn change(
+        &self,
+        by: &str,
+        name: &Principal,
+        mut change: impl FnMut(&mut Entry) -> Step<()>,
+    ) -> Step<Answer> {
         self.commit(name, |entry| {
             let mut entry = entry.clone();
             change(&mut entry)?;

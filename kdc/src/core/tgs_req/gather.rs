@@ -144,7 +144,7 @@ fn authentic(
 
 /// A TGT that is bound to addresses is good from these only. NetBIOS names, which Windows puts
 /// there, bind to nothing.
-fn check_addresses(kdc: &Kdc<'_>, at: Arrival, ticket: &EncTicketPart<'_>) -> Result<(), Refusal> {
+pub fn check_addresses(kdc: &Kdc<'_>, at: Arrival, ticket: &EncTicketPart<'_>) -> Result<(), Refusal> {
     let binds = |address: HostAddress<'_>| address.kind != AddressType::NETBIOS;
     let bound = ticket.addresses.filter(|addresses| addresses.iter().any(binds));
     let (Some(addresses), Some(from), true) = (bound, at.from, kdc.policy.check_addresses) else { return Ok(()) };

@@ -5,6 +5,9 @@ mod check;
 mod gather;
 mod header;
 
+pub(super) use gather::check_addresses;
+pub(super) use header::open_ticket;
+
 use libkrb::crypto::Random;
 use libkrb::wire::KdcReq;
 

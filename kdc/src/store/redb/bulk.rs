@@ -71,7 +71,7 @@ impl Redb {
         for name in std::iter::once(&entry.principal).chain(&entry.aliases) {
             storable(name)?;
         }
-        let bytes = record::encode(entry, revision, &self.master)?;
+        let bytes = record::encode(entry, revision, &self.master.load())?;
         Ok(Sealed { owner: key(&entry.principal), names: Stored::of(entry).names, bytes })
     }
 
@@ -81,7 +81,7 @@ impl Redb {
     /// # Errors
     /// [`StoreError::Record`] for what is not the record of `owner`, or does not open.
     pub fn adopt(&self, owner: &str, bytes: Vec<u8>) -> Result<Sealed, StoreError> {
-        let entry = record::decode(owner, &bytes, &self.master)?;
+        let entry = record::decode(owner, &bytes, &self.master.load())?;
         for name in std::iter::once(&entry.principal).chain(&entry.aliases) {
             storable(name)?;
         }
