@@ -3,8 +3,10 @@
 #![allow(missing_docs, clippy::print_stdout, reason = "a benchmark")]
 
 use std::hint::black_box;
+use std::time::Duration;
 
 use bench::thread_nanos;
+use kdc::observe::{Observer, Seen, Transport};
 use libkrb::codes::EncryptionType;
 use libkrb::wire::{self, KdcReq};
 use tests::joined::{Asking, Joined};
@@ -35,6 +37,21 @@ fn main() {
         });
         let requests: Vec<_> = (0..ROUNDS).map(|_| client.tgs_req(&tgt, &service)).collect();
         report(&format!("core TGS, {etype}"), &requests, |request| issued(&mut server, request));
+    }
+    observed(&mut client);
+}
+
+/// What counting costs, without a log and an audit: it comes on top of every request.
+fn observed(client: &mut Joined) {
+    let key = client.key("alice", EncryptionType::AES256_SHA1);
+    let request = client.as_req(&Asking::login("alice"), Some(&key));
+    let issued = Joined::new().send(&request).event;
+    let refused = Joined::new().send(&client.as_req(&Asking::login("nobody"), Some(&key))).event;
+    let observer = Observer::default();
+    let from = "192.0.2.7:1088".parse().expect("an address");
+    for (what, event) in [("observing a ticket", &issued), ("observing a refusal", &refused)] {
+        let seen = Seen { event, from, transport: Transport::Udp, at: client.now, took: Duration::from_micros(7) };
+        report(what, &vec![vec![]; ROUNDS], |_| observer.observe(&seen));
     }
 }
 

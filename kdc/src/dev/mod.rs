@@ -63,7 +63,9 @@ fn introduce(screen: &mut Screen, realm: &Realm, dir: &Path, daemon: &Daemon) ->
     let addresses = daemon.addresses().kdc.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     screen.title(&format!("The realm {} at {addresses}, kept in {}", realm.name(), dir.display()))?;
     screen.fact("user", &realm.user().without_realm().to_string(), &format!("password {}", realm.password()))?;
-    screen.fact("service", &realm.service().without_realm().to_string(), &realm.keytab().display().to_string())
+    screen.fact("service", &realm.service().without_realm().to_string(), &realm.keytab().display().to_string())?;
+    let pages = daemon.management().iter().map(|address| format!("http://{address}/metrics"));
+    screen.fact("metrics", &pages.collect::<Vec<_>>().join(" "), "")
 }
 
 /// Lines to paste into another shell, for clients that are there.

@@ -53,6 +53,9 @@ impl Realm {
             let problem = format!("holds the realm {}; name another folder with --dir", config.realm);
             return Err(Error::file(&wishes.dir, problem));
         }
+        if config.management.listen.is_empty() {
+            config.management.listen = vec![SocketAddr::from(([127, 0, 0, 1], 0))];
+        }
         if let Some(listen) = wishes.listen {
             config.listen = vec![listen];
             config.kpasswd_listen = None;
