@@ -341,3 +341,23 @@ fn another_user_is_refused_even_when_the_socket_lets_him_in() {
         assert_eq!(store.list(None, 10).expect("listed").len(), 3);
     });
 }
+
+#[test]
+fn words_of_the_realms_file_are_no_passwords_and_a_file_that_is_missing_is_named() {
+    let realm = Realm::new();
+    let settings = realm.file("kdc.toml");
+    let text = std::fs::read_to_string(&settings).expect("read").replace("#dictionary =", "dictionary =");
+    std::fs::write(&settings, text).expect("written");
+    for said in [realm.query("listprincs"), realm.check()] {
+        assert!(said.code == Some(1) && said.err.contains("realm/words: No such file"), "{}", said.err);
+    }
+    std::fs::write(realm.file("words"), "swordfish\n").expect("written");
+    realm.query("addpol strict").done();
+    let weak = realm.query("addprinc -policy strict -pw SwordFish alice");
+    assert_eq!(weak.code, Some(1));
+    let expected =
+        "add_principal: Password is in the password dictionary while creating \"alice@R\".\n  words that many";
+    assert!(weak.err.starts_with(expected), "{}", weak.err);
+    realm.query("modpol -dictionary off strict").done();
+    realm.query("addprinc -policy strict -pw SwordFish alice").done();
+}

@@ -1,9 +1,12 @@
-//! Failed proofs lock an account as its policy says, however they come (attacks A12 and C4), and a
-//! policy bounds the tickets of those who are under it. Joined in memory.
+//! Failed proofs lock an account as its policy says, however they come (attack A12), and tell nobody
+//! who can't know which clients there are (attack A10); a policy bounds the tickets of those who are
+//! under it. Joined in memory; `lockout_served` has the KDC as it runs.
 
 use kdc::core::{Attempts, PasswordPolicy};
 use libkrb::codes::{EncryptionType, PaType};
-use libkrb::crypto::{Key, OsRandom};
+use libkrb::crypto::{Key, KeyUsage, OsRandom};
+use libkrb::time::Instant;
+use libkrb::wire::{self, EncryptedData};
 use libkrb::{ErrorCode, Time};
 use tests::joined::{Asking, Joined, NOW};
 
@@ -16,6 +19,62 @@ fn strict() -> Joined {
     realm.add_policy(rules);
     realm.change("alice", |entry| entry.policy = Some(STRICT.into()));
     realm
+}
+
+/// Proofs of several kinds in one request, none of which holds.
+fn bad_proofs(realm: &mut Joined) -> Vec<Vec<(PaType, Vec<u8>)>> {
+    let made_up = Key::new(EncryptionType::AES256_SHA1, &[0; 32]).expect("a key");
+    let now = realm.now;
+    let failing = (PaType::ENC_TIMESTAMP, realm.timestamp(&wrong(), now));
+    let failing = |count: usize| vec![failing.clone(); count];
+    let malformed = || vec![(PaType::ENC_TIMESTAMP, b"no encrypted data".to_vec())];
+    let junk = made_up.encrypt(KeyUsage::AS_REQ_ENC_TIMESTAMP, &mut OsRandom::new(), b"no timestamp");
+    let junk = EncryptedData { etype: made_up.etype(), kvno: None, cipher: &junk };
+    vec![
+        failing(1),
+        failing(5),
+        failing(20),
+        malformed(),
+        [failing(4), malformed()].concat(),
+        [malformed(), failing(4)].concat(),
+        vec![(PaType::ENC_TIMESTAMP, realm.timestamp(&made_up, now))],
+        vec![(PaType::ENC_TIMESTAMP, wire::encode(&junk))],
+    ]
+}
+
+#[test]
+fn a10_however_many_guesses_are_left_a_hidden_client_answers_like_an_unknown_one() {
+    for kind in 0..bad_proofs(&mut strict()).len() {
+        let mut realm = strict();
+        realm.policy.hide_unknown_clients = true;
+        // From three guesses left to none.
+        for round in 0..4 {
+            let padata = bad_proofs(&mut realm).swap_remove(kind);
+            let [known, unknown] = ["alice", "nobody"].map(|user| {
+                let request = realm.as_req(&Asking { padata: padata.clone(), ..Asking::login(user) }, None);
+                realm.send(&request).event.refusal
+            });
+            assert_eq!(known, unknown, "kind {kind}, round {round}");
+            assert_eq!(known.map(|(code, _)| code), Some(ErrorCode::PREAUTH_FAILED));
+        }
+    }
+}
+
+#[test]
+fn a10_the_right_key_after_the_last_guess_tells_nothing() {
+    let mut realm = strict();
+    realm.policy.hide_unknown_clients = true;
+    let right = realm.key("alice", EncryptionType::AES256_SHA1);
+    let now = realm.now;
+    let mut padata = vec![(PaType::ENC_TIMESTAMP, realm.timestamp(&wrong(), now)); 3];
+    let stale = realm.timestamp(&right, Instant { time: now.time - 10_000, ..now });
+    for last in [realm.timestamp(&right, now), stale] {
+        padata.push((PaType::ENC_TIMESTAMP, last));
+        let asking = Asking { padata: padata.clone(), ..Asking::login("alice") };
+        let request = realm.as_req(&asking, None);
+        assert_eq!(outcome(&mut realm, &request), Some(ErrorCode::PREAUTH_FAILED));
+        assert_eq!(realm.attempts.record(&realm.entry("alice").id).failures, 3);
+    }
 }
 
 fn wrong() -> Key {

@@ -106,6 +106,16 @@ impl<S: Store> Store for Cached<S> {
     }
 }
 
+impl<S: Ledger> Ledger for Cached<S> {
+    fn record(&self, who: &AccountId) -> Result<Option<Record>, StoreError> {
+        self.inner.record(who)
+    }
+
+    fn write_down(&self, records: &[(AccountId, Option<Record>)]) -> Result<(), StoreError> {
+        self.inner.write_down(records)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -125,15 +135,5 @@ mod tests {
             assert!(store.lookup(&name(number + 1000)).expect("readable").is_none());
         }
         assert!((1..=10).contains(&store.entries.len()), "{}", store.entries.len());
-    }
-}
-
-impl<S: Ledger> Ledger for Cached<S> {
-    fn record(&self, who: &AccountId) -> Result<Option<Record>, StoreError> {
-        self.inner.record(who)
-    }
-
-    fn write_down(&self, records: &[(AccountId, Option<Record>)]) -> Result<(), StoreError> {
-        self.inner.write_down(records)
     }
 }

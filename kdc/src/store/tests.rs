@@ -2,6 +2,7 @@ mod battery;
 mod bulk;
 mod crash;
 mod damage;
+mod ledger;
 mod rolling;
 mod sealing;
 

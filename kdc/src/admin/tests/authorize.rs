@@ -32,6 +32,11 @@ fn each() -> Vec<(&'static str, Operation)> {
         ("am", Operation::Alias { alias: name("z"), principal: x() }),
         ("ad", Operation::Rename { principal: x(), to: y() }),
         ("d", Operation::Delete { principal: y() }),
+        ("a", Operation::CreatePolicy { name: "p".into(), rules: PolicyRules::default() }),
+        ("m", Operation::ModifyPolicy { name: "p".into(), rules: PolicyRules::default() }),
+        ("i", Operation::DescribePolicy { name: "p".into() }),
+        ("l", Operation::ListPolicies { pattern: None }),
+        ("d", Operation::DeletePolicy { name: "p".into() }),
     ]
 }
 
@@ -39,7 +44,7 @@ fn each() -> Vec<(&'static str, Operation)> {
 fn each_operation_is_performed_for_who_has_its_rights_and_refused_without_any_one_of_them() {
     let (store, all) = guarded("a/admin *e\n");
     all.perform(&root(), create("x", random())).expect("made");
-    let state = || format!("{:?} {:?}", find(&store, "x"), find(&store, "y"));
+    let state = || format!("{:?} {:?} {:?}", find(&store, "x"), find(&store, "y"), store.policy("p"));
     for (letters, operation) in each() {
         for missing in letters.chars() {
             let acl = format!("a/admin *e{}\n", missing.to_ascii_uppercase());
@@ -152,4 +157,24 @@ fn lockdown_beats_every_right() {
         .expect("root may");
     assert!(!find(&store, "x").expect("there").attributes.has(Attributes::LOCKDOWN_KEYS));
     store.commit(&[Change::Delete(name("x").0)]).expect("gone");
+}
+
+#[test]
+fn a_policy_that_a_row_imposes_is_that_of_whom_its_caller_makes() {
+    let (store, registry) = guarded("a/admin a * -policy staff\nb/admin a * -clearpolicy\n");
+    let rules = PolicyRules { min_length: Some(8), ..PolicyRules::default() };
+    for name in ["staff", "default"] {
+        registry.perform(&root(), Operation::CreatePolicy { name: name.into(), rules: rules.clone() }).expect("made");
+    }
+    let make = |who, text: &str, policy: Option<&str>| {
+        let settings = Settings { policy: policy.map(str::to_owned), ..Settings::default() };
+        let wish = Operation::Create { principal: name(text), keys: password("long enough"), kvno: None, settings };
+        registry.perform(&caller(who), wish).expect("made");
+        find(&store, text).expect("there").policy.clone()
+    };
+    assert_eq!(make("a/admin", "one", None).as_deref(), Some("staff"));
+    assert_eq!(make("a/admin", "two", Some("")).as_deref(), Some("staff"));
+    assert_eq!(make("b/admin", "three", None), None);
+    let short = registry.perform(&caller("a/admin"), create("four", password("short"))).expect_err("refused");
+    assert_eq!(short.reason, Reason::Password);
 }

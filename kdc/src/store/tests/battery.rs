@@ -58,6 +58,7 @@ battery! {
     a_policy_is_kept_whole_and_replaced_only_from_its_newest_reading,
     a_policy_that_is_deleted_is_gone_and_was_there_once,
     principals_policies_and_commits_are_counted,
+    who_is_under_a_policy_is_found,
 }
 
 fn create(store: &dyn Store, entry: Entry) {
@@ -145,6 +146,19 @@ fn a_policy_that_is_deleted_is_gone_and_was_there_once(store: &dyn Store) {
     assert_eq!(store.policies().expect("readable"), ["a"]);
     let back = store.commit(&[Change::PutPolicy((*stale).clone())]);
     assert_eq!(back, Err(StoreError::PolicyMissing("b".into())));
+}
+
+fn who_is_under_a_policy_is_found(store: &dyn Store) {
+    for user in ["alice", "bob", "carol"] {
+        create(store, entry(user));
+    }
+    assert_eq!(store.policy_user("strict"), Ok(None));
+    change(store, "bob", |entry| entry.policy = Some("strict".into()));
+    change(store, "carol", |entry| entry.policy = Some("strict".into()));
+    assert_eq!(store.policy_user("strict"), Ok(Some(name("bob"))));
+    assert_eq!(store.policy_user("lax"), Ok(None));
+    change(store, "bob", |entry| entry.policy = None);
+    assert_eq!(store.policy_user("strict"), Ok(Some(name("carol"))));
 }
 
 fn a_name_that_is_not_there_is_no_error(store: &dyn Store) {
