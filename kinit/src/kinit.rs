@@ -1,7 +1,8 @@
 //! `kinit`: a password or a keytab becomes a ticket-granting ticket in a credential cache.
 
 mod arguments;
-mod failure;
+mod expired;
+pub(crate) mod failure;
 mod plan;
 
 use std::io::Write;
@@ -16,6 +17,7 @@ use tokio::runtime::Runtime;
 
 use crate::local;
 use crate::report::{self, During, Result};
+use crate::secret::Typed;
 use crate::settings::Settings;
 use arguments::Arguments;
 use plan::Plan;
@@ -51,9 +53,16 @@ fn run(arguments: Arguments) -> Result<u8> {
         again(&arguments, &settings, &plan)
     } else {
         plan.request(&arguments, &settings, &spans).and_then(|request| {
-            let secret = plan.secret(&arguments, &settings)?;
-            let login = runtime()?.block_on(settings.transport().login(request, secret));
-            finish(&arguments, &plan, login.map_err(|error| failure::of(&error, &plan, arguments.doing()))?)
+            let typed = Typed::default();
+            let secret = plan.secret(&arguments, &settings, &typed)?;
+            let (runtime, transport) = (runtime()?, settings.transport());
+            let login = match runtime.block_on(transport.login(request.clone(), secret)) {
+                Err(error) if expired::is_it(&error) && !arguments.by_keytab() => {
+                    expired::change_and_login(&runtime, &transport, request, &typed)
+                }
+                login => login.map_err(|error| failure::of(&error, &plan.client, arguments.doing())),
+            };
+            finish(&arguments, &plan, login?)
         })
     };
     if done.is_err() && plan.new {
@@ -67,7 +76,8 @@ fn run(arguments: Arguments) -> Result<u8> {
     Ok(0)
 }
 
-fn runtime() -> std::io::Result<Runtime> {
+/// What exchanges run on.
+pub(crate) fn runtime() -> std::io::Result<Runtime> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()
 }
 
@@ -90,7 +100,7 @@ fn again(arguments: &Arguments, settings: &Settings, plan: &Plan) -> Result<()> 
     let request = if arguments.renew { TgsRequest::renew(ticket) } else { TgsRequest::validate(ticket) };
     let config = settings.config();
     let request = TgsRequest { etypes: config.default_tgs_enctypes(), follow_clock: config.kdc_timesync(), ..request };
-    let failed = |error: Error| failure::of(&error, plan, doing);
+    let failed = |error: Error| failure::of(&error, &plan.client, doing);
     let login = runtime()?.block_on(changed(&settings.transport(), request, settings.offset(&cache)));
     store(&plan.cache, login.map_err(failed)?).map_err(|error| failure::of_storing(&error, doing))?;
     if arguments.verbose {

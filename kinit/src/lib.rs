@@ -1,4 +1,4 @@
-//! The tools that people type: kinit, klist, kdestroy, kvno, kswitch and ktutil.
+//! The tools that people type: kinit, klist, kdestroy, kvno, kpasswd, kswitch and ktutil.
 //!
 //! Flags, output, exit codes and first error lines are those of MIT krb5, because fingers and
 //! scripts know them. Beside each short flag stands a long one, and below each error line the next
@@ -8,6 +8,7 @@
 pub mod kdestroy;
 pub mod kinit;
 pub mod klist;
+pub mod kpasswd;
 pub mod kswitch;
 pub mod ktutil;
 pub mod kvno;
@@ -23,6 +24,7 @@ pub fn commands() -> Vec<clap::Command> {
         kdestroy::command(),
         kinit::command(),
         klist::command(),
+        kpasswd::command(),
         kswitch::command(),
         ktutil::command(),
         kvno::command(),

@@ -2,7 +2,10 @@
 //! a prompt; from a pipe or a file they are just the next line.
 
 use std::io::{self, BufRead, ErrorKind, IsTerminal, Write};
+use std::sync::{Arc, Mutex, PoisonError};
 
+use libkrb::client::Secret;
+use libkrb::{Error, Principal};
 use rustix::termios::{LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcsetattr};
 use zeroize::Zeroizing;
 
@@ -19,6 +22,55 @@ pub(crate) fn prompt(text: &str) {
     if is_terminal() {
         let mut out = io::stdout().lock();
         let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    }
+}
+
+/// A password that is asked for when it is needed, and then known: who has to log in twice types it
+/// once.
+#[derive(Clone, Default)]
+pub(crate) struct Typed(Arc<Mutex<Option<Zeroizing<String>>>>);
+
+impl Typed {
+    /// The secret of a login.
+    pub(crate) fn secret(&self) -> Secret {
+        let typed = self.clone();
+        Secret::Prompt(Box::new(move |client| typed.password(client)))
+    }
+
+    fn password(&self, client: &Principal) -> libkrb::Result<Zeroizing<String>> {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*known {
+            Some(password) => Ok(password.clone()),
+            None => Ok(known.insert(asked(&format!("Password for {client}: "))?).clone()),
+        }
+    }
+}
+
+/// What a person is asked to type twice, for a mistake would lock them out.
+///
+/// # Errors
+/// "Password mismatch", and as [`asked`].
+pub(crate) fn new_password() -> libkrb::Result<Zeroizing<String>> {
+    let once = asked("Enter new password: ")?;
+    match once == asked("Enter it again: ")? {
+        true => Ok(once),
+        false => Err(Error::Setting(MISMATCH.to_owned())),
+    }
+}
+
+/// That a new password was not typed the same twice.
+pub(crate) const MISMATCH: &str = "Password mismatch";
+/// That there is nothing to read a password from.
+pub(crate) const UNREAD: &str = "Cannot read password";
+
+/// Asks a person, or takes the next line of a pipe.
+fn asked(question: &str) -> libkrb::Result<Zeroizing<String>> {
+    match hidden_line(question, &mut io::stdin().lock()) {
+        Ok(line) => line.ok_or_else(|| Error::Setting(UNREAD.to_owned())),
+        Err(error) if error.kind() == ErrorKind::Interrupted => {
+            Err(Error::Setting("Password read interrupted".to_owned()))
+        }
+        Err(error) => Err(Error::Setting(format!("{UNREAD}: {error}"))),
     }
 }
 

@@ -69,6 +69,15 @@ impl Family {
         self.has_kdc() && self.has_clients()
     }
 
+    /// As [`Family::present`], for what changes passwords besides.
+    pub fn has_passwords(self) -> bool {
+        self.has(match self {
+            Family::Ours => &["kpasswd"],
+            Family::Mit => &["kadmind", "kpasswd"],
+            Family::Heimdal => &["kpasswdd", "kpasswd"],
+        })
+    }
+
     /// As [`Family::present`], for its KDC and administration alone.
     pub fn has_kdc(self) -> bool {
         self.has(match self {

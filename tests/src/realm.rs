@@ -133,6 +133,11 @@ impl Realm {
         self.kdc.change(&self.site, principal, &secret.into());
     }
 
+    /// Puts a query of MIT's `kadmin`, one word each, to a KDC of MIT or ours.
+    pub fn query(&self, words: &[&str]) {
+        self.kdc.ask(&self.site, words);
+    }
+
     /// Deletes a principal.
     pub fn delete(&self, principal: &str) {
         self.kdc.delete(&self.site, principal);
@@ -152,6 +157,12 @@ impl Realm {
     pub fn seat(&self, client: Family) -> Seat<'_> {
         self.seats.set(self.seats.get() + 1);
         Seat::new(self, client, &self.site.folder.join(format!("seat{}", self.seats.get())))
+    }
+
+    /// Waits until the KDC has printed this.
+    #[track_caller]
+    pub fn says(&self, text: &str) {
+        self.daemon.says(text);
     }
 
     /// What the KDC has printed so far.

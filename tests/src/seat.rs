@@ -101,6 +101,22 @@ impl<'a> Seat<'a> {
         self.tool("kinit").args(heimdal).args(arguments).stdin(format!("{password}\n")).run()
     }
 
+    /// Runs a program that asks for passwords, each a line of its standard input. Heimdal's read from
+    /// the terminal as long as they have one.
+    pub fn asked(&self, name: &'static str, arguments: &[&str], answers: &[&str]) -> Said {
+        let program = self.client.program(name);
+        let tool = match self.client {
+            Family::Heimdal => {
+                let path = program.path.clone();
+                let apart = Program { path: "/usr/bin/setsid".into(), arguments: vec!["--wait"], ..program };
+                self.program(apart).args([path])
+            }
+            _ => self.program(program),
+        };
+        let lines: String = answers.iter().map(|answer| format!("{answer}\n")).collect();
+        tool.args(arguments).stdin(lines).run()
+    }
+
     /// Runs `kinit` with a keytab.
     pub fn kinit_with(&self, keytab: &Path, arguments: &[&str]) -> Said {
         self.tool("kinit").args(["-k", "-t"]).args([keytab]).args(arguments).run()

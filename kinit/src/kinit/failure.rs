@@ -1,12 +1,11 @@
 //! What went wrong, in MIT's words, and the next step to take.
 
-use libkrb::{Error, ErrorCode};
+use libkrb::{Error, ErrorCode, Principal};
 
-use super::plan::Plan;
 use crate::report::{self, Failure};
 
 /// A failure to get, renew or validate a ticket.
-pub(super) fn of(error: &Error, plan: &Plan, doing: &str) -> Failure {
+pub(crate) fn of(error: &Error, client: &Principal, doing: &str) -> Failure {
     let (words, next) = match error {
         Error::PasswordIncorrect => {
             ("Password incorrect".to_owned(), "Check caps lock and the keyboard's layout, and type it again.")
@@ -21,7 +20,7 @@ pub(super) fn of(error: &Error, plan: &Plan, doing: &str) -> Failure {
         ),
         Error::NoKey(words) => (words.clone(), "klist -ke KEYTAB shows whose keys it holds, and of which types."),
         Error::Protocol { code: ErrorCode::C_PRINCIPAL_UNKNOWN, .. } => (
-            format!("Client '{}' not found in Kerberos database", plan.client),
+            format!("Client '{client}' not found in Kerberos database"),
             "Check the spelling; names are case-sensitive, and realms are usually in capitals.",
         ),
         Error::Protocol { code, .. } => (code.to_string(), next_step(*code)),

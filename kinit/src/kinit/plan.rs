@@ -1,21 +1,19 @@
 //! What kinit is going to do: who, with which secret, into which cache.
 
 use std::collections::BTreeSet;
-use std::io::ErrorKind;
 use std::net::IpAddr;
 
+use libkrb::Principal;
 use libkrb::ccache::{Address, CacheName};
 use libkrb::client::{AsRequest, Secret};
 use libkrb::codes::AddressType;
 use libkrb::flags::KdcOptions;
 use libkrb::keytab::{Keytab, KeytabName};
 use libkrb::net::as_request;
-use libkrb::{Error, Principal};
-use zeroize::Zeroizing;
 
 use super::arguments::{Arguments, Spans};
 use crate::report::{self, During, Failure, Result};
-use crate::secret;
+use crate::secret::Typed;
 use crate::settings::Settings;
 
 /// The decisions that come before the first message.
@@ -94,9 +92,9 @@ impl Plan {
     }
 
     /// The password, asked for when it is needed, or the keys of a keytab.
-    pub(super) fn secret(&self, arguments: &Arguments, settings: &Settings) -> Result<Secret> {
+    pub(super) fn secret(&self, arguments: &Arguments, settings: &Settings, typed: &Typed) -> Result<Secret> {
         if !arguments.by_keytab() {
-            return Ok(Secret::Prompt(Box::new(ask)));
+            return Ok(typed.secret());
         }
         if arguments.verbose
             && let Some(name) = &arguments.keytab
@@ -106,19 +104,6 @@ impl Plan {
         let keytab = keytab_name(arguments, settings)?.load().during(arguments.doing())?;
         let entries = keytab.entries.iter().filter(|entry| entry.principal == self.client);
         Ok(Secret::Keys(entries.filter_map(|entry| Some((entry.kvno, entry.key.key().ok()?))).collect()))
-    }
-}
-
-/// Asks a person, or takes the next line of a pipe.
-fn ask(client: &Principal) -> libkrb::Result<Zeroizing<String>> {
-    let unread = |why: &str| Error::Setting(format!("Cannot read password{why}"));
-    let line = secret::hidden_line(&format!("Password for {client}: "), &mut std::io::stdin().lock());
-    match line {
-        Ok(line) => line.ok_or_else(|| unread("")),
-        Err(error) if error.kind() == ErrorKind::Interrupted => {
-            Err(Error::Setting("Password read interrupted".to_owned()))
-        }
-        Err(error) => Err(unread(&format!(": {error}"))),
     }
 }
 

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::{Kdc, Secret, Site};
+use crate::family::Program;
 use crate::{AES128_SHA1, AES256_SHA1, Family, Tool};
 
 pub(super) struct Heimdal;
@@ -94,6 +95,21 @@ impl Kdc for Heimdal {
     fn daemon(&self, site: &Site) -> Tool {
         let configuration = format!("--config-file={}", site.path("kdc-krb5.conf").display());
         Tool::new(Family::Heimdal.program("kdc")).args([configuration])
+    }
+
+    /// It says nothing when it is ready, so a shell looks for its socket.
+    fn password_daemon(&self, site: &Site) -> Option<(Tool, &'static str)> {
+        const WAIT: &str = r#"(until grep -qi ":$0 " /proc/net/udp; do sleep 0.02; done; echo ready) & exec "$@""#;
+        let kpasswdd = Family::Heimdal.program("kpasswdd");
+        let shell = Program { path: "/bin/sh".into(), arguments: vec!["-c", WAIT], ..kpasswdd.clone() };
+        let arguments = [
+            format!("{:04X}", site.kpasswd.port()),
+            kpasswdd.path.display().to_string(),
+            format!("--config-file={}", site.path("kdc-krb5.conf").display()),
+            format!("--addresses={}", site.kpasswd.ip()),
+            format!("--port={}", site.kpasswd.port()),
+        ];
+        Some((Tool::new(shell).args(arguments), "ready"))
     }
 
     fn ready(&self) -> &'static str {

@@ -34,9 +34,11 @@ impl Kdc for Mit {
             &format!(
                 "[kdcdefaults]\n kdc_max_dgram_reply_size = 4096\n kdc_listen = {address}\n kdc_tcp_listen = {address}\n\
                  [realms]\n {realm} = {{\n  database_name = {folder}/principal\n  key_stash_file = {folder}/stash\n  \
-                 acl_file = {folder}/kadm5.acl\n  kadmind_port = 0\n  kpasswd_listen = {kpasswd}\n  max_life = 24h\n  max_renewable_life = 7d\n  \
+                 acl_file = {folder}/kadm5.acl\n  kadmind_listen = 127.0.0.2:{kadmind}\n  kpasswd_listen = {kpasswd}\n  max_life = 24h\n  max_renewable_life = 7d\n  \
                  default_principal_flags = +preauth\n{supported} }}\n",
                 address = site.address,
+                // Nobody asks there, but it listens.
+                kadmind = site.kpasswd.port(),
                 kpasswd = site.kpasswd,
                 folder = site.folder.display(),
             ),
@@ -50,7 +52,7 @@ impl Kdc for Mit {
 
     fn password_daemon(&self, site: &Site) -> Option<(Tool, &'static str)> {
         site.write("kadm5.acl", "");
-        Some((Mit::tool(site, "kadmind").args(["-nofork"]), "starting"))
+        Some((Mit::tool(site, "kadmind").args(["-nofork"]), "kadmind: starting..."))
     }
 
     fn ready(&self) -> &'static str {

@@ -62,6 +62,10 @@ pub(crate) trait Kdc {
     }
     fn delete(&self, site: &Site, principal: &str);
     fn extract(&self, site: &Site, principal: &str, keytab: &Path);
+    /// Puts a query of MIT's language, for those who speak it.
+    fn ask(&self, _site: &Site, words: &[&str]) {
+        panic!("it has no word for {words:?}");
+    }
 }
 
 pub(crate) fn kdc_of(family: Family) -> Box<dyn Kdc> {
@@ -114,6 +118,10 @@ macro_rules! by_queries {
 
         fn delete(&self, site: &Site, principal: &str) {
             self.query(site, ["delprinc", "-force", principal]);
+        }
+
+        fn ask(&self, site: &Site, words: &[&str]) {
+            self.query(site, words.iter().copied());
         }
 
         fn extract(&self, site: &Site, principal: &str, keytab: &Path) {

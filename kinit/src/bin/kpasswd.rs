@@ -1,0 +1,5 @@
+//! `kpasswd`, see [`kinit::kpasswd`].
+
+fn main() -> std::process::ExitCode {
+    kinit::kpasswd::main()
+}
