@@ -82,10 +82,11 @@ mod texts {
         restrain(&realm);
         let seat = pair.seat(&realm);
         let said = seat.asked("kpasswd", &["alice"], &["secret", "short", "short"]);
-        let code = if pair.client == Family::Heimdal { 1 } else { 2 };
-        let heard = said.fails_with(code).saying("short");
-        if pair.client != Family::Heimdal {
-            heard.saying("Password change rejected: ");
+        if pair.client == Family::Heimdal {
+            // Its exit code tells nothing.
+            assert!(said.stdout.contains("Soft error : Password is too short: policy staff"), "{said}");
+        } else {
+            said.fails_with(2).saying("Password change rejected: ").saying("short");
         }
         seat.kinit(&["alice"], "secret").succeeds();
     }
@@ -148,7 +149,7 @@ mod transports {
     }
 }
 
-mod our_tools_our_kdc {
+mod ours_alone {
     use super::*;
 
     fn pair() -> Option<Pair> {

@@ -106,6 +106,7 @@ impl Kdc for Heimdal {
             format!("{:04X}", site.kpasswd.port()),
             kpasswdd.path.display().to_string(),
             format!("--config-file={}", site.path("kdc-krb5.conf").display()),
+            format!("--keytab=HDB:{}:mkey={}", site.path("heimdal").display(), site.path("m-key").display()),
             format!("--addresses={}", site.kpasswd.ip()),
             format!("--port={}", site.kpasswd.port()),
         ];
