@@ -21,7 +21,7 @@ Examples:
   kpasswd                            your own
   kpasswd alice@EXAMPLE.ORG          somebody's whose password you know
   kpasswd --by bob/admin alice       somebody's, as an administrator who may set it
-  printf '%s\\n' \"$OLD\" \"$NEW\" \"$NEW\" | kpasswd alice
+  (echo \"$OLD\"; echo \"$NEW\"; echo \"$NEW\") | kpasswd alice
                                      from a script: one password a line of the input
 
 What went wrong: KRB5_TRACE=/dev/stderr kpasswd

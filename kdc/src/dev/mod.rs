@@ -76,7 +76,6 @@ fn invite(screen: &mut Screen, realm: &Realm) -> Result<()> {
         format!("{} alice    # {}", tool("kinit"), realm.password()),
         format!("{} {}", tool("kvno"), realm.service().without_realm()),
         tool("klist"),
-        format!("{} alice", tool("kpasswd")),
         format!("{} --config {}", tool("kadmin"), quoted(realm.kdc_config())),
     ] {
         screen.command(&line)?;
