@@ -166,7 +166,7 @@ fn of_entry(entry: &Entry) -> Picture {
 /// `3: aes256-cts-hmac-sha1-96,aes128-cts-hmac-sha1-96`, and when it begins and ends where that is settled.
 fn key_set(set: &KeySet) -> String {
     let etypes = set.keys.iter().map(|key| key.etype().to_string()).collect::<Vec<_>>();
-    let from = set.announced().then(|| format!(" from {}", set.from)).unwrap_or_default();
+    let from = if set.announced() { format!(" from {}", set.from) } else { String::new() };
     let until = set.until.map(|until| format!(" until {until}")).unwrap_or_default();
     format!("{}: {}{from}{until}", set.kvno, etypes.join(","))
 }
