@@ -49,6 +49,10 @@ enum Command {
     /// Take over a realm of another KDC
     #[command(subcommand)]
     Import(moving::Import),
+    /// Copy the realm's store into a file, keys sealed, whether its KDC runs or not
+    Dump(moving::Dump),
+    /// Put the file of `kdc dump` into a realm without principals
+    Load(moving::Load),
 }
 
 #[derive(Debug, Args)]
@@ -116,6 +120,8 @@ pub fn main() -> ExitCode {
         Command::Check(settings) => examine(&settings.config),
         Command::Watching(watching) => watching.run(),
         Command::Import(command) => moving::import(&command),
+        Command::Dump(command) => command.run(),
+        Command::Load(command) => command.run(),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

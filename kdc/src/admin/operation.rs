@@ -156,6 +156,11 @@ pub enum Operation {
         /// Only those that match this shell pattern.
         pattern: Option<String>,
     },
+    /// A page of a copy of the store, all pages of one moment; for who has the realm's files.
+    Dump {
+        /// What the page before said comes next; none for the first page of a new copy.
+        next: Option<String>,
+    },
 }
 
 /// How an operation went, when it went well.
@@ -219,6 +224,13 @@ pub enum Answer {
     Policy(Box<PolicyDescription>),
     /// To [`Operation::ListPolicies`].
     Policies(Vec<String>),
+    /// To [`Operation::Dump`].
+    Dump {
+        /// Lines of the file that the copy becomes, but for its last.
+        lines: Vec<String>,
+        /// What to ask for the next page with; `None` after the last.
+        next: Option<String>,
+    },
 }
 
 /// Why an operation was not performed.

@@ -9,6 +9,7 @@ use libkrb::time::Instant as Moment;
 
 use super::caller::Caller;
 use super::operation::{Answer, Operation, Reason, Refusal};
+use crate::core::store::Export;
 use crate::core::{Change, Entry, PasswordPolicy, Size, Store, StoreError};
 use crate::observe::{Called, Changed, Observer};
 
@@ -62,6 +63,7 @@ impl Operation {
             O::List { pattern, .. } => return ("list", pattern.clone()),
             O::MasterKey => return ("master_key", None),
             O::RotateMasterKey { .. } => return ("rotate_master_key", None),
+            O::Dump { .. } => return ("dump", None),
             O::Extract { principal, .. } => ("extract", principal),
             O::Rotate { principal, .. } => ("rotate", principal),
             O::PurgeKeys { principal, .. } => ("purge_keys", principal),
@@ -146,6 +148,10 @@ impl Store for Witness {
 
     fn size(&self) -> Result<Size, StoreError> {
         self.inner.size()
+    }
+
+    fn export(&self) -> Result<Export, StoreError> {
+        self.inner.export()
     }
 
     fn commit(&self, changes: &[Change]) -> Result<(), StoreError> {

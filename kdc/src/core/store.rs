@@ -66,6 +66,15 @@ pub trait Store: Send + Sync {
         Ok(Size::default())
     }
 
+    /// Everything there is, as it is at this moment, whatever is changed while it is read. A store
+    /// that is gone with the process has nothing to copy.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the records can't be read.
+    fn export(&self) -> Result<Export, StoreError> {
+        Err(StoreError::Storage("this store is kept in memory only".into()))
+    }
+
     /// Makes all changes or none, durably; afterwards `lookup` sees them.
     ///
     /// # Errors
@@ -85,6 +94,60 @@ pub struct Size {
     pub bytes: u64,
     /// Commits since it was made.
     pub changes: u64,
+}
+
+/// A copy of a store.
+pub struct Export {
+    /// What it says of itself.
+    pub head: ExportHead,
+    /// Its records, keys sealed: policies first.
+    pub records: Box<dyn Iterator<Item = Result<Exported, StoreError>> + Send>,
+}
+
+/// What a copy of a store says of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExportHead {
+    /// Whose principals they are.
+    pub realm: String,
+    /// The commit after which it was taken.
+    pub revision: u64,
+    /// What tells the master key that its keys are sealed under.
+    pub master_key: Vec<u8>,
+    /// How many policies there are.
+    pub policies: u64,
+    /// How many principals there are.
+    pub principals: u64,
+    /// Of how many accounts logins are remembered.
+    pub attempts: u64,
+}
+
+impl ExportHead {
+    /// How many records there are.
+    pub fn records(&self) -> u64 {
+        self.policies.saturating_add(self.principals).saturating_add(self.attempts)
+    }
+}
+
+/// A record of a copy, as it is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exported {
+    /// What it is.
+    pub kind: Kind,
+    /// Whose it is; of attempts, the account's id in hexadecimal.
+    pub name: String,
+    /// Its octets.
+    pub record: Vec<u8>,
+}
+
+/// What a record is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A principal.
+    Principal,
+    /// A password policy.
+    Policy,
+    /// What is remembered of an account's logins.
+    Attempts,
 }
 
 /// One step of a commit.

@@ -1,6 +1,6 @@
-//! The command lines of `kdc import`. Not here: what they do.
+//! The command lines of `kdc import`, `kdc dump` and `kdc load`. Not here: what they do.
 
-use std::io::Read;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand, ValueEnum};
@@ -10,7 +10,6 @@ use super::carry::{Wishes, carry};
 use super::mit;
 use super::place::Place;
 use super::report::Report;
-use crate::admin::now;
 use crate::config;
 use crate::error::{Error, Result};
 use crate::store::Existing;
@@ -88,6 +87,75 @@ impl From<Who> for Existing {
     }
 }
 
+/// `kdc dump`
+#[derive(Debug, Args)]
+pub struct Dump {
+    /// The realm's kdc.toml
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+    /// The file to write; `-` is the standard output
+    #[arg(long, value_name = "FILE")]
+    to: PathBuf,
+    /// Say how it went as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// `kdc load`
+#[derive(Debug, Args)]
+pub struct Load {
+    /// The realm's kdc.toml. Its KDC must not run, and its store have no principals
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+    /// The file that `kdc dump` wrote
+    #[arg(long, value_name = "FILE")]
+    from: PathBuf,
+    /// Go through everything, and change nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Say how it went as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl Dump {
+    /// Dumps a realm.
+    ///
+    /// # Errors
+    /// As [`super::dump()`].
+    pub fn run(&self) -> Result<()> {
+        let config = config::load(&self.config)?;
+        let records = super::dump(&config, &self.to, self.json)?;
+        if self.to == Path::new("-") {
+            return Ok(());
+        }
+        say("dumped", &config.realm, records, false, self.json)
+    }
+}
+
+impl Load {
+    /// Loads a realm.
+    ///
+    /// # Errors
+    /// As [`super::load()`].
+    pub fn run(&self) -> Result<()> {
+        let config = config::load(&self.config)?;
+        let records = super::load(&config, &self.from, self.dry_run, self.json)?;
+        say("loaded", &config.realm, records, self.dry_run, self.json)
+    }
+}
+
+fn say(verb: &str, realm: &str, records: u64, dry_run: bool, json: bool) -> Result<()> {
+    let tense = if dry_run { "would be " } else { "" };
+    let line = match json {
+        true => {
+            serde_json::json!({ "event": verb, "realm": realm, "dry_run": dry_run, "records": records }).to_string()
+        }
+        false => format!("{tense}{verb}, {realm}: {records} principals and policies"),
+    };
+    writeln!(std::io::stdout(), "{line}").map_err(|error| Error::Other(error.to_string()))
+}
+
 /// Imports a realm.
 ///
 /// # Errors
@@ -107,7 +175,7 @@ fn import_mit(arguments: &Mit) -> Result<()> {
     };
     let config = config::load(&common.config)?;
     // First what needs no store: a wrong master key is known at once.
-    let (source, lines) = mit::survey(&common.dump, &config.realm, &told, now())?;
+    let (source, lines) = mit::survey(&common.dump, &config.realm, &told)?;
     let place = Place::take(&config, common.existing.into())?;
     let mut report = Report::new(common.json);
     let wishes = Wishes { dry_run: common.dry_run, strict: common.strict, json: common.json };

@@ -7,7 +7,7 @@ use super::pipeline::{Lines, each, wrong};
 use super::place::Place;
 use super::progress::Progress;
 use super::report::{Note, Report};
-use crate::core::{PasswordPolicy, StoreError};
+use crate::core::{PasswordPolicy, StoreError, attempts};
 use crate::error::{Error, Result};
 use crate::store::{Bulk, Existing, Put, Redb, Sealed};
 
@@ -131,6 +131,9 @@ impl Mover<'_, '_, '_> {
         self.settled(put, sealed.owner(), progress)?;
         if put == Put::Kept {
             return Ok(());
+        }
+        if carried.attempts != attempts::Record::default() {
+            self.bulk.put_attempts(&carried.entry.id, &carried.attempts)?;
         }
         self.report.count(&carried.entry);
         self.lost(line, sealed.owner(), &carried.lost, progress)

@@ -3,11 +3,18 @@
 
 mod args;
 mod carry;
+mod dump;
 mod item;
+mod load;
 pub mod mit;
 mod pipeline;
 mod place;
 mod progress;
 mod report;
 
-pub use args::{Import, import};
+pub use args::{Dump, Import, Load, import};
+pub use dump::dump;
+pub use load::load;
+
+#[cfg(test)]
+mod tests;

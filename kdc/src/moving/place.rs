@@ -5,8 +5,6 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use libkrb::Principal;
-
 use crate::check;
 use crate::config::Config;
 use crate::core::{Entry, Store, StoreError};
@@ -15,8 +13,8 @@ use crate::store::{Existing, MasterKey, Redb};
 
 /// What is added to the store's name while a new one is made.
 const SUFFIX: &str = ".making";
-/// As many principals as `kdc init` makes, and one more.
-const FRESH: usize = 3;
+/// `kdc init` makes fewer principals than these.
+const FRESH: usize = 16;
 
 /// A store in the making.
 pub struct Place {
@@ -29,6 +27,7 @@ pub struct Place {
     own: Vec<Entry>,
     /// What to do about those that are in the store.
     pub existing: Existing,
+    used: bool,
 }
 
 impl Place {
@@ -58,6 +57,7 @@ impl Place {
             path,
             own: own.unwrap_or_default(),
             existing: if used { existing } else { Existing::Refuse },
+            used,
         };
         let made = match used {
             false => Redb::create(&place.path, &config.realm, load()?),
@@ -77,6 +77,11 @@ impl Place {
     /// Never, before it is finished.
     pub fn store(&self) -> Result<&Redb> {
         self.making.as_ref().ok_or_else(|| Error::Other("the store is finished".into()))
+    }
+
+    /// Whether the store has principals that somebody made.
+    pub fn is_used(&self) -> bool {
+        self.used
     }
 
     /// What the unused realm had.
@@ -112,8 +117,7 @@ impl Drop for Place {
 /// The principals of a store that `kdc init` made and nobody has used; `None` for another.
 fn unused(store: &Redb, realm: &str) -> Result<Option<Vec<Entry>>> {
     let names = store.list(None, FRESH)?;
-    let made_by_init = [Principal::tgs(realm), Principal::changepw(realm)];
-    if names.len() >= FRESH || names.iter().any(|name| !made_by_init.contains(name)) || !store.policies()?.is_empty() {
+    if names.len() >= FRESH || !store.policies()?.is_empty() {
         return Ok(None);
     }
     let by = format!("kdc/init@{realm}");

@@ -14,6 +14,7 @@ use quick_cache::sync::Cache;
 
 use super::plan::normal;
 use crate::core::attempts::{AccountId, Record};
+use crate::core::store::Export;
 use crate::core::{Change, Entry, Ledger, PasswordPolicy, Size, Store, StoreError};
 
 /// A store with a bounded number of opened entries in front.
@@ -79,6 +80,10 @@ impl<S: Store> Store for Cached<S> {
 
     fn size(&self) -> Result<Size, StoreError> {
         self.inner.size()
+    }
+
+    fn export(&self) -> Result<Export, StoreError> {
+        self.inner.export()
     }
 
     fn commit(&self, changes: &[Change]) -> Result<(), StoreError> {

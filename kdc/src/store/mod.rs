@@ -4,6 +4,7 @@
 //! change it (`admin`).
 
 mod cache;
+mod dump;
 mod memory;
 mod plan;
 mod policy_record;
@@ -18,6 +19,7 @@ mod tests;
 use std::path::Path;
 
 pub use cache::Cached;
+pub use dump::{Line as DumpLine, Trailer, lines as dump_lines, read as read_dump_line, trailer as dump_trailer};
 pub use memory::Memory;
 pub use plan::normal;
 #[doc(hidden)] // for tests that bend records

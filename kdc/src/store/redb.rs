@@ -5,6 +5,7 @@
 //! altered: every use of it is guarded, and a small file is verified whole when it is opened.
 
 mod bulk;
+mod export;
 mod ledger;
 
 use std::fmt::Display;
@@ -29,6 +30,7 @@ pub use bulk::{Bulk, Existing, Put, Sealed};
 use super::plan::{Base, Plan, Stored, folded, key};
 use super::seal::MasterKey;
 use super::{policy_record, record};
+use crate::core::store::Export;
 use crate::core::{Change, Entry, PasswordPolicy, Size, Store, StoreError};
 
 /// Records by the text of their principal.
@@ -382,6 +384,10 @@ impl Store for Redb {
             let changes = store.sound(meta.get("generation"))?.and_then(|value| number(value.value())).unwrap_or(0);
             Ok(Size { principals, policies, bytes, changes })
         })
+    }
+
+    fn export(&self) -> Result<Export, StoreError> {
+        self.snapshot()
     }
 
     fn commit(&self, changes: &[Change]) -> Result<(), StoreError> {

@@ -2,4 +2,5 @@
 #![allow(missing_docs, reason = "tests")]
 
 mod dev;
+mod moving;
 mod run;

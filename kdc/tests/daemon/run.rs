@@ -17,13 +17,13 @@ use tempfile::TempDir;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
-struct Realm {
+pub struct Realm {
     folder: TempDir,
-    files: Files,
+    pub files: Files,
 }
 
 impl Realm {
-    fn new() -> Realm {
+    pub fn new() -> Realm {
         Realm::listening("127.0.0.1:0".parse().expect("an address"))
     }
 
@@ -46,7 +46,7 @@ impl Realm {
         std::fs::write(&self.files.config, text.replacen(old, line, 1)).expect("settings");
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join("kdc").join(name)
     }
 
@@ -57,7 +57,7 @@ impl Realm {
         command
     }
 
-    fn start(&self) -> Daemon {
+    pub fn start(&self) -> Daemon {
         let mut child = self.command().spawn().expect("a daemon");
         let mut stderr = BufReader::new(child.stderr.take().expect("a pipe"));
         let mut said = String::new();
@@ -76,7 +76,7 @@ impl Realm {
         String::from_utf8(output.stderr).expect("text")
     }
 
-    fn add_alice(&self) {
+    pub fn add_alice(&self) {
         let alice = Principal::parse("alice", Some("EXAMPLE.ORG")).expect("a name");
         let keys = NewKeys::Password { password: admin::Secret::new("correct horse".to_owned()), kinds: vec![] };
         let admin = Remote::find(&self.path("admin.sock")).expect("allowed").expect("served");
@@ -85,7 +85,7 @@ impl Realm {
     }
 }
 
-struct Daemon {
+pub struct Daemon {
     child: Child,
     stderr: BufReader<ChildStderr>,
     said: String,
@@ -98,7 +98,7 @@ impl Daemon {
     }
 
     /// Everything it said, and how it ended.
-    fn end(mut self, signal: Signal) -> (String, ExitStatus) {
+    pub fn end(mut self, signal: Signal) -> (String, ExitStatus) {
         self.tell(signal);
         let status = self.child.wait().expect("an end");
         self.stderr.read_to_string(&mut self.said).expect("text");
@@ -115,7 +115,7 @@ impl Daemon {
         reply
     }
 
-    fn login(&self, password: &str) -> Result<(), Error> {
+    pub fn login(&self, password: &str) -> Result<(), Error> {
         let alice = Principal::parse("alice", Some("EXAMPLE.ORG")).expect("a name");
         let mut exchange = AsExchange::new(AsRequest::new(alice), Secret::password(password));
         let (mut random, mut reply) = (OsRandom::new(), None::<Vec<u8>>);

@@ -43,6 +43,8 @@ pub(in crate::admin) fn needs(operation: &Operation) -> Vec<Need<'_>> {
         }
         Op::List { .. } | Op::Status => vec![need(Right::List, Over::Nothing)],
         Op::MasterKey | Op::RotateMasterKey { .. } => vec![need(Right::Manage, Over::Nothing)],
+        // And nobody whom the list lets in: the registry sees to that.
+        Op::Dump { .. } => vec![need(Right::Extract, Over::Nothing)],
         Op::Extract { principal, fresh: None } => vec![need(Right::Extract, Over::Principal(principal))],
         Op::PurgeKeys { principal, .. } => vec![need(Right::PurgeKeys, Over::Principal(principal))],
         Op::CreatePolicy { .. } => vec![need(Right::AddPolicy, Over::Nothing)],

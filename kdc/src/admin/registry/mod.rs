@@ -1,6 +1,7 @@
 //! The operations performed: each reads an entry, decides, and commits it unless somebody else was
 //! faster, in which case it starts over. Not here: who may ask, and in which words.
 
+mod copy;
 mod keys;
 mod policies;
 mod principals;
@@ -50,6 +51,7 @@ pub struct Registry {
     observer: Option<Arc<Observer>>,
     status: Option<Status>,
     pub(super) vault: Option<Arc<dyn Vault>>,
+    copy: Arc<copy::Place>,
 }
 
 /// Says how the running KDC is.
@@ -72,6 +74,7 @@ impl Registry {
             observer: None,
             status: None,
             vault: None,
+            copy: Arc::default(),
         }
     }
 
@@ -137,6 +140,7 @@ impl Registry {
     /// Performs what is allowed; changes are recorded as the caller's.
     fn carry_out(&self, caller: &Caller, operation: Operation) -> Result<Answer, Refusal> {
         let by = &*caller.name.to_string();
+        self.copy.forget_stale();
         match operation {
             Operation::Create { principal, keys, kvno, settings } => {
                 self.create(by, &meant(&principal), &keys, kvno, &settings)
@@ -152,6 +156,7 @@ impl Registry {
                 let entry = self.find(&meant(&principal))?;
                 Ok(Answer::Principal(Box::new(self.describe(&entry)?)))
             }
+            Operation::Dump { next } => self.dump(caller, next),
             Operation::List { pattern, after } => self.list(pattern, after.as_ref()),
             Operation::Extract { principal, fresh } => self.extract(by, &meant(&principal), fresh),
             Operation::Rotate { principal, announce, overlap, newest } => {

@@ -11,8 +11,8 @@ use super::fields::{KeyData, Policy, Princ, Record, record};
 use super::master::{Masters, unseal};
 use super::tags;
 use crate::admin::fresh_id;
-use crate::core::attempts::{self, Lockout};
-use crate::core::{Attributes, Entry, KeySet, LongTermKey, PasswordPolicy};
+use crate::core::attempts;
+use crate::core::{Attributes, Entry, KeySet, LongTermKey};
 use crate::moving::item::{Carried, Item, Keys, Source};
 
 /// Types of salts (MIT krb5, src/include/kdb.h).
@@ -37,9 +37,6 @@ pub struct Mit {
     pub(super) history: Vec<PreparedKey>,
     /// Aliases by the name that they stand for, and whether a principal of that name has come.
     pub(super) aliases: HashMap<String, (Vec<Principal>, AtomicBool)>,
-    pub(super) policies: HashMap<String, PasswordPolicy>,
-    /// When it is.
-    pub(super) now: Time,
 }
 
 impl Source for Mit {
@@ -94,11 +91,7 @@ impl Mit {
             entry.aliases = aliases.clone();
             claimed.store(true, Ordering::Relaxed);
         }
-        let mut carried = Carried { entry, attempts: Self::attempts(princ), lost };
-        if self.locked(&carried) {
-            carried.lost.push("the lock after too many failures; modprinc -allow_tix keeps it out".into());
-        }
-        Ok(carried)
+        Ok(Carried { entry, attempts: Self::attempts(princ), lost })
     }
 
     fn tagged(&self, princ: &Princ<'_>, entry: &mut Entry, lost: &mut Vec<String>) -> Result<(), String> {
@@ -153,11 +146,6 @@ impl Mit {
             last_failure: time(princ.last_failure),
             last_success: time(princ.last_success),
         }
-    }
-
-    fn locked(&self, carried: &Carried) -> bool {
-        let rule = carried.entry.policy.as_ref().and_then(|name| self.policies.get(name)).and_then(Lockout::of);
-        rule.is_some_and(|rule| rule.locks(&carried.attempts, self.now))
     }
 }
 

@@ -1,5 +1,5 @@
 //! A realm of MIT krb5, as `kdb5_util dump` writes it. The file is read twice: first for what must be
-//! known before the first principal (the master keys, the key of former passwords, aliases, policies),
+//! known before the first principal (the master keys, the key of former passwords, aliases),
 //! wherever it stands; then line by line. Not here: where the principals go.
 
 mod entry;
@@ -11,7 +11,7 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
-use libkrb::{Principal, Time};
+use libkrb::Principal;
 
 pub use entry::Mit;
 pub use master::Told;
@@ -49,7 +49,7 @@ pub fn header(line: &str) -> Result<(), String> {
 ///
 /// # Errors
 /// When it is no dump of this realm, or the master key is not its own.
-pub fn survey(path: &Path, realm: &str, told: &Told, now: Time) -> Result<(Mit, Lines)> {
+pub fn survey(path: &Path, realm: &str, told: &Told) -> Result<(Mit, Lines)> {
     let mut lines = Lines::open(path)?;
     let mut text = vec![];
     lines.next_line(&mut text)?;
@@ -67,7 +67,7 @@ pub fn survey(path: &Path, realm: &str, told: &Told, now: Time) -> Result<(Mit, 
             noted.map_err(|problem| wrong(path, lines.number(), &problem))?;
         }
     }
-    let mit = found.mit(path, realm, told, now)?;
+    let mit = found.mit(path, realm, told)?;
     let mut lines = Lines::open(path)?;
     text.clear();
     lines.next_line(&mut text)?;
@@ -78,7 +78,7 @@ pub fn survey(path: &Path, realm: &str, told: &Told, now: Time) -> Result<(Mit, 
 fn wanted(line: &[u8], realm: &str) -> bool {
     let mut fields = line.split(|byte| *byte == b'\t');
     if fields.next() != Some(b"princ") {
-        return true;
+        return false;
     }
     let keyless = fields.nth(3).is_some_and(|keys| keys.iter().all(|digit| *digit == b'0'));
     let name = fields.nth(1).unwrap_or_default();
@@ -94,15 +94,12 @@ struct Found {
     /// Whose master key the dump has, if it is another realm's.
     other: Option<String>,
     aliases: HashMap<String, String>,
-    policies: HashMap<String, crate::core::PasswordPolicy>,
 }
 
 impl Found {
     fn note(&mut self, line: &str, realm: &str) -> Result<(), String> {
         match record(line)? {
-            Record::Policy(policy) => {
-                self.policies.insert(policy.policy.name.clone(), policy.policy);
-            }
+            Record::Policy(_) => {}
             Record::Principal(princ) => match princ.name.split_once('@') {
                 Some(("K/M", own)) if own == realm => self.master = Some(line.to_owned()),
                 Some(("K/M", other)) => self.other = Some(other.to_owned()),
@@ -118,7 +115,7 @@ impl Found {
         Ok(())
     }
 
-    fn mit(self, path: &Path, realm: &str, told: &Told, now: Time) -> Result<Mit> {
+    fn mit(self, path: &Path, realm: &str, told: &Told) -> Result<Mit> {
         let Some(master) = &self.master else {
             let problem = match self.other {
                 Some(other) => format!("a dump of {other}, but `realm` in kdc.toml is {realm}"),
@@ -151,7 +148,7 @@ impl Found {
         for (names, _) in aliases.values_mut() {
             names.sort_by_key(ToString::to_string);
         }
-        Ok(Mit { realm: realm.to_owned(), masters, history, aliases, policies: self.policies, now })
+        Ok(Mit { realm: realm.to_owned(), masters, history, aliases })
     }
 }
 
@@ -168,7 +165,7 @@ pub fn try_lines(text: &str, realm: &str, password: &str) -> Result<usize, Strin
         found.note(line, realm)?;
     }
     let told = Told::Password(zeroize::Zeroizing::new(password.to_owned()));
-    let mit = found.mit(Path::new("dump"), realm, &told, Time::EPOCH).map_err(|error| error.to_string())?;
+    let mit = found.mit(Path::new("dump"), realm, &told).map_err(|error| error.to_string())?;
     let mut principals = 0;
     for line in lines {
         principals += usize::from(matches!(mit.item(line)?, Item::Principal(_)));

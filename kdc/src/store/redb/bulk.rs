@@ -5,7 +5,9 @@ use std::sync::PoisonError;
 
 use redb::{ReadableTable, Table, WriteTransaction};
 
+use super::ledger::{ATTEMPTS, encode, is_record};
 use super::{META, NAMES, POLICIES, PRINCIPALS, Redb, begin, damaged, failed, guarded, number};
+use crate::core::attempts::{AccountId, Record};
 use crate::core::{Entry, PasswordPolicy, StoreError};
 use crate::store::plan::{Stored, clash, folded, key, storable};
 use crate::store::{policy_record, record};
@@ -46,6 +48,7 @@ pub struct Bulk<'t> {
     principals: Table<'t, &'static str, &'static [u8]>,
     names: Table<'t, (&'static str, &'static str), &'static str>,
     policies: Table<'t, &'static str, &'static [u8]>,
+    attempts: Table<'t, &'static [u8], &'static [u8]>,
     revision: u64,
 }
 
@@ -114,6 +117,7 @@ impl Redb {
             principals: self.sound(transaction.open_table(PRINCIPALS))?,
             names: self.sound(transaction.open_table(NAMES))?,
             policies: self.sound(transaction.open_table(POLICIES))?,
+            attempts: self.sound(transaction.open_table(ATTEMPTS))?,
             revision,
         })
     }
@@ -197,6 +201,43 @@ impl Bulk<'_> {
             };
             store.sound(self.policies.insert(name, &*policy_record::encode(policy, self.revision)))?;
             Ok(outcome)
+        })
+    }
+
+    /// Puts in what is remembered of an account's logins.
+    ///
+    /// # Errors
+    /// When it can't be written.
+    pub fn put_attempts(&mut self, who: &AccountId, record: &Record) -> Result<(), StoreError> {
+        self.insert_attempts(who, &encode(record))
+    }
+
+    /// The same with a record as it was kept in another file.
+    ///
+    /// # Errors
+    /// For what is no such record.
+    pub fn restore_attempts(&mut self, who: &AccountId, bytes: &[u8]) -> Result<(), StoreError> {
+        match is_record(bytes) {
+            true => self.insert_attempts(who, bytes),
+            false => Err(damaged(&self.store.file, "a record of attempts is none")),
+        }
+    }
+
+    fn insert_attempts(&mut self, who: &AccountId, bytes: &[u8]) -> Result<(), StoreError> {
+        let store = self.store;
+        guarded(&store.file, || Ok(drop(store.sound(self.attempts.insert(&who[..], bytes))?)))
+    }
+
+    /// Puts in the record of a password policy as it was kept in another file.
+    ///
+    /// # Errors
+    /// For what is no such record, and [`StoreError::PolicyExists`].
+    pub fn restore_policy(&mut self, name: &str, bytes: &[u8]) -> Result<(), StoreError> {
+        policy_record::decode(name, bytes)?;
+        let store = self.store;
+        guarded(&store.file, || match store.sound(self.policies.insert(name, bytes))? {
+            None => Ok(()),
+            Some(_) => Err(StoreError::PolicyExists(name.to_owned())),
         })
     }
 }

@@ -10,7 +10,7 @@ use crate::core::StoreError;
 use crate::core::attempts::{AccountId, Ledger, Record};
 
 /// Records by account; stores made before there were any have no such table.
-const ATTEMPTS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("attempts");
+pub(super) const ATTEMPTS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("attempts");
 
 /// The bytes of a record. Fields are only ever added.
 #[derive(Clone, PartialEq, Message)]
@@ -21,6 +21,18 @@ struct Bytes {
     last_failure: Option<i64>,
     #[prost(sint64, optional, tag = "3")]
     last_success: Option<i64>,
+}
+
+/// The bytes of a record.
+pub(super) fn encode(record: &Record) -> Vec<u8> {
+    let Record { failures, last_failure, last_success } = *record;
+    let [last_failure, last_success] = [last_failure, last_success].map(|time| time.map(Time::seconds));
+    Bytes { failures, last_failure, last_success }.encode_to_vec()
+}
+
+/// Whether these are the bytes of a record.
+pub(super) fn is_record(bytes: &[u8]) -> bool {
+    Bytes::decode(bytes).is_ok()
 }
 
 impl Ledger for Redb {
@@ -54,12 +66,7 @@ impl Ledger for Redb {
                 for (who, record) in records {
                     match record {
                         Some(record) => {
-                            let bytes = Bytes {
-                                failures: record.failures,
-                                last_failure: record.last_failure.map(Time::seconds),
-                                last_success: record.last_success.map(Time::seconds),
-                            };
-                            store.sound(table.insert(&who[..], &*bytes.encode_to_vec()))?;
+                            store.sound(table.insert(&who[..], &*encode(record)))?;
                         }
                         None => drop(store.sound(table.remove(&who[..]))?),
                     }
