@@ -170,12 +170,6 @@ impl Realm {
         self.daemon.log()
     }
 
-    /// Waits until the running KDC has printed `text`.
-    #[track_caller]
-    pub fn says(&self, text: &str) {
-        self.daemon.says(text);
-    }
-
     /// The running daemon's process id.
     pub fn pid(&self) -> u32 {
         self.daemon.pid()
