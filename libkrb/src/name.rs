@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
+use std::str::Chars;
 use std::sync::Arc;
 
 use crate::codes::NameType;
@@ -78,7 +79,7 @@ impl Principal {
     }
 
     /// Parses `a/b@REALM`. A backslash quotes `/`, `@` and itself; `\n \t \b \0` stand for control
-    /// characters. Without a realm part `default_realm` is used.
+    /// characters, and so does `\u{1b}` for any of them. Without a realm part `default_realm` is used.
     ///
     /// # Errors
     /// [`Error::Name`] for a second `@`, a dangling backslash, an empty name, or a missing realm.
@@ -159,6 +160,15 @@ impl Principal {
         salt
     }
 
+    /// The name for a text about a stranger who may have made it as long as he likes: cut.
+    pub(crate) fn in_brief(&self) -> String {
+        let mut brief = Brief(String::new());
+        if fmt::Write::write_fmt(&mut brief, format_args!("{self}")).is_err() {
+            brief.0.push_str("...");
+        }
+        brief.0
+    }
+
     /// The name without its realm, escaped as in [`fmt::Display`].
     pub fn without_realm(&self) -> impl fmt::Display + '_ {
         WithoutRealm(self)
@@ -183,7 +193,7 @@ fn split(text: &str, separators: bool) -> Result<(Vec<String>, Option<String>)> 
     let mut chars = text.chars();
     while let Some(c) = chars.next() {
         match c {
-            '\\' => part.push(unquote(chars.next().ok_or(Error::Name("backslash at the end"))?)),
+            '\\' => part.push(quoted(&mut chars).ok_or(Error::Name("backslash at the end"))?),
             '/' if separators && ats == 0 => components.push(std::mem::take(&mut part)),
             '@' => {
                 ats += 1;
@@ -216,8 +226,21 @@ fn split(text: &str, separators: bool) -> Result<(Vec<String>, Option<String>)> 
     Ok((components, realm))
 }
 
+/// The character that a backslash and what follows it stand for.
+pub(crate) fn quoted(rest: &mut Chars<'_>) -> Option<char> {
+    let c = rest.next()?;
+    let number = rest.as_str().strip_prefix('{').filter(|_| c == 'u').and_then(|text| text.split_once('}'));
+    let control = number.and_then(|(digits, after)| {
+        let control = char::from_u32(u32::from_str_radix(digits, 16).ok()?).filter(|c| c.is_control())?;
+        Some((control, after))
+    });
+    let Some((control, after)) = control else { return Some(unquote(c)) };
+    *rest = after.chars();
+    Some(control)
+}
+
 /// The character that a backslash and `c` stand for.
-pub(crate) fn unquote(c: char) -> char {
+fn unquote(c: char) -> char {
     match c {
         'n' => '\n',
         't' => '\t',
@@ -236,10 +259,24 @@ fn write_escaped(f: &mut fmt::Formatter<'_>, part: &str) -> fmt::Result {
             '\t' => f.write_str("\\t")?,
             '\u{8}' => f.write_str("\\b")?,
             '\0' => f.write_str("\\0")?,
+            // A terminal that a name is shown on obeys these.
+            c if c.is_control() => write!(f, "\\u{{{:x}}}", u32::from(c))?,
             c => f.write_char(c)?,
         }
     }
     Ok(())
+}
+
+/// A text that takes no more than so many characters.
+struct Brief(String);
+
+const BRIEF: usize = 200;
+
+impl fmt::Write for Brief {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.0.extend(text.chars().take(BRIEF.saturating_sub(self.0.chars().count())));
+        if self.0.chars().count() < BRIEF { Ok(()) } else { Err(fmt::Error) }
+    }
 }
 
 struct WithoutRealm<'a>(&'a Principal);

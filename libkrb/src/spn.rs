@@ -67,7 +67,7 @@ impl Spn {
         let realm = Some(self.principal.realm()).filter(|realm| !realm.is_empty());
         let shown = realm.map_or_else(|| name.to_string(), |_| self.principal.to_string());
         let text = format!(
-            "{shown} ({}); add it to the realm (kadmin addprinc -randkey {name}), \
+            "{shown} ({}); add it to the realm (kadmin [--config FILE] addprinc -randkey {name}), \
              or say in the rules for service names what it is called",
             self.how
         );

@@ -122,7 +122,9 @@ impl Market {
     }
 
     fn operations(&self, service: &str, path: &str) -> Answer {
-        self.curl_at(&[], &format!("http://{}{path}", self.process(service).0))
+        let processes = read(&self.path("processes"));
+        let line = processes.lines().find(|line| line.starts_with(&format!("{service} "))).expect("a process");
+        self.curl_at(&[], &format!("http://{}{path}", line.split(' ').nth(3).expect("an address for operators")))
     }
 
     /// The first line of a service's log with these words, which may still be on its way.
@@ -338,6 +340,9 @@ fn operators_see_how_it_goes_and_services_outlive_their_kdc() {
     }
     market.ask("/ads").is(200);
     market.curl(&[], "/ads").is(401);
+    for path in ["/livez", "/readyz", "/metrics"] {
+        market.curl(&[], path).is(404);
+    }
     let metrics = market.operations("gateway", "/metrics").is(200).body;
     for line in [
         "http_requests_total{route=\"/ads\",method=\"GET\",status=\"200\"} 1",
@@ -366,12 +371,12 @@ fn operators_see_how_it_goes_and_services_outlive_their_kdc() {
 
     // One that starts now lives, and is ready when there is a KDC again.
     let late = Replica::start(&market, "user-service", &[]);
-    market.curl_at(&[], &late.url("/livez")).is(200);
-    let unready = market.curl_at(&[], &late.url("/readyz")).is(503);
+    market.curl_at(&[], &late.operations("/livez")).is(200);
+    let unready = market.curl_at(&[], &late.operations("/readyz")).is(503);
     assert_eq!(credentials(&unready)["ok"], false);
     let kdc = market.tool(Family::Ours.program("flea_market")).args(["kdc", "--listen", &address, "--dir"]);
     let _kdc = Daemon::start(kdc.args([market.folder.path()]).command(), "listening on ");
-    awaited("tickets", || Some(market.curl_at(&[], &late.url("/readyz"))).filter(|answer| answer.status == 200));
+    awaited("tickets", || Some(market.curl_at(&[], &late.operations("/readyz"))).filter(|answer| answer.status == 200));
 }
 
 /// A further process of a service.
@@ -392,8 +397,16 @@ impl Replica {
     }
 
     fn url(&self, path: &str) -> String {
+        self.url_of("listening on ", path)
+    }
+
+    fn operations(&self, path: &str) -> String {
+        self.url_of("operations on ", path)
+    }
+
+    fn url_of(&self, said: &str, path: &str) -> String {
         let log = self.daemon.log();
-        let address = log.lines().find_map(|line| line.strip_prefix("listening on ")).expect("an address");
+        let address = log.lines().find_map(|line| line.strip_prefix(said)).expect("an address");
         format!("http://{address}{path}")
     }
 }

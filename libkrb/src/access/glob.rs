@@ -34,8 +34,8 @@ impl Glob {
                 }
                 '@' => return Err(format!("\"{text}\" has a second @; write \\@ for one within a name")),
                 '*' => parts.last_mut().into_iter().for_each(|part| part.0.push(String::new())),
-                '\\' => match chars.next() {
-                    Some(c) => push(&mut parts, name::unquote(c)),
+                '\\' => match name::quoted(&mut chars) {
+                    Some(c) => push(&mut parts, c),
                     None => return Err(format!("\"{text}\" ends with a backslash")),
                 },
                 c => push(&mut parts, c),

@@ -52,6 +52,11 @@ impl Delegated {
     pub(super) fn new(received: ReceivedCred) -> Delegated {
         Delegated { received: Arc::new(received), credentials: OnceLock::new() }
     }
+
+    /// How many octets the tickets take.
+    pub(super) fn octets(&self) -> usize {
+        self.received.tickets.iter().map(|ticket| size_of_val(ticket) + ticket.ticket.len()).sum()
+    }
 }
 
 impl Caller {

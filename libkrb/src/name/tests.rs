@@ -23,6 +23,27 @@ fn escapes_are_read_and_written_back() {
 }
 
 #[test]
+fn control_characters_reach_no_terminal_and_no_log() {
+    let name =
+        Principal::new(NameType::PRINCIPAL, "R\r\u{85}", ["a\u{1b}[2J\r", "\u{7f}", r"\u{1b}", "u{41}"]).unwrap();
+    assert_eq!(name.to_string(), r"a\u{1b}[2J\u{d}/\u{7f}/\\u{1b}/u{41}@R\u{d}\u{85}");
+    assert_eq!(Principal::parse(&name.to_string(), None).unwrap(), name);
+    for (text, read) in [(r"a\u{41}", "au{41}"), (r"a\u{1b", "au{1b"), (r"a\u1b", "au1b"), (r"a\u{}", "au{}")] {
+        assert_eq!(&*parse(text).components()[0], read, "only control characters are written so");
+    }
+}
+
+#[test]
+fn a_name_in_brief_is_as_long_as_a_line_however_long_it_is() {
+    assert_eq!(parse("host/a").in_brief(), "host/a@ATHENA.MIT.EDU");
+    for part in ["x".repeat(60_000), "\u{1b}".repeat(60_000), "ü".repeat(60_000)] {
+        let brief = Principal::new(NameType::PRINCIPAL, &part, [part.as_str(); 64]).unwrap().in_brief();
+        assert_eq!(brief.chars().count(), 203);
+        assert!(brief.ends_with("...") && !brief.contains('\u{1b}'));
+    }
+}
+
+#[test]
 fn impossible_names_are_refused() {
     for text in ["", "@REALM", "a@b@c", "a\\", "a@", "a\0b"] {
         assert!(Principal::parse(text, Some("R")).is_err(), "{text:?}");

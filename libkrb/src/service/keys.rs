@@ -121,16 +121,18 @@ impl KeyRing {
             return Ok(opened);
         }
         if keys().any(|key| fits(&key)) {
-            let text = format!("Cannot decrypt ticket for {asked} using keytab key for {ours}");
+            let text = format!("Cannot decrypt ticket for {} using keytab key for {ours}", asked.in_brief());
             return Err(Error::protocol(ErrorCode::BAD_INTEGRITY, text));
         }
         let kvno = ticket.enc_part.kvno.unwrap_or(0);
         if keys().any(|key| of_kvno(&key)) {
             let etype = ticket.enc_part.etype;
+            let asked = asked.in_brief();
             let text =
                 format!("Request ticket server {asked} kvno {kvno} found in keytab but not with enctype {etype}");
             return Err(Error::protocol(ErrorCode::NOKEY, text));
         }
+        let asked = asked.in_brief();
         let text = format!("Cannot find key for {ours} kvno {kvno} in keytab (request ticket server {asked})");
         Err(Error::protocol(ErrorCode::BADKEYVER, text))
     }
@@ -142,6 +144,7 @@ impl KeyRing {
             |key: &&ServiceKey| !key.twin && key.key.etype() == ticket.enc_part.etype && same_kvno(key.kvno, kvno);
         self.keys.iter().filter(fits).take(MAX_TRIALS).find_map(|key| key.open(ticket)).ok_or_else(|| {
             let kvno = kvno.unwrap_or(0);
+            let asked = asked.in_brief();
             let text = format!("Request ticket server {asked} not found in keytab (ticket kvno {kvno})");
             Error::protocol(ErrorCode::NOKEY, text)
         })

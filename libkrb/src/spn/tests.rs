@@ -207,7 +207,7 @@ fn an_unknown_service_is_told_with_its_name_how_it_was_made_and_what_to_do() {
     assert_eq!(
         rules.for_url("http://alice:secret@ads/?token=secret").unwrap().not_found().to_string(),
         "Server not found in Kerberos database: HTTP/ad-service.shop (from the rule ads -> HTTP/ad-service.shop; \
-         realm left to the KDC); add it to the realm (kadmin addprinc -randkey HTTP/ad-service.shop), or say in the \
+         realm left to the KDC); add it to the realm (kadmin [--config FILE] addprinc -randkey HTTP/ad-service.shop), or say in the \
          rules for service names what it is called"
     );
     let given = Spn::from(Principal::parse("host/a@R", None).unwrap());

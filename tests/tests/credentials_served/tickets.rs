@@ -129,8 +129,8 @@ async fn an_unknown_service_is_told_with_the_name_that_was_tried_and_how_it_was_
     assert_eq!(
         error,
         "Server not found in Kerberos database: HTTP/ad-service.shop@EXAMPLE.ORG (from the rule ads -> \
-         HTTP/ad-service.shop@EXAMPLE.ORG); add it to the realm (kadmin addprinc -randkey HTTP/ad-service.shop), or \
-         say in the rules for service names what it is called"
+         HTTP/ad-service.shop@EXAMPLE.ORG); add it to the realm (kadmin [--config FILE] addprinc -randkey \
+         HTTP/ad-service.shop), or say in the rules for service names what it is called"
     );
     let spn = credentials.spn_of_host("host", "a.example.org:22").unwrap();
     assert_eq!(spn.principal, name(SERVICE));

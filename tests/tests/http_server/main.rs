@@ -68,7 +68,7 @@ fn routes_have_requirements_of_their_own() {
     let site = Site::start();
     let policy = AccessPolicy::parse("role staff alice@EXAMPLE.ORG\nallow role:staff\n").expect("a policy");
     let roles = policy.clone();
-    let required = site.layer().roles(move |accepted| roles.roles_of(&accepted.client));
+    let required = site.layer().roles("a test's", move |accepted| roles.roles_of(&accepted.client));
     let optional = required.clone().mode(Mode::Optional);
     block_on(async {
         let staff = Router::new().route("/staff", get(me)).route_layer(Require::policy(policy));

@@ -133,7 +133,8 @@ fn kadmin(folder: &TempDir, query: &[&str]) {
 fn process(folder: &TempDir, name: &str) -> (SocketAddr, i32) {
     let notes = std::fs::read_to_string(folder.path().join("processes")).expect("the market's notes");
     let line = notes.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')).expect("a process");
-    let (id, address) = line.split_once(' ').expect("an id and an address");
+    let mut words = line.split(' ');
+    let (id, address) = words.next().zip(words.next()).expect("an id and an address");
     (address.parse().expect("an address"), id.parse().expect("an id"))
 }
 

@@ -65,9 +65,10 @@ impl Callers {
     /// # Errors
     /// A line of the policy that is none.
     pub fn guard(&self, routes: Router, policy: &str) -> Result<Router, Error> {
-        let policy = Arc::new(AccessPolicy::parse(policy)?);
+        let (text, policy) = (policy, Arc::new(AccessPolicy::parse(policy)?));
         let roles = Arc::clone(&policy);
-        let negotiate = self.negotiate.clone().roles(move |accepted| roles.roles_of(&accepted.client));
+        // Another policy gives other roles: a session that bears them is none there, nor after a change.
+        let negotiate = self.negotiate.clone().roles(text, move |accepted| roles.roles_of(&accepted.client));
         // The last one is asked first.
         Ok(routes.layer(Require::policy(policy).observer(Arc::new(observe))).layer(negotiate))
     }

@@ -25,6 +25,9 @@ const PATIENCE: Duration = Duration::from_secs(8);
 /// Idle connections are given up before the other side does so, lest a request meets its end.
 const IDLE: Duration = Duration::from_secs(10);
 
+/// Of an answer; more than any of ours has. Who speaks is known, but not whether all is well with him.
+const LONGEST_ANSWER: usize = 4 * 1024 * 1024;
+
 /// How long a service may take to notice that its keys have changed on disk: a ticket for the new ones
 /// is refused until then.
 const KEY_CHANGE: Duration = Duration::from_millis(1200);
@@ -157,7 +160,7 @@ impl Call<'_> {
             status if status.is_success() => read(answer).await,
             StatusCode::UNAUTHORIZED => Err(refused(self.upstream.name)),
             status => {
-                let said = answer.json::<Problem>().await;
+                let said = read(answer).await;
                 Err(said.unwrap_or_else(|_| Problem::new(status, "another service said so, without a word")))
             }
         }
@@ -199,8 +202,14 @@ fn is_refusal(error: &reqwest_middleware::Error) -> bool {
     }
 }
 
-async fn read<T: DeserializeOwned>(answer: Response) -> Result<T, Problem> {
-    let body = answer.bytes().await.map_err(Problem::ours)?;
+async fn read<T: DeserializeOwned>(mut answer: Response) -> Result<T, Problem> {
+    let mut body = vec![];
+    while let Some(more) = answer.chunk().await.map_err(Problem::ours)? {
+        if body.len() + more.len() > LONGEST_ANSWER {
+            return Err(Problem::ours("the answer of another service has no end"));
+        }
+        body.extend_from_slice(&more);
+    }
     // Nothing reads as `null` does.
     serde_json::from_slice(if body.is_empty() { b"null" } else { &body }).map_err(Problem::ours)
 }
@@ -209,4 +218,23 @@ async fn read<T: DeserializeOwned>(answer: Response) -> Result<T, Problem> {
 fn refused(name: &str) -> Problem {
     tracing::error!(to = name, "our ticket was refused");
     Problem::new(StatusCode::BAD_GATEWAY, "a service behind this one does not know us")
+}
+
+#[cfg(test)]
+mod tests {
+    use reqwest::Body;
+
+    use super::*;
+
+    fn answer(body: impl Into<Body>) -> Response {
+        http::Response::new(body.into()).into()
+    }
+
+    #[tokio::test]
+    async fn an_answer_without_end_is_not_read_to_its_end() {
+        assert_eq!(read::<Vec<u8>>(answer("[1,2]")).await.ok(), Some(vec![1, 2]));
+        assert!(read::<Option<u8>>(answer("")).await.is_ok());
+        let long = format!("\"{}\"", "x".repeat(LONGEST_ANSWER));
+        assert!(read::<String>(answer(long)).await.is_err());
+    }
 }

@@ -16,6 +16,7 @@ pub mod settings;
 pub mod trace;
 
 use std::io::Read;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -50,6 +51,8 @@ pub struct Chassis {
     credentials: Credentials,
     callers: Callers,
     listener: TcpListener,
+    /// The operators' door.
+    operations: TcpListener,
     metrics: PrometheusHandle,
 }
 
@@ -64,8 +67,7 @@ impl Chassis {
         if settings.end_with_stdin {
             end_with_stdin();
         }
-        let listener = TcpListener::bind(settings.listen).await;
-        let listener = listener.map_err(|error| format!("cannot listen at {}: {error}", settings.listen))?;
+        let (listener, operations) = (listen(settings.listen).await?, listen(settings.operations).await?);
         let metrics = operations::start_metrics()?;
         let credentials = Credentials::from_keytab(&settings.keytab.to_string_lossy())
             .principal(&settings.principal)
@@ -78,7 +80,7 @@ impl Chassis {
         let tickets = credentials.clone();
         readiness.needs("credentials", move || operations::tickets(&tickets));
         readiness.needs("replay cache", move || replays.check());
-        Ok(Chassis { readiness, name, settings, credentials, callers, listener, metrics })
+        Ok(Chassis { readiness, name, settings, credentials, callers, listener, operations, metrics })
     }
 
     /// A file of the service's own.
@@ -109,25 +111,35 @@ impl Chassis {
     /// # Errors
     /// Those of sockets and signals.
     pub async fn serve(self, routes: Router) -> Result<(), Error> {
-        let Chassis { readiness, name, settings, credentials, listener, metrics, .. } = self;
+        let Chassis { readiness, name, settings, credentials, listener, operations, metrics, .. } = self;
         let readiness = Arc::new(readiness);
         let (limit, patience) = (settings.body_limit, settings.request_timeout);
         let routes = routes
             .fallback(async || Problem::new(StatusCode::NOT_FOUND, "there is nothing here"))
             .layer(DefaultBodyLimit::max(limit))
             .layer(from_fn(move |request: Request, next: Next| within(patience, request, next)))
-            .layer(from_fn(move |request: Request, next: Next| trace::layer(name, request, next)))
-            // Not in the log: somebody asks for these every few seconds.
-            .merge(operations::routes(Arc::clone(&readiness), metrics, credentials));
+            .layer(from_fn(move |request: Request, next: Next| trace::layer(name, request, next)));
         let told = serve::told_to_end()?;
+        // Not in the log: somebody asks for these every few seconds. They are answered to the last.
+        let asked = operations::routes(Arc::clone(&readiness), metrics, credentials);
         let ending = async move {
             told.await;
             readiness.end();
         };
-        serve::announce(listener.local_addr()?);
-        serve::serve(listener, routes, settings.connections, ending).await;
-        Ok(())
+        serve::announce(listener.local_addr()?, operations.local_addr()?);
+        let operations = serve::serve(operations, asked, OPERATORS, std::future::pending());
+        tokio::select! {
+            () = serve::serve(listener, routes, settings.connections, ending) => Ok(()),
+            () = operations => Err("nobody can ask any more how it is".into()),
+        }
     }
+}
+
+/// Connections of those who ask how it is.
+const OPERATORS: usize = 32;
+
+async fn listen(address: SocketAddr) -> Result<TcpListener, Error> {
+    TcpListener::bind(address).await.map_err(|error| format!("cannot listen at {address}: {error}").into())
 }
 
 /// Nobody waits for ever, for a slow body as for a slow answer.

@@ -1,5 +1,5 @@
 //! What operators ask a service: does it live, is it ready for requests, what has it counted. No
-//! ticket is wanted for these.
+//! ticket is wanted for these; they have a door of their own, where users do not come.
 
 use std::fmt::Display;
 use std::sync::Arc;

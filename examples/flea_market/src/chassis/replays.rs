@@ -37,6 +37,12 @@ impl From<RedisAway> for WhenAway {
     }
 }
 
+/// The memory of this process alone. What was sent before it started may have been taken by the one
+/// before it: the caller is to send something new, as those do whose clock is a little behind.
+fn in_memory(window: Seconds, now: Time) -> MemoryReplayCache {
+    MemoryReplayCache::new(window, MOST as usize).refusing_before(now)
+}
+
 /// The memory that the settings name.
 pub enum Replays {
     /// Of this process or this host.
@@ -67,7 +73,7 @@ impl Replays {
                 let options = FileOptions { window, max_entries: MOST.into(), observer, ..FileOptions::default() };
                 Arc::new(FileReplayCache::open(file, options, now)?)
             }
-            None => Arc::new(MemoryReplayCache::new(window, MOST as usize)),
+            None => Arc::new(in_memory(window, now)),
         }))
     }
 
@@ -90,5 +96,22 @@ impl Replays {
             Replays::Redis(_, RedisAway::Local) => Ok("here, for Redis does not answer".to_owned()),
             Replays::Redis(_, RedisAway::Refuse) => Err("Redis does not answer"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use libkrb::replay::{ReplayKey, Verdict};
+
+    use super::*;
+
+    #[test]
+    fn what_the_process_before_may_have_taken_is_not_taken_again() {
+        let now = Time(1_800_000_000);
+        let (before, after) = (in_memory(300, now - 10), in_memory(300, now));
+        let key = |name: &str| ReplayKey::new([name.as_bytes()]);
+        assert_eq!(before.insert(key("a"), now - 1, now - 1), Verdict::Fresh);
+        assert_eq!(after.insert(key("a"), now - 1, now), Verdict::Replay);
+        assert_eq!(after.insert(key("b"), now, now), Verdict::Fresh);
     }
 }

@@ -81,10 +81,10 @@ pub async fn serve(listener: TcpListener, router: Router, connections: usize, to
 }
 
 /// Says where a service is, to whoever started it.
-pub fn announce(address: SocketAddr) {
-    info!(%address, "listening");
+pub fn announce(address: SocketAddr, operations: SocketAddr) {
+    info!(%address, %operations, "listening");
     // Nobody has to listen.
-    let _ = writeln!(std::io::stdout(), "listening on {address}");
+    let _ = writeln!(std::io::stdout(), "operations on {operations}\nlistening on {address}");
 }
 
 /// The next connection and its place among those that there may be.

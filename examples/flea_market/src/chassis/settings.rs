@@ -15,6 +15,9 @@ pub struct Settings {
     /// Where to listen; port 0 takes one that is free
     #[arg(long, env = "LISTEN", value_name = "ADDR:PORT", default_value = "127.0.0.1:0")]
     pub listen: SocketAddr,
+    /// Where operators ask how it is: /livez, /readyz and /metrics, which are nobody else's business
+    #[arg(long, env = "OPERATIONS", value_name = "ADDR:PORT", default_value = "127.0.0.1:0")]
+    pub operations: SocketAddr,
     /// The folder of the database
     #[arg(long, env = "DATA", value_name = "DIR", default_value = ".")]
     pub data: PathBuf,

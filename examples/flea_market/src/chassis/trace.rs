@@ -107,14 +107,14 @@ pub async fn layer(service: &'static str, request: Request, next: Next) -> Respo
         TraceContext::from_headers(request.headers()).map_or_else(TraceContext::start, TraceContext::next_span);
     // The pattern, not the path: strangers would fill the metrics with names of their own.
     let route = request.extensions().get::<MatchedPath>().map_or("unknown", MatchedPath::as_str).to_owned();
-    let method = request.method().clone();
+    let method = known(request.method());
     let span = info_span!(
         "request",
         service,
         trace_id = context.trace_id(),
         span_id = context.span_id(),
-        method = %method,
-        path = request.uri().path(),
+        method,
+        path = brief(request.uri().path()),
         caller = field::Empty,
         by = field::Empty,
         refused = field::Empty,
@@ -125,7 +125,7 @@ pub async fn layer(service: &'static str, request: Request, next: Next) -> Respo
         let took = started.elapsed();
         let status = response.status().as_u16();
         info!(status, micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX), "answered");
-        let labels = [("route", route), ("method", known(&method).to_owned()), ("status", status.to_string())];
+        let labels = [("route", route), ("method", method.to_owned()), ("status", status.to_string())];
         counter!("http_requests_total", &labels).increment(1);
         histogram!("http_request_duration_seconds", &labels[..2]).record(took);
         if let Some(value) = context.header() {
@@ -136,14 +136,16 @@ pub async fn layer(service: &'static str, request: Request, next: Next) -> Respo
     within(context, answer.instrument(span)).await
 }
 
-/// A method's name, if it is one of HTTP's own: strangers make up others, and each would be counted apart.
-fn known(method: &Method) -> &str {
-    match *method {
-        Method::GET | Method::HEAD | Method::POST | Method::PUT | Method::DELETE | Method::OPTIONS | Method::PATCH => {
-            method.as_str()
-        }
-        _ => "other",
-    }
+/// The methods of HTTP. Strangers make up others, and each would be counted apart, and be as long as they like.
+const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"];
+
+fn known(method: &Method) -> &'static str {
+    METHODS.into_iter().find(|known| *known == method.as_str()).unwrap_or("other")
+}
+
+/// As much of a path as a line of the log has room for; all of it is ASCII.
+fn brief(path: &str) -> &str {
+    path.get(..256).unwrap_or(path)
 }
 
 /// Runs a task as part of a request.
@@ -234,6 +236,12 @@ mod tests {
         for text in ["AAAA", "BBBB", "get", &"X".repeat(10_000)] {
             assert_eq!(known(&Method::from_bytes(text.as_bytes()).expect("a method")), "other");
         }
+    }
+
+    #[test]
+    fn a_path_in_the_log_has_an_end() {
+        assert_eq!(brief("/ads"), "/ads");
+        assert_eq!(brief(&"/x".repeat(30_000)).len(), 256);
     }
 
     #[tokio::test]

@@ -125,11 +125,13 @@ impl Open {
         Ok(open)
     }
 
-    /// Writes down which process is which, for those who want to disturb one.
+    /// Writes down which process is which, and where it can be asked how it is, for those who want to
+    /// disturb one.
     fn note_processes(&self) -> Result<(), Error> {
         let note = |process: &Process| {
             let id = process.id().map(|id| id.to_string()).unwrap_or_default();
-            format!("{} {id} {}\n", process.name(), process.address())
+            let operations = process.operations().map(|address| format!(" {address}")).unwrap_or_default();
+            format!("{} {id} {}{operations}\n", process.name(), process.address())
         };
         let notes = std::iter::once(&self.kdc).chain(&self.services).map(note).collect::<String>();
         Ok(std::fs::write(self.dir.join("processes"), notes)?)

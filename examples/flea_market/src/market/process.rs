@@ -30,6 +30,8 @@ pub struct Process {
     /// Closed to end it.
     input: Option<ChildStdin>,
     address: SocketAddr,
+    /// Where it says how it is, if it does.
+    operations: Option<SocketAddr>,
     log: PathBuf,
     /// Changes with every line of the log.
     lines: watch::Receiver<()>,
@@ -58,8 +60,8 @@ impl Process {
         let (stdout, stderr) = child.stdout.take().zip(child.stderr.take()).ok_or("a process without pipes")?;
         let (told, lines) = watch::channel(());
         let keeping = tokio::spawn(keep(stderr, log.clone(), told, loud));
-        let address = match timeout(PATIENCE, listening(BufReader::new(stdout).lines())).await {
-            Ok(Some(address)) => address,
+        let (address, operations) = match timeout(PATIENCE, listening(BufReader::new(stdout).lines())).await {
+            Ok(Some(addresses)) => addresses,
             _ => {
                 // All that it has said is to be in the file.
                 child.kill().await?;
@@ -68,7 +70,7 @@ impl Process {
             }
         };
         // Held here, for whoever waits for a child closes what the child holds.
-        Ok(Process { name: name.to_owned(), input: child.stdin.take(), child, address, log, lines })
+        Ok(Process { name: name.to_owned(), input: child.stdin.take(), child, address, operations, log, lines })
     }
 
     /// How it is called.
@@ -79,6 +81,11 @@ impl Process {
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where it says how it is, if it does.
+    pub fn operations(&self) -> Option<SocketAddr> {
+        self.operations
     }
 
     /// Its process id; `None` when it has ended.
@@ -124,12 +131,16 @@ impl Process {
     }
 }
 
-/// The address in the line that says so.
-async fn listening(mut lines: Lines<BufReader<ChildStdout>>) -> Option<SocketAddr> {
+/// The addresses in the lines that say so; the one for operators comes first.
+async fn listening(mut lines: Lines<BufReader<ChildStdout>>) -> Option<(SocketAddr, Option<SocketAddr>)> {
+    let mut operations = None;
     loop {
         let line = lines.next_line().await.ok()??;
+        if let Some(address) = line.strip_prefix("operations on ") {
+            operations = address.parse().ok();
+        }
         if let Some(address) = line.strip_prefix("listening on ") {
-            return address.parse().ok();
+            return Some((address.parse().ok()?, operations));
         }
     }
 }

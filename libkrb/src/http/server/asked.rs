@@ -7,7 +7,7 @@ use http::{HeaderMap, Method, Uri};
 #[derive(Clone, Debug)]
 pub(super) struct Asked {
     pub(super) form: Form,
-    pub(super) method: Method,
+    pub(super) method: String,
     pub(super) path: String,
     /// The trace id of `traceparent` (W3C Trace Context 3.2.2.3); empty without one.
     pub(super) trace_id: String,
@@ -24,23 +24,28 @@ pub(super) enum Form {
     Grpc,
 }
 
-/// Paths are strangers' to make long; the log has to hold them.
+/// Paths and methods are strangers' to make long; the log has to hold them.
 const MAX_PATH: usize = 256;
+const MAX_METHOD: usize = 16;
 
 impl Asked {
     pub(super) fn of(method: &Method, uri: &Uri, headers: &HeaderMap) -> Asked {
         Asked {
             form: form(headers),
-            method: method.clone(),
-            path: uri.path().chars().take(MAX_PATH).collect(),
+            method: cut(method.as_str(), MAX_METHOD),
+            path: cut(uri.path(), MAX_PATH),
             trace_id: trace_id(headers).unwrap_or_default().to_owned(),
         }
     }
 
     /// A request of which no more is at hand; the span that it is handled in may know more.
     pub(super) fn unknown() -> Asked {
-        Asked { form: Form::Text, method: Method::default(), path: String::new(), trace_id: String::new() }
+        Asked { form: Form::Text, method: String::new(), path: String::new(), trace_id: String::new() }
     }
+}
+
+fn cut(text: &str, most: usize) -> String {
+    text.chars().take(most).collect()
 }
 
 fn form(headers: &HeaderMap) -> Form {
@@ -80,6 +85,14 @@ mod tests {
         assert_eq!(form(&headers("accept", "text/html, application/json;q=0.5")), Form::Json);
         assert_eq!(form(&headers("accept", "application/problem+json")), Form::Json);
         assert_eq!(form(&headers("content-type", "application/grpc+proto")), Form::Grpc);
+    }
+
+    #[test]
+    fn what_the_log_is_told_of_a_request_has_an_end() {
+        let (long, path) = ("X".repeat(60_000), format!("/{}", "y".repeat(60_000)));
+        let asked = Asked::of(&long.parse().expect("a method"), &path.parse().expect("a path"), &HeaderMap::new());
+        assert_eq!((asked.method.len(), asked.path.len()), (16, 256));
+        assert_eq!(Asked::of(&Method::OPTIONS, &Uri::default(), &HeaderMap::new()).method, "OPTIONS");
     }
 
     #[test]

@@ -1,9 +1,9 @@
 //! What a layer has to know of the connection that a request came over: put into each request's
 //! extensions by the code that accepts connections. Not here: sockets, TLS.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll};
 
 use http::Request;
@@ -25,8 +25,11 @@ pub struct Connection(Arc<Inner>);
 struct Inner {
     peer: Option<IpAddr>,
     bindings: Option<ChannelBindings>,
-    half_open: Mutex<Option<HalfOpen>>,
+    half_open: Arc<Slot>,
 }
+
+/// Where the half-open negotiation of a connection is.
+type Slot = Mutex<Option<HalfOpen>>;
 
 /// A negotiation whose next token is awaited. Who closes the connection has ended it.
 pub(super) struct HalfOpen {
@@ -70,35 +73,64 @@ impl Connection {
 
     /// Keeps a half-open negotiation in the place of any other: there is one for each connection.
     pub(super) fn keep(&self, half_open: HalfOpen) {
-        *self.0.half_open.lock().unwrap_or_else(PoisonError::into_inner) = Some(half_open);
+        let old = lock(&self.0.half_open).replace(half_open);
+        drop(old);
     }
 
     /// Takes the half-open negotiation out: each can be gone on with once.
     pub(super) fn take(&self) -> Option<HalfOpen> {
-        self.0.half_open.lock().unwrap_or_else(PoisonError::into_inner).take()
+        lock(&self.0.half_open).take()
     }
 }
 
-/// How many half-open negotiations there are in all.
+/// The half-open negotiations of all connections. Where there is no room the oldest gives way: an
+/// honest client goes on at once, and who only holds a place has held it for longer.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Places(Arc<AtomicUsize>);
+pub(super) struct Places(Arc<Mutex<Taken>>);
+
+#[derive(Debug, Default)]
+struct Taken {
+    /// By the order in which they were taken.
+    slots: BTreeMap<u64, Weak<Slot>>,
+    next: u64,
+}
 
 /// The place of one, given back when dropped.
 #[derive(Debug)]
-pub(super) struct Place(Arc<AtomicUsize>);
+pub(super) struct Place {
+    number: u64,
+    places: Places,
+}
 
 impl Places {
-    /// A place, if fewer than `max` are taken.
-    pub(super) fn take(&self, max: usize) -> Option<Place> {
-        let more = |taken| (taken < max).then_some(taken + 1);
-        self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).ok().map(|_| Place(self.0.clone()))
+    /// A place for a connection among at most `max`; none if there are to be none at all.
+    pub(super) fn take(&self, max: usize, connection: &Connection) -> Option<Place> {
+        let mut taken = lock(&self.0);
+        let mut displaced = vec![];
+        while taken.slots.len() >= max {
+            displaced.push(taken.slots.pop_first()?.1);
+        }
+        let number = taken.next;
+        taken.next += 1;
+        taken.slots.insert(number, Arc::downgrade(&connection.0.half_open));
+        drop(taken);
+        // Each gives its place back when it is dropped, and locks for that what was locked here.
+        for slot in displaced.iter().filter_map(Weak::upgrade) {
+            let half_open = lock(&slot).take();
+            drop(half_open);
+        }
+        Some(Place { number, places: self.clone() })
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        lock(&self.places.0).slots.remove(&self.number);
     }
+}
+
+fn lock<T>(what: &Mutex<T>) -> MutexGuard<'_, T> {
+    what.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Gives every connection of a server its [`Connection`]: wraps what makes a service for each one.

@@ -37,7 +37,8 @@ pub(super) struct Gate {
     pub(super) acceptor: Arc<Acceptor>,
     pub(super) mode: Mode,
     pub(super) local_names: Arc<LocalNames>,
-    pub(super) roles: Option<RolesHook>,
+    /// With the name that its sessions bear.
+    pub(super) roles: Option<(Arc<str>, RolesHook)>,
     pub(super) connection: ConnectionHook,
     pub(super) require_bindings: bool,
     pub(super) allow_anonymous: bool,
@@ -114,8 +115,8 @@ impl Gate {
     fn session(&self, bearer: Option<&str>, parts: &Parts, now: Instant) -> Result<Option<Entered>, Refused> {
         let Some(sessions) = &self.sessions else { return Ok(None) };
         let outcome = match bearer {
-            Some(token) => Some(sessions.resume(token, now.time)),
-            None => sessions.resume_cookie(&parts.headers, now.time),
+            Some(token) => Some(sessions.resume(self.table(), token, now.time)),
+            None => sessions.resume_cookie(self.table(), &parts.headers, now.time),
         };
         let outcome = outcome.map(|outcome| match outcome {
             Ok(resumed) if self.suits(&resumed.caller).is_err() => Err("it was begun where less is required"),
@@ -162,12 +163,18 @@ impl Gate {
 
     fn done(&self, context: &Context, caller: gss::Caller, token: Option<Vec<u8>>, now: Instant) -> Entered {
         let local_name = self.local_names.map(&caller.accepted.client);
-        let roles = self.roles.as_ref().map(|roles| roles(&caller.accepted)).unwrap_or_default();
+        let roles = self.roles.as_ref().map(|(_, roles)| roles(&caller.accepted)).unwrap_or_default();
         let caller = Caller::negotiated(caller, context.flags(), local_name, roles);
         let token = token.map(|token| (WWW_AUTHENTICATE, header::challenge(Some(&token))));
-        let session = self.sessions.as_ref().map(|sessions| sessions.begin(&caller, now.time)).unwrap_or_default();
+        let session = self.sessions.as_ref().map(|sessions| sessions.begin(self.table(), &caller, now.time));
+        let session = session.unwrap_or_default();
         let headers = token.into_iter().chain(session).collect();
         Entered { caller: Some(caller), headers }
+    }
+
+    /// Which roles stand in a session that begins here: it is good where the same are given.
+    fn table(&self) -> &str {
+        self.roles.as_ref().map_or("", |(table, _)| table)
     }
 
     /// A negotiation of several legs is bound to its connection, so there has to be one that carries
@@ -185,8 +192,8 @@ impl Gate {
         let Some(connection) = connection else {
             return Reason::Legs("the server does not tell its connections apart").into();
         };
-        let Some(place) = self.half_open.take(self.max_half_open) else {
-            return Reason::Legs("too many negotiations are half open").into();
+        let Some(place) = self.half_open.take(self.max_half_open, connection) else {
+            return Reason::Legs("negotiations of several legs are switched off").into();
         };
         connection.keep(HalfOpen { context, since: now.time, _place: place });
         Refused { reason: Reason::Continue, token: Some(answer), headers: vec![] }

@@ -7,7 +7,7 @@ use crate::http::Caller;
 pub(super) fn entered(asked: &Asked, caller: Option<&Caller>) {
     let Some(caller) = caller else { return };
     tracing::debug!(
-        target: "libkrb::http", trace_id = asked.trace_id, method = %asked.method, path = asked.path,
+        target: "libkrb::http", trace_id = asked.trace_id, method = asked.method, path = asked.path,
         principal = %caller.principal(), how = ?caller.how(), "caller known"
     );
 }
@@ -16,16 +16,16 @@ pub(super) fn refused(asked: &Asked, reason: &Reason) {
     let Asked { trace_id, method, path, .. } = asked;
     match reason {
         Reason::NoLayer => tracing::error!(
-            target: "libkrb::http", trace_id, %method, path,
+            target: "libkrb::http", trace_id, method, path,
             "no NegotiateLayer has looked at this request: add one around the routes that want a caller"
         ),
         reason if reason.is_challenge() => {
-            tracing::debug!(target: "libkrb::http", trace_id, %method, path, reason = reason.name(), "challenged");
+            tracing::debug!(target: "libkrb::http", trace_id, method, path, reason = reason.name(), "challenged");
         }
         reason => {
             let code = reason.code().map_or("", |code| code.name());
             tracing::info!(
-                target: "libkrb::http", trace_id, %method, path, reason = reason.name(), code, cause = %reason,
+                target: "libkrb::http", trace_id, method, path, reason = reason.name(), code, cause = %reason,
                 "refused"
             );
         }
@@ -39,7 +39,7 @@ pub(super) fn decided(asked: impl FnOnce() -> Asked, caller: &Caller, decision: 
         Err(reason) => {
             let Asked { trace_id, method, path, .. } = asked();
             let principal = caller.principal();
-            tracing::info!(target: "libkrb::http", trace_id, %method, path, %principal, reason, "denied");
+            tracing::info!(target: "libkrb::http", trace_id, method, path, %principal, reason, "denied");
         }
     }
 }

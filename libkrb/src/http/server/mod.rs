@@ -48,6 +48,13 @@
 //!
 //! A proxy that ends connections before us must not mix requests of several clients in a negotiation
 //! of several legs: without a [`Connection`] these are refused, and all others served.
+//!
+//! # Pages of other sites
+//! A browser asks with OPTIONS, and without credentials, whether a page of another site may call: the
+//! layer refuses that as it refuses everybody without credentials, with 401, and the page may not. Where
+//! pages of certain sites are to call, the layer that answers such questions (tower-http's `CorsLayer`
+//! with these origins and `allow_credentials`) lies around this one, added after it. Then what changes
+//! something has to look at `Origin` or `Sec-Fetch-Site` too: browsers bring tickets and cookies unasked.
 
 mod answer;
 mod asked;
@@ -153,9 +160,17 @@ impl NegotiateLayer {
 
     /// Where roles come from: a table ([`AccessPolicy::roles_of`](crate::access::AccessPolicy)), or
     /// the ticket's authorization data. Of these only what bears a KDC's signature can give a role.
+    ///
+    /// Roles stand in a session as they were when it began, so a session is good only behind layers
+    /// with a table of the same name. A name that is made of the table, such as the text of the policy,
+    /// ends sessions when the table changes.
     #[must_use]
-    pub fn roles(self, roles: impl Fn(&Accepted) -> Vec<String> + Send + Sync + 'static) -> NegotiateLayer {
-        self.with(|gate| gate.roles = Some(Arc::new(roles)))
+    pub fn roles(
+        self,
+        table: &str,
+        roles: impl Fn(&Accepted) -> Vec<String> + Send + Sync + 'static,
+    ) -> NegotiateLayer {
+        self.with(|gate| gate.roles = Some((table.into(), Arc::new(roles))))
     }
 
     /// What follows the first exchange: a session, so that not every request needs a ticket. Without
@@ -195,7 +210,8 @@ impl NegotiateLayer {
         self.with(|gate| gate.max_token = octets)
     }
 
-    /// How many negotiations of several legs may be half open at once, in all connections.
+    /// How many negotiations of several legs may be half open at once, in all connections; beyond it the
+    /// oldest gives way.
     #[must_use]
     pub fn max_half_open(self, count: usize) -> NegotiateLayer {
         self.with(|gate| gate.max_half_open = count)

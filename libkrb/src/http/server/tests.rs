@@ -268,6 +268,22 @@ fn a_session_is_good_only_where_its_beginning_would_have_been() {
     assert_eq!(ask(&sessions.require_bindings().mode(Mode::Optional), with_cookie()).body, "nobody");
 }
 
+/// Layers that share their sessions, each with a table of its own.
+#[test]
+fn nobody_carries_the_roles_of_one_layer_into_another() {
+    let editor = |layer: NegotiateLayer| layer.layer(Require::caller().role("editor").clock(|| NOW).layer(Echo));
+    let drafts = cookies().roles("drafts", |_| vec!["editor".to_owned()]);
+    let (archive, bare) = (cookies().roles("archive", |_| vec![]), cookies());
+    let begun = send(editor(drafts.clone()), with_token(&token()));
+    let cookie = begun.header("set-cookie").unwrap().split(';').next().unwrap().to_owned();
+    let with_cookie = || request(&[("cookie", &cookie)]);
+    assert_eq!(send(editor(drafts), with_cookie()).body, ALICE_AGAIN);
+    for other in [archive, bare] {
+        assert_eq!(send(editor(other.clone()), with_cookie()).status, StatusCode::UNAUTHORIZED);
+        assert_eq!(send(editor(other), with_token(&token())).status, StatusCode::FORBIDDEN);
+    }
+}
+
 fn cookies() -> NegotiateLayer {
     let keys = SessionKeys::from_secrets([[1; 32]]).unwrap();
     layer().sessions(Sessions::cookie(keys, &principal("host/a"), Cookie::default()).unwrap())
@@ -400,7 +416,7 @@ fn the_anonymous_principal_is_nobody_unless_it_was_asked_for() {
 
 #[test]
 fn requirements_let_only_those_through_who_meet_them() {
-    let layer = layer().roles(|accepted| vec![format!("of-{}", accepted.client.realm())]);
+    let layer = layer().roles("realms", |accepted| vec![format!("of-{}", accepted.client.realm())]);
     let status = |require: Require| {
         let answer = send(layer.layer(require.clock(|| NOW).layer(Echo)), with_token(&token()));
         if answer.status != StatusCode::OK {
@@ -521,21 +537,41 @@ fn several_legs_need_a_connection_that_carries_one_request_at_a_time() {
     assert_eq!(ask(&layer(), over(&connection, &second_leg())).status, StatusCode::UNAUTHORIZED);
 }
 
+/// A page of another site may not call unless a layer around this one lets it: as it is documented.
+#[test]
+fn what_a_browser_asks_before_it_calls_reaches_no_handler() {
+    let mut preflight = request(&[("origin", "https://evil.example"), ("access-control-request-method", "POST")]);
+    *preflight.method_mut() = http::Method::OPTIONS;
+    let answer = ask(&cookies(), preflight);
+    assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
+    assert!(answer.headers.keys().all(|name| !name.as_str().starts_with("access-control")), "{:?}", answer.headers);
+}
+
 #[test]
 fn ten_thousand_half_open_negotiations_are_bounded_and_stop_nobody_with_a_whole_token() {
     let layer = layer().max_half_open(100);
     let connections: Vec<_> = (0..10_000).map(|_| Connection::new()).collect();
     let offer = offer();
-    let open = connections.iter().filter(|connection| ask(&layer, over(connection, &offer)).token().is_some());
-    assert_eq!(open.count(), 100);
-    assert_eq!(ask(&layer, over(&connections[0], &offer)).status, StatusCode::UNAUTHORIZED);
+    assert!(connections.iter().all(|connection| ask(&layer, over(connection, &offer)).token().is_some()));
+    let half_open = connections.iter().map(|connection| connection.take().is_some()).collect::<Vec<_>>();
+    assert_eq!(half_open.iter().filter(|open| **open).count(), 100);
+    assert!(half_open[9_900..].iter().all(|open| *open), "the oldest gave way");
     assert_eq!(ask(&layer, with_token(&token())).body, ALICE);
-    drop(connections);
-    let connection = Connection::new();
-    assert!(ask(&layer, over(&connection, &offer)).token().is_some(), "who hangs up gives the place back");
+    let none = self::layer().max_half_open(0);
+    assert_eq!(ask(&none, over(&connections[0], &offer)).token(), None);
+}
+
+#[test]
+fn who_holds_every_place_and_waits_keeps_nobody_from_going_on() {
+    let layer = layer().max_half_open(100);
+    let idle: Vec<_> = (0..100).map(|_| Connection::new()).collect();
+    idle.iter().for_each(|connection| assert!(ask(&layer, over(connection, &offer())).token().is_some()));
+    let honest = Connection::new();
     for _ in 0..200 {
-        assert!(ask(&layer, over(&connection, &offer)).token().is_some(), "one connection has one place");
+        assert!(ask(&layer, over(&honest, &offer())).token().is_some(), "one connection has one place");
     }
+    assert_eq!(ask(&layer, over(&honest, &second_leg())).status, StatusCode::OK);
+    assert_eq!(idle.iter().filter(|connection| connection.take().is_some()).count(), 99);
 }
 
 #[test]

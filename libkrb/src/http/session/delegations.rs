@@ -18,6 +18,10 @@ type Id = [u8; 16];
 /// How many sessions of one principal have their tickets kept; its own older ones give way.
 const EACH: usize = 8;
 
+/// How many octets of tickets there may be for each principal that there may be: far more than most
+/// have, and together a bound on what a few can take.
+const OCTETS_EACH: usize = 16 * 1024;
+
 /// Tickets by principal and session.
 pub(super) struct Delegations {
     /// The most principals.
@@ -28,6 +32,8 @@ pub(super) struct Delegations {
 #[derive(Default)]
 struct State {
     owners: HashMap<Principal, VecDeque<Kept>>,
+    /// Of all tickets that are kept.
+    octets: usize,
     /// When those that had ended were last looked for.
     swept: Time,
 }
@@ -45,21 +51,25 @@ impl Delegations {
 
     /// Keeps tickets for a session, if there is room.
     pub(super) fn keep(&self, owner: &Principal, id: Id, tickets: Arc<Delegated>, end: Time, now: Time) -> bool {
+        let size = tickets.octets();
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if state.owners.len() >= self.max && state.swept != now {
+        if !self.has_room(&state, owner, size) && state.swept != now {
             state.swept = now;
-            state.owners.retain(|_, kept| kept.iter().any(|kept| kept.end > now));
+            state.sweep(now);
         }
-        if state.owners.len() >= self.max && !state.owners.contains_key(owner) {
+        state.make_room(owner, now);
+        if !self.has_room(&state, owner, size) {
             return false;
         }
-        let mine = state.owners.entry(owner.clone()).or_default();
-        mine.retain(|kept| kept.end > now);
-        if mine.len() >= EACH {
-            mine.pop_front();
-        }
-        mine.push_back(Kept { id, tickets, end });
+        state.octets += size;
+        state.owners.entry(owner.clone()).or_default().push_back(Kept { id, tickets, end });
         true
+    }
+
+    fn has_room(&self, state: &State, owner: &Principal, size: usize) -> bool {
+        let octets = state.octets.saturating_add(size);
+        let known = state.owners.len() < self.max || state.owners.contains_key(owner);
+        known && octets <= self.max.saturating_mul(OCTETS_EACH)
     }
 
     pub(super) fn find(&self, owner: &Principal, id: &Id, now: Time) -> Option<Arc<Delegated>> {
@@ -67,6 +77,39 @@ impl Delegations {
         let mut mine = state.owners.get(owner)?.iter();
         mine.find(|kept| kept.id == *id && kept.end > now).map(|kept| kept.tickets.clone())
     }
+}
+
+impl State {
+    /// Forgets what has ended.
+    fn sweep(&mut self, now: Time) {
+        let State { owners, octets, .. } = self;
+        owners.retain(|_, kept| {
+            drop_ended(kept, octets, now);
+            !kept.is_empty()
+        });
+    }
+
+    /// Lets the owner's older sessions give way to one more.
+    fn make_room(&mut self, owner: &Principal, now: Time) {
+        let Some(mine) = self.owners.get_mut(owner) else { return };
+        drop_ended(mine, &mut self.octets, now);
+        while mine.len() >= EACH
+            && let Some(old) = mine.pop_front()
+        {
+            self.octets -= old.tickets.octets();
+        }
+        if mine.is_empty() {
+            self.owners.remove(owner);
+        }
+    }
+}
+
+fn drop_ended(kept: &mut VecDeque<Kept>, octets: &mut usize, now: Time) {
+    kept.retain(|kept| {
+        let lives = kept.end > now;
+        *octets -= if lives { 0 } else { kept.tickets.octets() };
+        lives
+    });
 }
 
 impl fmt::Debug for Delegations {
@@ -78,12 +121,28 @@ impl fmt::Debug for Delegations {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::session::ReceivedCred;
+    use crate::session::{CredTicket, ReceivedCred};
 
     const NOW: Time = Time(1000);
 
     fn tickets() -> Arc<Delegated> {
-        Arc::new(Delegated::new(ReceivedCred { tickets: vec![], time: None, nonce: None }))
+        of_size(0)
+    }
+
+    fn of_size(octets: usize) -> Arc<Delegated> {
+        let ticket = CredTicket {
+            client: who("alice"),
+            server: Principal::tgs("R"),
+            key: crate::crypto::Key::new(crate::codes::EncryptionType::AES128_SHA1, &[1; 16]).unwrap(),
+            flags: crate::flags::TicketFlags::FORWARDED,
+            auth_time: None,
+            start_time: None,
+            end_time: None,
+            renew_till: None,
+            addresses: vec![],
+            ticket: vec![0; octets],
+        };
+        Arc::new(Delegated::new(ReceivedCred { tickets: vec![ticket], time: None, nonce: None }))
     }
 
     fn who(name: &str) -> Principal {
@@ -123,5 +182,21 @@ mod tests {
         all.keep(&who("alice"), [1; 16], tickets(), NOW + 100, NOW);
         assert!(all.find(&who("alice"), &[1; 16], NOW + 99).is_some());
         assert!(all.find(&who("alice"), &[1; 16], NOW + 100).is_none());
+    }
+    #[test]
+    fn tickets_are_bounded_in_octets_too() {
+        let all = Delegations::new(4);
+        for id in 0..3 {
+            assert!(all.keep(&who("alice"), [id; 16], of_size(20_000), NOW + 100 + i64::from(id), NOW));
+        }
+        assert!(!all.keep(&who("mallory"), [9; 16], of_size(20_000), NOW + 100, NOW));
+        assert!(all.keep(&who("bob"), [9; 16], of_size(2_000), NOW + 100, NOW), "there is room for most");
+        assert!(all.keep(&who("mallory"), [9; 16], of_size(20_000), NOW + 300, NOW + 100), "one of alice's has ended");
+        assert!(all.find(&who("alice"), &[1; 16], NOW + 100).is_some());
+        for id in 0..100 {
+            let kept = all.keep(&who("carol"), [id; 16], of_size(100), NOW + 300, NOW + 100);
+            assert!(kept, "what gives way gives its octets back: {id}");
+        }
+        assert!(!all.keep(&who("dora"), [0; 16], of_size(usize::from(u16::MAX)), NOW + 300, NOW + 100));
     }
 }

@@ -3,7 +3,8 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use base64::Engine;
@@ -34,11 +35,19 @@ const PURPOSE: &str = "http session";
 /// again when it has changed. A replica that has not read it yet asks for Negotiate again where it
 /// does not know a key. Renew it before 2^32 sessions were begun.
 #[derive(Clone)]
-pub struct SessionKeys(Arc<Mutex<State>>);
+pub struct SessionKeys(Arc<Shared>);
+
+struct Shared {
+    /// Held for no longer than it takes to look at it; a file is read without it.
+    state: Mutex<State>,
+    file: Option<Watched>,
+}
 
 struct State {
     ring: Ring,
-    file: Option<Watched>,
+    /// Whether the file still says which keys there are, and when it was changed.
+    followed: bool,
+    changed: Option<SystemTime>,
 }
 
 /// The newest first.
@@ -47,13 +56,15 @@ pub(super) type Ring = Arc<[Arc<SealingKey>]>;
 /// The file that they came from.
 struct Watched {
     path: PathBuf,
-    changed: Option<SystemTime>,
-    looked: Time,
+    /// When it was last looked at: who looks next says so first, and everybody else goes on meanwhile.
+    looked: AtomicI64,
 }
 
 impl SessionKeys {
-    fn of(ring: Ring, file: Option<Watched>) -> SessionKeys {
-        SessionKeys(Arc::new(Mutex::new(State { ring, file })))
+    fn of(ring: Ring, file: Option<(PathBuf, Option<SystemTime>)>) -> SessionKeys {
+        let changed = file.as_ref().and_then(|(_, changed)| *changed);
+        let file = file.map(|(path, _)| Watched { path, looked: AtomicI64::new(i64::MIN) });
+        SessionKeys(Arc::new(Shared { state: Mutex::new(State { ring, followed: true, changed }), file }))
     }
 
     /// A secret of this process alone: sessions end with it, and another replica does not know them.
@@ -80,7 +91,7 @@ impl SessionKeys {
         let path = path.into();
         let changed = changed(&path);
         let ring = read(&path)?;
-        Ok(SessionKeys::of(ring, Some(Watched { path, changed, looked: Time(i64::MIN) })))
+        Ok(SessionKeys::of(ring, Some((path, changed))))
     }
 
     /// Seals with a new random secret from now on. The old ones open what they have sealed, until
@@ -93,46 +104,55 @@ impl SessionKeys {
         let mut state = self.lock();
         let old = state.ring.iter().take(MAX_KEYS - 1).cloned();
         state.ring = [fresh()?].into_iter().chain(old).collect();
-        state.file = None;
+        state.followed = false;
         Ok(())
     }
 
     /// The keys as they are now.
     pub(super) fn ring(&self, now: Time) -> Ring {
-        let mut state = self.lock();
-        if let Some(ring) = state.file.as_mut().and_then(|file| file.again(now)) {
-            state.ring = ring;
-        }
-        state.ring.clone()
+        self.ring_read_by(now, read)
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn ring_read_by(&self, now: Time, read: impl FnOnce(&Path) -> Result<Ring>) -> Ring {
+        if let Some(file) = self.0.file.as_ref().filter(|file| file.is_due(now)) {
+            self.look(file, read);
+        }
+        self.lock().ring.clone()
+    }
+
+    /// Takes the keys of a file that has changed since it was read. One that cannot be read leaves
+    /// them as they are.
+    fn look(&self, file: &Watched, read: impl FnOnce(&Path) -> Result<Ring>) {
+        let changed = changed(&file.path);
+        let State { followed, changed: known, .. } = *self.lock();
+        if !followed || changed == known {
+            return;
+        }
+        match read(&file.path) {
+            Ok(ring) => {
+                let mut state = self.lock();
+                // It may have been renewed meanwhile.
+                if state.followed {
+                    (state.ring, state.changed) = (ring, changed);
+                }
+            }
+            Err(error) => {
+                tracing::warn!(target: "libkrb::http", %error, "the secrets of sessions stay as they were");
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Watched {
-    /// The keys, if the file has changed since it was read. A file that cannot be read leaves them
-    /// as they are.
-    fn again(&mut self, now: Time) -> Option<Ring> {
-        if self.looked.distance(now) < PAUSE {
-            return None;
-        }
-        self.looked = now;
-        let changed = changed(&self.path);
-        if changed == self.changed {
-            return None;
-        }
-        match read(&self.path) {
-            Ok(ring) => {
-                self.changed = changed;
-                Some(ring)
-            }
-            Err(error) => {
-                tracing::warn!(target: "libkrb::http", %error, "the secrets of sessions stay as they were");
-                None
-            }
-        }
+    /// Whether it is time to look at it: true for one who asks.
+    fn is_due(&self, now: Time) -> bool {
+        let looked = self.looked.load(Ordering::Relaxed);
+        let due = Time(looked).distance(now) >= PAUSE;
+        due && self.looked.compare_exchange(looked, now.0, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 }
 

@@ -138,7 +138,8 @@ impl Sessions {
     }
 
     /// Of how many principals handed over tickets are kept in memory, for eight sessions each; 10,000
-    /// by default. Beyond it callers with such tickets get no session.
+    /// by default. There is room for 16 KiB for each of them, whoever takes it. Beyond it callers with
+    /// such tickets get no session.
     #[must_use]
     pub fn max_delegations(self, count: usize) -> Sessions {
         Sessions { delegations: Arc::new(Delegations::new(count)), ..self }
@@ -159,8 +160,8 @@ impl Sessions {
     }
 
     /// Begins a session: the headers that bring it. There are none when it would not live or would
-    /// be too large.
-    pub(super) fn begin(&self, caller: &Caller, now: Time) -> Vec<(HeaderName, HeaderValue)> {
+    /// be too large. `table` names what gave the caller its roles; with another one it is no session.
+    pub(super) fn begin(&self, table: &str, caller: &Caller, now: Time) -> Vec<(HeaderName, HeaderValue)> {
         let mut random = OsRandom::new();
         let mut id = [0; 16];
         random.fill(&mut id);
@@ -168,18 +169,23 @@ impl Sessions {
         let delegated = caller.kept();
         let content =
             Content { id, issued: now, seen: now, end, delegated: delegated.is_some(), caller: caller.clone() };
-        let headers = self.bring(&content, now, &mut random);
+        let headers = self.bring(table, &content, now, &mut random);
         let owner = caller.principal();
         let known = |tickets| self.delegations.keep(owner, id, tickets, end, now);
         if headers.is_empty() || delegated.is_none_or(known) { headers } else { vec![] }
     }
 
     /// Goes on with the session in a request's cookies, if there is one; else says what is wrong.
-    pub(super) fn resume_cookie(&self, headers: &HeaderMap, now: Time) -> Option<Result<Resumed, &'static str>> {
+    pub(super) fn resume_cookie(
+        &self,
+        table: &str,
+        headers: &HeaderMap,
+        now: Time,
+    ) -> Option<Result<Resumed, &'static str>> {
         let Kind::Cookie(cookie) = &self.kind else { return None };
         let mut outcome = None;
         for token in cookie.find(headers) {
-            outcome = Some(self.resume(token, now));
+            outcome = Some(self.resume(table, token, now));
             if matches!(outcome, Some(Ok(_))) {
                 break;
             }
@@ -195,8 +201,8 @@ impl Sessions {
     }
 
     /// Goes on with a session.
-    pub(super) fn resume(&self, token: &str, now: Time) -> Result<Resumed, &'static str> {
-        let content = self.open(token, now)?;
+    pub(super) fn resume(&self, table: &str, token: &str, now: Time) -> Result<Resumed, &'static str> {
+        let content = self.open(table, token, now)?;
         if content.end <= now || content.caller.times().end <= now {
             return Err("it has ended");
         }
@@ -218,14 +224,14 @@ impl Sessions {
         // brings a new one.
         let headers = match self.idle {
             Some(idle) if content.seen + idle / 2 <= now => {
-                self.bring(&Content { seen: now, ..content }, now, &mut OsRandom::new())
+                self.bring(table, &Content { seen: now, ..content }, now, &mut OsRandom::new())
             }
             _ => vec![],
         };
         Ok(Resumed { caller, headers })
     }
 
-    fn open(&self, token: &str, now: Time) -> Result<Content, &'static str> {
+    fn open(&self, table: &str, token: &str, now: Time) -> Result<Content, &'static str> {
         const NONE: &str = "it is none of ours";
         if token.len() > MAX {
             return Err("it is too long");
@@ -235,14 +241,21 @@ impl Sessions {
         let ring = self.keys.ring(now);
         let mut known = ring.iter().filter(|key| key.id() == *id).peekable();
         known.peek().ok_or("its key is not known here")?;
-        let plain = known.find_map(|key| key.open(&self.beside(), sealed).ok()).ok_or("it was changed")?;
+        let beside = self.beside(table);
+        let plain = known.find_map(|key| key.open(&beside, sealed).ok()).ok_or("it was changed")?;
         Content::decode(&plain).ok_or(NONE)
     }
 
-    fn bring(&self, content: &Content, now: Time, random: &mut dyn Random) -> Vec<(HeaderName, HeaderValue)> {
+    fn bring(
+        &self,
+        table: &str,
+        content: &Content,
+        now: Time,
+        random: &mut dyn Random,
+    ) -> Vec<(HeaderName, HeaderValue)> {
         let left = content.end - now;
         let ring = self.keys.ring(now);
-        let token = ring.first().filter(|_| left > 0).and_then(|key| self.seal(key, content, random));
+        let token = ring.first().filter(|_| left > 0).and_then(|key| self.seal(key, table, content, random));
         let Some(token) = token.filter(|token| token.len() <= MAX) else { return vec![] };
         let header = match &self.kind {
             Kind::Cookie(cookie) => cookie.set(&token, left).map(|value| (SET_COOKIE, value)),
@@ -255,20 +268,21 @@ impl Sessions {
         header.into_iter().flat_map(|header| [header, (CACHE_CONTROL, HeaderValue::from_static("no-store"))]).collect()
     }
 
-    fn seal(&self, key: &SealingKey, content: &Content, random: &mut dyn Random) -> Option<String> {
-        let sealed = key.seal(random, &self.beside(), &content.encode()).ok()?;
+    fn seal(&self, key: &SealingKey, table: &str, content: &Content, random: &mut dyn Random) -> Option<String> {
+        let sealed = key.seal(random, &self.beside(table), &content.encode()).ok()?;
         let mut token = PREFIX.to_owned();
         URL_SAFE_NO_PAD.encode_string([&key.id()[..], &sealed].concat(), &mut token);
         Some(token)
     }
 
     /// What a token is bound to.
-    fn beside(&self) -> Vec<u8> {
+    fn beside(&self, table: &str) -> Vec<u8> {
         let kind = match self.kind {
             Kind::Cookie(_) => "cookie ",
             Kind::Bearer => "bearer ",
         };
-        [kind.as_bytes(), self.service.as_bytes()].concat()
+        // No service's name has a NUL in it: names are escaped.
+        [kind.as_bytes(), self.service.as_bytes(), b"\0", table.as_bytes()].concat()
     }
 }
 
