@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::error::{Error, Result};
 use crate::manage::Watching;
-use crate::{check, config, dev, init, master_key, moving, run};
+use crate::{check, config, dev, init, master_key, moving, run, steer};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -19,7 +19,7 @@ Examples:
   kadmin --config /var/lib/kdc/kdc.toml addprinc alice
                                            its first user
   kdc check --config /var/lib/kdc/kdc.toml
-  kdc run --config /var/lib/kdc/kdc.toml   until SIGTERM; SIGHUP opens the audit file anew
+  kdc run --config /var/lib/kdc/kdc.toml   until SIGTERM; SIGHUP as `kdc reload`, SIGUSR2 as `kdc restart`
 
 Exit code: 0 if all went well, 1 if not, 2 for a wrong command line.";
 
@@ -44,6 +44,10 @@ enum Command {
     MasterKey(master_key::Command),
     /// Say whether settings, master key and store are sound and belong together
     Check(Settings),
+    /// Have the running KDC go on with the settings as they are now, if all of them are sound
+    Reload(Settings),
+    /// Have a new KDC take over from the running one, with its sockets: no request is lost
+    Restart(Settings),
     #[command(flatten)]
     Watching(Watching),
     /// Take over a realm of another KDC
@@ -118,6 +122,8 @@ pub fn main() -> ExitCode {
         Command::Dev(arguments) => dev::dev(&arguments.wishes()),
         Command::MasterKey(command) => master_key::run(&command),
         Command::Check(settings) => examine(&settings.config),
+        Command::Reload(settings) => steer::reload(&settings.config),
+        Command::Restart(settings) => steer::restart(&settings.config),
         Command::Watching(watching) => watching.run(),
         Command::Import(command) => moving::import(&command),
         Command::Dump(command) => command.run(),

@@ -22,6 +22,7 @@ pub mod observe;
 pub mod rotation;
 pub mod run;
 pub mod source;
+pub mod steer;
 pub mod store;
 
 pub use error::{Error, Result};

@@ -1,11 +1,15 @@
 //! The daemon: opens what the settings name, wires the rooms together, and ends when told so. Not
 //! here: what any of them does.
 
+mod orders;
+mod reload;
+mod renew;
 mod sandbox;
 mod systemd;
 
 use std::io::Write;
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +19,6 @@ use libkrb::replay::{MemoryReplayCache, ReplayCache};
 use rustix::process::{Resource, Rlimit, setrlimit};
 use tokio::net::UnixListener;
 use tokio::runtime::Runtime;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::AbortHandle;
 
 use crate::admin::{self, KeyRules, Registry};
@@ -31,11 +34,16 @@ use crate::observe::{Audit, Observer, start_log};
 use crate::rotation::{self, Rotation};
 use crate::store::Vault;
 use crate::{check, manage, store};
+use orders::{Order, Orders, Wheel};
+use renew::Origin;
 
 /// What the replay cache takes for one authenticator.
 const REPLAY_ENTRY: usize = 40;
+/// How long requests that have begun to arrive may keep those waiting that come to the next process.
+const LAST_REQUESTS: Duration = Duration::from_secs(2);
 
-/// Serves the realm of the settings in this file until SIGTERM or SIGINT.
+/// Serves the realm of the settings in this file until SIGTERM or SIGINT. SIGHUP: the settings are read
+/// again. SIGUSR2: a new process takes over.
 ///
 /// # Errors
 /// What keeps it from starting, and what to do.
@@ -46,16 +54,30 @@ pub fn run(path: &Path) -> Result<()> {
     if config.landlock {
         confine(path, &config);
     }
-    serve_at(&config, inherited, |daemon| {
-        let list = |addresses: &[SocketAddr]| addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-        let Addresses { kdc, kpasswd } = daemon.addresses();
-        let passwords = if kpasswd.is_empty() { "nowhere".to_owned() } else { format!("at {}", list(kpasswd)) };
-        let kdc = list(kdc);
-        let status = format!("{} is ready at {kdc} (UDP and TCP), passwords are changed {passwords}", config.realm);
+    let origin = Origin::of_this_process().map_err(|error| Error::Other(format!("no way to start anew: {error}")))?;
+    let source = Source { path, origin: origin.clone() };
+    match serve_at(&config, inherited, Some(&source), |daemon| {
+        let status = daemon.status();
         let _ = writeln!(std::io::stderr(), "kdc: {status}");
-        systemd::ready(&status);
         Ok(true)
-    })
+    })? {
+        End::Drained => Ok(()),
+        End::HandedOver(sockets) => Err(Error::Other(format!("the KDC can't start anew: {}", origin.renew(sockets)))),
+    }
+}
+
+/// Where a daemon has come from, and so what it can read again.
+struct Source<'a> {
+    path: &'a Path,
+    origin: Origin,
+}
+
+/// How a daemon ended.
+enum End {
+    /// It has answered what had arrived.
+    Drained,
+    /// It has answered what it had taken in hand; these are for the next.
+    HandedOver(Vec<OwnedFd>),
 }
 
 /// Confines this process to its folders. Where that fails it serves all the same, and says so.
@@ -72,52 +94,60 @@ fn confine(path: &Path, config: &Config) {
 /// # Errors
 /// What keeps it from starting, and what to do; those of `then`.
 pub fn serve(config: &Config, then: impl FnOnce(&Daemon) -> Result<bool>) -> Result<()> {
-    serve_at(config, Inherited::default(), then)
+    serve_at(config, Inherited::default(), None, then).map(drop)
 }
 
-fn serve_at(config: &Config, inherited: Inherited, then: impl FnOnce(&Daemon) -> Result<bool>) -> Result<()> {
+fn serve_at(
+    config: &Config,
+    inherited: Inherited,
+    source: Option<&Source<'_>>,
+    then: impl FnOnce(&Daemon) -> Result<bool>,
+) -> Result<End> {
     // Keys must not end up in a core dump; where that can't be said, nothing else is lost.
     let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
     let runtime = Runtime::new().map_err(|error| Error::Other(format!("no threads to run on: {error}")))?;
     runtime.block_on(async {
-        let mut signals = Signals::new().map_err(|error| Error::Other(format!("no way to hear signals: {error}")))?;
-        let daemon = Daemon::start(config, inherited)?;
+        let mut orders = Orders::new().map_err(|error| Error::Other(format!("no way to hear signals: {error}")))?;
+        let mut daemon = Daemon::start(config, inherited, orders.helm())?;
         if then(&daemon)? {
-            tokio::select! {
-                () = signals.until_end(&daemon) => {}
-                () = systemd::watchdog(|| daemon.lives()) => {}
+            systemd::ready(&daemon.status());
+            if daemon.obey(&mut orders, source).await {
+                systemd::reloading();
+                return Ok(End::HandedOver(daemon.hand_over().await));
             }
         }
         systemd::stopping();
         tokio::select! {
             () = daemon.drain() => {}
             // Told twice.
-            () = signals.end() => {}
+            () = orders.end() => {}
         }
-        Ok(())
+        Ok(End::Drained)
     })
 }
 
 /// A realm being served, with all that belongs to it.
 pub struct Daemon {
+    config: Config,
     store: Arc<dyn Store>,
-    tgs: Principal,
-    server: Server,
     passwords: Server,
-    addresses: Addresses,
     observer: Arc<Observer>,
+    registry: Arc<Registry>,
+    responder: Arc<Responder>,
+    server: Server,
     admin: Admin,
     attempts: WrittenDown,
+    rotation: rotation::Task,
     /// Watches until all else has ended.
     station: Station,
-    rotation: rotation::Task,
-    patience: Duration,
 }
 
-/// The admin socket; gone when dropped.
+/// The admin socket; gone when dropped, unless it is kept for the next process.
 struct Admin {
     path: PathBuf,
+    socket: std::os::unix::net::UnixListener,
     task: AbortHandle,
+    keep: bool,
 }
 
 impl Daemon {
@@ -125,7 +155,7 @@ impl Daemon {
     ///
     /// # Errors
     /// What is wrong, and what to do.
-    pub fn start(config: &Config, mut inherited: Inherited) -> Result<Daemon> {
+    fn start(config: &Config, mut inherited: Inherited, helm: Wheel) -> Result<Daemon> {
         let observer = Arc::new(manage::observer(config)?);
         let limits = &config.limits;
         let store = store::open(&config.store, &config.master_key, limits.principals_in_memory)?;
@@ -137,11 +167,9 @@ impl Daemon {
         init::complete(&*store, &config.realm)?;
         let listeners = take(&config.listen, &mut inherited)?;
         let for_passwords = take(&config.kpasswd_addresses(), &mut inherited)?;
-        let bound = |listeners: &[Listener]| listeners.iter().map(Listener::address).collect();
-        let addresses = Addresses { kdc: bound(&listeners), kpasswd: bound(&for_passwords) };
         let admin_socket = match inherited.unix(&config.admin_socket) {
-            Some(socket) => admin::adopt(&config.admin_socket, socket)?,
-            None => admin::bind(&config.admin_socket)?,
+            Some(socket) => socket,
+            None => admin::bind(&config.admin_socket)?.into_std().map_err(unserved)?,
         };
         for socket in inherited.left() {
             let settings = "`listen`, `kpasswd_listen`, `admin_socket`";
@@ -149,61 +177,53 @@ impl Daemon {
         }
 
         let policy = config.policy();
-        let rules = KeyRules { etypes: config.keys.etypes.clone(), iterations: config.keys.iterations };
-        let registry = Registry::new(Arc::clone(&store), policy.clone(), rules).with_acl(config.acl()?);
+        let registry = Registry::new(Arc::clone(&store), policy.clone(), config.key_rules()).with_acl(config.acl()?);
         let registry = registry.with_dictionary(config.dictionary()?).with_attempts(Arc::clone(&attempts) as Arc<_>);
-        let registry = Arc::new(registry.with_vault(vault).told_to(Arc::clone(&observer)));
-        let rotation = Rotation::new(Arc::clone(&store), Arc::clone(&registry), policy.clone(), config.rotation());
+        let registry = registry.with_vault(vault).told_to(Arc::clone(&observer)).with_helm(Arc::new(helm));
         let replays_limit = limits.replay_memory / REPLAY_ENTRY;
         let authenticators = Arc::new(MemoryReplayCache::new(policy.clock_skew, replays_limit));
         let replays = Arc::clone(&authenticators) as Arc<dyn ReplayCache>;
-        let rates = limits.rate.rates();
         let limits = config.net_limits();
-        let service = Kpasswd::new(policy.clone(), Arc::clone(&store), Arc::clone(&registry), Arc::clone(&replays));
+        let steady = Arc::new(registry.clone());
+        let service = Kpasswd::new(policy.clone(), Arc::clone(&store), steady, Arc::clone(&replays));
         let passwords = serve_passwords(service, for_passwords, Arc::clone(&observer), &limits)?;
-        let (memory, tgs) = (Arc::clone(&store), Principal::tgs(&config.realm));
         let counted = Arc::clone(&attempts) as Arc<dyn Attempts>;
         let memories = Memories { store: Arc::clone(&store), replays, attempts: Arc::clone(&counted) };
         let responder = Arc::new(Responder::new(policy.clone(), memories, Arc::clone(&observer), &limits));
-        responder.govern(policy, rates, &limits);
-        let rotation = rotation::Task::start(rotation);
+        responder.govern(policy, config.limits.rate.rates(), &limits);
         let server = Server::start(listeners, Arc::clone(&responder), &limits).map_err(unserved)?;
         let sources = Sources {
             realm: config.realm.clone(),
             observer: Arc::clone(&observer),
-            store,
+            store: Arc::clone(&store),
             attempts: counted,
-            responder,
+            responder: Arc::clone(&responder),
             gauges: server.gauges(),
             passwords: passwords.gauges(),
-            addresses: addresses.kdc.iter().chain(&addresses.kpasswd).copied().collect(),
+            addresses: server.addresses().into_iter().chain(passwords.addresses()).collect(),
             replays: authenticators,
             replays_limit,
             master_key: config.master_key.clone(),
         };
         let station = Station::start(sources, &config.management)?;
         let gatherer = station.gatherer();
-        let registry = (*registry).clone().with_status(Arc::new(move || gatherer.facts()));
-        let admin = Admin::serve(admin_socket, Arc::new(registry), config.admin_socket.clone());
-        let (attempts, patience) = (attempts.written_down(), limits.request_timeout);
+        let registry = Arc::new(registry.with_status(Arc::new(move || gatherer.facts())));
+        let rotation = turning(config, &store, &registry);
+        let admin = Admin::serve(admin_socket, Arc::clone(&registry), config.admin_socket.clone())?;
+        let (config, attempts) = (config.clone(), attempts.written_down());
         Ok(Daemon {
-            store: memory,
-            tgs,
+            config,
+            store,
+            observer,
+            registry,
+            responder,
             server,
             passwords,
-            addresses,
-            observer,
             admin,
             attempts,
-            station,
             rotation,
-            patience,
+            station,
         })
-    }
-
-    /// Where it serves.
-    pub fn addresses(&self) -> &Addresses {
-        &self.addresses
     }
 
     /// Where metrics and health are served.
@@ -211,17 +231,102 @@ impl Daemon {
         self.station.addresses()
     }
 
+    /// Where it serves.
+    pub fn addresses(&self) -> Addresses {
+        Addresses { kdc: self.server.addresses(), kpasswd: self.passwords.addresses() }
+    }
+
+    /// What it does, in a line.
+    fn status(&self) -> String {
+        let list = |addresses: &[SocketAddr]| addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        let Addresses { kdc, kpasswd } = self.addresses();
+        let passwords = if kpasswd.is_empty() { "nowhere".to_owned() } else { format!("at {}", list(&kpasswd)) };
+        let (realm, kdc) = (&self.config.realm, list(&kdc));
+        format!("{realm} is ready at {kdc} (UDP and TCP), passwords are changed {passwords}")
+    }
+
+    /// Serves and does what it is told until it is to end. `true`: so that another process goes on.
+    async fn obey(&mut self, orders: &mut Orders, source: Option<&Source<'_>>) -> bool {
+        loop {
+            let order = tokio::select! {
+                order = orders.next() => order,
+                () = systemd::watchdog(|| self.lives()) => continue,
+            };
+            match order {
+                Order::End => return false,
+                Order::Reload(told) => {
+                    systemd::reloading();
+                    self.reopen();
+                    let done = self.reload(source).await.map_err(|error| format!("{error}; nothing was changed"));
+                    match &done {
+                        Ok(()) => tracing::info!(addresses = ?self.addresses(), "reloaded"),
+                        Err(error) => tracing::error!(%error, "not reloaded"),
+                    }
+                    systemd::ready(&self.status());
+                    told.of(done);
+                }
+                Order::Restart(told) => {
+                    let done = examine(source).await;
+                    match &done {
+                        Ok(()) => self.admin.close(),
+                        Err(error) => tracing::error!(%error, "not restarted"),
+                    }
+                    let ends = done.is_ok();
+                    told.of(done.map_err(|error| format!("{error}; the KDC goes on as it was")));
+                    if ends {
+                        return true;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Goes on with the settings as they are on disk now, if all of them are sound.
+    async fn reload(&mut self, source: Option<&Source<'_>>) -> Result<()> {
+        let Some(Source { path, .. }) = source else { return Ok(()) };
+        let config = config::load(path)?;
+        reload::possible(&self.config, &config).map_err(Error::Other)?;
+        let (acl, dictionary) = (config.acl()?, config.dictionary()?);
+        let for_passwords = config.kpasswd_addresses();
+        let new = bind(&self.server.missing(&config.listen))?;
+        let new_for_passwords =
+            bind(&self.passwords.missing(&for_passwords))?.into_iter().map(Listener::narrow).collect();
+        self.server.rearrange(&config.listen, new).await.map_err(unserved)?;
+        self.passwords.rearrange(&for_passwords, new_for_passwords).await.map_err(unserved)?;
+        // Nothing can fail from here on.
+        let limits = config.net_limits();
+        self.server.limit(&limits);
+        self.passwords.limit(&Passwords::limits(&limits));
+        self.responder.govern(config.policy(), config.limits.rate.rates(), &limits);
+        self.registry.amend(config.policy(), config.key_rules(), acl, dictionary);
+        self.rotation = turning(&config, &self.store, &self.registry);
+        self.config = config;
+        Ok(())
+    }
+
     /// Takes no further requests, answers those that have arrived, and ends.
     pub async fn drain(self) {
         drop(self.rotation);
         drop(self.admin);
-        tokio::join!(self.server.drain(self.patience), self.passwords.drain(self.patience));
+        let patience = self.config.net_limits().request_timeout;
+        tokio::join!(self.server.drain(patience), self.passwords.drain(patience));
         drop(self.attempts);
+    }
+
+    /// Answers the requests that it has taken in hand, and ends but for its sockets.
+    async fn hand_over(mut self) -> Vec<OwnedFd> {
+        drop(self.rotation);
+        self.admin.close();
+        let patience = self.config.net_limits().request_timeout.min(LAST_REQUESTS);
+        let listeners = tokio::join!(self.server.hand_over(patience), self.passwords.hand_over(patience));
+        drop(self.attempts);
+        let sockets = listeners.0.into_iter().chain(listeners.1).flat_map(Listener::into_files);
+        sockets.chain(self.admin.socket.try_clone().ok().map(OwnedFd::from)).collect()
     }
 
     /// Whether it could serve: it finds the principal without which it can't, and its threads run.
     async fn lives(&self) -> bool {
-        let (store, tgs) = (Arc::clone(&self.store), self.tgs.clone());
+        let (store, tgs) = (Arc::clone(&self.store), Principal::tgs(&self.config.realm));
         let found = tokio::task::spawn_blocking(move || matches!(store.lookup(&tgs), Ok(Some(_))));
         found.await.unwrap_or(false) && self.server.lives() && self.passwords.lives()
     }
@@ -240,6 +345,16 @@ fn take(addresses: &[SocketAddr], inherited: &mut Inherited) -> Result<Vec<Liste
     listeners.map_err(|error| Error::Other(error.to_string()))
 }
 
+fn bind(addresses: &[SocketAddr]) -> Result<Vec<Listener>> {
+    take(addresses, &mut Inherited::default())
+}
+
+/// Keys that are turned over by themselves.
+fn turning(config: &Config, store: &Arc<dyn Store>, registry: &Arc<Registry>) -> rotation::Task {
+    let rotation = Rotation::new(Arc::clone(store), Arc::clone(registry), config.policy(), config.rotation());
+    rotation::Task::start(rotation)
+}
+
 fn serve_passwords(
     service: Kpasswd,
     listeners: Vec<Listener>,
@@ -251,25 +366,49 @@ fn serve_passwords(
     Server::start(listeners, Arc::new(Passwords::new(service, observer, &limits)), &limits).map_err(unserved)
 }
 
+/// Whether a new process could go on where this one is.
+async fn examine(source: Option<&Source<'_>>) -> Result<(), String> {
+    let source = source.ok_or("this KDC has no settings in a file")?;
+    let (origin, path) = (source.origin.clone(), source.path.to_owned());
+    let checked = tokio::task::spawn_blocking(move || origin.check(&path)).await;
+    checked.unwrap_or_else(|error| Err(error.to_string()))
+}
+
 fn unserved(error: std::io::Error) -> Error {
     Error::Other(format!("the sockets can't be served: {error}"))
 }
 
 impl Admin {
-    fn serve(listener: UnixListener, registry: Arc<Registry>, path: PathBuf) -> Admin {
-        Admin { path, task: tokio::spawn(admin::serve(listener, registry)).abort_handle() }
+    fn serve(socket: std::os::unix::net::UnixListener, registry: Arc<Registry>, path: PathBuf) -> Result<Admin> {
+        let listener = socket.set_nonblocking(true).and_then(|()| UnixListener::from_std(socket.try_clone()?));
+        let listener = listener.map_err(|error| Error::file(&path, error))?;
+        let task = tokio::spawn(admin::serve(listener, registry)).abort_handle();
+        Ok(Admin { path, socket, task, keep: false })
+    }
+
+    /// Accepts nobody any more: whoever comes now waits for the next process.
+    fn close(&mut self) {
+        self.task.abort();
+        self.keep = true;
     }
 }
 
 impl Drop for Admin {
     fn drop(&mut self) {
         self.task.abort();
-        // One that stays behind is replaced by the next daemon.
-        let _ = std::fs::remove_file(&self.path);
+        if !self.keep {
+            // One that stays behind is replaced by the next daemon.
+            let _ = std::fs::remove_file(&self.path);
+        }
     }
 }
 
 impl Config {
+    /// What new keys are made of.
+    pub fn key_rules(&self) -> KeyRules {
+        KeyRules { etypes: self.keys.etypes.clone(), iterations: self.keys.iterations }
+    }
+
     fn net_limits(&self) -> net::Limits {
         let limits = &self.limits;
         let seconds = |seconds| Duration::from_secs(u64::try_from(seconds).unwrap_or_default());
@@ -281,40 +420,6 @@ impl Config {
             max_udp_reply: limits.udp_reply,
             lookaside_memory: limits.lookaside_memory,
             ..net::Limits::default()
-        }
-    }
-}
-
-/// What a daemon can be told.
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-    hangup: Signal,
-}
-
-impl Signals {
-    fn new() -> std::io::Result<Signals> {
-        Ok(Signals {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            hangup: signal(SignalKind::hangup())?,
-        })
-    }
-
-    async fn end(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-        }
-    }
-
-    async fn until_end(&mut self, daemon: &Daemon) {
-        loop {
-            tokio::select! {
-                _ = self.terminate.recv() => return,
-                _ = self.interrupt.recv() => return,
-                _ = self.hangup.recv() => daemon.reopen(),
-            }
         }
     }
 }

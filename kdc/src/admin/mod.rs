@@ -12,6 +12,7 @@ mod authorize;
 mod caller;
 pub mod console;
 pub(crate) mod glob;
+mod helm;
 mod keys;
 mod master_key;
 mod operation;
@@ -27,6 +28,7 @@ mod zone;
 
 pub use acl::Acl;
 pub use caller::{Authority, Caller, Door};
+pub use helm::Helm;
 pub use keys::{KeyRules, random_keys};
 pub use operation::{
     Answer, Description, Etype, ExtractedKey, Keep, KeyKind, KeyLine, Name, NewKeys, Operation, Reason, Refusal, Salt,
@@ -36,7 +38,7 @@ pub use policies::{PolicyDescription, PolicyRules};
 pub use registry::{Perform, Registry, fresh_id, now};
 pub use remote::{Local, Remote};
 pub use rotate::{can_turn, least_overlap};
-pub use socket::{adopt, bind, serve};
+pub use socket::{bind, serve};
 pub use zone::{LocalZone, Zone};
 
 #[cfg(test)]

@@ -161,6 +161,10 @@ pub enum Operation {
         /// What the page before said comes next; none for the first page of a new copy.
         next: Option<String>,
     },
+    /// The running KDC reads its settings again. For root and the KDC's own user only.
+    Reload,
+    /// The running KDC gives way to a new one, which serves the same sockets. For the same only.
+    Restart,
 }
 
 /// How an operation went, when it went well.

@@ -61,15 +61,6 @@ pub fn bind(path: &Path) -> Result<UnixListener> {
     Ok(listener)
 }
 
-/// Takes a socket that is bound to `path` already.
-///
-/// # Errors
-/// [`Error::File`] when it can't be used.
-pub fn adopt(path: &Path, socket: std::os::unix::net::UnixListener) -> Result<UnixListener> {
-    let adopted = socket.set_nonblocking(true).and_then(|()| UnixListener::from_std(socket));
-    adopted.map_err(|error| Error::file(path, error))
-}
-
 /// Serves `registry` at `listener` until dropped. A commit that has begun is finished also then.
 pub async fn serve(listener: UnixListener, registry: Arc<Registry>) {
     let places = Arc::new(Semaphore::new(CONNECTIONS));

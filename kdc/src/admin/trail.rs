@@ -75,6 +75,8 @@ impl Operation {
             O::DeletePolicy { name } => return ("delete_policy", Some(name.clone())),
             O::DescribePolicy { name } => return ("describe_policy", Some(name.clone())),
             O::ListPolicies { pattern } => return ("list_policies", pattern.clone()),
+            O::Reload => return ("reload", None),
+            O::Restart => return ("restart", None),
         };
         (name, Some(subject.to_string()))
     }

@@ -47,7 +47,7 @@ pub fn dev(wishes: &Wishes) -> Result<()> {
     let mut screen = Screen::stdout();
     serve(realm.config(), |daemon| {
         let address = daemon.addresses().kdc.first().copied().ok_or(Error::Other("no address to serve at".into()))?;
-        realm.tell_clients(daemon.addresses())?;
+        realm.tell_clients(&daemon.addresses())?;
         introduce(&mut screen, &realm, &wishes.dir, daemon)?;
         show::show(&mut screen, &realm, address)?;
         if wishes.once {

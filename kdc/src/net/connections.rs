@@ -13,13 +13,13 @@ use tokio::sync::oneshot;
 
 /// All connections.
 pub struct Connections {
-    max: usize,
-    max_per_peer: usize,
     state: Mutex<State>,
 }
 
 #[derive(Default)]
 struct State {
+    max: usize,
+    max_per_peer: usize,
     open: usize,
     /// Idle ones in the order in which they fell idle.
     idle: BTreeMap<Turn, (Peer, Dismissal)>,
@@ -57,7 +57,13 @@ enum Activity {
 impl Connections {
     /// Bounds for all connections and for those of one peer.
     pub fn new(max: usize, max_per_peer: usize) -> Arc<Self> {
-        Arc::new(Connections { max, max_per_peer, state: Mutex::default() })
+        Arc::new(Connections { state: Mutex::new(State { max, max_per_peer, ..State::default() }) })
+    }
+
+    /// Other bounds from now on. Nobody has to go who is there.
+    pub fn resize(&self, max: usize, max_per_peer: usize) {
+        let mut state = self.lock();
+        (state.max, state.max_per_peer) = (max, max_per_peer);
     }
 
     /// A place for a new connection, idle; none when all that could make room are busy.
@@ -65,10 +71,10 @@ impl Connections {
         let peer = peer(address);
         let mut state = self.lock();
         let of_peer = state.peers.get(&peer);
-        if of_peer.is_some_and(|of_peer| of_peer.open >= self.max_per_peer) {
+        if of_peer.is_some_and(|of_peer| of_peer.open >= state.max_per_peer) {
             let longest = of_peer.and_then(|of_peer| of_peer.idle.first().copied())?;
             state.dismiss(longest);
-        } else if state.open >= self.max {
+        } else if state.open >= state.max {
             state.dismiss_longest_idle().then_some(())?;
         }
         state.open += 1;
@@ -81,7 +87,7 @@ impl Connections {
 
     /// How many there may be.
     pub fn limit(&self) -> usize {
-        self.max
+        self.lock().max
     }
 
     /// Makes room where the bounds are not the problem, but the system's are.

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::os::fd::OwnedFd;
 
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
@@ -18,6 +19,8 @@ const ATTEMPTS: usize = 32;
 /// The sockets of one address.
 #[derive(Debug)]
 pub struct Listener {
+    /// As it was asked for, maybe with port 0.
+    asked: SocketAddr,
     address: SocketAddr,
     tcp: TcpListener,
     udp: Vec<UdpSocket>,
@@ -37,7 +40,7 @@ impl Listener {
         let udp_failed = |cause| BindError { address, protocol: "UDP", cause };
         let tcp = tcp.map_or_else(|| bind_tcp(address), adopt_tcp).map_err(tcp_failed)?;
         let udp = if udp.is_empty() { bind_all_udp(address) } else { adopt_udp(udp) }.map_err(udp_failed)?;
-        Ok(Listener { address, tcp, udp })
+        Ok(Listener { asked: address, address, tcp, udp })
     }
 
     /// Binds `address`; with port 0 the system chooses one that is free for UDP and TCP.
@@ -56,11 +59,12 @@ impl Listener {
     }
 
     /// TCP comes first: its port belongs to one process, while UDP's is shared by several sockets.
-    fn try_bind(address: SocketAddr) -> Result<Listener, BindError> {
+    fn try_bind(asked: SocketAddr) -> Result<Listener, BindError> {
+        let address = asked;
         let tcp = bind_tcp(address).map_err(|cause| BindError { address, protocol: "TCP", cause })?;
         let address = SocketAddr::new(address.ip(), tcp.local_addr().map_or(address.port(), |bound| bound.port()));
         let udp = bind_all_udp(address).map_err(|cause| BindError { address, protocol: "UDP", cause })?;
-        Ok(Listener { address, tcp, udp })
+        Ok(Listener { asked, address, tcp, udp })
     }
 
     /// The address, with the port that is served.
@@ -75,8 +79,28 @@ impl Listener {
         self
     }
 
-    pub(super) fn into_sockets(self) -> (TcpListener, Vec<UdpSocket>) {
-        (self.tcp, self.udp)
+    pub(super) fn asked(&self) -> SocketAddr {
+        self.asked
+    }
+
+    /// The same sockets, for one more owner.
+    pub(super) fn clone_all(&self) -> io::Result<Listener> {
+        Ok(Listener { asked: self.asked, address: self.address, tcp: self.tcp()?, udp: self.udp()? })
+    }
+
+    /// Its TCP listener, for one more owner.
+    pub(super) fn tcp(&self) -> io::Result<TcpListener> {
+        self.tcp.try_clone()
+    }
+
+    /// Its UDP sockets, for one more owner.
+    pub(super) fn udp(&self) -> io::Result<Vec<UdpSocket>> {
+        self.udp.iter().map(UdpSocket::try_clone).collect()
+    }
+
+    /// Its sockets, for another process.
+    pub fn into_files(self) -> Vec<OwnedFd> {
+        self.udp.into_iter().map(OwnedFd::from).chain([self.tcp.into()]).collect()
     }
 }
 

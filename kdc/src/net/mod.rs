@@ -11,12 +11,11 @@ mod listen;
 mod lookaside;
 mod passwords;
 mod responder;
+mod server;
 mod tcp;
 mod udp;
 
-use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 pub use answers::{Answers, Ends};
@@ -26,6 +25,7 @@ pub use listen::{BindError, Listener};
 pub use lookaside::Answer;
 pub use passwords::Passwords;
 pub use responder::{Memories, Responder};
+pub use server::Server;
 
 /// What strangers may use up.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,48 +60,6 @@ impl Default for Limits {
             max_udp_reply: 4096,
             lookaside_memory: 64 << 20,
         }
-    }
-}
-
-/// A realm being served.
-pub struct Server {
-    udp: udp::Threads,
-    tcp: tcp::Tasks,
-    gauges: Gauges,
-}
-
-impl Server {
-    /// Serves on these sockets: UDP on threads of its own, TCP on the tokio runtime that this is
-    /// called in.
-    ///
-    /// # Errors
-    /// What the system says when it has no threads or file descriptors left.
-    pub fn start(listeners: Vec<Listener>, responder: Arc<impl Answers>, limits: &Limits) -> io::Result<Server> {
-        let (tcp, udp) = listeners.into_iter().map(Listener::into_sockets).unzip();
-        let serving = Arc::default();
-        let udp = udp::Threads::start(udp, &responder, &serving)?;
-        let tcp = tcp::Tasks::start(tcp, responder, limits, &serving)?;
-        let gauges = Gauges { serving, tcp: tcp.held() };
-        Ok(Server { udp, tcp, gauges })
-    }
-
-    /// A look at it from outside.
-    pub fn gauges(&self) -> Gauges {
-        self.gauges.clone()
-    }
-
-    /// Whether all its threads are there.
-    pub fn lives(&self) -> bool {
-        self.udp.lives()
-    }
-
-    /// Takes no further requests and answers those that have arrived; gives up on the rest after
-    /// `patience`.
-    pub async fn drain(mut self, patience: Duration) {
-        self.udp.close();
-        self.tcp.drain(patience).await;
-        // The threads look for nothing but what their sockets already hold.
-        let _ = tokio::task::spawn_blocking(|| self.udp.join()).await;
     }
 }
 

@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy, sink};
@@ -19,7 +20,7 @@ use tokio::time::{sleep, timeout};
 use super::Limits;
 use super::answers::{Answers, Ends};
 use super::connections::{Connections, Place};
-use super::gauges::Serving;
+use super::gauges::{Serves, Serving};
 
 /// What a request may take of the memory without asking; most requests are shorter.
 const SHORT: usize = 4096;
@@ -27,6 +28,8 @@ const SHORT: usize = 4096;
 const UNIT: usize = 1024;
 /// How long requests that have been sent before the end may take to be seen.
 const GRACE: Duration = Duration::from_millis(100);
+/// The same for the first of a connection: whoever connects is about to ask.
+const FIRST_GRACE: Duration = Duration::from_secs(1);
 /// What a client may still be sending when it is told that it sends too much.
 const EXCESS: u64 = 1 << 20;
 const EXCESS_PATIENCE: Duration = Duration::from_secs(1);
@@ -35,10 +38,13 @@ const OTHER_FILES: usize = 128;
 
 /// The tasks that serve connections.
 pub struct Tasks {
-    closing: watch::Sender<bool>,
+    open: Vec<(SocketAddr, watch::Sender<End>)>,
+    host: Arc<dyn Host>,
+    alive: mpsc::Sender<Infallible>,
     /// Ends when the last task is gone, for each holds a sender.
     ended: mpsc::Receiver<Infallible>,
     held: Held,
+    serving: Arc<Serving>,
 }
 
 /// What connections hold, for whoever watches.
@@ -49,45 +55,64 @@ pub struct Held {
     units: usize,
 }
 
+/// Whether a listener is served still.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// It is.
+    NotYet,
+    /// No more; who had connected before is answered.
+    Closed,
+    /// No more by this process; who was not accepted yet is left to the one that has the socket next.
+    HandedOver,
+}
+
 struct Shared<A> {
     responder: Arc<A>,
     connections: Arc<Connections>,
-    limits: Limits,
+    limits: ArcSwap<Limits>,
     memory: Arc<Semaphore>,
+}
+
+/// Whoever serves connections, whatever it answers.
+trait Host: Send + Sync {
+    /// Serves a listener, on the current runtime.
+    fn serve(self: Arc<Self>, listener: TcpListener, life: Life, serves: Serves);
+    /// Holds connections to other limits from now on.
+    fn limit(&self, limits: &Limits);
+}
+
+impl<A: Answers> Host for Shared<A> {
+    fn serve(self: Arc<Self>, listener: TcpListener, life: Life, serves: Serves) {
+        tokio::spawn(async move {
+            let _serves = serves;
+            accept(listener, self, life).await;
+        });
+    }
+
+    fn limit(&self, limits: &Limits) {
+        self.connections.resize(allow_files(limits.connections), limits.connections_per_peer);
+        self.limits.store(Arc::new(limits.clone()));
+    }
 }
 
 /// What a task carries to know of the end, and to make its own end known.
 #[derive(Clone)]
 struct Life {
-    closing: watch::Receiver<bool>,
+    closing: watch::Receiver<End>,
     _ended: mpsc::Sender<Infallible>,
 }
 
 impl Tasks {
-    /// Starts one task for each listener, on the current runtime.
-    pub fn start(
-        listeners: Vec<std::net::TcpListener>,
-        responder: Arc<impl Answers>,
-        limits: &Limits,
-        serving: &Arc<Serving>,
-    ) -> io::Result<Tasks> {
-        let (closing, closing_seen) = watch::channel(false);
+    /// Starts with no listener.
+    pub fn new(responder: Arc<impl Answers>, limits: &Limits, serving: &Arc<Serving>) -> Tasks {
         let (alive, ended) = mpsc::channel(1);
-        let life = Life { closing: closing_seen, _ended: alive };
         let connections = Connections::new(allow_files(limits.connections), limits.connections_per_peer);
         let units = limits.request_memory.max(limits.max_request).div_ceil(UNIT);
         let memory = Arc::new(Semaphore::new(units));
         let held = Held { connections: Arc::clone(&connections), memory: Arc::clone(&memory), units };
-        let shared = Arc::new(Shared { responder, connections, limits: limits.clone(), memory });
-        for listener in listeners {
-            let listener = TcpListener::from_std(listener)?;
-            let (serves, shared, life) = (serving.begin(), Arc::clone(&shared), life.clone());
-            tokio::spawn(async move {
-                let _serves = serves;
-                accept(listener, shared, life).await;
-            });
-        }
-        Ok(Tasks { closing, ended, held })
+        let limits = ArcSwap::from_pointee(limits.clone());
+        let (host, serving) = (Arc::new(Shared { responder, connections, limits, memory }), Arc::clone(serving));
+        Tasks { open: vec![], host, alive, ended, held, serving }
     }
 
     /// What connections hold.
@@ -95,10 +120,48 @@ impl Tasks {
         self.held.clone()
     }
 
+    /// Serves one more listener, on the current runtime.
+    pub fn add(&mut self, address: SocketAddr, listener: std::net::TcpListener) -> io::Result<()> {
+        let listener = TcpListener::from_std(listener)?;
+        let (closing, closing_seen) = watch::channel(End::NotYet);
+        Arc::clone(&self.host).serve(
+            listener,
+            Life { closing: closing_seen, _ended: self.alive.clone() },
+            self.serving.begin(),
+        );
+        self.open.push((address, closing));
+        Ok(())
+    }
+
+    /// Serves a listener no more, and its connections until what has arrived is answered.
+    pub fn remove(&mut self, address: SocketAddr) {
+        for (_, closing) in self.open.extract_if(.., |(open, _)| *open == address) {
+            closing.send_replace(End::Closed);
+        }
+    }
+
+    /// Holds connections to other limits from now on.
+    pub fn limit(&self, limits: &Limits) {
+        self.host.limit(limits);
+    }
+
     /// Accepts nobody any more and waits until what has arrived is answered.
-    pub async fn drain(mut self, patience: Duration) {
-        self.closing.send_replace(true);
-        let _ = timeout(patience, self.ended.recv()).await;
+    pub async fn drain(self, patience: Duration) {
+        self.end(End::Closed, patience).await;
+    }
+
+    /// The same, but leaves those who wait to be accepted to the next process.
+    pub async fn hand_over(self, patience: Duration) {
+        self.end(End::HandedOver, patience).await;
+    }
+
+    async fn end(self, end: End, patience: Duration) {
+        let Tasks { open, alive, mut ended, .. } = self;
+        for (_, closing) in &open {
+            closing.send_replace(end);
+        }
+        drop(alive);
+        let _ = timeout(patience, ended.recv()).await;
     }
 }
 
@@ -146,8 +209,10 @@ async fn accept(listener: TcpListener, shared: Arc<Shared<impl Answers>>, life: 
         () = &mut accept_all => {}
         () = closed(&mut closing) => {}
     }
-    // Those who had connected before the end.
-    let _ = timeout(GRACE, accept_all).await;
+    if *closing.borrow() != End::HandedOver {
+        // Those who had connected before the end.
+        let _ = timeout(GRACE, accept_all).await;
+    }
 }
 
 fn admit(stream: TcpStream, from: SocketAddr, shared: &Arc<Shared<impl Answers>>, life: &Life) {
@@ -170,8 +235,8 @@ async fn refresh<A>(error: &io::Error, shared: &Shared<A>) {
     sleep(Duration::from_millis(20)).await;
 }
 
-async fn closed(closing: &mut watch::Receiver<bool>) {
-    let _ = closing.wait_for(|closing| *closing).await;
+async fn closed(closing: &mut watch::Receiver<End>) {
+    let _ = closing.wait_for(|closing| *closing != End::NotYet).await;
 }
 
 /// What comes next on a connection.
@@ -191,12 +256,14 @@ async fn converse(
 ) {
     let _ = stream.set_nodelay(true);
     let ends = Ends { from, to: stream.local_addr().ok().map(|address| address.ip()) };
+    let mut grace = FIRST_GRACE;
     loop {
         let received = tokio::select! {
             biased;
             () = place.dismissed() => return,
-            received = receive(&mut stream, &shared, &mut life.closing) => received,
+            received = receive(&mut stream, &shared, &mut life.closing, grace) => received,
         };
+        grace = GRACE;
         let (answer, last) = match received {
             Received::Request(bytes, _memory) if place.busy() => (shared.responder.message(ends, &bytes).await, false),
             Received::TooLong => (Some(shared.responder.too_long(from)), true),
@@ -205,10 +272,11 @@ async fn converse(
         let Some(answer) = answer else { return };
         // Who does not take the answer may be dismissed for others.
         place.idle();
+        let patience = shared.limits.load().request_timeout;
         let sent = tokio::select! {
             biased;
             () = place.dismissed() => return,
-            sent = send(&mut stream, &answer, shared.limits.request_timeout) => sent,
+            sent = send(&mut stream, &answer, patience) => sent,
         };
         if sent.is_err() {
             return;
@@ -225,20 +293,25 @@ async fn converse(
 async fn receive<'a, A>(
     stream: &mut TcpStream,
     shared: &'a Shared<A>,
-    closing: &mut watch::Receiver<bool>,
+    closing: &mut watch::Receiver<End>,
+    grace: Duration,
 ) -> Received<'a> {
     let mut length = [0; 4];
+    let (idle, request) = {
+        let limits = shared.limits.load();
+        (limits.idle_timeout, limits.request_timeout)
+    };
     let first = tokio::select! {
         biased;
-        first = timeout(shared.limits.idle_timeout, stream.read(&mut length)) => Some(first),
+        first = timeout(idle, stream.read(&mut length)) => Some(first),
         () = closed(closing) => None,
     };
     let first = match first {
         Some(first) => first,
-        None => timeout(GRACE, stream.read(&mut length)).await,
+        None => timeout(grace, stream.read(&mut length)).await,
     };
     let Ok(Ok(count @ 1..)) = first else { return Received::Nothing };
-    let rest = timeout(shared.limits.request_timeout, receive_rest(stream, shared, length, count)).await;
+    let rest = timeout(request, receive_rest(stream, shared, length, count)).await;
     rest.unwrap_or(Ok(Received::Nothing)).unwrap_or(Received::Nothing)
 }
 
@@ -252,7 +325,7 @@ async fn receive_rest<'a, A>(
     stream.read_exact(length.get_mut(count..).unwrap_or_default()).await?;
     // The top bit is reserved for extensions (RFC 5021); we know none.
     let length = u32::from_be_bytes(length) as usize;
-    if length > shared.limits.max_request {
+    if length > shared.limits.load().max_request {
         return Ok(Received::TooLong);
     }
     let memory = match length {

@@ -66,7 +66,7 @@ impl Threads {
         self.open = None;
     }
 
-    /// Waits for the threads to end.
+    /// Tells the threads to end, and waits until they have.
     pub fn join(mut self) {
         self.close();
         for thread in self.threads {

@@ -11,6 +11,13 @@ pub fn ready(status: &str) {
     tell(&[NotifyState::Ready, NotifyState::Status(status)]);
 }
 
+/// It reads its settings again, or lets a new process take over; [`ready`] ends that.
+pub fn reloading() {
+    if let Ok(now) = NotifyState::monotonic_usec_now() {
+        tell(&[NotifyState::Reloading, now]);
+    }
+}
+
 /// It ends.
 pub fn stopping() {
     tell(&[NotifyState::Stopping]);

@@ -4,4 +4,6 @@ mod disk;
 mod killed;
 mod papers;
 mod place;
+mod reload;
+mod restart;
 mod system;

@@ -118,11 +118,10 @@ impl Way for Udp {
 }
 
 /// A connection for each request, as kinit has it; a refused one is not tried again.
-pub struct Tcp(SocketAddr);
+pub struct Tcp(pub SocketAddr);
 
-impl Way for Tcp {
-    fn ask(&mut self, request: &[u8]) -> Option<Vec<u8>> {
-        let mut stream = TcpStream::connect(self.0).ok()?;
+impl Tcp {
+    pub fn ask_over(stream: &mut TcpStream, request: &[u8]) -> Option<Vec<u8>> {
         stream.set_read_timeout(Some(AGAIN * TRIES)).ok()?;
         stream.write_all(&[&(request.len() as u32).to_be_bytes(), request].concat()).ok()?;
         let mut length = [0; 4];
@@ -130,6 +129,12 @@ impl Way for Tcp {
         let mut reply = vec![0; u32::from_be_bytes(length) as usize];
         stream.read_exact(&mut reply).ok()?;
         Some(reply)
+    }
+}
+
+impl Way for Tcp {
+    fn ask(&mut self, request: &[u8]) -> Option<Vec<u8>> {
+        Tcp::ask_over(&mut TcpStream::connect(self.0).ok()?, request)
     }
 }
 

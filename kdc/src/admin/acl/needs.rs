@@ -41,7 +41,7 @@ pub(in crate::admin) fn needs(operation: &Operation) -> Vec<Need<'_>> {
         Op::Describe { principal } | Op::Strings { principal } => {
             vec![need(Right::Inquire, Over::Principal(principal))]
         }
-        Op::List { .. } | Op::Status => vec![need(Right::List, Over::Nothing)],
+        Op::List { .. } | Op::Status | Op::Reload | Op::Restart => vec![need(Right::List, Over::Nothing)],
         Op::MasterKey | Op::RotateMasterKey { .. } => vec![need(Right::Manage, Over::Nothing)],
         // And nobody whom the list lets in: the registry sees to that.
         Op::Dump { .. } => vec![need(Right::Extract, Over::Nothing)],

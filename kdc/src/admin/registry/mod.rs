@@ -11,11 +11,13 @@ pub(super) use keys::MAX_VERSIONS;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use arc_swap::ArcSwapOption;
 use libkrb::{Principal, Time};
 
 use self::principals::set_string;
 use super::acl::Acl;
 use super::caller::Caller;
+use super::helm::Helm;
 use super::keys::KeyRules;
 use super::operation::{Answer, Name, Operation, Reason, Refusal};
 use super::passwords::Dictionary;
@@ -52,6 +54,9 @@ pub struct Registry {
     status: Option<Status>,
     pub(super) vault: Option<Arc<dyn Vault>>,
     copy: Arc<copy::Place>,
+    helm: Option<Arc<dyn Helm>>,
+    /// The same by other rules, since these were changed.
+    amended: Arc<ArcSwapOption<Registry>>,
 }
 
 /// Says how the running KDC is.
@@ -75,6 +80,8 @@ impl Registry {
             status: None,
             vault: None,
             copy: Arc::default(),
+            helm: None,
+            amended: Arc::default(),
         }
     }
 
@@ -118,6 +125,19 @@ impl Registry {
         Registry { observer: Some(observer), ..self }
     }
 
+    /// The same, of a running KDC that can be told to reload and to restart.
+    #[must_use]
+    pub fn with_helm(self, helm: Arc<dyn Helm>) -> Self {
+        Registry { helm: Some(helm), ..self }
+    }
+
+    /// Performs what comes from now on by other rules: for all who have this registry or a copy of it.
+    /// What is under way is finished by the old ones.
+    pub fn amend(&self, policy: Policy, keys: KeyRules, acl: Acl, dictionary: Arc<Dictionary>) {
+        let amended = Registry { policy, keys, acl, dictionary, amended: Arc::default(), ..self.clone() };
+        self.amended.store(Some(Arc::new(amended)));
+    }
+
     /// Performs an operation in the name of `caller`, and tells the observer, if there is one.
     ///
     /// # Errors
@@ -126,6 +146,9 @@ impl Registry {
         // Asked every second by whoever watches, and no change.
         if let Operation::Status = operation {
             return self.status(caller);
+        }
+        if let Some(amended) = self.amended.load_full() {
+            return amended.perform(caller, operation);
         }
         let Some(observer) = &self.observer else { return self.decide(caller, operation) };
         let perform = |store, operation| Registry { store, ..self.clone() }.decide(caller, operation);
@@ -175,6 +198,7 @@ impl Registry {
             Operation::MasterKey => self.master_key(),
             Operation::RotateMasterKey { after } => self.rotate_master_key(after.as_ref()),
             Operation::Strings { principal } => Ok(Answer::Strings(self.find(&meant(&principal))?.strings.clone())),
+            Operation::Reload | Operation::Restart => super::helm::steer(self.helm.as_deref(), caller, &operation),
         }
     }
 
