@@ -213,6 +213,45 @@ mod daemons {
     }
 
     #[test]
+    fn a_rule_turns_keys_over_by_itself_and_the_audit_says_so() {
+        let mut realm = Realm::start(Family::Ours);
+        realm.stop();
+        let settings = realm.folder().join("kdc/kdc.toml");
+        let text = std::fs::read_to_string(&settings).expect("settings");
+        let text = text.replacen("#file = \"audit.jsonl\"", "file = \"audit.jsonl\"", 1);
+        let rule = "[[rotation]]\nprincipals = [\"HTTP/*\"]\nperiod = \"3s\"\nannounce = \"1s\"\n";
+        std::fs::write(&settings, format!("{text}\n{rule}")).expect("written");
+        let service = "HTTP/www.example.org";
+        realm.restart();
+        realm.add("alice", "secret", &[]);
+        let keytab = realm.add_service(service);
+        // Whoever starts has a look at once.
+        realm.restart();
+        let seat = realm.seat(Family::Ours);
+        let named = keytab.to_str().expect("text");
+        seat.kinit(&["alice"], "secret").succeeds();
+        let deadline = std::time::Instant::now() + tests::PATIENCE;
+        while kvnos(&keytab).len() < 3 {
+            assert!(std::time::Instant::now() < deadline, "the keys never turned over twice: {}", realm.log());
+            seat.tool("ktutil").args(["fetch", "-q", "-k", named]).run().succeeds();
+            // Not from the cache: another ticket every time, under the keys that are in use.
+            seat.tool("kvno")
+                .args(["--out-cache", seat.path("other").to_str().expect("text"), "-k", named, service])
+                .run()
+                .succeeds();
+        }
+        let audit = std::fs::read_to_string(realm.folder().join("kdc/audit.jsonl")).expect("an audit file");
+        let turned =
+            audit.lines().find(|line| line.contains("\"operation\":\"rotate\"")).expect("a line of the rotation");
+        assert!(
+            turned.contains("\"by\":\"kdc/rotation@EXAMPLE.ORG\"") && turned.contains("\"from\":\"kdc\""),
+            "{turned}"
+        );
+        assert!(audit.lines().any(|line| line.contains("\"exchange\":\"fetch\"") && line.contains(service)), "{audit}");
+        assert!(realm.log().contains("keys turn over"));
+    }
+
+    #[test]
     fn the_realm_s_own_keys_turn_over_under_tickets_that_live_on_until_a_purge() {
         let realm = Realm::start(Family::Ours);
         realm.add("alice", "secret", &[]);

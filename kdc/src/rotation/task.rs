@@ -90,8 +90,9 @@ impl Rotation {
         if let Some(rule) = self.rule(&entry)?.filter(|_| can_turn(&self.policy, &entry).is_ok()) {
             match rule.due(&entry, now) {
                 Some(due) if due <= now => {
-                    if self.announce(&entry, &rule) {
+                    if let Some(from) = self.announce(&entry, &rule) {
                         looked.announced.push(entry.principal.clone());
+                        times.push(from);
                     }
                 }
                 Some(due) => times.push(due),
@@ -110,7 +111,8 @@ impl Rotation {
         Ok(of_policy.or_else(|| row(&self.rows, &entry.principal).cloned()))
     }
 
-    fn announce(&self, entry: &Entry, rule: &Rule) -> bool {
+    /// Announces new keys; from when they are used.
+    fn announce(&self, entry: &Entry, rule: &Rule) -> Option<Time> {
         let newest = entry.newest().map(|set| set.kvno);
         let principal = Name(entry.principal.clone());
         let turn = Operation::Rotate { principal, announce: rule.announce, overlap: rule.overlap, newest };
@@ -118,12 +120,12 @@ impl Rotation {
             Ok(Answer::Rotated { kvno, from, until }) => {
                 let (from, until) = (Time(from), Time(until));
                 tracing::info!(principal = %entry.principal, kvno, %from, old_keys_until = %until, "keys turn over");
-                true
+                Some(from)
             }
-            Ok(_) => false,
+            Ok(_) => None,
             Err(refusal) => {
                 tracing::warn!(principal = %entry.principal, %refusal, "keys can't be turned over");
-                false
+                None
             }
         }
     }

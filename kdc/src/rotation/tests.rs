@@ -60,6 +60,8 @@ fn what_is_due_is_announced_once_and_what_is_not_is_left_alone() {
     assert_eq!(kvnos(&store, "HTTP/old"), [2, 1]);
     assert_eq!((kvnos(&store, "HTTP/new"), kvnos(&store, "host/old")), (vec![1], vec![1]));
     assert_eq!(kvnos(&store, "krbtgt/R"), [1], "it has no rule");
+    let used_from = store.lookup(&name("HTTP/old")).expect("readable").expect("there").keys[0].from;
+    assert_eq!(looked.next, Some(used_from));
     let again = rotation.look(now()).expect("looked");
     assert_eq!((again.announced, again.purged), (vec![], vec![]), "a look can be repeated");
     let entry = store.lookup(&name("HTTP/old")).expect("readable").expect("there");

@@ -217,7 +217,9 @@ fn fresh_row(version: u32) -> Result<Zeroizing<String>, StoreError> {
 fn replace(path: &Path, text: &str) -> std::io::Result<()> {
     let path = std::fs::canonicalize(path)?;
     let (old, folder) = (std::fs::metadata(&path)?, path.parent().unwrap_or(Path::new("/")));
-    let new = path.with_added_extension("new");
+    let mut new = path.clone().into_os_string();
+    new.push(".new");
+    let new = PathBuf::from(new);
     // Left behind by a crash.
     let _ = std::fs::remove_file(&new);
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
