@@ -263,7 +263,7 @@ mod tests {
         let files = crate::init::init("R", dir.path(), &["127.0.0.1:88".parse().expect("an address")]).expect("made");
         let config = config::load(&files.config).expect("sound");
         let open = || Redb::open(&files.store, MasterKey::load(&files.master_key).expect("loads")).map(drop);
-        let list = || Operation::List { pattern: None, after: None };
+        let list = || Operation::List { pattern: None, after: None, limit: None };
         let held = hold(&config, false).expect("reached");
         assert_eq!(open(), Err(StoreError::InUse(files.store.clone())));
         drop(held);

@@ -21,7 +21,7 @@ use tokio::net::UnixListener;
 use tokio::runtime::Runtime;
 use tokio::task::AbortHandle;
 
-use crate::admin::{self, KeyRules, Registry};
+use crate::admin::{self, Https, KeyRules, Registry};
 use crate::attempts::{Counted, WrittenDown};
 use crate::config::{self, Config, LogFormat};
 use crate::core::{Attempts, Ledger, Store};
@@ -136,6 +136,7 @@ pub struct Daemon {
     responder: Arc<Responder>,
     server: Server,
     admin: Admin,
+    https: Https,
     attempts: WrittenDown,
     rotation: rotation::Task,
     /// Watches until all else has ended.
@@ -209,6 +210,7 @@ impl Daemon {
         let gatherer = station.gatherer();
         let registry = Arc::new(registry.with_status(Arc::new(move || gatherer.facts())));
         let rotation = turning(config, &store, &registry);
+        let https = Https::start(config, Arc::clone(&registry), Arc::clone(&store))?;
         let admin = Admin::serve(admin_socket, Arc::clone(&registry), config.admin_socket.clone())?;
         let (config, attempts) = (config.clone(), attempts.written_down());
         Ok(Daemon {
@@ -220,10 +222,16 @@ impl Daemon {
             server,
             passwords,
             admin,
+            https,
             attempts,
             rotation,
             station,
         })
+    }
+
+    /// Where it serves the admin API over TLS.
+    pub fn admin_addresses(&self) -> &[SocketAddr] {
+        self.https.addresses()
     }
 
     /// Where metrics and health are served.
@@ -308,6 +316,7 @@ impl Daemon {
     pub async fn drain(self) {
         drop(self.rotation);
         drop(self.admin);
+        drop(self.https);
         let patience = self.config.net_limits().request_timeout;
         tokio::join!(self.server.drain(patience), self.passwords.drain(patience));
         drop(self.attempts);
@@ -317,6 +326,7 @@ impl Daemon {
     async fn hand_over(mut self) -> Vec<OwnedFd> {
         drop(self.rotation);
         self.admin.close();
+        drop(self.https);
         let patience = self.config.net_limits().request_timeout.min(LAST_REQUESTS);
         let listeners = tokio::join!(self.server.hand_over(patience), self.passwords.hand_over(patience));
         drop(self.attempts);

@@ -28,7 +28,7 @@ pub fn restart(path: &Path) -> Result<()> {
         done => drop(done?),
     }
     // From here on only the new one answers, and callers wait for it.
-    old.perform(Operation::List { pattern: Some("krbtgt/*".into()), after: None }).map_err(|refusal| {
+    old.perform(Operation::List { pattern: Some("krbtgt/*".into()), after: None, limit: None }).map_err(|refusal| {
         let next = "the new KDC does not answer; its log says why";
         Error::Refused(Refusal { text: format!("{next} ({refusal})"), ..refusal })
     })?;

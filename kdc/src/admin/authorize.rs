@@ -20,7 +20,7 @@ impl Registry {
             bounds.extend(self.grant(caller, &need)?);
         }
         let of = match &mut operation {
-            Operation::Create { settings, .. } => Some((settings, None)),
+            Operation::Create { settings, .. } | Operation::Ensure { settings, .. } => Some((settings, None)),
             Operation::Modify { principal, settings, .. } => Some((settings, Some(meant(principal)))),
             _ => None,
         };
@@ -42,7 +42,7 @@ impl Registry {
     fn grant(&self, caller: &Caller, need: &Need<'_>) -> Step<Vec<&Restrictions>> {
         let targets = match &need.over {
             Over::Settings(name) | Over::Principal(name) | Over::Unbounded(name) => self.names(meant(name))?,
-            Over::Nothing => vec![],
+            Over::Policy(_) | Over::Nothing => vec![],
         };
         let mut asked: Vec<_> = targets.iter().map(Some).collect();
         if asked.is_empty() {
@@ -55,15 +55,23 @@ impl Registry {
                 Decision::Allowed(within) => match need.over {
                     Over::Settings(_) => bounds.push(within),
                     Over::Unbounded(_) => return Err(denied(need.right)),
-                    Over::Principal(_) | Over::Nothing => {}
+                    Over::Principal(_) | Over::Policy(_) | Over::Nothing => {}
                 },
                 Decision::NotInitial => {
                     return Err(Refusal::new(Reason::Denied, "Operation requires initial ticket"));
                 }
+                Decision::Refused if need.right == Right::InquirePolicy && self.is_under(caller, need)? => {}
                 Decision::Refused => return Err(denied(need.right)),
             }
         }
         Ok(bounds)
+    }
+
+    /// Whether the caller is under the policy that is asked for: everybody may see the rules for their own.
+    fn is_under(&self, caller: &Caller, need: &Need<'_>) -> Step<bool> {
+        let Over::Policy(asked) = need.over else { return Ok(false) };
+        let own = self.store.lookup(&caller.name)?.and_then(|entry| entry.policy.clone());
+        Ok(own.as_deref() == Some(asked))
     }
 
     /// A name, and that of the principal that it is an alias of: both must be within a caller's reach.

@@ -40,7 +40,7 @@ impl KeyRules {
     }
 
     /// The kinds that were asked for, or else the realm's; one of an enctype.
-    fn kinds(&self, asked: &[KeyKind]) -> Vec<KeyKind> {
+    pub(super) fn kinds(&self, asked: &[KeyKind]) -> Vec<KeyKind> {
         let own = self.etypes.iter().map(|etype| KeyKind { etype: Etype(*etype), salt: Salt::Normal });
         let all: Vec<_> = if asked.is_empty() { own.collect() } else { asked.to_vec() };
         let mut kinds: Vec<KeyKind> = vec![];

@@ -8,9 +8,12 @@
 //! root's only, so nothing is gained by keeping a password from it.
 
 pub mod acl;
+pub mod api;
 mod authorize;
 mod caller;
 pub mod console;
+pub mod doors;
+mod ensure;
 pub(crate) mod glob;
 mod helm;
 mod keys;
@@ -22,12 +25,13 @@ pub mod query;
 mod registry;
 mod remote;
 mod rotate;
-mod socket;
 mod trail;
+mod transaction;
 mod zone;
 
 pub use acl::Acl;
 pub use caller::{Authority, Caller, Door};
+pub use doors::{ClientRow, Https, bind, serve};
 pub use helm::Helm;
 pub use keys::{KeyRules, random_keys};
 pub use operation::{
@@ -36,9 +40,8 @@ pub use operation::{
 };
 pub use policies::{PolicyDescription, PolicyRules};
 pub use registry::{Perform, Registry, fresh_id, now};
-pub use remote::{Local, Remote};
+pub use remote::{Local, Proof, Remote, Server};
 pub use rotate::{can_turn, least_overlap};
-pub use socket::{bind, serve};
 pub use zone::{LocalZone, Zone};
 
 #[cfg(test)]

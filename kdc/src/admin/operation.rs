@@ -6,6 +6,9 @@ use std::fmt;
 use libkrb::codes::EncryptionType;
 use libkrb::{Principal, Time};
 use serde::{Deserialize, Serialize};
+use utoipa::openapi::schema::{ObjectBuilder, Type};
+use utoipa::openapi::{RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
 use zeroize::Zeroizing;
 
 use super::policies::{PolicyDescription, PolicyRules};
@@ -13,7 +16,7 @@ use crate::core::StoreError;
 use crate::observe::facts::Facts;
 
 /// What an administrator may ask for.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Operation {
     /// A new principal.
@@ -25,6 +28,19 @@ pub enum Operation {
         /// The version of its keys; 1 unless given.
         kvno: Option<u32>,
         /// What else it starts with.
+        #[serde(default)]
+        settings: Settings,
+    },
+    /// As [`Operation::Create`], and no mistake if it is there already just so.
+    Ensure {
+        /// Its name.
+        principal: Name,
+        /// Its keys.
+        keys: NewKeys,
+        /// The version of its keys; 1 unless given.
+        kvno: Option<u32>,
+        /// What else it has.
+        #[serde(default)]
         settings: Settings,
     },
     /// Other settings for a principal.
@@ -34,6 +50,7 @@ pub enum Operation {
         /// Renumbers its newest keys.
         kvno: Option<u32>,
         /// What changes.
+        #[serde(default)]
         settings: Settings,
     },
     /// New keys for a principal, of the next version.
@@ -43,6 +60,7 @@ pub enum Operation {
         /// The new keys.
         keys: NewKeys,
         /// Whether the old ones stay beside them.
+        #[serde(default)]
         keep_old: bool,
     },
     /// No such principal, or alias, any more.
@@ -75,6 +93,9 @@ pub enum Operation {
         pattern: Option<String>,
         /// Only those after this one.
         after: Option<Name>,
+        /// Looks at no more than so many names for this page, 500 at most.
+        #[serde(default)]
+        limit: Option<u32>,
     },
     /// The keys of a principal, for a keytab.
     Extract {
@@ -165,10 +186,26 @@ pub enum Operation {
     Reload,
     /// The running KDC gives way to a new one, which serves the same sockets. For the same only.
     Restart,
+    /// What the caller may do where there is nobody to do it to.
+    Privileges,
+    /// All of these or none, each as if those before it were done.
+    Batch {
+        /// 500 at most; none of them a batch, guarded, or an extraction of keys.
+        #[schema(no_recursion)]
+        operations: Vec<Operation>,
+    },
+    /// An operation, unless what it is about was changed since it was read.
+    Guarded {
+        /// The revision that was read.
+        revision: u64,
+        /// The operation.
+        #[schema(no_recursion)]
+        operation: Box<Operation>,
+    },
 }
 
 /// How an operation went, when it went well.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Answer {
     /// It is done.
@@ -235,6 +272,16 @@ pub enum Answer {
         /// What to ask for the next page with; `None` after the last.
         next: Option<String>,
     },
+    /// To [`Operation::Ensure`] of what is there.
+    Unchanged,
+    /// To [`Operation::Privileges`]: names of rights.
+    Privileges(Vec<String>),
+    /// To [`Operation::Batch`].
+    Answers {
+        /// One for each operation.
+        #[schema(no_recursion)]
+        answers: Vec<Answer>,
+    },
 }
 
 /// Why an operation was not performed.
@@ -248,6 +295,9 @@ pub struct Refusal {
     /// The rule and the way out, where the words don't say them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub advice: Option<String>,
+    /// What of the operation is at fault, such as `operations[3].settings.max_life`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub field: Option<String>,
 }
 
 /// The reasons for a refusal.
@@ -268,6 +318,8 @@ pub enum Reason {
     InUse,
     /// The caller may not.
     Denied,
+    /// It was changed meanwhile.
+    Changed,
     /// The store, the socket or the system failed.
     Failed,
 }
@@ -275,13 +327,19 @@ pub enum Reason {
 impl Refusal {
     /// A refusal in other words.
     pub fn new(reason: Reason, text: impl Into<String>) -> Self {
-        Refusal { reason, text: text.into(), advice: None }
+        Refusal { reason, text: text.into(), advice: None, field: None }
     }
 
     /// The same, with the rule and the way out.
     #[must_use]
     pub fn advising(self, advice: impl Into<String>) -> Self {
         Refusal { advice: Some(advice.into()), ..self }
+    }
+
+    /// The same, naming what of the operation is at fault.
+    #[must_use]
+    pub fn at(self, field: impl Into<String>) -> Self {
+        Refusal { field: Some(field.into()), ..self }
     }
 
     pub(super) fn missing() -> Self {
@@ -317,7 +375,7 @@ impl fmt::Display for Refusal {
 }
 
 /// The keys that a principal gets.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum NewKeys {
     /// None at all.
@@ -334,7 +392,7 @@ pub enum NewKeys {
 }
 
 /// An enctype, and how a password's salt is made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct KeyKind {
     /// The enctype.
@@ -344,7 +402,7 @@ pub struct KeyKind {
 }
 
 /// What a password's salt is made of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Salt {
     /// Realm and name (RFC 4120 4).
@@ -358,7 +416,7 @@ pub enum Salt {
 }
 
 /// What [`Operation::PurgeKeys`] leaves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Keep {
     /// The newest version.
@@ -373,7 +431,7 @@ pub enum Keep {
 }
 
 /// What an administrator may set. What is not given stays, or takes its default.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
     /// When the principal expires, in seconds since 1970; 0: never.
@@ -402,7 +460,7 @@ pub struct Settings {
 }
 
 /// What is known of a principal.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Description {
     /// The canonical name.
@@ -423,6 +481,9 @@ pub struct Description {
     pub max_renewable_life: i64,
     /// When it was last changed.
     pub modified: i64,
+    /// Another one after every change.
+    #[serde(default)]
+    pub revision: u64,
     /// By whom.
     pub modified_by: String,
     /// Attribute bits.
@@ -442,7 +503,7 @@ pub struct Description {
 }
 
 /// A key as it is shown.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct KeyLine {
     /// Its version.
@@ -463,7 +524,7 @@ pub struct KeyLine {
 }
 
 /// A key that leaves the store.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ExtractedKey {
     /// Its version.
@@ -578,6 +639,36 @@ impl<'de> Deserialize<'de> for Secret {
     fn deserialize<D: serde::Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
         String::deserialize(input).map(Secret::new)
     }
+}
+
+/// Types that are texts in JSON, as the OpenAPI document describes them.
+macro_rules! texts {
+    ($($type:ident: $about:literal, $example:literal;)*) => {$(
+        impl PartialSchema for $type {
+            fn schema() -> RefOr<Schema> {
+                let text = ObjectBuilder::new().schema_type(Type::String).description(Some($about));
+                text.examples([$example]).min_length(Some(1)).build().into()
+            }
+        }
+
+        impl ToSchema for $type {}
+    )*};
+}
+
+impl PartialSchema for Facts {
+    /// As much as a reader may rely on: more is added when there is more to know.
+    fn schema() -> RefOr<Schema> {
+        let facts = ObjectBuilder::new().schema_type(Type::Object);
+        facts.description(Some("What is known of the running KDC; GET it to see")).build().into()
+    }
+}
+
+impl ToSchema for Facts {}
+
+texts! {
+    Name: "A principal; without a realm, one of this realm", "alice@EXAMPLE.ORG";
+    Etype: "An encryption type, by name or number", "aes256-cts-hmac-sha1-96";
+    Secret: "A password, or a key's octets in hexadecimal", "correct horse battery staple";
 }
 
 /// A time of [`Settings`]: 0 is never.

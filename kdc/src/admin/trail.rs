@@ -8,7 +8,7 @@ use libkrb::Principal;
 use libkrb::time::Instant as Moment;
 
 use super::caller::Caller;
-use super::operation::{Answer, Operation, Reason, Refusal};
+use super::operation::{Answer, Name, Operation, Reason, Refusal};
 use crate::core::store::Export;
 use crate::core::{Change, Entry, PasswordPolicy, Size, Store, StoreError};
 use crate::observe::{Called, Changed, Observer};
@@ -77,8 +77,44 @@ impl Operation {
             O::ListPolicies { pattern } => return ("list_policies", pattern.clone()),
             O::Reload => return ("reload", None),
             O::Restart => return ("restart", None),
+            O::Ensure { principal, .. } => ("ensure", principal),
+            O::Guarded { operation, .. } => return operation.line(),
+            O::Privileges => return ("privileges", None),
+            O::Batch { operations } => {
+                let each = operations.iter().map(|operation| match operation {
+                    O::Batch { .. } => "batch".to_owned(),
+                    one => format!("{} {}", one.name(), one.subject().unwrap_or_default()),
+                });
+                return ("batch", Some(each.collect::<Vec<_>>().join(", ")));
+            }
         };
         (name, Some(subject.to_string()))
+    }
+}
+
+/// What has a revision.
+pub(super) enum Guard {
+    Principal(Name),
+    Policy(String),
+}
+
+impl Operation {
+    /// What it changes, whose revision guards it.
+    pub(super) fn guarded_by(&self) -> Option<Guard> {
+        use Operation as O;
+        match self {
+            O::Modify { principal, .. }
+            | O::ChangeKeys { principal, .. }
+            | O::Delete { principal }
+            | O::Rename { principal, .. }
+            | O::Alias { principal, .. }
+            | O::Extract { principal, .. }
+            | O::PurgeKeys { principal, .. }
+            | O::Rotate { principal, .. }
+            | O::SetString { principal, .. } => Some(Guard::Principal(principal.clone())),
+            O::ModifyPolicy { name, .. } | O::DeletePolicy { name } => Some(Guard::Policy(name.clone())),
+            _ => None,
+        }
     }
 }
 
@@ -93,6 +129,7 @@ impl Reason {
             Reason::Password => "password",
             Reason::InUse => "in_use",
             Reason::Denied => "denied",
+            Reason::Changed => "changed",
             Reason::Failed => "failed",
         }
     }

@@ -1,23 +1,61 @@
-//! The section `[admin]`: who else than root administers the realm. Not here: what a row of the
+//! The section `[admin]`: who else than root administers the realm, and where from afar. Not here: what a row of the
 //! access list means ([`crate::admin::acl`]).
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use libkrb::{Error, Result};
 use serde::Deserialize;
 
 use super::Config;
-use crate::admin::Acl;
 use crate::admin::acl::Rule;
+use crate::admin::{Acl, ClientRow};
 
 /// The section `[admin]`.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct AdminSettings {
     /// The rows of the access list; the first that is about caller and target decides.
     pub acl: Vec<Rule>,
     /// A kadm5.acl of MIT krb5, whose lines follow these rows.
     pub acl_file: Option<PathBuf>,
+    /// Where the admin API is served over TLS; nowhere unless said.
+    pub listen: Vec<SocketAddr>,
+    /// The certificate for that, with its chain, in PEM.
+    pub certificate: Option<PathBuf>,
+    /// Its key, in PEM.
+    pub key: Option<PathBuf>,
+    /// The principals as which the API is called: `HTTP/host`, `kadmin/host`. Their keys are taken from
+    /// the realm's store.
+    pub services: Vec<String>,
+    /// Refuses tickets that are not bound to the TLS connection.
+    pub require_channel_bindings: bool,
+    /// The authority of clients' certificates, in PEM. Without it nobody is asked for one.
+    pub client_ca: Option<PathBuf>,
+    /// Which principals clients with certificates are.
+    pub clients: Vec<ClientRow>,
+}
+
+impl Default for AdminSettings {
+    fn default() -> Self {
+        AdminSettings {
+            acl: vec![],
+            acl_file: None,
+            listen: vec![],
+            certificate: None,
+            key: None,
+            services: vec![],
+            require_channel_bindings: true,
+            client_ca: None,
+            clients: vec![],
+        }
+    }
+}
+
+impl AdminSettings {
+    pub(super) fn paths(&mut self) -> impl Iterator<Item = &mut PathBuf> {
+        [&mut self.acl_file, &mut self.certificate, &mut self.key, &mut self.client_ca].into_iter().flatten()
+    }
 }
 
 impl Config {

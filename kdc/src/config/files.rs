@@ -15,7 +15,9 @@ impl Config {
 
     /// Files that are only read.
     pub fn files_read(&self) -> Vec<&Path> {
-        let files = [self.admin.acl_file.as_ref(), self.audit.key.as_ref(), self.passwords.dictionary.as_ref()];
-        files.into_iter().flatten().map(|file| &**file).collect()
+        let admin = &self.admin;
+        let tls = [&admin.acl_file, &admin.certificate, &admin.key, &admin.client_ca];
+        let files = [self.audit.key.as_ref(), self.passwords.dictionary.as_ref()];
+        files.into_iter().chain(tls.map(Option::as_ref)).flatten().map(|file| &**file).collect()
     }
 }

@@ -225,7 +225,7 @@ pub fn parse(path: &Path, text: &str) -> Result<Config> {
     let folder = path.parent().unwrap_or(Path::new(""));
     config.master_key.in_folder(folder);
     let paths = [&mut config.store, &mut config.admin_socket];
-    let others = config.audit.paths().chain(config.admin.acl_file.as_mut());
+    let others = config.audit.paths().chain(config.admin.paths());
     for file in paths.into_iter().chain(others).chain(config.passwords.dictionary.as_mut()) {
         *file = folder.join(&*file);
     }

@@ -82,6 +82,23 @@ kpasswd_listen = [{kpasswd}]
 #principals_in_memory = 20000
 
 [admin]
+# A kadm5.acl of MIT krb5, whose lines follow the rows of [[admin.acl]]. Default: none.
+#acl_file = "kadm5.acl"
+# Where the admin API is served over TLS, for kadmin -s and for programs; /v1/openapi.json describes it. Default: nowhere.
+#listen = ["0.0.0.0:749"]
+# Its certificate with the chain, and its key, in PEM.
+#certificate = "admin.pem"
+#key = "admin-key.pem"
+# The principals as which it is called: HTTP/ and the host's name. Their keys are taken from the store.
+#services = ["HTTP/kdc.example.org"]
+# Refuse tickets that are not bound to the TLS connection. Older programs of others, as curl of 2023, don't bind.
+#require_channel_bindings = true
+# The authority of clients' certificates, in PEM, and which principals they are: dns:, email: or uri: and a name among
+# the subjectAltName, or subject: and the whole subject. Default: nobody comes with a certificate.
+#client_ca = "clients.pem"
+# [[admin.clients]]
+# certificate = "dns:ci.example.org"
+# principal = "ci/admin"
 # Beside root and the owner of this file, nobody administers the realm but by a row of this list: who may do what,
 # to whom, within which bounds. The first row that is about caller and target decides. *1 is what the first * in
 # `who` stood for. "all" is everything but "extract", which shows keys. Everybody may change their own password.
@@ -90,8 +107,6 @@ kpasswd_listen = [{kpasswd}]
 # may = ["add", "modify", "changepw", "inquire", "list"]
 # on = "*1"
 # restrict = { max_life = "8h", flags = ["-allow_svr"] }
-# A kadm5.acl of MIT krb5, whose lines follow the rows. Default: none.
-#acl_file = "kadm5.acl"
 
 [limits.rate]
 # How often one source (IPv4 address or IPv6 /64 network) or principal may fail, or make work that takes a hundred

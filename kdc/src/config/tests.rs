@@ -195,7 +195,16 @@ fn the_sample_says_the_defaults() {
     let said = text.lines().map(|line| line.strip_prefix('#').filter(|rest| !rest.starts_with(' ')).unwrap_or(line));
     let said = read(&said.collect::<Vec<_>>().join("\n")).expect("sound");
     let keys = KeySettings { iterations: Some(32768), ..KeySettings::default() };
-    let admin = AdminSettings { acl_file: Some("/realm/kadm5.acl".into()), ..AdminSettings::default() };
+    let file = |name: &str| Some(Path::new("/realm").join(name));
+    let admin = AdminSettings {
+        acl_file: file("kadm5.acl"),
+        listen: vec!["0.0.0.0:749".parse().expect("an address")],
+        certificate: file("admin.pem"),
+        key: file("admin-key.pem"),
+        services: vec!["HTTP/kdc.example.org".into()],
+        client_ca: file("clients.pem"),
+        ..AdminSettings::default()
+    };
     let audit = AuditSettings {
         file: Some("/realm/audit.jsonl".into()),
         journald: Some("/run/systemd/journal/socket".into()),

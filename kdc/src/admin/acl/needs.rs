@@ -17,7 +17,9 @@ pub(in crate::admin) enum Over<'a> {
     Principal(&'a Name),
     /// A principal that would get around a rule's bounds, so that only one without them will do.
     Unbounded(&'a Name),
-    /// No principal.
+    /// A password policy, which no pattern of the list is about.
+    Policy(&'a str),
+    /// Nothing of its own.
     Nothing,
 }
 
@@ -26,7 +28,9 @@ pub(in crate::admin) fn needs(operation: &Operation) -> Vec<Need<'_>> {
     use Operation as Op;
     let need = |right, over| Need { right, over };
     match operation {
-        Op::Create { principal, .. } => vec![need(Right::Add, Over::Settings(principal))],
+        Op::Create { principal, .. } | Op::Ensure { principal, .. } => {
+            vec![need(Right::Add, Over::Settings(principal))]
+        }
         Op::Modify { principal, .. } => vec![need(Right::Modify, Over::Settings(principal))],
         Op::ChangeKeys { principal, .. } | Op::Rotate { principal, .. } | Op::Extract { principal, fresh: Some(_) } => {
             vec![need(Right::ChangePassword, Over::Principal(principal))]
@@ -50,8 +54,11 @@ pub(in crate::admin) fn needs(operation: &Operation) -> Vec<Need<'_>> {
         Op::CreatePolicy { .. } => vec![need(Right::AddPolicy, Over::Nothing)],
         Op::ModifyPolicy { .. } => vec![need(Right::ModifyPolicy, Over::Nothing)],
         Op::DeletePolicy { .. } => vec![need(Right::DeletePolicy, Over::Nothing)],
-        Op::DescribePolicy { .. } => vec![need(Right::InquirePolicy, Over::Nothing)],
+        Op::DescribePolicy { name } => vec![need(Right::InquirePolicy, Over::Policy(name))],
         Op::ListPolicies { .. } => vec![need(Right::ListPolicies, Over::Nothing)],
         Op::SetString { principal, .. } => vec![need(Right::Strings, Over::Principal(principal))],
+        Op::Privileges => vec![],
+        // What is in them is held against the list one by one, each as those before it leave the store.
+        Op::Batch { .. } | Op::Guarded { .. } => vec![],
     }
 }

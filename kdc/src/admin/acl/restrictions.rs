@@ -93,6 +93,11 @@ impl Restrictions {
         } else if self.policy.is_some() {
             settings.policy.clone_from(&self.policy);
         }
+        if self.clear_policy {
+            settings.policy = Some(String::new());
+        } else if let Some(policy) = &self.policy {
+            settings.policy = Some(policy.clone());
+        }
         let least = |asked: &mut Option<i64>, bound: Option<i64>| {
             if let Some(bound) = bound {
                 *asked = Some(asked.filter(|asked| *asked != 0).map_or(bound, |asked| asked.min(bound)));

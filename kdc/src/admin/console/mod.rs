@@ -233,7 +233,7 @@ impl Console<'_> {
     fn matching(&self, pattern: Option<String>, take: &mut dyn FnMut(Name)) -> Result<(), Refusal> {
         let mut after = None;
         loop {
-            match self.registry.perform(Operation::List { pattern: pattern.clone(), after })? {
+            match self.registry.perform(Operation::List { pattern: pattern.clone(), after, limit: None })? {
                 Answer::Names { names, next } => {
                     names.into_iter().for_each(&mut *take);
                     after = match next {

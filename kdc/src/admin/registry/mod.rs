@@ -46,7 +46,7 @@ pub trait Perform {
 pub struct Registry {
     pub(super) store: Arc<dyn Store>,
     pub(super) policy: Policy,
-    keys: KeyRules,
+    pub(super) keys: KeyRules,
     pub(super) acl: Acl,
     dictionary: Arc<Dictionary>,
     attempts: Arc<dyn Attempts>,
@@ -151,17 +151,34 @@ impl Registry {
             return amended.perform(caller, operation);
         }
         let Some(observer) = &self.observer else { return self.decide(caller, operation) };
-        let perform = |store, operation| Registry { store, ..self.clone() }.decide(caller, operation);
+        let perform = |store, operation| self.over(store).decide(caller, operation);
         trail::told(observer, &self.store, caller, operation, perform)
     }
 
-    fn decide(&self, caller: &Caller, operation: Operation) -> Result<Answer, Refusal> {
-        let allowed = self.authorize(caller, operation)?;
-        self.carry_out(caller, allowed)
+    pub(super) fn decide(&self, caller: &Caller, operation: Operation) -> Result<Answer, Refusal> {
+        match operation {
+            Operation::Batch { operations } => self.batch(caller, operations),
+            Operation::Guarded { revision, operation } => self.guarded(caller, revision, *operation),
+            Operation::Privileges => {
+                let names = self.acl.rights(caller).names().map(ToOwned::to_owned);
+                Ok(Answer::Privileges(names.collect()))
+            }
+            operation => self.authorize(caller, operation).and_then(|allowed| match allowed {
+                Operation::Ensure { principal, keys, kvno, settings } => {
+                    self.ensure(caller, &meant(&principal), keys, kvno, settings)
+                }
+                allowed => self.carry_out(caller, allowed),
+            }),
+        }
+    }
+
+    /// The same over another store.
+    pub(super) fn over(&self, store: Arc<dyn Store>) -> Self {
+        Registry { store, ..self.clone() }
     }
 
     /// Performs what is allowed; changes are recorded as the caller's.
-    fn carry_out(&self, caller: &Caller, operation: Operation) -> Result<Answer, Refusal> {
+    pub(super) fn carry_out(&self, caller: &Caller, operation: Operation) -> Result<Answer, Refusal> {
         let by = &*caller.name.to_string();
         self.copy.forget_stale();
         match operation {
@@ -180,7 +197,7 @@ impl Registry {
                 Ok(Answer::Principal(Box::new(self.describe(&entry)?)))
             }
             Operation::Dump { next } => self.dump(caller, next),
-            Operation::List { pattern, after } => self.list(pattern, after.as_ref()),
+            Operation::List { pattern, after, limit } => self.list(pattern, after.as_ref(), limit),
             Operation::Extract { principal, fresh } => self.extract(by, &meant(&principal), fresh),
             Operation::Rotate { principal, announce, overlap, newest } => {
                 self.rotate(by, &meant(&principal), Turn { announce, overlap, newest })
@@ -199,6 +216,9 @@ impl Registry {
             Operation::RotateMasterKey { after } => self.rotate_master_key(after.as_ref()),
             Operation::Strings { principal } => Ok(Answer::Strings(self.find(&meant(&principal))?.strings.clone())),
             Operation::Reload | Operation::Restart => super::helm::steer(self.helm.as_deref(), caller, &operation),
+            Operation::Ensure { .. } | Operation::Privileges | Operation::Batch { .. } | Operation::Guarded { .. } => {
+                Err(Refusal::invalid("an operation that is made of others can't be carried out as one"))
+            }
         }
     }
 

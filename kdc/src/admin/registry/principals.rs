@@ -102,13 +102,18 @@ impl Registry {
         })
     }
 
-    pub(super) fn list(&self, pattern: Option<String>, after: Option<&Name>) -> Step<Answer> {
+    pub(super) fn list(&self, pattern: Option<String>, after: Option<&Name>, limit: Option<u32>) -> Step<Answer> {
+        let limit = match limit {
+            Some(0) => return Err(Refusal::invalid("a page has at least one name").at("limit")),
+            Some(limit) => PAGE.min(limit as usize),
+            None => PAGE,
+        };
         let pattern = pattern.map(|pattern| match pattern.contains('@') {
             true => pattern,
             false => format!("{pattern}@{}", self.policy.realm),
         });
-        let page = self.store.list(after.map(|name| &name.0), PAGE)?;
-        let next = page.last().filter(|_| page.len() == PAGE).cloned().map(Name);
+        let page = self.store.list(after.map(|name| &name.0), limit)?;
+        let next = page.last().filter(|_| page.len() == limit).cloned().map(Name);
         let meant = |name: &Principal| pattern.as_ref().is_none_or(|pattern| glob::matches(pattern, &name.to_string()));
         Ok(Answer::Names { names: page.into_iter().filter(meant).map(Name).collect(), next })
     }
@@ -138,6 +143,7 @@ impl Registry {
             max_life: bound(entry.max_life, self.policy.max_life),
             max_renewable_life: bound(entry.max_renewable_life, self.policy.max_renewable_life),
             modified: entry.modified.seconds(),
+            revision: entry.revision,
             modified_by: entry.modified_by.clone(),
             attributes: entry.attributes.0,
             policy: entry.policy.clone(),

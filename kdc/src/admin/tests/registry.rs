@@ -322,7 +322,7 @@ fn listings_are_complete_over_many_pages() {
     let all = |pattern: Option<&str>| {
         let (mut names, mut after) = (vec![], None);
         loop {
-            let page = Operation::List { pattern: pattern.map(str::to_owned), after };
+            let page = Operation::List { pattern: pattern.map(str::to_owned), after, limit: None };
             let Answer::Names { names: page, next } = done(&registry, page) else { panic!("names") };
             names.extend(page);
             after = match next {

@@ -54,7 +54,7 @@ fn names_are_those_of_the_json() {
     for operation in [
         create("alice", password("x")),
         Operation::PurgeKeys { principal: name("alice"), keep: Keep::Newest },
-        Operation::List { pattern: None, after: None },
+        Operation::List { pattern: None, after: None, limit: None },
     ] {
         let json = serde_json::to_value(&operation).expect("JSON");
         assert_eq!(json.as_object().and_then(|it| it.keys().next()).map(String::as_str), Some(operation.name()));

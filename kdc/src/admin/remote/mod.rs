@@ -1,20 +1,30 @@
-//! The registry of a running KDC, asked through its socket. Not here: the serving side.
+//! The registry of a KDC elsewhere, asked through one of its doors, and that of this process. Not
+//! here: the serving side.
 
-use std::io::{ErrorKind, Read, Write};
+mod https;
+mod socket;
+
+use std::io::ErrorKind;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use zeroize::Zeroizing;
+pub use https::{Proof, Server};
 
+use super::api::Call;
 use super::caller::{Caller, Door};
 use super::operation::{Answer, Operation, Reason, Refusal};
 use super::registry::{Perform, Registry};
-use super::socket::{MAX_FRAME, Reply, frame};
 
-/// The registry behind a socket. Each operation has its own connection: a prompt may wait for hours.
-pub struct Remote {
-    socket: PathBuf,
+/// Octets of the longest response: a page of the longest names fits.
+const MAX_ANSWER: usize = 4 << 20;
+
+/// The registry behind a door. Each operation has its own connection: a prompt may wait for hours.
+pub struct Remote(Way);
+
+enum Way {
+    Socket(PathBuf),
+    Https(Box<https::Client>),
 }
 
 impl Remote {
@@ -24,7 +34,7 @@ impl Remote {
     /// [`Reason::Denied`] when the socket is somebody else's.
     pub fn find(socket: &Path) -> Result<Option<Remote>, Refusal> {
         match UnixStream::connect(socket) {
-            Ok(_) => Ok(Some(Remote { socket: socket.to_owned() })),
+            Ok(_) => Ok(Some(Remote(Way::Socket(socket.to_owned())))),
             Err(error) if error.kind() == ErrorKind::PermissionDenied => {
                 let text = format!("{}: {error}; run kadmin as root or as the user of the KDC", socket.display());
                 Err(Refusal::new(Reason::Denied, text))
@@ -33,32 +43,26 @@ impl Remote {
         }
     }
 
-    fn ask(&self, operation: &Operation) -> std::io::Result<Reply> {
-        let mut stream = UnixStream::connect(&self.socket)?;
-        // A caller who may not speak is told so before anything is read.
-        let sent = stream.write_all(&frame(operation)?);
-        let mut length = [0; 4];
-        stream.read_exact(&mut length).map_err(|error| sent.err().unwrap_or(error))?;
-        let length = u32::from_be_bytes(length) as usize;
-        if length > MAX_FRAME {
-            return Err(ErrorKind::InvalidData.into());
-        }
-        let mut reply = Zeroizing::new(vec![0; length]);
-        stream.read_exact(&mut reply)?;
-        Ok(serde_json::from_slice(&reply)?)
+    /// The registry behind the API of `server`, for who has `proof`.
+    ///
+    /// # Errors
+    /// Why there is no ticket for it: a wrong password, no KDC.
+    pub fn log_in(server: Server, proof: Proof) -> libkrb::Result<Remote> {
+        Ok(Remote(Way::Https(Box::new(https::Client::log_in(server, proof)?))))
     }
 }
 
 impl Perform for Remote {
     fn perform(&self, operation: Operation) -> Result<Answer, Refusal> {
-        match self.ask(&operation) {
-            Ok(Reply::Answer(answer)) => Ok(answer),
-            Ok(Reply::Refusal(refusal)) => Err(refusal),
-            Err(error) => {
-                let text = format!("{}: {error}; is the KDC still running?", self.socket.display());
-                Err(Refusal::new(Reason::Failed, text))
-            }
-        }
+        let unasked = || Refusal::invalid("the API has no resource for this");
+        let call = Call::of(&operation).ok_or_else(unasked)?;
+        let response = match &self.0 {
+            Way::Socket(path) => socket::ask(path, &call)
+                .map_err(|error| format!("{}: {error}; is the KDC still running?", path.display())),
+            Way::Https(client) => client.ask(&call),
+        };
+        let (status, body) = response.map_err(|text| Refusal::new(Reason::Failed, text))?;
+        call.answer(status, &body)
     }
 }
 

@@ -1,0 +1,204 @@
+//! The API over TLS, for callers with a ticket, bound to the connection, or with a certificate. What
+//! strangers may hold is bounded: connections, of one address and in all, the time of a handshake
+//! and of a head, and the octets of both. Not here: what callers may do (the access list).
+
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::extract::Request;
+use axum::http::StatusCode;
+use axum::middleware::{Next, from_fn};
+use axum::response::{IntoResponse, Response};
+use axum::{Extension, Router};
+use libkrb::flags::TicketFlags;
+use libkrb::http::server::{Connection, NegotiateLayer};
+use libkrb::http::session::{SessionKeys, Sessions};
+use libkrb::{Error, Principal, Result};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::AbortHandle;
+use tokio_rustls::TlsAcceptor;
+
+use super::clients::Clients;
+use super::converse;
+use super::keys::ServiceKeys;
+use super::tls::Tls;
+use crate::admin::api::{self, Problem};
+use crate::admin::caller::{Caller, Door};
+use crate::admin::registry::Registry;
+use crate::config::Config;
+use crate::core::Store;
+
+/// Connections at a time; a newcomer beyond that is turned away.
+const CONNECTIONS: usize = 256;
+/// Of these, connections of one address.
+const OF_ONE_ADDRESS: usize = 32;
+/// How long a handshake may take.
+const HANDSHAKE: Duration = Duration::from_secs(5);
+/// Octets of a request's head, with a ticket in it.
+const MAX_HEAD: usize = 128 * 1024;
+/// Seconds that a session lasts: as long as a password that was just typed counts as just typed.
+const SESSION: i64 = 300;
+
+/// The API, served until dropped.
+pub struct Https {
+    addresses: Vec<SocketAddr>,
+    tasks: Vec<AbortHandle>,
+}
+
+/// What connections share.
+struct Shared {
+    tls: TlsAcceptor,
+    connection: Connection,
+    clients: Clients,
+    /// Behind a proof by ticket.
+    negotiated: Router,
+    /// For who has proven itself.
+    open: Router,
+    places: Arc<Places>,
+}
+
+impl Https {
+    /// Serves `registry` where the settings say; nowhere unless they do. On the tokio runtime that this
+    /// is called in.
+    ///
+    /// # Errors
+    /// What is missing or wrong, and what to do.
+    pub fn start(config: &Config, registry: Arc<Registry>, store: Arc<dyn Store>) -> Result<Https> {
+        let settings = &config.admin;
+        let mut https = Https { addresses: vec![], tasks: vec![] };
+        if settings.listen.is_empty() {
+            return Ok(https);
+        }
+        let missing = |name: &str| Error::Setting(format!("[admin] listen needs [admin] {name} too"));
+        let certificate = settings.certificate.as_ref().ok_or_else(|| missing("certificate"))?;
+        let key = settings.key.as_ref().ok_or_else(|| missing("key"))?;
+        let tls = Tls::load(certificate, key, settings.client_ca.as_deref())?;
+        let clients = Clients::new(&settings.clients, &config.realm).map_err(Error::Setting)?;
+        let services = settings.services.iter().map(|name| Principal::parse(name, Some(&config.realm)));
+        let services = services.collect::<Result<Vec<_>>>()?;
+        let first = services.first().ok_or_else(|| missing("services"))?.clone();
+        let keys = ServiceKeys::of(store, services, config.policy.clock_skew)?;
+        let sessions = Sessions::bearer(SessionKeys::random()?, &first).max_life(SESSION);
+        let mut layer = NegotiateLayer::new(keys.acceptor()).sessions(sessions);
+        if settings.require_channel_bindings {
+            layer = layer.require_bindings();
+        }
+        let open = api::router(registry);
+        let shared = Arc::new(Shared {
+            tls: TlsAcceptor::from(tls.config),
+            connection: Connection::new().with_bindings(tls.bindings),
+            clients,
+            negotiated: negotiated(open.clone(), layer, Arc::new(keys)),
+            open,
+            places: Arc::default(),
+        });
+        for address in &settings.listen {
+            let wrong = |error| Error::Setting(format!("[admin] listen: {address}: {error}"));
+            let listener = std::net::TcpListener::bind(address).map_err(wrong)?;
+            listener.set_nonblocking(true).map_err(wrong)?;
+            let listener = TcpListener::from_std(listener).map_err(wrong)?;
+            https.addresses.push(listener.local_addr().map_err(wrong)?);
+            https.tasks.push(tokio::spawn(serve(listener, Arc::clone(&shared))).abort_handle());
+        }
+        Ok(https)
+    }
+
+    /// Where it is served.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+}
+
+impl Drop for Https {
+    fn drop(&mut self) {
+        self.tasks.iter().for_each(AbortHandle::abort);
+    }
+}
+
+/// The API behind a proof by ticket.
+fn negotiated(open: Router, layer: NegotiateLayer, keys: Arc<ServiceKeys>) -> Router {
+    let fresh = move |request: Request, next: Next| {
+        let keys = Arc::clone(&keys);
+        async move {
+            match keys.refresh() {
+                Ok(()) => next.run(request).await,
+                Err(error) => {
+                    tracing::error!(%error, "the admin API has no key to know callers by");
+                    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the service has no key; see its log").into_response()
+                }
+            }
+        }
+    };
+    open.layer(from_fn(known)).layer(layer).layer(from_fn(fresh))
+}
+
+/// Tells the API of whom the layer has let in.
+async fn known(from: Option<Extension<SocketAddr>>, mut request: Request, next: Next) -> Response {
+    let caller = request.extensions().get::<libkrb::http::Caller>();
+    if let (Some(caller), Some(Extension(from))) = (caller, from) {
+        let initial = caller.flags().has(TicketFlags::INITIAL);
+        let caller = Caller::principal(caller.principal().clone(), Door::Https(from), initial);
+        request.extensions_mut().insert(caller);
+    }
+    next.run(request).await
+}
+
+async fn serve(listener: TcpListener, shared: Arc<Shared>) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, from)) => {
+                if let Some(place) = Places::take(&shared.places, from.ip()) {
+                    tokio::spawn(connection(stream, from, Arc::clone(&shared), place));
+                }
+            }
+            // Out of file descriptors, or a connection gone before it was taken.
+            Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+        }
+    }
+}
+
+async fn connection(stream: TcpStream, from: SocketAddr, shared: Arc<Shared>, _place: Place) {
+    let _ = stream.set_nodelay(true);
+    let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE, shared.tls.accept(stream)).await else { return };
+    let certificate = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
+    let router = match certificate.and_then(|certificate| shared.clients.principal(certificate)) {
+        // Who has the certificate's key has just shown it.
+        Some(name) => shared.open.clone().layer(Extension(Caller::principal(name.clone(), Door::Https(from), true))),
+        None => {
+            let connection = shared.connection.clone().with_peer(from.ip());
+            shared.negotiated.clone().layer(Extension(from)).layer(Extension(connection))
+        }
+    };
+    converse(stream, MAX_HEAD, router).await;
+}
+
+/// Who has how many connections.
+#[derive(Default)]
+struct Places(Mutex<HashMap<IpAddr, usize>>);
+
+/// One of them, given back when dropped.
+struct Place(Arc<Places>, IpAddr);
+
+impl Places {
+    fn take(places: &Arc<Places>, address: IpAddr) -> Option<Place> {
+        let mut taken = places.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let own = taken.get(&address).copied().unwrap_or(0);
+        if own >= OF_ONE_ADDRESS || taken.values().sum::<usize>() >= CONNECTIONS {
+            return None;
+        }
+        taken.insert(address, own + 1);
+        Some(Place(Arc::clone(places), address))
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut taken = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match taken.get_mut(&self.1) {
+            Some(own) if *own > 1 => *own -= 1,
+            _ => drop(taken.remove(&self.1)),
+        }
+    }
+}

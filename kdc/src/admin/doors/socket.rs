@@ -1,0 +1,84 @@
+//! The API at a Unix socket. Only root and the daemon's own user are heard, who may do everything.
+//! Not here: what the requests mean.
+
+use std::io::ErrorKind;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::http::StatusCode;
+use axum::{Extension, Router};
+use libkrb::{Error, Result};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::Semaphore;
+
+use super::{closed, converse};
+use crate::admin::api;
+use crate::admin::caller::{Caller, Door};
+use crate::admin::registry::Registry;
+use crate::admin::remote::user_name;
+
+/// Connections at a time; more wait.
+const CONNECTIONS: usize = 64;
+/// Octets of a request's head.
+const MAX_HEAD: usize = 16 * 1024;
+
+/// Binds the socket, for its owner only. One that a killed daemon left behind is replaced.
+///
+/// # Errors
+/// [`Error::File`] when another daemon serves it, or it can't be made.
+pub fn bind(path: &Path) -> Result<UnixListener> {
+    let wrong = |error: std::io::Error| match error.kind() {
+        ErrorKind::InvalidInput => Error::file(path, "too long for a socket; set a shorter admin_socket in kdc.toml"),
+        _ => Error::file(path, error),
+    };
+    if let Ok(kind) = std::fs::symlink_metadata(path).map(|it| it.file_type()) {
+        use std::os::unix::fs::FileTypeExt;
+        if !kind.is_socket() {
+            return Err(Error::file(path, "there is another file where the admin socket should be"));
+        }
+        if std::os::unix::net::UnixStream::connect(path).is_ok() {
+            return Err(Error::file(path, "another KDC serves this realm"));
+        }
+        std::fs::remove_file(path).map_err(wrong)?;
+    }
+    let listener = UnixListener::bind(path).map_err(wrong)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).map_err(wrong)?;
+    Ok(listener)
+}
+
+/// Serves `registry` at `listener` until dropped. A commit that has begun is finished also then.
+pub async fn serve(listener: UnixListener, registry: Arc<Registry>) {
+    let places = Arc::new(Semaphore::new(CONNECTIONS));
+    let realm = registry.realm().to_owned();
+    let router = api::router(registry);
+    loop {
+        // The semaphore is never closed.
+        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                let router = admitted(&stream, &realm, &router);
+                tokio::spawn(async move {
+                    converse(stream, MAX_HEAD, router).await;
+                    drop(place);
+                });
+            }
+            // Out of file descriptors, or a connection gone before it was taken.
+            Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+        }
+    }
+}
+
+/// What is there for the peer of a connection.
+fn admitted(stream: &UnixStream, realm: &str, router: &Router) -> Router {
+    let peer = stream.peer_cred().map(|peer| peer.uid());
+    let own = rustix::process::geteuid().as_raw();
+    match peer.ok().filter(|user| *user == 0 || *user == own) {
+        Some(user) => {
+            let caller = Caller::login(&user_name(user), realm, Door::Socket);
+            router.clone().layer(Extension(caller))
+        }
+        None => closed(StatusCode::FORBIDDEN, "only root and the user that the KDC runs as may administer the realm"),
+    }
+}
