@@ -375,3 +375,76 @@ fn an_import_that_is_killed_leaves_the_store_as_it_was_and_can_be_done_again() {
     assert!(!making.exists());
     assert!(entry(&store(&new), "child19999").is_some());
 }
+
+fn heimdal(realm: &Realm, words: &[&str]) -> Said {
+    let kadmin = Tool::new(Family::Heimdal.program("kadmin")).args(["-l", "-c"]);
+    kadmin.args([realm.folder().join("kdc-krb5.conf")]).args(words).run()
+}
+
+#[test]
+fn everybody_of_a_realm_of_heimdals_logs_in_as_before() {
+    let old = Plan::default().start(Family::Heimdal);
+    old.add("alice", "first", &["+requires_preauth", "-maxlife", "1h"]);
+    old.change("alice", "second");
+    old.add("bob", "bobs", &["-allow_tix"]);
+    old.add("expired", "e", &["-expire", "2020-01-01"]);
+    let keytab = old.add_service("host/a.example.org");
+    heimdal(&old, &["modify", "--alias=alicia@EXAMPLE.ORG", "alice"]).succeeds();
+    let (clear, sealed) = (old.folder().join("clear"), old.folder().join("sealed"));
+    heimdal(&old, &["dump", "--decrypt", clear.to_str().expect("a path")]).succeeds();
+    heimdal(&old, &["dump", sealed.to_str().expect("a path")]).succeeds();
+    let mut new = stopped();
+    import(&new, "heimdal", &sealed, &[]).fails().saying("kadmin -l dump --decrypt").saying("line 1: ");
+    import(&new, "heimdal", &clear, &[])
+        .succeeds()
+        .saying("left out: WELLKNOWN/org.h5l.fast-cookie@WELLKNOWN:ORG.H5L")
+        .saying("1 alias")
+        .not_saying("alice@");
+    let opened = store(&new);
+    let alice = entry(&opened, "alice").expect("alice");
+    assert_eq!((alice.max_life, alice.keys[0].kvno), (Some(3600), 2));
+    assert!(alice.password_changed.is_some() && alice.modified_by == "kadmin/admin@EXAMPLE.ORG");
+    assert_eq!(entry(&opened, "alicia").map(|found| found.principal), Some(alice.principal));
+    drop(opened);
+    new.restart();
+    for client in [Family::Mit, Family::Heimdal] {
+        let seat = new.seat(client);
+        seat.kinit(&["alice"], "first").fails();
+        seat.kinit(&["bob"], "bobs").fails();
+        seat.kinit(&["expired"], "e").fails();
+        seat.kinit(&["alice"], "second").succeeds();
+        seat.fetch(&["host/a.example.org"]).succeeds();
+    }
+    let seat = new.seat(Family::Mit);
+    seat.kinit(&["alice"], "second").succeeds();
+    seat.fetch(&["-k", keytab.to_str().expect("a path"), "host/a.example.org"]).succeeds();
+    seat.kinit_with(&keytab, &["host/a.example.org"]).succeeds();
+    let text = std::fs::read_to_string(&clear).expect("a dump");
+    let bent = text.replacen("host/a.example.org@EXAMPLE.ORG 1:", "host/a.example.org@EXAMPLE.ORG x:", 1);
+    let line = 1 + text.lines().position(|line| line.starts_with("host/a.")).expect("a line");
+    std::fs::write(&clear, bent).expect("a dump");
+    drop(seat);
+    new.stop();
+    import(&new, "heimdal", &clear, &[]).fails().saying(&format!("line {line}: the key version is no number"));
+}
+
+#[test]
+fn a_principal_that_failures_have_locked_stays_locked_and_logins_are_remembered() {
+    let (old, _) = everything();
+    let seat = old.seat(Family::Mit);
+    mit(&old, "kadmin.local").args(["-q", "modprinc +requires_preauth alice"]).run().succeeds();
+    seat.kinit(&["alice"], "fourth4!").succeeds();
+    for _ in 0..3 {
+        seat.kinit(&["alice"], "wrong").fails();
+    }
+    seat.kinit(&["alice"], "fourth4!").fails().saying("revoked");
+    let path = dump(&old, &[]);
+    let mut new = stopped();
+    import_mit(&new, &old, &path, &[]).succeeds();
+    new.restart();
+    let seat = new.seat(Family::Mit);
+    seat.kinit(&["alice"], "fourth4!").fails().saying("revoked");
+    let kadmin = Tool::new(Family::Ours.program("kadmin")).args(["--config"]).args([config(&new)]);
+    kadmin.args(["-q", "modprinc -unlock alice"]).run().succeeds();
+    seat.kinit(&["alice"], "fourth4!").succeeds();
+}

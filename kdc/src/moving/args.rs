@@ -7,10 +7,12 @@ use clap::{Args, Subcommand, ValueEnum};
 use zeroize::Zeroizing;
 
 use super::carry::{Wishes, carry};
-use super::mit;
+use super::item::Source;
+use super::pipeline::Lines;
 use super::place::Place;
 use super::report::Report;
-use crate::config;
+use super::{heimdal, mit};
+use crate::config::{self, Config};
 use crate::error::{Error, Result};
 use crate::store::Existing;
 
@@ -26,6 +28,10 @@ pub enum Import {
     /// that `kdc init` made and nobody used is filled; into one in use, principals of other names are
     /// added. What can't be carried is listed, each with its principal.
     Mit(Mit),
+    /// Take over a realm of Heimdal: the file of `kadmin -l dump --decrypt`
+    ///
+    /// As for MIT. The file has all keys in the clear: keep it to yourself, and destroy it afterwards.
+    Heimdal(Heimdal),
 }
 
 /// What every import is told.
@@ -65,6 +71,16 @@ pub struct Mit {
     /// The master key: its password, the first line of the standard input
     #[arg(long, conflicts_with_all = ["stash", "master_password_file"])]
     master_password_stdin: bool,
+}
+
+/// `kdc import heimdal`
+#[derive(Debug, Args)]
+pub struct Heimdal {
+    #[command(flatten)]
+    common: Common,
+    /// Heimdal's master key (m-key): opens what the dump has sealed, such as older keys
+    #[arg(long, value_name = "FILE")]
+    master_key: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -163,6 +179,11 @@ fn say(verb: &str, realm: &str, records: u64, dry_run: bool, json: bool) -> Resu
 pub fn import(command: &Import) -> Result<()> {
     match command {
         Import::Mit(arguments) => import_mit(arguments),
+        Import::Heimdal(arguments) => {
+            let config = config::load(&arguments.common.config)?;
+            let source = heimdal::Heimdal::new(&config.realm, arguments.master_key.as_deref())?;
+            bring(&arguments.common, &config, Lines::open(&arguments.common.dump)?, &source)
+        }
     }
 }
 
@@ -176,10 +197,14 @@ fn import_mit(arguments: &Mit) -> Result<()> {
     let config = config::load(&common.config)?;
     // First what needs no store: a wrong master key is known at once.
     let (source, lines) = mit::survey(&common.dump, &config.realm, &told)?;
-    let place = Place::take(&config, common.existing.into())?;
+    bring(common, &config, lines, &source)
+}
+
+fn bring(common: &Common, config: &Config, lines: Lines, source: &dyn Source) -> Result<()> {
+    let place = Place::take(config, common.existing.into())?;
     let mut report = Report::new(common.json);
     let wishes = Wishes { dry_run: common.dry_run, strict: common.strict, json: common.json };
-    let done = carry(&common.dump, lines, &source, place, wishes, &mut report);
+    let done = carry(&common.dump, lines, source, place, wishes, &mut report);
     report.flush();
     done?;
     report.done("imported", &config.realm, common.dry_run)

@@ -4,6 +4,7 @@
 mod args;
 mod carry;
 mod dump;
+pub mod heimdal;
 mod item;
 mod load;
 pub mod mit;

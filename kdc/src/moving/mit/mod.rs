@@ -14,6 +14,7 @@ use std::sync::atomic::AtomicBool;
 use libkrb::Principal;
 
 pub use entry::Mit;
+pub(super) use fields::hex;
 pub use master::Told;
 
 use self::fields::{Record, record};
