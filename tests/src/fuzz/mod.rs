@@ -8,6 +8,7 @@ mod formats;
 mod gss;
 mod kdc;
 mod kpasswd;
+mod moving;
 mod negotiation;
 mod script;
 mod service;
@@ -19,6 +20,7 @@ pub use formats::{ccache, kdc_toml, keytab, krb5_conf, master_key, principal};
 pub use gss::{gss_acceptor, gss_acceptor_structured, gss_initiator, gss_message, honest_token};
 pub use kdc::{kdc_request, kdc_structured};
 pub use kpasswd::kpasswd_request;
+pub use moving::{heimdal_dump, mit_dump};
 pub use negotiation::gss_negotiation;
 pub use script::Script;
 pub use service::{acceptor, acceptor_structured, honest_ap_req};
@@ -29,7 +31,7 @@ pub type Target = fn(&[u8]);
 
 /// Every target by its name, which is that of its file in `fuzz/fuzz_targets` and of its seeds'
 /// folder.
-pub const TARGETS: [(&str, Target); 22] = [
+pub const TARGETS: [(&str, Target); 24] = [
     ("kdc_request", kdc_request),
     ("kdc_structured", kdc_structured),
     ("acceptor", acceptor),
@@ -52,4 +54,6 @@ pub const TARGETS: [(&str, Target); 22] = [
     ("admin_frame", admin_frame),
     ("kadmin_query", kadmin_query),
     ("kpasswd_request", kpasswd_request),
+    ("mit_dump", mit_dump),
+    ("heimdal_dump", heimdal_dump),
 ];

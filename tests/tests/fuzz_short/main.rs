@@ -99,6 +99,8 @@ targets! {
     admin_frame 300
     kadmin_query 3000
     kpasswd_request 300
+    mit_dump 1500
+    heimdal_dump 2000
 }
 
 #[test]

@@ -271,6 +271,21 @@ fn texts(seeds: &mut Vec<Seed>) {
     text("krb5_conf", "ordinary", include_str!("texts/krb5.conf"));
     text("krb5_conf", "odd", include_str!("texts/odd.conf"));
     let [kdc, kpasswd] = ["127.0.0.1:88", "127.0.0.1:464"].map(|text| text.parse().expect("an address"));
+    // A principal or two beside MIT's own, so that bending them is likely to bend what counts.
+    text("mit_dump", "whole", include_str!("texts/mit.dump"));
+    for (number, line) in include_str!("texts/mit.dump").lines().enumerate().skip(1) {
+        let own = |line: &&str| line.contains("\tK/M@") || line.contains("\tkadmin/history@");
+        let own: Vec<_> = include_str!("texts/mit.dump").lines().filter(own).collect();
+        text(
+            "mit_dump",
+            &format!("line{number}"),
+            &["kdb5_util load_dump version 7", own[0], own[1], line, ""].join("\n"),
+        );
+    }
+    text("heimdal_dump", "whole", include_str!("texts/heimdal.dump"));
+    for (number, line) in include_str!("texts/heimdal.dump").lines().enumerate() {
+        text("heimdal_dump", &format!("line{number}"), line);
+    }
     text("kdc_toml", "sample", &kdc::config::sample(REALM, &[kdc], &[kpasswd]));
     text("kdc_toml", "every-setting", include_str!("texts/kdc.toml"));
     text("master_key", "one", &format!("kdc-master-key 1\n1 {}\n", "2a".repeat(32)));

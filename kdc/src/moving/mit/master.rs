@@ -24,6 +24,8 @@ const MAX_STASH: u64 = 1 << 20;
 pub enum Told {
     /// In this file (`kdb5_util stash`).
     Stash(PathBuf),
+    /// As it is.
+    Key(Key),
     /// By the password that it was made of.
     Password(Zeroizing<String>),
 }
@@ -123,6 +125,7 @@ fn open(master: &Key, data: &KeyData) -> Option<Key> {
 fn candidates<'a>(name: &str, told: &Told, sealed: impl Iterator<Item = &'a KeyData>) -> Result<Vec<Key>> {
     let keys = match told {
         Told::Stash(path) => stash(path, name)?,
+        Told::Key(key) => vec![key.clone()],
         Told::Password(password) => {
             let principal = Principal::parse(name, None)?;
             let mut etypes: Vec<_> = sealed.filter_map(etype).filter(|etype| supported(*etype)).collect();
@@ -142,6 +145,7 @@ fn wrong_key(entry: &Princ<'_>, told: &Told) -> Error {
         Told::Stash(path) => {
             Error::file(path, "this is not the master key of the dump; stash it anew on the old KDC: kdb5_util stash")
         }
+        Told::Key(_) => Error::Other("this is not the master key of the dump".into()),
         Told::Password(_) => Error::Other("this is not the password of the dump's master key".into()),
     }
 }

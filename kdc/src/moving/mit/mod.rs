@@ -153,20 +153,19 @@ impl Found {
     }
 }
 
-/// Any text as a dump of `realm` whose master key has this password: how many principals came, and
-/// the first problem. For tests that bend dumps.
+/// Any text as a dump of `realm` with this master key: how many principals came. For tests that bend
+/// dumps.
 ///
 /// # Errors
 /// The first thing that is wrong, with its line.
-pub fn try_lines(text: &str, realm: &str, password: &str) -> Result<usize, String> {
+pub fn try_lines(text: &str, realm: &str, told: &Told) -> Result<usize, String> {
     let mut lines = text.lines();
     header(lines.next().unwrap_or_default())?;
     let mut found = Found::default();
     for line in lines.clone().filter(|line| wanted(line.as_bytes(), realm)) {
         found.note(line, realm)?;
     }
-    let told = Told::Password(zeroize::Zeroizing::new(password.to_owned()));
-    let mit = found.mit(Path::new("dump"), realm, &told).map_err(|error| error.to_string())?;
+    let mit = found.mit(Path::new("dump"), realm, told).map_err(|error| error.to_string())?;
     let mut principals = 0;
     for line in lines {
         principals += usize::from(matches!(mit.item(line)?, Item::Principal(_)));
@@ -174,3 +173,6 @@ pub fn try_lines(text: &str, realm: &str, password: &str) -> Result<usize, Strin
     let _ = mit.unclaimed();
     Ok(principals)
 }
+
+#[cfg(test)]
+mod tests;
