@@ -170,6 +170,25 @@ fn status_and_top_show_who_was_refused_and_what_is_going_on() {
 }
 
 #[test]
+fn a_locked_account_is_named_and_counted_until_it_is_opened() {
+    let watched = Watched::with(&[]);
+    let kadmin = |words: &[&str]| {
+        let tool = Tool::new(Family::Ours.program("kadmin")).args(["--config"]).args([settings_of(&watched.realm)]);
+        tool.args(words).run().succeeds()
+    };
+    let _ = kadmin(&["addpol", "-maxfailure", "2", "strict"]);
+    watched.realm.add("alice", "secret", &["-policy", "strict"]);
+    assert_eq!(watched.metric("kdc_locked_principals"), 0.0);
+    for _ in 0..2 {
+        let _ = watched.realm.seat(Family::Ours).kinit(&["alice"], "wrong").fails();
+    }
+    assert_eq!(watched.metric("kdc_locked_principals"), 1.0);
+    let _ = watched.kdc(&["status"]).run().succeeds().saying("LOCKED       alice@EXAMPLE.ORG after 2 failures");
+    let _ = kadmin(&["modprinc", "-unlock", "alice"]);
+    assert_eq!(watched.metric("kdc_locked_principals"), 0.0);
+}
+
+#[test]
 fn an_audit_of_what_really_happened_is_unbroken_until_somebody_alters_it() {
     let mut watched = Watched::with(&["file = \"audit.jsonl\""]);
     watched.realm.add("alice", "secret", &[]);
