@@ -308,6 +308,8 @@ impl Daemon {
         self.responder.govern(config.policy(), config.limits.rate.rates(), &limits);
         self.registry.amend(config.policy(), config.key_rules(), acl, dictionary);
         self.rotation = turning(&config, &self.store, &self.registry);
+        let Addresses { kdc, kpasswd } = self.addresses();
+        self.station.gatherer().served([kdc, kpasswd].concat());
         self.config = config;
         Ok(())
     }

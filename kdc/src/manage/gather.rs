@@ -41,7 +41,7 @@ pub struct Sources {
     pub gauges: Gauges,
     /// Those at which passwords are changed.
     pub passwords: Gauges,
-    /// What is served.
+    /// What is served at first.
     pub addresses: Vec<SocketAddr>,
     /// Authenticators that were seen.
     pub replays: Arc<MemoryReplayCache>,
@@ -54,6 +54,7 @@ pub struct Sources {
 /// The facts, whenever they are asked for.
 pub struct Gatherer {
     sources: Sources,
+    addresses: Mutex<Vec<SocketAddr>>,
     started: Time,
     since: Instant,
     notes: Mutex<VecDeque<Note>>,
@@ -72,6 +73,7 @@ impl Gatherer {
     /// A gatherer for a KDC that starts now.
     pub fn new(sources: Sources) -> Self {
         let gatherer = Gatherer {
+            addresses: Mutex::new(sources.addresses.clone()),
             sources,
             started: now(),
             since: Instant::now(),
@@ -80,6 +82,11 @@ impl Gatherer {
         };
         gatherer.beat();
         gatherer
+    }
+
+    /// Other addresses are served from now on.
+    pub fn served(&self, addresses: Vec<SocketAddr>) {
+        *lock(&self.addresses) = addresses;
     }
 
     /// Notes the counts, for rates; to be called every [`BEAT`] seconds.
@@ -99,9 +106,9 @@ impl Gatherer {
 
     /// All facts.
     pub fn facts(&self) -> Facts {
-        let Sources { realm, observer, addresses, replays, replays_limit, .. } = &self.sources;
+        let Sources { realm, observer, replays, replays_limit, .. } = &self.sources;
         let now = now();
-        let mut net = Net { sockets: system::sockets(addresses), ..self.net() };
+        let mut net = Net { sockets: system::sockets(&lock(&self.addresses)), ..self.net() };
         let mut traffic = observer.counters().traffic();
         traffic.dropped.extend(self.sources.responder.dropped());
         (net.replays, net.replays_limit) = (replays.len() as u64, *replays_limit as u64);

@@ -8,9 +8,11 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::BuildHasher;
+use std::net::SocketAddr;
 use std::sync::{Mutex, PoisonError};
 
 use foldhash::fast::RandomState;
+use libkrb::time::Instant;
 use libkrb::{ErrorCode, Principal};
 
 use super::Seen;
@@ -40,7 +42,19 @@ struct Shard {
     askers: Heavy,
     askers_before: Heavy,
     failing: Heavy,
-    refused: VecDeque<Refused>,
+    refused: VecDeque<Refusal>,
+}
+
+/// A refusal as it is noted; what is told of it is made when somebody asks.
+#[derive(Clone, Debug)]
+struct Refusal {
+    at: Instant,
+    exchange: Exchange,
+    client: Principal,
+    server: Option<Principal>,
+    from: SocketAddr,
+    code: ErrorCode,
+    cause: &'static str,
 }
 
 /// The names with the highest counts.
@@ -102,14 +116,15 @@ impl People {
         if shard.refused.len() >= REFUSALS {
             shard.refused.pop_front();
         }
-        shard.refused.push_back(Refused {
-            at: seen.at.as_micros(),
-            exchange: exchange(event.exchange).to_owned(),
-            client: Some(clipped(client.to_string())),
-            server: event.server.as_ref().map(|server| clipped(server.to_string())),
-            from: seen.from.to_string(),
-            outcome: code.name().to_owned(),
-            cause: cause.to_owned(),
+        let (client, server) = (client.clone(), event.server.clone());
+        shard.refused.push_back(Refusal {
+            at: seen.at,
+            exchange: event.exchange,
+            client,
+            server,
+            from: seen.from,
+            code,
+            cause,
         });
     }
 
@@ -136,8 +151,7 @@ impl People {
             refused.extend(shard.lock().unwrap_or_else(PoisonError::into_inner).refused.iter().cloned());
         }
         refused.sort_by_key(|refused| std::cmp::Reverse(refused.at));
-        refused.truncate(most);
-        refused
+        refused.iter().take(most).map(Refusal::told).collect()
     }
 
     /// Rows of all shards, those of one name made one, the highest count first.
@@ -155,6 +169,20 @@ impl People {
             other.count.cmp(&one.count).then_with(|| one.name.to_string().cmp(&other.name.to_string()))
         });
         rows
+    }
+}
+
+impl Refusal {
+    fn told(&self) -> Refused {
+        Refused {
+            at: self.at.as_micros(),
+            exchange: exchange(self.exchange).to_owned(),
+            client: Some(clipped(self.client.to_string())),
+            server: self.server.as_ref().map(|server| clipped(server.to_string())),
+            from: self.from.to_string(),
+            outcome: self.code.name().to_owned(),
+            cause: self.cause.to_owned(),
+        }
     }
 }
 
