@@ -6,11 +6,9 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand, ValueEnum};
 use zeroize::Zeroizing;
 
-use super::carry::{Wishes, carry};
+use super::carry::Wishes;
 use super::item::Source;
 use super::pipeline::Lines;
-use super::place::Place;
-use super::report::Report;
 use super::{heimdal, mit};
 use crate::config::{self, Config};
 use crate::error::{Error, Result};
@@ -201,13 +199,9 @@ fn import_mit(arguments: &Mit) -> Result<()> {
 }
 
 fn bring(common: &Common, config: &Config, lines: Lines, source: &dyn Source) -> Result<()> {
-    let place = Place::take(config, common.existing.into())?;
-    let mut report = Report::new(common.json);
-    let wishes = Wishes { dry_run: common.dry_run, strict: common.strict, json: common.json };
-    let done = carry(&common.dump, lines, source, place, wishes, &mut report);
-    report.flush();
-    done?;
-    report.done("imported", &config.realm, common.dry_run)
+    let wishes =
+        Wishes { existing: common.existing.into(), dry_run: common.dry_run, strict: common.strict, json: common.json };
+    super::bring(config, &common.dump, lines, source, wishes).map(drop)
 }
 
 /// The first line of a file, or of the standard input.

@@ -6,14 +6,17 @@ use super::item::{Carried, Item, Source};
 use super::pipeline::{Lines, each, wrong};
 use super::place::Place;
 use super::progress::Progress;
-use super::report::{Note, Report};
+use super::report::{Counts, Note, Report};
+use crate::config::Config;
 use crate::core::{PasswordPolicy, StoreError, attempts};
 use crate::error::{Error, Result};
 use crate::store::{Bulk, Existing, Put, Redb, Sealed};
 
 /// What an administrator wants of an import.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct Wishes {
+    /// What becomes of those that are in the store.
+    pub existing: Existing,
     /// Change nothing.
     pub dry_run: bool,
     /// Refuse if anything can't be carried.
@@ -22,11 +25,26 @@ pub struct Wishes {
     pub json: bool,
 }
 
+/// Takes over what a source has into the realm of `config`, and says on the standard output what
+/// became of it.
+///
+/// # Errors
+/// The first thing that is wrong, with its line; then nothing has changed.
+pub fn bring(config: &Config, dump: &Path, lines: Lines, source: &dyn Source, wishes: Wishes) -> Result<Counts> {
+    let place = Place::take(config, wishes.existing)?;
+    let mut report = Report::new(wishes.json);
+    let done = carry(dump, lines, source, place, wishes, &mut report);
+    report.flush();
+    done?;
+    report.done("imported", &config.realm, wishes.dry_run)?;
+    Ok(report.counts)
+}
+
 /// Carries the lines of `path` into `place`.
 ///
 /// # Errors
 /// The first thing that is wrong, with its line; then nothing has changed.
-pub fn carry(
+fn carry(
     path: &Path,
     lines: Lines,
     source: &dyn Source,
@@ -57,7 +75,7 @@ pub fn carry(
 }
 
 /// Whether what came is to stay.
-fn judge(counts: &super::report::Counts, wishes: Wishes) -> Result<()> {
+fn judge(counts: &Counts, wishes: Wishes) -> Result<()> {
     if counts.conflicts > 0 {
         return Err(Error::Other(format!(
             "{} of the names are in the store already, so nothing was changed; --existing keep leaves those as they \

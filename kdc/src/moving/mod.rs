@@ -14,6 +14,7 @@ mod progress;
 mod report;
 
 pub use args::{Dump, Import, Load, import};
+pub use carry::{Wishes, bring};
 pub use dump::dump;
 pub use load::load;
 
