@@ -1,34 +1,34 @@
 //! The command line of `kadmin`: where queries come from and to whom they go. Not here: the queries.
 
+mod away;
+mod json;
+mod prompt;
+mod reach;
+mod stdio;
+
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
 
 use clap::Parser;
 use libkrb::config::Environment;
-use zeroize::Zeroizing;
 
 use crate::admin::console::{Console, Outcome, Talk};
 use crate::admin::query::{key_kinds, words};
-use crate::admin::{
-    Answer, KeyRules, Local, LocalZone, Operation, Perform, Reason, Refusal, Registry, Remote, Secret, now,
-};
+use crate::admin::{KeyRules, LocalZone, Perform, Registry, now};
 use crate::attempts::Counted;
 use crate::config::{self, Config};
-use crate::core::{Ledger, Store, StoreError};
+use crate::core::{Ledger, Store};
 use crate::error::{Error, Result};
-use crate::manage;
-use crate::observe::Observer;
-use crate::store::{MasterKey, Redb};
-
-/// How often another kadmin is waited for, which has the store for a moment.
-const TRIES: u32 = 600;
-const PAUSE: Duration = Duration::from_millis(50);
+use away::Away;
+use json::Recorder;
+use prompt::Prompt;
+pub(crate) use reach::reach;
+use stdio::Stdio;
 
 const EXAMPLES: &str = "\
-Examples, each with --config FILE before it:
+Examples, each with --config FILE before it, or -p admin/admin -s HOST from afar:
   addprinc alice                                a user; asks for a password
   addprinc -randkey HTTP/www.example.org        a service
   ktadd -k www.keytab HTTP/www.example.org      new keys for it, in a file
@@ -49,9 +49,14 @@ Exit code: 0 if every query went well, 1 if one did not, 2 for a wrong command l
 #[derive(Debug, Parser)]
 #[command(name = "kadmin", version, after_help = EXAMPLES)]
 struct Cli {
-    /// The realm's kdc.toml
-    #[arg(long, value_name = "FILE")]
-    config: PathBuf,
+    /// The realm's kdc.toml, for its own machine
+    #[arg(long, value_name = "FILE", required_unless_present_any = ["principal", "keytab", "cache", "server"])]
+    config: Option<PathBuf>,
+    #[command(flatten)]
+    away: Away,
+    /// Answer in JSON, a line for every query
+    #[arg(long)]
+    json: bool,
     /// Carry out this query, in one text
     #[arg(short, value_name = "QUERY", conflicts_with = "words")]
     query: Option<String>,
@@ -94,100 +99,88 @@ pub fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> Result<ExitCode> {
-    let config = config::load(&cli.config)?;
-    if let Some(realm) = cli.realm.filter(|realm| *realm != config.realm) {
-        return Err(Error::Other(format!("{} is for {}, not {realm}", cli.config.display(), config.realm)));
-    }
     let terminal = std::io::stdin().is_terminal();
-    let registry = hold(&config, cli.query.is_none() && cli.words.is_empty() && terminal)?;
+    let asks = cli.query.is_none() && cli.words.is_empty();
+    let (registry, realm) = find(cli.config, cli.away, cli.realm, asks && terminal)?;
+    let recorder = cli.json.then(|| Recorder::new(&*registry));
     let console = Console {
-        registry: &*registry,
-        realm: &config.realm,
+        registry: recorder.as_ref().map_or(&*registry, |recorder| recorder),
+        realm: &realm,
         zone: &LocalZone,
         clock: now,
-        quiet: !cli.words.is_empty(),
+        quiet: !cli.words.is_empty() || cli.json,
         kinds: cli.enctypes.map_or(Ok(vec![]), |list| key_kinds(&list).map_err(Error::Other))?,
         keytab: default_keytab(),
     };
-    let mut talk = Stdio { terminal };
+    let mut session = Session { console: &console, recorder: recorder.as_ref(), talk: Stdio { terminal } };
     let outcome = match cli.query {
-        Some(query) => line(&console, &query, &mut talk),
-        None if cli.words.is_empty() => lines(&console, &mut talk),
-        None => console.run(&cli.words, &mut talk),
+        Some(query) => session.line(&query),
+        None if asks => session.lines(&*registry),
+        None => session.words(&cli.words),
     };
     Ok(if outcome == Outcome::Failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-/// A registry for a command line, or for a prompt, which may stand there for hours: it must not
-/// keep the store from a KDC that is started meanwhile.
-fn hold(config: &Config, prompt: bool) -> Result<Box<dyn Perform>> {
-    let registry = reach(config)?;
-    Ok(if prompt { Box::new(Anew { config: config.clone() }) } else { registry })
+/// The registry that is meant, and its realm.
+fn find(
+    config: Option<PathBuf>,
+    away: Away,
+    realm: Option<String>,
+    prompt: bool,
+) -> Result<(Box<dyn Perform>, String)> {
+    let Some(file) = config.filter(|_| !away.is_meant()) else {
+        let (remote, realm) = away.log_in(realm, std::io::stdin().is_terminal())?;
+        return Ok((Box::new(remote), realm));
+    };
+    let config = config::load(&file)?;
+    if let Some(realm) = realm.filter(|realm| *realm != config.realm) {
+        return Err(Error::Other(format!("{} is for {}, not {realm}", file.display(), config.realm)));
+    }
+    Ok((reach::hold(&config, prompt)?, config.realm))
 }
 
-/// The running KDC's registry, or else one over the store itself.
-pub(crate) fn reach(config: &Config) -> Result<Box<dyn Perform>> {
-    for _ in 0..TRIES {
-        if let Some(remote) = Remote::find(&config.admin_socket)? {
-            return Ok(Box::new(remote));
-        }
-        match Redb::open(&config.store, MasterKey::load(&config.master_key)?) {
-            Ok(store) if store.realm() != config.realm => {
-                let problem = format!("the store of {}, not of {}", store.realm(), config.realm);
-                return Err(Error::file(store.file(), problem));
+/// Queries on their way to a console.
+struct Session<'a> {
+    console: &'a Console<'a>,
+    /// The console's registry, where answers are to be JSON.
+    recorder: Option<&'a Recorder<'a>>,
+    talk: Stdio,
+}
+
+impl Session<'_> {
+    /// Queries until there are no more; whether one failed, where nobody watched.
+    fn lines(&mut self, registry: &dyn Perform) -> Outcome {
+        let terminal = self.talk.terminal;
+        let mut prompt = if terminal { Prompt::open(registry) } else { None };
+        let mut outcome = Outcome::Done;
+        loop {
+            let text = match &mut prompt {
+                Some(prompt) => prompt.line(),
+                None => self.talk.ask(if terminal { "kadmin:  " } else { "" }),
+            };
+            match text.map(|text| self.line(&text)) {
+                None | Some(Outcome::Quit) => return outcome,
+                Some(Outcome::Failed) if !terminal => outcome = Outcome::Failed,
+                Some(_) => {}
             }
-            Ok(store) => {
-                let store = Arc::new(store);
-                let observer = Observer::new(manage::audit(&config.audit)?);
-                let registry = registry(config, Arc::clone(&store))?.with_vault(store);
-                let registry = registry.told_to(Arc::new(observer));
-                return Ok(Box::new(Local::new(Arc::new(registry))));
+        }
+    }
+
+    fn line(&mut self, text: &str) -> Outcome {
+        match words(text) {
+            Ok(words) if words.is_empty() => Outcome::Done,
+            Ok(words) => self.words(&words),
+            Err(problem) => {
+                self.talk.err(&format!("kadmin: {problem}\n"));
+                Outcome::Failed
             }
-            Err(StoreError::InUse(_)) => std::thread::sleep(PAUSE),
-            Err(error) => return Err(error.into()),
         }
     }
-    let problem =
-        format!("in use by another process, but nobody answers at {}; end it first", config.admin_socket.display());
-    Err(Error::file(&config.store, problem))
-}
 
-/// The registry reached anew for every operation.
-struct Anew {
-    config: Config,
-}
-
-impl Perform for Anew {
-    fn perform(&self, operation: Operation) -> Result<Answer, Refusal> {
-        let registry = reach(&self.config).map_err(|error| match error {
-            Error::Refused(refusal) => refusal,
-            error => Refusal::new(Reason::Failed, error.to_string()),
-        })?;
-        registry.perform(operation)
-    }
-}
-
-/// Queries until there are no more; whether one failed, where nobody watched.
-fn lines(console: &Console<'_>, talk: &mut Stdio) -> Outcome {
-    let mut outcome = Outcome::Done;
-    let prompt = if talk.terminal { "kadmin:  " } else { "" };
-    while let Some(text) = talk.ask(prompt) {
-        match line(console, &text, talk) {
-            Outcome::Quit => break,
-            Outcome::Failed if !talk.terminal => outcome = Outcome::Failed,
-            _ => {}
-        }
-    }
-    outcome
-}
-
-fn line(console: &Console<'_>, text: &str, talk: &mut Stdio) -> Outcome {
-    match words(text) {
-        Ok(words) if words.is_empty() => Outcome::Done,
-        Ok(words) => console.run(&words, talk),
-        Err(problem) => {
-            talk.err(&format!("kadmin: {problem}\n"));
-            Outcome::Failed
+    fn words(&mut self, words: &[String]) -> Outcome {
+        match self.recorder {
+            Some(recorder) => json::run(self.console, recorder, words, &mut self.talk),
+            None => self.console.run(words, &mut self.talk),
         }
     }
 }
@@ -196,80 +189,4 @@ fn default_keytab() -> String {
     let environment = Environment::from_process();
     let config = libkrb::config::Config::load(&environment).unwrap_or_default();
     config.keytab_name(&environment).unwrap_or_else(|_| "FILE:/etc/krb5.keytab".into())
-}
-
-/// The standard streams.
-struct Stdio {
-    /// Whether somebody types.
-    terminal: bool,
-}
-
-impl Stdio {
-    /// The next line of the standard input, without its end.
-    fn line(&self) -> Option<Zeroizing<String>> {
-        let mut line = Zeroizing::new(String::new());
-        match std::io::stdin().read_line(&mut line) {
-            Ok(0) | Err(_) => None,
-            Ok(_) => {
-                let end = line.trim_end_matches(['\n', '\r']).len();
-                line.truncate(end);
-                Some(line)
-            }
-        }
-    }
-}
-
-impl Talk for Stdio {
-    fn out(&mut self, text: &str) {
-        let _ = std::io::stdout().write_all(text.as_bytes());
-    }
-
-    fn err(&mut self, text: &str) {
-        // In the order in which things were said, should both be the same file.
-        let _ = std::io::stdout().flush();
-        let _ = std::io::stderr().write_all(text.as_bytes());
-    }
-
-    fn ask(&mut self, question: &str) -> Option<String> {
-        self.out(question);
-        let _ = std::io::stdout().flush();
-        let answer = self.line().map(|line| line.to_string());
-        if answer.is_none() && !question.is_empty() {
-            self.out("\n");
-        }
-        answer
-    }
-
-    fn new_password(&mut self, prompt: &str, again: &str) -> Result<Secret, String> {
-        let read = |prompt| match self.terminal {
-            true => rpassword::prompt_password(prompt).map(Some).map_err(|error| error.to_string()),
-            false => Ok(self.line().map(|line| line.to_string())),
-        };
-        let password = read(prompt)?.map(Secret::new).ok_or("no password on the standard input")?;
-        match read(again)?.map(Secret::new) {
-            Some(other) if other != password => Err("Password mismatch".into()),
-            _ => Ok(password),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_prompt_does_not_keep_the_store_from_others() {
-        let dir = tempfile::tempdir().expect("a folder");
-        let files = crate::init::init("R", dir.path(), &["127.0.0.1:88".parse().expect("an address")]).expect("made");
-        let config = config::load(&files.config).expect("sound");
-        let open = || Redb::open(&files.store, MasterKey::load(&files.master_key).expect("loads")).map(drop);
-        let list = || Operation::List { pattern: None, after: None, limit: None };
-        let held = hold(&config, false).expect("reached");
-        assert_eq!(open(), Err(StoreError::InUse(files.store.clone())));
-        drop(held);
-        let prompt = hold(&config, true).expect("reached");
-        assert!(prompt.perform(list()).is_ok());
-        assert_eq!(open(), Ok(()));
-        assert!(prompt.perform(list()).is_ok());
-    }
 }

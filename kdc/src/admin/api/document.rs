@@ -127,6 +127,7 @@ fn body(route: &Route) -> Value {
     if let Some(required) = schema.get_mut("required").and_then(Value::as_array_mut) {
         required.retain(|name| !said.iter().any(|said| name == said));
     }
+    schema["type"] = json!("object");
     schema["additionalProperties"] = json!(false);
     schema
 }

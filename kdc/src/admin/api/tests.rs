@@ -189,7 +189,9 @@ fn every_route_is_in_the_document_and_the_document_refers_to_nothing_that_it_lac
         assert_eq!(parameters.iter().filter(|it| it["in"] == "path").count(), route.path.matches('{').count());
         if route.has_body() {
             let body = &described["requestBody"]["content"]["application/json"]["schema"];
-            assert!(body["properties"].as_object().is_some_and(|fields| !fields.is_empty()), "{}: {body}", route.id);
+            let fields = body["properties"].as_object().is_some_and(|fields| !fields.is_empty());
+            let nothing_to_say = ["reload", "restart"].contains(&route.id);
+            assert!(body["type"] == "object" && fields != nothing_to_say, "{}: {body}", route.id);
         }
         if let Some(answer) = route.answer {
             let schema = &described["responses"]["200"]["content"]["application/json"]["schema"];

@@ -113,7 +113,7 @@ impl Console<'_> {
             Query::DeletePolicy { name, force } => self.delete_policy(name, force, talk),
             Query::DescribePolicy { name, terse } => self.describe_policy(name, terse, talk),
             Query::ListPolicies { pattern } => self.list_policies(pattern, talk),
-            Query::Privileges => say(talk, "current privileges: INQUIRE ADD MODIFY DELETE\n"),
+            Query::Privileges => self.privileges(talk),
             Query::KeytabAdd { keytab, quiet, fresh, whose } => self.keytab_add(keytab, quiet, fresh, &whose, talk),
             Query::KeytabRemove { keytab, quiet, name, which } => self.keytab_remove(keytab, quiet, &name, which, talk),
             Query::PurgeKeys { name, keep } => {
@@ -130,7 +130,8 @@ impl Console<'_> {
             Query::Rotate { name, announce, overlap } => self.rotate(&name, announce, overlap, talk),
             Query::Strings { name } => self.strings(&name, talk),
             Query::SetString { name, key, value } => self.set_string(&name, key, value, talk),
-            Query::Help => say(talk, &help()),
+            Query::Help { command: None } => say(talk, &help()),
+            Query::Help { command: Some(command) } => say(talk, &command.help()),
             Query::Quit => Ok(()),
         }
     }
@@ -286,6 +287,19 @@ impl Console<'_> {
 fn refused(command: &str, refusal: &Refusal, circumstance: &str) -> String {
     let advice = refusal.advice.as_ref().map_or_else(String::new, |advice| format!("\n  {advice}"));
     format!("{command}: {refusal} {circumstance}{advice}")
+}
+
+impl Console<'_> {
+    /// What MIT calls privileges: the four that it has words for.
+    fn privileges(&self, talk: &mut dyn Talk) -> Done {
+        const SHOWN: [(&str, &str); 4] =
+            [("inquire", "INQUIRE"), ("add", "ADD"), ("modify", "MODIFY"), ("delete", "DELETE")];
+        let privileges = self.ask(Operation::Privileges, "get_privs", || "while retrieving privileges".into())?;
+        let Answer::Privileges(names) = privileges else { return Err(unexpected()) };
+        let held = SHOWN.iter().filter(|(name, _)| names.iter().any(|held| held == name));
+        let shown: String = held.map(|(_, shown)| format!(" {shown}")).collect();
+        say(talk, &format!("current privileges:{shown}\n"))
+    }
 }
 
 fn say(talk: &mut dyn Talk, text: &str) -> Done {

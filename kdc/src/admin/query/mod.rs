@@ -43,7 +43,7 @@ pub enum Query {
     Rotate { name: Principal, announce: i64, overlap: Option<i64> },
     Strings { name: Principal },
     SetString { name: Principal, key: String, value: Option<String> },
-    Help,
+    Help { command: Option<&'static Command> },
     Quit,
 }
 
@@ -114,6 +114,19 @@ pub struct Command {
     pub about: &'static str,
     usage: &'static str,
     read: fn(&Context<'_>, &[String]) -> Result<Query, Wrong>,
+}
+
+impl Command {
+    /// How it is used: a line or several.
+    pub fn help(&self) -> String {
+        Misuse { problem: String::new(), usage: self.usage }.text()
+    }
+}
+
+impl std::fmt::Debug for Command {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.names.first().copied().unwrap_or_default())
+    }
 }
 
 /// What is wrong with the words of a command.
@@ -298,8 +311,8 @@ pub static COMMANDS: &[Command] = &[
     Command {
         names: &["list_requests", "lr", "?"],
         about: "List available requests.",
-        usage: "usage: list_requests\n",
-        read: |_, words| none(words, Query::Help),
+        usage: "usage: list_requests [request]\n",
+        read: |_, words| help(words),
     },
     Command {
         names: &["quit", "exit", "q"],
@@ -351,6 +364,19 @@ impl Misuse {
 /// Reads `+flag` or `-flag` into settings; `false` if it is none.
 pub(super) fn flag(settings: &mut Settings, word: &str) -> bool {
     principal::flag(settings, word).is_ok()
+}
+
+/// The list of commands, or how one is used.
+fn help(words: &[String]) -> Result<Query, Wrong> {
+    match words {
+        [] => Ok(Query::Help { command: None }),
+        [name] => {
+            let command = COMMANDS.iter().find(|command| command.names.contains(&name.as_str()));
+            let command = command.ok_or_else(|| Wrong::Value(format!("there is no request {name}")))?;
+            Ok(Query::Help { command: Some(command) })
+        }
+        _ => Err(Wrong::Usage),
+    }
 }
 
 fn none(words: &[String], query: Query) -> Result<Query, Wrong> {
