@@ -113,6 +113,38 @@ fn lines_cut_off_at_the_end_are_noticed_by_who_knows_what_was_written() {
 }
 
 #[test]
+fn a_chain_that_was_cut_and_written_on_is_noticed_by_who_knows_what_was_written() {
+    let folder = Folder::new();
+    let known = folder.run(Rotation::default(), 9);
+    let cut = folder.lines().iter().take(5).map(|line| format!("{line}\n")).collect::<String>();
+    fs::write(folder.path(), cut).expect("written");
+    folder.run(Rotation::default(), 9);
+    let found = |known: &Head, new_chains| verify(folder.files(), None, Some(known), new_chains).expect("readable");
+    assert!(folder.found().is_ok(), "the chain alone can't tell");
+    let altered = found(&known, false).expect_err("broken");
+    assert_eq!((altered.line, altered.fault), (10, Fault::Altered));
+    assert_eq!(found(&known, true).expect_err("broken").fault, Fault::Absent(10));
+    let passed = Line::parse(&folder.lines()[6]).expect("a line").head();
+    assert!(found(&passed, false).is_ok(), "what is known may have been written on");
+}
+
+#[test]
+fn a_known_line_that_is_older_than_all_that_is_kept_is_not_taken_as_seen() {
+    let folder = Folder::new();
+    folder.run(Rotation { size: 600, ..Rotation::default() }, 10);
+    let heads = |text: &[u8]| {
+        let text = String::from_utf8(text.to_vec()).expect("UTF-8");
+        text.lines().filter_map(|line| Some(Line::parse(line)?.head())).collect::<Vec<_>>()
+    };
+    let first = heads(folder.files()[0].1.get_ref());
+    let found = |known: &Head| verify(folder.files().split_off(1), None, Some(known), false).expect("readable");
+    assert!(found(&first[first.len() - 1]).is_ok(), "the next file says what it comes after");
+    assert_eq!(found(&first[0]).expect_err("broken").fault, Fault::Absent(1));
+    let nothing = verify(vec![("audit".into(), Cursor::new(""))], None, Some(&Head::default()), false);
+    assert!(nothing.expect("readable").is_ok());
+}
+
+#[test]
 fn a_new_chain_in_the_midst_is_sound_only_where_it_is_wanted() {
     let (one, other) = (Folder::new(), Folder::new());
     one.run(Rotation::default(), 3);

@@ -24,6 +24,8 @@ pub enum Fault {
     NewChain,
     /// The lines end before the one that is known to have been written.
     CutOff(u64),
+    /// The line that is known to have been written is not among them.
+    Absent(u64),
 }
 
 /// The first line that is wrong.
@@ -65,6 +67,12 @@ impl fmt::Display for Broken {
                 "a new chain begins here; what came before it can't be tied to it (--new-chains takes it as sound)",
             ),
             Fault::CutOff(seq) => write!(f, "the lines end here, but line {seq} of the chain was written"),
+            Fault::Absent(seq) => {
+                write!(
+                    f,
+                    "up to here no line {seq} of the chain has the hash that is known: give the file that it is in"
+                )
+            }
         }
     }
 }
@@ -79,7 +87,8 @@ pub fn verify<R: BufRead>(
     known: Option<&Head>,
     new_chains: bool,
 ) -> io::Result<Result<Verified, Broken>> {
-    let mut reader = Reader { key, new_chains, found: Verified::default(), at: (String::new(), 0), torn: None };
+    let (found, at) = (Verified::default(), (String::new(), 0));
+    let mut reader = Reader { key, new_chains, awaited: known, found, at, torn: None };
     for (name, file) in files {
         reader.at = (name, 0);
         for line in file.split(b'\n') {
@@ -89,12 +98,14 @@ pub fn verify<R: BufRead>(
             }
         }
     }
-    Ok(reader.end(known))
+    Ok(reader.end())
 }
 
 struct Reader<'a> {
     key: Option<&'a ChainKey>,
     new_chains: bool,
+    /// What is known to have been written, until it has passed.
+    awaited: Option<&'a Head>,
     found: Verified,
     at: (String, u64),
     /// Something that is no line, which the next line may account for.
@@ -141,8 +152,11 @@ impl Reader<'_> {
             self.found.lost += fields["lost"].as_u64().unwrap_or(0);
         }
         if self.found.lines == 0 {
+            // What the first line says that it comes after may be what is known.
+            self.pass(&Head { seq: line.seq.saturating_sub(1), hash: before })?;
             self.found.first = line.seq;
         }
+        self.pass(&line.head())?;
         self.found.lines += 1;
         self.found.head = line.head();
         Ok(())
@@ -166,17 +180,26 @@ impl Reader<'_> {
         }
     }
 
-    fn end(self, known: Option<&Head>) -> Result<Verified, Broken> {
+    /// Compares a line with what is known to have been written, whatever follows it: else lines that were
+    /// cut off could be made up for by others. Where there are several chains another may be meant.
+    fn pass(&mut self, head: &Head) -> Result<(), Fault> {
+        match self.awaited {
+            Some(known) if known == head => self.awaited = None,
+            Some(known) if known.seq == head.seq && !self.new_chains => return Err(Fault::Altered),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn end(self) -> Result<Verified, Broken> {
         if self.torn.is_some() {
             return Err(self.broken(Fault::NoLine));
         }
         let head = &self.found.head;
-        match known {
-            Some(known) if known.seq > head.seq => {
-                let seq = known.seq;
-                Err(self.broken(Fault::CutOff(seq)))
-            }
-            Some(known) if known.seq == head.seq && known.hash != head.hash => Err(self.broken(Fault::Altered)),
+        match self.awaited {
+            Some(known) if known.seq > head.seq => Err(self.broken(Fault::CutOff(known.seq))),
+            // Nothing was written, and nothing is there.
+            Some(known) if known != head => Err(self.broken(Fault::Absent(known.seq))),
             _ => Ok(self.found),
         }
     }
