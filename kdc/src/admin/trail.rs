@@ -11,7 +11,7 @@ use super::caller::Caller;
 use super::operation::{Answer, Name, Operation, Reason, Refusal};
 use crate::core::store::Export;
 use crate::core::{Change, Entry, PasswordPolicy, Size, Store, StoreError};
-use crate::observe::{Called, Changed, Observer};
+use crate::observe::{Called, Changed, Observer, clipped};
 
 /// Performs an operation on `store` and tells `observer` of it.
 pub(super) fn told(
@@ -83,7 +83,7 @@ impl Operation {
             O::Batch { operations } => {
                 let each = operations.iter().map(|operation| match operation {
                     O::Batch { .. } => "batch".to_owned(),
-                    one => format!("{} {}", one.name(), one.subject().unwrap_or_default()),
+                    one => format!("{} {}", one.name(), clipped(one.subject().unwrap_or_default())),
                 });
                 return ("batch", Some(each.collect::<Vec<_>>().join(", ")));
             }

@@ -28,6 +28,7 @@ pub use log::start_log;
 #[cfg(feature = "otel")]
 pub use otel::Traces;
 pub use people::People;
+pub use record::clipped;
 
 use crate::core::{Event, Exchange};
 use change::CallRecord;
@@ -129,10 +130,10 @@ impl Observer {
 
     /// An administrator's call was answered.
     pub fn changed(&self, called: &Called<'_>) {
-        let outcome = called.refusal.map_or("done", |(reason, _)| reason);
+        let outcome = called.outcome();
         self.counters.called(called.operation, outcome);
-        let Called { operation, subject, by, from, .. } = called;
-        let cause = called.refusal.map(|(_, text)| text);
+        let Called { operation, from, .. } = called;
+        let (by, subject, cause) = (clipped(called.by.to_owned()), called.told_subject().0, called.told_cause());
         tracing::info!(target: log::TARGET, operation, subject, by, from, outcome, cause, "administration");
         if let Some(audit) = &self.audit {
             audit.append(&CallRecord::new(called));

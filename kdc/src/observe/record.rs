@@ -112,6 +112,22 @@ pub fn clipped(mut text: String) -> String {
     text
 }
 
+/// As much of a text as fits in so many octets of JSON.
+pub fn fitting(text: &str, octets: usize) -> &str {
+    let mut room = octets;
+    let over = text.char_indices().find(|(_, letter)| {
+        let needed = match letter {
+            '"' | '\\' => 2,
+            letter if letter.is_ascii_control() => 6,
+            letter => letter.len_utf8(),
+        };
+        let fits = room.checked_sub(needed);
+        room = fits.unwrap_or(0);
+        fits.is_none()
+    });
+    over.and_then(|(end, _)| text.get(..end)).unwrap_or(text)
+}
+
 pub fn exchange(exchange: Exchange) -> &'static str {
     match exchange {
         Exchange::As => "AS",

@@ -246,3 +246,18 @@ fn the_longest_name_that_a_stranger_can_send_makes_a_short_line() {
     let audit = std::fs::read_to_string(file.folder.path().join("audit")).expect("the audit file");
     assert!(audit.len() < 8192 && audit.contains('…'), "{} bytes", audit.len());
 }
+
+#[test]
+fn the_log_tells_of_a_call_no_more_than_the_audit_does() {
+    let long = "x".repeat(100_000);
+    let (at, took) = (AT, Duration::ZERO);
+    let refusal = Some(("invalid", &*long));
+    let call =
+        Called { at, by: &long, from: "socket", operation: "list", subject: Some(&long), refusal, changes: &[], took };
+    let text = logged(true, || Observer::default().changed(&call));
+    assert!(text.len() < 3 * 520 + 512, "{} octets", text.len());
+    let line: Value = serde_json::from_str(&text).expect("JSON");
+    for field in ["by", "subject", "cause"] {
+        assert!(line[field].as_str().is_some_and(|told| told.ends_with('…')), "{field}: {text}");
+    }
+}
