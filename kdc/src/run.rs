@@ -186,7 +186,9 @@ impl Daemon {
         let replays = Arc::clone(&authenticators) as Arc<dyn ReplayCache>;
         let limits = config.net_limits();
         let steady = Arc::new(registry.clone());
-        let service = Kpasswd::new(policy.clone(), Arc::clone(&store), steady, Arc::clone(&replays));
+        // Here a request that is taken twice sets a password twice: nothing from before the start is taken.
+        let changes = MemoryReplayCache::new(policy.clock_skew, (replays_limit / 16).max(1024)).refusing_before(admin::now());
+        let service = Kpasswd::new(policy.clone(), Arc::clone(&store), steady, Arc::new(changes));
         let passwords = serve_passwords(service, for_passwords, Arc::clone(&observer), &limits)?;
         let counted = Arc::clone(&attempts) as Arc<dyn Attempts>;
         let memories = Memories { store: Arc::clone(&store), replays, attempts: Arc::clone(&counted) };
