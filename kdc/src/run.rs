@@ -187,7 +187,8 @@ impl Daemon {
         let limits = config.net_limits();
         let steady = Arc::new(registry.clone());
         // Here a request that is taken twice sets a password twice: nothing from before the start is taken.
-        let changes = MemoryReplayCache::new(policy.clock_skew, (replays_limit / 16).max(1024)).refusing_before(admin::now());
+        let changes =
+            MemoryReplayCache::new(policy.clock_skew, (replays_limit / 16).max(1024)).refusing_before(admin::now());
         let service = Kpasswd::new(policy.clone(), Arc::clone(&store), steady, Arc::new(changes));
         let passwords = serve_passwords(service, for_passwords, Arc::clone(&observer), &limits)?;
         let counted = Arc::clone(&attempts) as Arc<dyn Attempts>;

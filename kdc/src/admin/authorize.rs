@@ -5,7 +5,7 @@ use libkrb::Principal;
 
 use super::acl::{Decision, Need, Over, Restrictions, Right, needs};
 use super::caller::Caller;
-use super::operation::{Operation, Reason, Refusal};
+use super::operation::{Keep, NewKeys, Operation, Reason, Refusal};
 use super::registry::{Registry, Step, meant, now};
 use crate::core::Attributes;
 
@@ -19,6 +19,7 @@ impl Registry {
         for need in needs(&operation) {
             bounds.extend(self.grant(caller, &need)?);
         }
+        self.spare_vital(&operation)?;
         let of = match &mut operation {
             Operation::Create { settings, .. } | Operation::Ensure { settings, .. } => Some((settings, None)),
             Operation::Modify { principal, settings, .. } => Some((settings, Some(meant(principal)))),
@@ -74,10 +75,34 @@ impl Registry {
         Ok(own.as_deref() == Some(asked))
     }
 
-    /// A name, and that of the principal that it is an alias of: both must be within a caller's reach.
+    /// A name, and the others of the principal that has it: all must be within a caller's reach, for who
+    /// has the key of one can log in under each.
     fn names(&self, name: Principal) -> Step<Vec<Principal>> {
-        let canonical = self.store.lookup(&name)?.map(|entry| entry.principal.clone());
-        Ok(canonical.filter(|canonical| *canonical != name).into_iter().chain([name]).collect())
+        let Some(entry) = self.store.lookup(&name)? else { return Ok(vec![name]) };
+        let mut names = vec![entry.principal.clone()];
+        names.extend(entry.aliases.iter().cloned());
+        if !names.contains(&name) {
+            names.push(name);
+        }
+        Ok(names)
+    }
+
+    /// Who has the keys of the realm's own services can be anybody, whatever the attributes say: from afar
+    /// nobody sees, sets or removes them.
+    fn spare_vital(&self, operation: &Operation) -> Step<()> {
+        let name = match operation {
+            Operation::ChangeKeys { keys: NewKeys::Random(_), .. } => return Ok(()),
+            Operation::ChangeKeys { principal, .. }
+            | Operation::Extract { principal, .. }
+            | Operation::Delete { principal }
+            | Operation::Rename { principal, .. }
+            | Operation::PurgeKeys { principal, keep: Keep::Nothing | Keep::From(_) } => principal,
+            _ => return Ok(()),
+        };
+        match self.names(meant(name))?.iter().any(|name| self.acl.is_vital(name)) {
+            true => Err(Refusal::locked_down()),
+            false => Ok(()),
+        }
     }
 }
 

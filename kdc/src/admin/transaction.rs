@@ -49,7 +49,11 @@ impl Registry {
             }
             match transaction.commit_all() {
                 Err(StoreError::Conflict(_) | StoreError::PolicyConflict(_)) => {}
-                done => return Ok(done.map(|()| Answer::Answers { answers })?),
+                done => {
+                    done?;
+                    registry.committed();
+                    return Ok(Answer::Answers { answers });
+                }
             }
         }
         Err(Refusal::new(Reason::Failed, "others keep changing the principals; try again"))
@@ -79,7 +83,11 @@ impl Registry {
         }
         match transaction.commit_all() {
             Err(StoreError::Conflict(_) | StoreError::PolicyConflict(_)) => Err(changed()),
-            done => Ok(done.map(|()| answer)?),
+            done => {
+                done?;
+                registry.committed();
+                Ok(answer)
+            }
         }
     }
 }

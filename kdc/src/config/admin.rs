@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use libkrb::{Error, Result};
+use libkrb::{Error, Principal, Result};
 use serde::Deserialize;
 
 use super::Config;
@@ -64,7 +64,8 @@ impl Config {
     /// # Errors
     /// When the kadm5.acl can't be read: its file, its line and what is wrong there.
     pub fn acl(&self) -> Result<Acl> {
-        let own = Acl::new(&self.realm, self.admin.acl.clone());
+        let services = self.admin.services.iter().filter_map(|name| Principal::parse(name, Some(&self.realm)).ok());
+        let own = Acl::new(&self.realm, self.admin.acl.clone()).guarding(services.collect());
         let Some(file) = &self.admin.acl_file else { return Ok(own) };
         let text = std::fs::read_to_string(file).map_err(|error| Error::file(file, error))?;
         let more = Acl::parse_kadm5(&self.realm, &text);

@@ -30,6 +30,8 @@ struct Gathered {
     subkey: Key,
     /// The number of the client's first message.
     sequence: u32,
+    /// When the client showed that it has its key.
+    authenticated: Time,
 }
 
 /// The keys that the asker may have. Nothing but [`check`] makes one.
@@ -47,7 +49,7 @@ pub fn answer(
     let malformed = because(ErrorCode::GENERIC, "malformed AP-REQ");
     let request = wire::decode::<ApReq<'_>>(bytes).map_err(malformed)?;
     let gathered = gather(kdc, at, &request, event)?;
-    let granted = check(at.now.time, &gathered.entry)?;
+    let granted = check(at.now.time, gathered.authenticated, &gathered.entry)?;
     seal(at, random, &gathered, &granted)
 }
 
@@ -68,12 +70,15 @@ fn gather(kdc: &Kdc<'_>, at: Arrival, request: &ApReq<'_>, event: &mut Event) ->
     let subkey = said.subkey.ok_or(Refusal::new(ErrorCode::GENERIC, "the authenticator proposes no subkey"))?;
     let subkey = subkey.key().map_err(because(ErrorCode::ETYPE_NOSUPP, "the subkey can't be used"))?;
     let sequence = said.sequence.unwrap_or(0);
+    let authenticated = part.auth_time;
     let entry = kdc.store.lookup(&client)?;
     let entry = entry.ok_or(Refusal::new(ErrorCode::TGT_REVOKED, "the client is no longer in this realm"))?;
     // Last, so that only what is genuine is remembered.
     let seen = ReplayKey::of_authenticator(part.key, authenticator.plain());
     match kdc.replays.insert(seen, said.time, at.now.time) {
-        Verdict::Fresh | Verdict::Full | Verdict::Unavailable => Ok(Gathered { client, entry, subkey, sequence }),
+        Verdict::Fresh | Verdict::Full | Verdict::Unavailable => {
+            Ok(Gathered { client, entry, subkey, sequence, authenticated })
+        }
         Verdict::Replay => Err(Refusal::new(ErrorCode::REPEAT, "this authenticator was used before")),
     }
 }
@@ -108,7 +113,10 @@ fn authentic(kdc: &Kdc<'_>, at: Arrival, part: &EncTicketPart<'_>, said: &Authen
     tgs_req::check_addresses(kdc, at, part)
 }
 
-fn check(now: Time, entry: &Entry) -> Result<Granted<'_>, Refusal> {
+fn check(now: Time, authenticated: Time, entry: &Entry) -> Result<Granted<'_>, Refusal> {
+    // Who has stolen keys must not be given those that take their place, nor the next owner's of the name.
+    let since = entry.password_changed.is_none_or(|changed| changed <= authenticated);
+    Refusal::unless(since, ErrorCode::TGT_REVOKED, "the client's keys were changed since the ticket was issued")?;
     let open = !entry.attributes.has(Attributes::DISALLOW_ALL_TIX);
     Refusal::unless(open, ErrorCode::CLIENT_REVOKED, "the client is locked or disabled")?;
     let alive = entry.expires.is_none_or(|expires| now < expires);

@@ -47,6 +47,8 @@ pub struct Rule {
 pub struct Acl {
     realm: String,
     rules: Vec<Rule>,
+    /// Services whose keys nobody from afar may see, set or remove.
+    vital: Vec<Principal>,
 }
 
 /// What the list says.
@@ -73,7 +75,19 @@ static UNBOUNDED: Restrictions = Restrictions::NONE;
 impl Acl {
     /// The list of a realm. Patterns without a realm mean this one.
     pub fn new(realm: &str, rules: Vec<Rule>) -> Self {
-        Acl { realm: realm.to_owned(), rules }
+        Acl { realm: realm.to_owned(), rules, vital: vec![] }
+    }
+
+    /// The same, with services by whose keys callers are known.
+    #[must_use]
+    pub fn guarding(self, vital: Vec<Principal>) -> Self {
+        Acl { vital, ..self }
+    }
+
+    /// Whether tickets in the keys of `name` make their holder anybody: the realm's own services.
+    pub(super) fn is_vital(&self, name: &Principal) -> bool {
+        let [first, ..] = name.components() else { return false };
+        matches!(&**first, "krbtgt" | "kadmin" | "K") && name.components().len() == 2 || self.vital.contains(name)
     }
 
     /// This list, and where it has no row, that one.

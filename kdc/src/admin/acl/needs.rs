@@ -1,7 +1,7 @@
 //! Which rights an operation needs, a row each. Not here: who has them.
 
 use super::Right;
-use crate::admin::operation::{Name, Operation};
+use crate::admin::operation::{Keep, Name, Operation};
 
 /// A right that an operation needs.
 pub(in crate::admin) struct Need<'a> {
@@ -50,6 +50,11 @@ pub(in crate::admin) fn needs(operation: &Operation) -> Vec<Need<'_>> {
         // And nobody whom the list lets in: the registry sees to that.
         Op::Dump { .. } => vec![need(Right::Extract, Over::Nothing)],
         Op::Extract { principal, fresh: None } => vec![need(Right::Extract, Over::Principal(principal))],
+        // Without keys an account is gone: that is more than clearing up.
+        Op::PurgeKeys { principal, keep: Keep::Nothing } => vec![
+            need(Right::PurgeKeys, Over::Principal(principal)),
+            need(Right::ChangePassword, Over::Principal(principal)),
+        ],
         Op::PurgeKeys { principal, .. } => vec![need(Right::PurgeKeys, Over::Principal(principal))],
         Op::CreatePolicy { .. } => vec![need(Right::AddPolicy, Over::Nothing)],
         Op::ModifyPolicy { .. } => vec![need(Right::ModifyPolicy, Over::Nothing)],

@@ -15,7 +15,7 @@ use axum::{Extension, Router};
 use libkrb::flags::TicketFlags;
 use libkrb::http::server::{Connection, NegotiateLayer};
 use libkrb::http::session::{SessionKeys, Sessions};
-use libkrb::{Error, Principal, Result};
+use libkrb::{Error, Principal, Result, Time};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::AbortHandle;
 use tokio_rustls::TlsAcceptor;
@@ -26,9 +26,9 @@ use super::keys::ServiceKeys;
 use super::tls::Tls;
 use crate::admin::api::{self, Problem};
 use crate::admin::caller::{Caller, Door};
-use crate::admin::registry::Registry;
+use crate::admin::registry::{Registry, now};
 use crate::config::Config;
-use crate::core::Store;
+use crate::core::{Attributes, Store};
 
 /// Connections at a time; a newcomer beyond that is turned away.
 const CONNECTIONS: usize = 256;
@@ -79,13 +79,17 @@ impl Https {
         let services = settings.services.iter().map(|name| Principal::parse(name, Some(&config.realm)));
         let services = services.collect::<Result<Vec<_>>>()?;
         let first = services.first().ok_or_else(|| missing("services"))?.clone();
-        let keys = ServiceKeys::of(store, services, config.policy.clock_skew)?;
+        let keys = ServiceKeys::of(Arc::clone(&store), services, config.policy.clock_skew)?;
         let sessions = Sessions::bearer(SessionKeys::random()?, &first).max_life(SESSION);
         let mut layer = NegotiateLayer::new(keys.acceptor()).sessions(sessions);
         if settings.require_channel_bindings {
             layer = layer.require_bindings();
         }
+        let people = Arc::clone(&store);
+        let home: Arc<str> = config.realm.as_str().into();
         let open = api::router(registry);
+        let open =
+            open.layer(from_fn(move |request, next| standing(Arc::clone(&people), Arc::clone(&home), request, next)));
         let shared = Arc::new(Shared {
             tls: TlsAcceptor::from(tls.config),
             connection: Connection::new().with_bindings(tls.bindings),
@@ -138,11 +142,52 @@ fn negotiated(open: Router, layer: NegotiateLayer, keys: Arc<ServiceKeys>) -> Ro
 async fn known(from: Option<Extension<SocketAddr>>, mut request: Request, next: Next) -> Response {
     let caller = request.extensions().get::<libkrb::http::Caller>();
     if let (Some(caller), Some(Extension(from))) = (caller, from) {
-        let initial = caller.flags().has(TicketFlags::INITIAL);
+        let proven = caller.times().auth;
+        // A ticket that lives for hours is no sign of who sits there now.
+        let initial = caller.flags().has(TicketFlags::INITIAL) && now() <= proven + SESSION;
         let caller = Caller::principal(caller.principal().clone(), Door::Https(from), initial);
         request.extensions_mut().insert(caller);
+        request.extensions_mut().insert(Proven(proven));
     }
     next.run(request).await
+}
+
+/// When a caller showed that the key is theirs.
+#[derive(Clone, Copy)]
+struct Proven(Time);
+
+/// Lets in whom the KDC would give a ticket still, under the canonical name: who is locked out is so at
+/// once, and so is who stole a key that was changed since. Foreign realms keep their own order.
+async fn standing(store: Arc<dyn Store>, home: Arc<str>, mut request: Request, next: Next) -> Response {
+    let proven = request.extensions().get().map_or(Time(i64::MIN), |Proven(time)| *time);
+    if let Some(caller) = request.extensions_mut().get_mut::<Caller>() {
+        let entry = match store.lookup(&caller.name) {
+            Ok(entry) => entry,
+            Err(_) => return refused(StatusCode::SERVICE_UNAVAILABLE, "the store can't be read; see the KDC's log"),
+        };
+        match entry {
+            Some(entry) => {
+                let open = !entry.attributes.has(Attributes::DISALLOW_ALL_TIX);
+                let alive = entry.expires.is_none_or(|expires| now() < expires);
+                if !open || !alive {
+                    return refused(StatusCode::FORBIDDEN, "the caller is locked or has expired");
+                }
+                if entry.password_changed.is_some_and(|changed| proven < changed) {
+                    return refused(StatusCode::FORBIDDEN, "the caller's keys were changed since; log in anew");
+                }
+                caller.name = entry.principal.clone();
+            }
+            None if caller.name.realm() == &*home => {
+                return refused(StatusCode::FORBIDDEN, "there is no such principal any more");
+            }
+            None => {}
+        }
+    }
+    next.run(request).await
+}
+
+fn refused(status: StatusCode, why: &'static str) -> Response {
+    Problem::new(status, why).into_response()
 }
 
 async fn serve(listener: TcpListener, shared: Arc<Shared>) {
@@ -165,7 +210,10 @@ async fn connection(stream: TcpStream, from: SocketAddr, shared: Arc<Shared>, _p
     let certificate = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
     let router = match certificate.and_then(|certificate| shared.clients.principal(certificate)) {
         // Who has the certificate's key has just shown it.
-        Some(name) => shared.open.clone().layer(Extension(Caller::principal(name.clone(), Door::Https(from), true))),
+        Some(name) => {
+            let caller = Caller::principal(name.clone(), Door::Https(from), true);
+            shared.open.clone().layer(Extension(caller)).layer(Extension(Proven(now())))
+        }
         None => {
             let connection = shared.connection.clone().with_peer(from.ip());
             shared.negotiated.clone().layer(Extension(from)).layer(Extension(connection))

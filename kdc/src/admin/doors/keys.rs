@@ -3,11 +3,13 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use libkrb::codes::EncryptionType;
 use libkrb::keytab::{Keytab, KeytabEntry, RawKey};
 use libkrb::replay::MemoryReplayCache;
 use libkrb::service::{Acceptor, Options};
 use libkrb::{Error, Principal, Result};
 
+use crate::admin::{now, random_keys};
 use crate::core::{Store, StoreError};
 
 /// Authenticators that are remembered.
@@ -19,16 +21,20 @@ pub(super) struct ServiceKeys {
     services: Vec<Principal>,
     acceptor: Arc<Acceptor>,
     /// Of the entries whose keys the acceptor has.
-    revisions: Mutex<Vec<u64>>,
+    revisions: Mutex<Vec<(u64, usize)>>,
 }
 
 impl ServiceKeys {
-    /// The keys of `services`.
+    /// The keys of `services`. Without them nobody is known at this door until they are there, and tickets
+    /// are given all the same.
     ///
     /// # Errors
-    /// [`Error::NoKey`] when one of them is not there or has no key.
+    /// [`Error::Random`] when the system gives no random bytes.
     pub(super) fn of(store: Arc<dyn Store>, services: Vec<Principal>, clock_skew: i64) -> Result<Self> {
-        let (keytab, revisions) = read(&*store, &services)?;
+        let (keytab, revisions) = read(&*store, &services).or_else(|error| {
+            tracing::error!(%error, "nobody can use the admin API over TLS");
+            nobody(&services)
+        })?;
         let options = Options { clock_skew, ..Options::default() };
         let acceptor = Acceptor::new(&keytab, options, Arc::new(MemoryReplayCache::new(clock_skew, REPLAYS)))?;
         Ok(ServiceKeys { store, services, acceptor: Arc::new(acceptor), revisions: Mutex::new(revisions) })
@@ -42,7 +48,7 @@ impl ServiceKeys {
     /// Takes over what was changed since.
     ///
     /// # Errors
-    /// As [`ServiceKeys::of`].
+    /// [`Error::NoKey`] when one of the services is not there or has no key.
     pub(super) fn refresh(&self) -> Result<()> {
         let (keytab, now) = read(&*self.store, &self.services)?;
         let mut known = self.revisions.lock().unwrap_or_else(PoisonError::into_inner);
@@ -54,7 +60,17 @@ impl ServiceKeys {
     }
 }
 
-fn read(store: &dyn Store, services: &[Principal]) -> Result<(Keytab, Vec<u64>)> {
+/// Keys that nobody has, under which no ticket opens.
+fn nobody(services: &[Principal]) -> Result<(Keytab, Vec<(u64, usize)>)> {
+    let mut keytab = Keytab::default();
+    for (service, made) in services.iter().zip(random_keys([EncryptionType::AES256_SHA1])?) {
+        let key = RawKey::new(made.etype(), made.key.expose().to_vec());
+        keytab.entries.push(KeytabEntry { principal: service.clone(), timestamp: now(), kvno: 0, key });
+    }
+    Ok((keytab, vec![]))
+}
+
+fn read(store: &dyn Store, services: &[Principal]) -> Result<(Keytab, Vec<(u64, usize)>)> {
     let mut keytab = Keytab::default();
     let mut revisions = vec![];
     for service in services {
@@ -65,8 +81,10 @@ fn read(store: &dyn Store, services: &[Principal]) -> Result<(Keytab, Vec<u64>)>
         };
         let entry = store.lookup(service).map_err(unreadable)?.filter(|entry| !entry.keys.is_empty());
         let entry = entry.ok_or_else(missing)?;
-        revisions.push(entry.revision);
-        for (set, key) in entry.keys.iter().flat_map(|set| set.keys.iter().map(move |key| (set, key))) {
+        let living: Vec<_> = entry.living(now()).collect();
+        // Keys end without a change of the entry.
+        revisions.push((entry.revision, living.len()));
+        for (set, key) in living.into_iter().flat_map(|set| set.keys.iter().map(move |key| (set, key))) {
             let key = RawKey::new(key.etype(), key.key.expose().to_vec());
             let (principal, timestamp) = (service.clone(), entry.modified);
             keytab.entries.push(KeytabEntry { principal, timestamp, kvno: set.kvno, key });

@@ -2,9 +2,11 @@
 //! ([`Registry::new_keys`]). Not here: how keys are made, and what passwords are measured by
 //! ([`passwords`]).
 
+use std::sync::Arc;
+
 use libkrb::{Principal, Time};
 
-use super::{Registry, Step, now, unable, unlocked};
+use super::{Forgiven, Registry, Step, now, unable, unlocked};
 use crate::admin::caller::Caller;
 use crate::admin::keys::allowed;
 use crate::admin::operation::{Answer, Etype, ExtractedKey, Keep, KeyKind, Name, NewKeys, Refusal, Salt, Secret};
@@ -66,7 +68,7 @@ impl Registry {
         // Failures with the former password say nothing of the new one. It is changed already, so what
         // can't be written down now is written with the next records.
         if let Some(id) = whose.filter(|_| of_password) {
-            let _ = self.attempts.unlock(&id);
+            self.once_committed(Forgiven::Unlocked(id));
         }
         Ok(done)
     }
@@ -76,6 +78,9 @@ impl Registry {
             let (now, before) = (now(), entry.clone());
             // What is announced is newer than what is in use.
             let current = before.current(now).map_or(0, |set| set.kvno);
+            if matches!(keep, Keep::Nothing) || matches!(keep, Keep::From(first) if first > current) {
+                unlocked(entry)?;
+            }
             let replaced = |kvno| before.replaced(before.keys.iter().position(|set| set.kvno == kvno)?);
             entry.keys.retain(|set| match keep {
                 Keep::Newest => set.kvno >= current,
@@ -91,17 +96,20 @@ impl Registry {
     }
 
     pub(super) fn extract(&self, by: &str, name: &Principal, fresh: Option<Vec<KeyKind>>) -> Step<Answer> {
-        unlocked(&*self.find(name)?)?;
+        let mut entry = self.find(name)?;
+        unlocked(&entry)?;
         if let Some(kinds) = fresh {
             let keys = NewKeys::Random(kinds);
-            self.change(by, name, |entry| {
-                unlocked(entry)?;
-                let policy = self.policy_of(entry)?;
-                let made = self.new_keys(entry, policy.as_deref(), &keys)?;
-                new_version(entry, made, false, policy.as_deref())
+            // Those that were made here, whatever somebody else has made of the principal since.
+            self.change(by, name, |changed| {
+                unlocked(changed)?;
+                let policy = self.policy_of(changed)?;
+                let made = self.new_keys(changed, policy.as_deref(), &keys)?;
+                new_version(changed, made, false, policy.as_deref())?;
+                entry = Arc::new(changed.clone());
+                Ok(())
             })?;
         }
-        let entry = self.find(name)?;
         let line = |kvno, key: &LongTermKey| ExtractedKey {
             kvno,
             etype: Etype(key.etype()),

@@ -8,7 +8,7 @@ mod principals;
 
 pub(super) use keys::MAX_VERSIONS;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwapOption;
@@ -24,6 +24,7 @@ use super::passwords::Dictionary;
 use super::rotate::Turn;
 use super::trail;
 use crate::attempts::Counted;
+use crate::core::attempts::AccountId;
 use crate::core::{Attempts, Attributes, Change, Entry, PasswordPolicy, Policy, Store, StoreError};
 use crate::observe::Observer;
 use crate::observe::facts::Facts;
@@ -55,8 +56,19 @@ pub struct Registry {
     pub(super) vault: Option<Arc<dyn Vault>>,
     copy: Arc<copy::Place>,
     helm: Option<Arc<dyn Helm>>,
+    /// Within a transaction: what is forgiven when it is committed.
+    forgiven: Option<Arc<Mutex<Vec<Forgiven>>>>,
     /// The same by other rules, since these were changed.
     amended: Arc<ArcSwapOption<Registry>>,
+}
+
+/// Whose failures count no more, after a change.
+#[derive(Clone, Copy)]
+enum Forgiven {
+    /// They have a new password.
+    Unlocked(AccountId),
+    /// They are gone.
+    Gone(AccountId),
 }
 
 /// Says how the running KDC is.
@@ -81,6 +93,7 @@ impl Registry {
             vault: None,
             copy: Arc::default(),
             helm: None,
+            forgiven: None,
             amended: Arc::default(),
         }
     }
@@ -172,9 +185,32 @@ impl Registry {
         }
     }
 
-    /// The same over another store.
+    /// The same over a transaction, after whose commit [`Registry::committed`] is to be called.
     pub(super) fn over(&self, store: Arc<dyn Store>) -> Self {
-        Registry { store, ..self.clone() }
+        Registry { store, forgiven: Some(Arc::default()), ..self.clone() }
+    }
+
+    /// What was changed over this registry's transaction is so now.
+    pub(super) fn committed(&self) {
+        let forgiven =
+            self.forgiven.as_ref().map(|all| std::mem::take(&mut *all.lock().unwrap_or_else(PoisonError::into_inner)));
+        forgiven.into_iter().flatten().for_each(|one| self.forgive(one));
+    }
+
+    /// Forgives now, or with the transaction.
+    fn once_committed(&self, one: Forgiven) {
+        match &self.forgiven {
+            Some(all) => all.lock().unwrap_or_else(PoisonError::into_inner).push(one),
+            None => self.forgive(one),
+        }
+    }
+
+    fn forgive(&self, one: Forgiven) {
+        match one {
+            // What can't be written down now is written with the next records.
+            Forgiven::Unlocked(id) => drop(self.attempts.unlock(&id)),
+            Forgiven::Gone(id) => self.attempts.forget(&id),
+        }
     }
 
     /// Performs what is allowed; changes are recorded as the caller's.

@@ -3,7 +3,7 @@
 use libkrb::{Principal, Time};
 
 use super::keys::{check_kvno, expiry, renumber, salt_of};
-use super::{Registry, Step, fresh_id, now, stamp, unlocked};
+use super::{Forgiven, Registry, Step, fresh_id, now, stamp, unlocked};
 use crate::admin::glob;
 use crate::admin::operation::{Answer, Description, Etype, KeyLine, Name, NewKeys, Refusal, Secret, Settings, time};
 use crate::core::{Attributes, Change, Entry, KeySet, LongTermKey, StoreError};
@@ -69,7 +69,7 @@ impl Registry {
             Ok(vec![Change::Replace(entry.clone()), Change::Delete(entry.principal.clone())])
         })?;
         if let Some(id) = gone {
-            self.attempts.forget(&id);
+            self.once_committed(Forgiven::Gone(id));
         }
         Ok(done)
     }
