@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use libkrb::codes::EncryptionType;
 use libkrb::crypto::{Key, PreparedKey};
 use libkrb::{Principal, Time};
+use zeroize::Zeroizing;
 
 use super::fields::{KeyData, Policy, Princ, Record, record};
 use super::master::{Masters, unseal};
@@ -186,14 +187,13 @@ fn strings(octets: &[u8], entry: &mut Entry, lost: &mut Vec<String>) -> Result<(
     Ok(())
 }
 
+/// A key in the clear, or why it does not open.
+type Clear = Result<Zeroizing<Vec<u8>>, String>;
+
 /// Opens keys and puts them in order; what is left behind, in words.
 type Opened = (Vec<KeySet>, Vec<String>);
 
-fn keys(
-    principal: &Principal,
-    sealed: &[KeyData],
-    open: &dyn Fn(&[u8]) -> Result<zeroize::Zeroizing<Vec<u8>>, String>,
-) -> Result<Opened, String> {
+fn keys(principal: &Principal, sealed: &[KeyData], open: &dyn Fn(&[u8]) -> Clear) -> Result<Opened, String> {
     let mut keys = Keys::default();
     for data in sealed {
         let Some((etype, octets)) = &data.key else {

@@ -225,7 +225,7 @@ impl Bulk<'_> {
 
     fn insert_attempts(&mut self, who: &AccountId, bytes: &[u8]) -> Result<(), StoreError> {
         let store = self.store;
-        guarded(&store.file, || Ok(drop(store.sound(self.attempts.insert(&who[..], bytes))?)))
+        guarded(&store.file, || store.sound(self.attempts.insert(&who[..], bytes)).map(drop))
     }
 
     /// Puts in the record of a password policy as it was kept in another file.
