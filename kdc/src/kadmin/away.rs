@@ -18,6 +18,9 @@ use crate::error::{Error, Result};
 /// Where the API is unless the setting says the port, as MIT's kadmind.
 const PORT: u16 = 749;
 
+/// How a password is asked for.
+type Ask = Box<dyn FnMut(&Principal) -> libkrb::Result<Zeroizing<String>> + Send>;
+
 /// The options for a registry from afar.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "From afar")]
@@ -85,7 +88,7 @@ impl Away {
         }
         let principal = named.map_or_else(|| nobody(realm), Ok)?;
         let shown = principal.to_string();
-        let ask: Box<dyn FnMut(&Principal) -> libkrb::Result<Zeroizing<String>> + Send> = Box::new(move |_| {
+        let ask: Ask = Box::new(move |_| {
             let mut talk = Stdio { terminal };
             talk.password(&format!("Password for {shown}: ")).ok_or(libkrb::Error::PasswordIncorrect)
         });

@@ -39,7 +39,7 @@ impl Call {
         let is_null = |name: &&str| said.get(*name).is_none_or(Value::is_null);
         // Of rows with the same operation the one that leaves out what is not said.
         let rows = || ROUTES.iter().filter(|route| route.operation == name);
-        let leaving_out = rows().find(|route| !route.fixed.is_empty() && route.fixed.iter().all(|name| is_null(&name)));
+        let leaving_out = rows().find(|route| !route.fixed.is_empty() && route.fixed.iter().all(is_null));
         let route = leaving_out.or_else(|| rows().find(|route| route.fixed.is_empty()))?;
         let mut target = route.path.to_owned();
         for field in route.in_path() {

@@ -9,6 +9,7 @@ mod answer;
 mod call;
 mod document;
 mod problem;
+#[allow(clippy::result_large_err, reason = "a problem is made once a request, and sent")]
 mod read;
 mod route;
 
