@@ -10,13 +10,16 @@ use std::time::Duration;
 use super::answers::Answers;
 use super::{Gauges, Limits, Listener, tcp, udp};
 
+/// Starts the threads for the datagrams of some sockets.
+type Start = Box<dyn Fn(&[Listener]) -> io::Result<udp::Threads> + Send + Sync>;
+
 /// A realm being served.
 pub struct Server {
     open: Vec<Listener>,
     udp: udp::Threads,
     tcp: tcp::Tasks,
     gauges: Gauges,
-    start: Box<dyn Fn(&[Listener]) -> io::Result<udp::Threads> + Send + Sync>,
+    start: Start,
 }
 
 impl Server {
