@@ -140,7 +140,8 @@ fn the_password_of_another_is_set_where_the_access_list_says_so() {
 
 #[test]
 fn a_refusal_says_which_rule_failed_and_the_way_out() {
-    let rules: [(fn(&mut PasswordPolicy), &str); 4] = [
+    type Rule = fn(&mut PasswordPolicy);
+    let rules: [(Rule, &str); 4] = [
         (|policy| policy.min_length = 40, "Password is too short: policy staff asks for at least 40 characters"),
         (
             |policy| policy.min_classes = 5,
