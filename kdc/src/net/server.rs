@@ -20,7 +20,11 @@ pub struct Server {
     tcp: tcp::Tasks,
     gauges: Gauges,
     start: Start,
+    start: Box<Start>,
 }
+
+/// Starts threads for these, whatever it is that answers.
+type Start = dyn Fn(&[Listener]) -> io::Result<udp::Threads> + Send + Sync;
 
 impl Server {
     /// Serves on these sockets: UDP on threads of its own, TCP on the tokio runtime that this is
@@ -88,8 +92,9 @@ impl Server {
         for (address, listener) in added {
             self.tcp.add(address, listener)?;
         }
-        for gone in self.open.extract_if(.., |listener| !stays(listener)) {
-            self.tcp.remove(gone.asked());
+        let gone = self.open.extract_if(.., |listener| !stays(listener)).map(|gone| gone.asked()).collect::<Vec<_>>();
+        for address in gone {
+            self.tcp.remove(address).await;
         }
         let _ = tokio::task::spawn_blocking(|| old.join()).await;
         Ok(())

@@ -15,6 +15,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy, sink};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, SemaphorePermit, mpsc, watch};
+use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
 use super::Limits;
@@ -38,13 +39,20 @@ const OTHER_FILES: usize = 128;
 
 /// The tasks that serve connections.
 pub struct Tasks {
-    open: Vec<(SocketAddr, watch::Sender<End>)>,
+    open: Vec<Open>,
     host: Arc<dyn Host>,
     alive: mpsc::Sender<Infallible>,
     /// Ends when the last task is gone, for each holds a sender.
     ended: mpsc::Receiver<Infallible>,
     held: Held,
     serving: Arc<Serving>,
+}
+
+/// A listener that is served.
+struct Open {
+    address: SocketAddr,
+    closing: watch::Sender<End>,
+    task: JoinHandle<()>,
 }
 
 /// What connections hold, for whoever watches.
@@ -76,17 +84,17 @@ struct Shared<A> {
 /// Whoever serves connections, whatever it answers.
 trait Host: Send + Sync {
     /// Serves a listener, on the current runtime.
-    fn serve(self: Arc<Self>, listener: TcpListener, life: Life, serves: Serves);
+    fn serve(self: Arc<Self>, listener: TcpListener, life: Life, serves: Serves) -> JoinHandle<()>;
     /// Holds connections to other limits from now on.
     fn limit(&self, limits: &Limits);
 }
 
 impl<A: Answers> Host for Shared<A> {
-    fn serve(self: Arc<Self>, listener: TcpListener, life: Life, serves: Serves) {
+    fn serve(self: Arc<Self>, listener: TcpListener, life: Life, serves: Serves) -> JoinHandle<()> {
         tokio::spawn(async move {
             let _serves = serves;
             accept(listener, self, life).await;
-        });
+        })
     }
 
     fn limit(&self, limits: &Limits) {
@@ -124,19 +132,19 @@ impl Tasks {
     pub fn add(&mut self, address: SocketAddr, listener: std::net::TcpListener) -> io::Result<()> {
         let listener = TcpListener::from_std(listener)?;
         let (closing, closing_seen) = watch::channel(End::NotYet);
-        Arc::clone(&self.host).serve(
-            listener,
-            Life { closing: closing_seen, _ended: self.alive.clone() },
-            self.serving.begin(),
-        );
-        self.open.push((address, closing));
+        let life = Life { closing: closing_seen, _ended: self.alive.clone() };
+        let task = Arc::clone(&self.host).serve(listener, life, self.serving.begin());
+        self.open.push(Open { address, closing, task });
         Ok(())
     }
 
-    /// Serves a listener no more, and its connections until what has arrived is answered.
-    pub fn remove(&mut self, address: SocketAddr) {
-        for (_, closing) in self.open.extract_if(.., |(open, _)| *open == address) {
+    /// Serves a listener no more, and its connections until what has arrived is answered. Its port is
+    /// free when this ends.
+    pub async fn remove(&mut self, address: SocketAddr) {
+        let gone = self.open.extract_if(.., |open| open.address == address).collect::<Vec<_>>();
+        for Open { closing, task, .. } in gone {
             closing.send_replace(End::Closed);
+            let _ = task.await;
         }
     }
 
@@ -157,7 +165,7 @@ impl Tasks {
 
     async fn end(self, end: End, patience: Duration) {
         let Tasks { open, alive, mut ended, .. } = self;
-        for (_, closing) in &open {
+        for Open { closing, .. } in &open {
             closing.send_replace(end);
         }
         drop(alive);

@@ -96,9 +96,8 @@ fn addresses_come_and_go_and_those_that_stay_do_not_notice() {
     log_in("alice", &mut Udp::to(old)).expect("nothing was changed");
     listen(&format!("\"{}\"", new.address())).succeeds();
     log_in("alice", &mut Udp::to(new.address())).expect("a ticket");
-    // Who had connected in time is heard to the end.
-    while std::net::TcpStream::connect(old).is_ok() {
-        std::thread::yield_now();
-    }
-    std::net::UdpSocket::bind(old).expect("the port is free");
+    assert!(std::net::TcpStream::connect(old).is_err(), "nobody listens there");
+    drop(std::net::UdpSocket::bind(old).expect("the port is free"));
+    listen(&format!("\"{old}\"")).succeeds();
+    log_in("alice", &mut Tcp(old)).expect("a ticket where there was none a moment ago");
 }

@@ -44,6 +44,15 @@ impl Load {
     }
 }
 
+/// Ends the load, also when the test fails.
+struct Over<'a>(&'a Load);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.over.store(true, Ordering::Relaxed);
+    }
+}
+
 /// kinit, as a user runs it.
 fn kinit(place: &Place, client: usize) -> Result<(), String> {
     let tool = Tool::new(Family::Ours.program("kinit")).args(["alice"]).stdin(format!("{PASSWORD}\n"));
@@ -70,6 +79,7 @@ fn nobody_fails_to_log_in_while_the_kdc_is_restarted_and_reloaded_again_and_agai
     let (own, other) = (place.port.address(), Port::claim());
     let load = Load::default();
     std::thread::scope(|scope| {
+        let _over = Over(&load);
         for client in 0..CLIENTS {
             let (load, place) = (&load, &place);
             let (mut udp, mut tcp) = (place.udp(), place.tcp());
@@ -92,7 +102,6 @@ fn nobody_fails_to_log_in_while_the_kdc_is_restarted_and_reloaded_again_and_agai
             let ready = daemon.log().matches("is ready at").count();
             assert_eq!(ready, restart + 2, "one more KDC has said so");
         }
-        load.over.store(true, Ordering::Relaxed);
     });
     let done: usize = load.done.iter().map(|count| count.load(Ordering::Relaxed)).sum();
     let failed = load.failed.lock().expect("a list");
