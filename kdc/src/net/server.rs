@@ -20,11 +20,7 @@ pub struct Server {
     tcp: tcp::Tasks,
     gauges: Gauges,
     start: Start,
-    start: Box<Start>,
 }
-
-/// Starts threads for these, whatever it is that answers.
-type Start = dyn Fn(&[Listener]) -> io::Result<udp::Threads> + Send + Sync;
 
 impl Server {
     /// Serves on these sockets: UDP on threads of its own, TCP on the tokio runtime that this is
