@@ -5,9 +5,11 @@ use std::path::Path;
 
 use libkrb::Principal;
 
+use crate::admin::Https;
 use crate::config::{self, Config};
 use crate::core::{Store, StoreError};
 use crate::error::{Error, Result};
+use crate::manage;
 use crate::store::{MasterKey, Redb};
 
 /// What a check found.
@@ -27,6 +29,8 @@ pub fn check(path: &Path) -> Result<Sound> {
     let config = config::load(path)?;
     let _ = config.acl()?;
     config.dictionary()?;
+    manage::check_key(&config.audit)?;
+    Https::check(&config)?;
     let master = MasterKey::load(&config.master_key)?;
     let realm = config.realm.clone();
     match Redb::open(&config.store, master) {

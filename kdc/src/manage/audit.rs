@@ -36,6 +36,14 @@ pub fn audit(settings: &AuditSettings) -> Result<Option<Audit>> {
     Audit::start(plan).map(Some).map_err(|error| Error::file(&place, error))
 }
 
+/// Whether the audit's key can be read; its file is another process's while the KDC runs.
+///
+/// # Errors
+/// What is wrong with the key.
+pub fn check_key(settings: &AuditSettings) -> Result<()> {
+    settings.key.as_deref().map_or(Ok(()), |path| key(path).map(drop))
+}
+
 /// The observer that the settings ask for.
 ///
 /// # Errors

@@ -47,6 +47,34 @@ pub struct Https {
     tasks: Vec<AbortHandle>,
 }
 
+/// What the settings name.
+struct Parts {
+    tls: Tls,
+    clients: Clients,
+    services: Vec<Principal>,
+    /// In whose name sessions are.
+    first: Principal,
+}
+
+impl Parts {
+    /// Reads it; `None` when this door is not wanted.
+    fn read(config: &Config) -> Result<Option<Parts>> {
+        let settings = &config.admin;
+        if settings.listen.is_empty() {
+            return Ok(None);
+        }
+        let missing = |name: &str| Error::Setting(format!("[admin] listen needs [admin] {name} too"));
+        let certificate = settings.certificate.as_ref().ok_or_else(|| missing("certificate"))?;
+        let key = settings.key.as_ref().ok_or_else(|| missing("key"))?;
+        let tls = Tls::load(certificate, key, settings.client_ca.as_deref())?;
+        let clients = Clients::new(&settings.clients, &config.realm).map_err(Error::Setting)?;
+        let services = settings.services.iter().map(|name| Principal::parse(name, Some(&config.realm)));
+        let services = services.collect::<Result<Vec<_>>>()?;
+        let first = services.first().ok_or_else(|| missing("services"))?.clone();
+        Ok(Some(Parts { tls, clients, services, first }))
+    }
+}
+
 /// What connections share.
 struct Shared {
     tls: TlsAcceptor,
@@ -68,17 +96,7 @@ impl Https {
     pub fn start(config: &Config, registry: Arc<Registry>, store: Arc<dyn Store>) -> Result<Https> {
         let settings = &config.admin;
         let mut https = Https { addresses: vec![], tasks: vec![] };
-        if settings.listen.is_empty() {
-            return Ok(https);
-        }
-        let missing = |name: &str| Error::Setting(format!("[admin] listen needs [admin] {name} too"));
-        let certificate = settings.certificate.as_ref().ok_or_else(|| missing("certificate"))?;
-        let key = settings.key.as_ref().ok_or_else(|| missing("key"))?;
-        let tls = Tls::load(certificate, key, settings.client_ca.as_deref())?;
-        let clients = Clients::new(&settings.clients, &config.realm).map_err(Error::Setting)?;
-        let services = settings.services.iter().map(|name| Principal::parse(name, Some(&config.realm)));
-        let services = services.collect::<Result<Vec<_>>>()?;
-        let first = services.first().ok_or_else(|| missing("services"))?.clone();
+        let Some(Parts { tls, clients, services, first }) = Parts::read(config)? else { return Ok(https) };
         let keys = ServiceKeys::of(Arc::clone(&store), services, config.policy.clock_skew)?;
         let sessions = Sessions::bearer(SessionKeys::random()?, &first).max_life(SESSION);
         let mut layer = NegotiateLayer::new(keys.acceptor()).sessions(sessions);
@@ -107,6 +125,14 @@ impl Https {
             https.tasks.push(tokio::spawn(serve(listener, Arc::clone(&shared))).abort_handle());
         }
         Ok(https)
+    }
+
+    /// Whether this door could be served, but for its addresses.
+    ///
+    /// # Errors
+    /// What is missing or wrong, and what to do.
+    pub fn check(config: &Config) -> Result<()> {
+        Parts::read(config).map(drop)
     }
 
     /// Where it is served.
