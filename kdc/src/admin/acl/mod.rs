@@ -1,6 +1,6 @@
 //! Who may do what to whom: rows of `[[admin.acl]]` in kdc.toml, or a kadm5.acl, read as MIT reads
 //! it. The first row that is about caller and target decides; what it does not give, everybody may
-//! do to nobody but themselves. Pure. Not here: what an operation needs ([`needs`]), and
+//! do to nobody but themselves. Pure. Not here: what an operation needs ([`mod@needs`]), and
 //! `lockdown_keys`, which no row lifts ([`super::Registry`]).
 
 mod kadm5;

@@ -1,6 +1,6 @@
 //! The resources, a row each: a path and a method over an operation. What the path and the query
-//! don't say of the operation, the body does, under the names that [`Operation`] has in JSON. Not
-//! here: how a row is read ([`super::read`]) and described ([`super::document`]).
+//! don't say of the operation, the body does, under the names that [`Operation`](crate::admin::Operation) has in JSON. Not
+//! here: how a row is read ([`super::read`]) and described ([`super::document()`]).
 
 use axum::http::Method;
 
