@@ -182,6 +182,7 @@ fn policies_former_passwords_strings_and_limits_of_mits_are_carried() {
         max_failures: 3,
         failure_interval: 600,
         lockout_duration: 300,
+        dictionary: true,
         revision: strict.revision,
         ..PasswordPolicy::new("strict")
     };

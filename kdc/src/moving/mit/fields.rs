@@ -198,6 +198,8 @@ fn policy(mut fields: Fields<'_>) -> Result<Policy, String> {
     if policy.name.is_empty() {
         return Err("the policy has no name".into());
     }
+    // MIT looks into its dictionary, if it has one, for everybody under a policy.
+    policy.dictionary = true;
     policy.min_life = fields.word("the minimum life")?.into();
     policy.max_life = fields.word("the maximum life")?.into();
     policy.min_length = fields.word("the minimum length")?;
