@@ -431,3 +431,106 @@ fn nobody_is_served_whom_no_door_has_named() {
         assert_eq!(runtime.block_on(response).expect("infallible").status(), 401, "{}", route.id);
     }
 }
+
+#[test]
+fn c1_key_kinds_that_repeat_or_contradict_themselves_make_one_key_each() {
+    let api = api();
+    let kind = |salt: &str| json!({ "etype": "aes128-cts", "salt": salt });
+    let kinds: Vec<_> = ["normal", "special", "norealm"].iter().cycle().take(1000).map(|salt| kind(salt)).collect();
+    for keys in [json!({ "random": kinds }), json!({ "password": { "password": "x", "kinds": kinds } })] {
+        let body = json!({ "principal": "x", "keys": keys, "kvno": 4_294_967_295_u32 });
+        assert_eq!(api.ask("POST", "/v1/principals", Some(body)).status, 201);
+        let shown = api.ask("GET", "/v1/principals/x", None).body["keys"].clone();
+        assert_eq!(shown.as_array().map(Vec::len), Some(1), "{shown}");
+        // There is no version after the last.
+        let more = json!({ "keys": { "random": [] } });
+        api.ask("POST", "/v1/principals/x/keys", Some(more)).is(422, "invalid", None);
+        assert_eq!(api.ask("DELETE", "/v1/principals/x", None).status, 204);
+    }
+    for etype in ["des-cbc-crc", "99", "0", "-1", "", "aes256-cts\u{0}"] {
+        let keys = json!({ "random": [{ "etype": etype, "salt": "normal" }] });
+        let said = api.ask("POST", "/v1/principals", Some(json!({ "principal": "x", "keys": keys })));
+        assert_eq!(said.status, 422, "{etype}: {}", said.body);
+    }
+    assert_eq!(api.names(), Vec::<String>::new());
+}
+
+#[test]
+fn c1_texts_with_nul_without_end_or_without_length_are_whole_or_refused() {
+    let api = api();
+    let odd = ["a\u{0}b", "\u{0}", "a\u{0}", "\\", "a\\", "", "@", "/", "a@", "\u{202e}", "\u{feff}a"];
+    for name in odd {
+        let body = json!({ "principal": name, "keys": "keyless" });
+        let made = api.ask("POST", "/v1/principals", Some(body));
+        let Ok(principal) = libkrb::Principal::parse(name, Some("R")) else {
+            assert!((400..500).contains(&made.status), "{name:?}: {}", made.body);
+            continue;
+        };
+        // What is taken is found under the whole name and no shorter one.
+        if made.status == 201 {
+            let found = api.store.lookup(&principal).expect("readable").expect("there");
+            assert_eq!(found.principal.components(), principal.components());
+            assert_eq!(api.names(), [principal.to_string()]);
+            let call = Call::of(&Operation::Delete { principal: Name(principal) }).expect("a route");
+            assert_eq!(api.ask("DELETE", &call.target, None).status, 204, "{name:?}");
+        }
+    }
+    api.make("x");
+    for text in odd {
+        let at = format!("/v1/principals/x/strings/{}", text.bytes().map(|b| format!("%{b:02x}")).collect::<String>());
+        let said = api.ask("PUT", &at, Some(json!({ "value": text })));
+        if said.status == 204 {
+            assert_eq!(api.ask("GET", "/v1/principals/x/strings", None).body, json!({ text: text }));
+            assert_eq!(api.ask("DELETE", &at, None).status, 204);
+        } else {
+            assert!((400..500).contains(&said.status), "{text:?}: {}", said.body);
+        }
+    }
+    let long = "x".repeat(300_000);
+    for body in [
+        json!({ "principal": long, "keys": "keyless" }),
+        json!({ "principal": vec!["x"; 5000].join("/"), "keys": "keyless" }),
+    ] {
+        assert_eq!(api.ask("POST", "/v1/principals", Some(body)).status, 422);
+    }
+    api.ask("PUT", "/v1/principals/x/strings/a", Some(json!({ "value": long }))).is(422, "invalid", None);
+}
+
+#[test]
+fn c1_a_policy_that_is_null_or_is_not_there_harms_nobody() {
+    let api = api();
+    api.make("x");
+    let set = |policy: Value| {
+        api.ask("PATCH", "/v1/principals/x", Some(json!({ "settings": { "policy": policy, "set": 0, "clear": 0 } })))
+            .status
+    };
+    assert_eq!(set(Value::Null), 204);
+    assert_eq!(set(json!("")), 204);
+    for policy in [json!("none"), json!("\u{0}")] {
+        assert!([204, 404, 422].contains(&set(policy)));
+        assert_eq!(api.ask("GET", "/v1/principals/x", None).status, 200);
+        assert_eq!(api.ask("POST", "/v1/principals/x/keys", Some(json!({ "keys": { "random": [] } }))).status, 204);
+    }
+    for body in
+        [json!({ "name": null }), json!({ "name": "" }), json!({ "name": "p", "rules": null }), json!({ "rules": {} })]
+    {
+        assert_eq!(api.ask("POST", "/v1/policies", Some(body)).status, 422);
+    }
+}
+
+#[test]
+fn c1_who_keeps_old_keys_is_not_given_them() {
+    let api = api();
+    api.make("x");
+    let old =
+        api.store.lookup(&libkrb::Principal::parse("x@R", None).expect("a name")).expect("readable").expect("there");
+    let old = Secret::hex(old.keys[0].keys[0].key.expose());
+    let changed = api.ask("POST", "/v1/principals/x/keys", Some(json!({ "keys": { "random": [] }, "keep_old": true })));
+    assert_eq!((changed.status, &changed.body), (204, &Value::Null));
+    // Fresh ones that are asked for come alone.
+    let fresh = api.ask("POST", "/v1/principals/x/keys/extract", Some(json!({ "fresh": [] })));
+    assert_eq!(fresh.body["keys"].as_array().map(Vec::len), Some(1), "{}", fresh.status);
+    assert!(!fresh.body.to_string().contains(old.expose()));
+    let shown = api.ask("GET", "/v1/principals/x", None).body.to_string();
+    assert!(!shown.contains(old.expose()) && !shown.contains(fresh.body["keys"][0]["key"].as_str().expect("a key")));
+}
