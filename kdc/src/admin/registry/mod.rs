@@ -164,7 +164,7 @@ impl Registry {
             return amended.perform(caller, operation);
         }
         let Some(observer) = &self.observer else { return self.decide(caller, operation) };
-        let perform = |store, operation| self.over(store).decide(caller, operation);
+        let perform = |store, operation| Registry { store, ..self.clone() }.decide(caller, operation);
         trail::told(observer, &self.store, caller, operation, perform)
     }
 

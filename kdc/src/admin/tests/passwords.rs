@@ -126,7 +126,9 @@ fn failures_are_shown_and_forgiven_by_an_administrator_and_by_a_new_password() {
     let attempts = Arc::new(Counted::default());
     let keys = KeyRules { etypes: vec![EncryptionType::AES128_SHA1], iterations: None };
     let registry = Registry::new(Arc::clone(&store) as Arc<dyn Store>, Policy::new("R"), keys)
-        .with_attempts(Arc::clone(&attempts) as Arc<dyn Attempts>);
+        .with_attempts(Arc::clone(&attempts) as Arc<dyn Attempts>)
+        // As in the running KDC, which tells the audit.
+        .told_to(Arc::new(crate::observe::Observer::new(None)));
     registry.perform(&root(), create("alice", password("first word"))).expect("made");
     let id = find(&store, "alice").expect("there").id;
     let rule = Lockout { max_failures: 3, interval: 0, duration: 0 };
