@@ -31,7 +31,7 @@ pub fn process() -> Process {
 /// The queues of these addresses.
 pub fn sockets(addresses: &[SocketAddr]) -> Vec<Socket> {
     let read = |names: [&str; 2]| {
-        names.map(|name| fs::read_to_string(format!("/proc/net/{name}")).unwrap_or_default()).concat()
+        names.map(|name| fs::read_to_string(format!("/proc/self/net/{name}")).unwrap_or_default()).concat()
     };
     let (udp, tcp) = (read(["udp", "udp6"]), read(["tcp", "tcp6"]));
     let socket = |address: &SocketAddr| {
