@@ -95,6 +95,17 @@ fn lockdown_a_lock_and_a_password_keep_keys_in() {
 }
 
 #[test]
+fn who_got_a_ticket_before_a_change_of_keys_is_not_shown_the_new_ones() {
+    let mut realm = Joined::new();
+    let stolen = door(&mut realm, SERVICE).expect("a ticket");
+    realm.wait(1);
+    let now = realm.now.time;
+    realm.change(SERVICE, |entry| entry.password_changed = Some(now));
+    assert_eq!(fetch_with(&mut realm, &stolen).expect_err("refused"), ErrorCode::TGT_REVOKED);
+    fetch(&mut realm, SERVICE).expect("who logs in anew has the key still");
+}
+
+#[test]
 fn a_request_for_keys_is_good_once_and_its_answer_is_for_its_subkey() {
     let mut realm = Joined::new();
     let ticket = door(&mut realm, SERVICE).expect("a ticket");

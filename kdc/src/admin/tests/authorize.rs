@@ -90,6 +90,46 @@ fn an_alias_gives_no_right_over_whom_it_names() {
 }
 
 #[test]
+fn who_has_one_name_out_of_reach_is_out_of_reach() {
+    let (store, registry) = guarded("helper/admin c alice\n");
+    registry.perform(&root(), create("alice", password("secret"))).expect("made");
+    let change = || Operation::ChangeKeys { principal: name("alice"), keys: password("mine"), keep_old: false };
+    registry.perform(&caller("helper/admin"), change()).expect("in reach");
+    let alias = Operation::Alias { alias: name("alice/admin"), principal: name("alice") };
+    registry.perform(&root(), alias).expect("named");
+    let before = find(&store, "alice").expect("there").revision;
+    assert_eq!(registry.perform(&caller("helper/admin"), change()).expect_err("refused").reason, Reason::Denied);
+    assert_eq!(find(&store, "alice").expect("there").revision, before);
+}
+
+#[test]
+fn from_afar_nobody_sees_sets_or_removes_the_keys_of_the_realms_own_services() {
+    let (store, registry) = guarded("a/admin *e\n");
+    let acl = registry.acl().clone().guarding(vec![name("HTTP/kdc").0]);
+    let registry = registry.with_acl(acl);
+    for vital in ["kadmin/changepw", "HTTP/kdc"] {
+        registry.perform(&root(), create(vital, random())).expect("made");
+        let before = find(&store, vital).expect("there").revision;
+        for operation in [
+            Operation::Extract { principal: name(vital), fresh: None },
+            Operation::Extract { principal: name(vital), fresh: Some(vec![]) },
+            Operation::ChangeKeys { principal: name(vital), keys: password("mine"), keep_old: false },
+            Operation::ChangeKeys { principal: name(vital), keys: NewKeys::Keyless, keep_old: false },
+            Operation::Delete { principal: name(vital) },
+            Operation::Rename { principal: name(vital), to: name("y") },
+            Operation::PurgeKeys { principal: name(vital), keep: Keep::Nothing },
+        ] {
+            let refusal = registry.perform(&caller("a/admin"), operation.clone()).expect_err("refused");
+            assert_eq!(refusal.reason, Reason::LockedDown, "{operation:?}");
+        }
+        assert_eq!(find(&store, vital).expect("there").revision, before);
+        let turn = Operation::ChangeKeys { principal: name(vital), keys: random(), keep_old: true };
+        registry.perform(&caller("a/admin"), turn).expect("turned over");
+        registry.perform(&root(), Operation::Extract { principal: name(vital), fresh: None }).expect("root may");
+    }
+}
+
+#[test]
 fn whether_somebody_exists_is_not_told_to_who_may_not_ask() {
     let (_, registry) = guarded("");
     registry.perform(&root(), create("there", random())).expect("made");

@@ -143,6 +143,13 @@ fn failures_are_shown_and_forgiven_by_an_administrator_and_by_a_new_password() {
     registry.perform(&root(), Operation::Modify { principal: name("alice"), kvno: None, settings }).expect("opened");
     assert_eq!(failures(), (0, Some(1000)));
     fail();
+    let new = Operation::ChangeKeys { principal: name("alice"), keys: password("other word"), keep_old: false };
+    let batch = |last| Operation::Batch { operations: vec![new.clone(), last] };
+    registry.perform(&root(), batch(Operation::Delete { principal: name("nobody") })).expect_err("half of it fails");
+    assert_eq!(failures().0, 3, "what was not changed forgives nothing");
+    registry.perform(&root(), batch(Operation::Describe { principal: name("alice") })).expect("changed");
+    assert_eq!(failures().0, 0);
+    fail();
     change(&registry, &root(), random()).expect("changed");
     assert_eq!(failures().0, 3, "a random key is nobody's who fails to type");
     change(&registry, &root(), password("second word")).expect("changed");
