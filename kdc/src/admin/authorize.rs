@@ -42,7 +42,12 @@ impl Registry {
     /// The bounds within which a need is met.
     fn grant(&self, caller: &Caller, need: &Need<'_>) -> Step<Vec<&Restrictions>> {
         let targets = match &need.over {
-            Over::Settings(name) | Over::Principal(name) | Over::Unbounded(name) => self.names(meant(name))?,
+            Over::Settings(name) | Over::Principal(name) | Over::Unbounded(name) => {
+                let names = self.names(meant(name))?;
+                // Everybody is themselves under each of their names.
+                let own = names.contains(&caller.name);
+                if own { vec![caller.name.clone()] } else { names }
+            }
             Over::Policy(_) | Over::Nothing => vec![],
         };
         let mut asked: Vec<_> = targets.iter().map(Some).collect();
