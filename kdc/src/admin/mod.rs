@@ -25,6 +25,7 @@ pub mod query;
 mod registry;
 mod remote;
 mod rotate;
+mod text;
 mod trail;
 mod transaction;
 mod zone;
