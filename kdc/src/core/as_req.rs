@@ -14,9 +14,9 @@ use super::grant::{Grant, SealingKey};
 use super::limits::Bounds;
 use super::password_policy::PasswordPolicy;
 use super::policy::Policy;
-use super::preauth::{self, Proof};
+use super::preauth::{self, Proof, Try};
 use super::refuse::{Refusal, because};
-use super::{Arrival, Kdc, etypes, issue};
+use super::{Arrival, Kdc, cookie, etypes, issue};
 
 /// What is known about a request before anything is decided.
 pub struct Gathered<'a> {
@@ -41,6 +41,18 @@ pub struct Gathered<'a> {
 }
 
 impl Gathered<'_> {
+    /// What a method asked the client to remember in the message before (RFC 6113 5.2).
+    ///
+    /// # Errors
+    /// Those of [`cookie::open`]; PREAUTH_EXPIRED where the client brings no cookie or none of this
+    /// method.
+    pub fn remembered(&self, kdc: &Kdc<'_>, now: Time, kind: PaType) -> Result<Vec<u8>, Refusal> {
+        let lost = || Refusal::new(ErrorCode::PREAUTH_EXPIRED, "the message goes on with nothing: begin again");
+        let cookie = self.request.padata(PaType::FX_COOKIE).ok_or_else(lost)?;
+        let state = cookie::open(kdc, now, &self.client_name, cookie.value)?;
+        state.into_iter().find(|(of, _)| *of == kind).map(|(_, state)| state).ok_or_else(lost)
+    }
+
     /// The same request as if its client did not exist.
     pub fn stand_in(&self, policy: &Policy) -> Self {
         Gathered {
@@ -160,8 +172,8 @@ fn check<'a>(
     event: &mut Event,
 ) -> Result<Grant<'a>, Refusal> {
     check_options(gathered)?;
-    let proof = check_client(kdc, at, gathered)?;
-    event.proof = proof.map_or("", |proof| proof.name);
+    let proof = check_client(&mut Try { kdc, at, random: &mut *random }, gathered)?;
+    event.proof = proof.as_ref().map_or("", |proof| proof.name);
     check_server(at.now.time, gathered)?;
     grant(kdc, at, random, gathered, proof)
 }
@@ -185,15 +197,16 @@ fn check_options(gathered: &Gathered<'_>) -> Result<(), Refusal> {
 /// Account state and proof. With unknown clients hidden the proof comes first, so that only who has
 /// the key learns the state; otherwise the state comes first, so that nobody types a password in
 /// vain.
-fn check_client(kdc: &Kdc<'_>, at: Arrival, gathered: &Gathered<'_>) -> Result<Option<Proof>, Refusal> {
+fn check_client(work: &mut Try<'_>, gathered: &Gathered<'_>) -> Result<Option<Proof>, Refusal> {
+    let (kdc, now) = (work.kdc, work.at.now.time);
     if kdc.policy.hide_unknown_clients {
-        let proof = check_proof(kdc, at, gathered)?;
-        check_account(at.now.time, gathered)?;
+        let proof = check_proof(work, gathered)?;
+        check_account(now, gathered)?;
         Ok(proof)
     } else {
-        check_account(at.now.time, gathered)?;
-        preauth::not_locked(kdc, at.now.time, gathered)?;
-        check_proof(kdc, at, gathered)
+        check_account(now, gathered)?;
+        preauth::not_locked(kdc, now, gathered)?;
+        check_proof(work, gathered)
     }
 }
 
@@ -213,17 +226,15 @@ fn check_account(now: Time, gathered: &Gathered<'_>) -> Result<(), Refusal> {
     Refusal::unless(kept, ErrorCode::KEY_EXPIRED, "the password must be changed first")
 }
 
-fn check_proof(kdc: &Kdc<'_>, at: Arrival, gathered: &Gathered<'_>) -> Result<Option<Proof>, Refusal> {
+fn check_proof(work: &mut Try<'_>, gathered: &Gathered<'_>) -> Result<Option<Proof>, Refusal> {
     let either = |attribute| gathered.client.attributes.has(attribute) || gathered.server.attributes.has(attribute);
-    let needed = kdc.policy.require_preauth || gathered.decoy || either(Attributes::REQUIRES_PRE_AUTH);
+    let needed = work.kdc.policy.require_preauth || gathered.decoy || either(Attributes::REQUIRES_PRE_AUTH);
     if needed && !preauth::attempted(gathered) {
-        // Without a common enctype no proof is possible: say so rather than ask for one.
-        etypes::reply_key(gathered.client.current(at.now.time), &gathered.offered)?;
-        return Err(preauth::required(gathered, at.now.time));
+        return Err(preauth::required(work, gathered));
     }
-    let proof = preauth::verify(kdc, at, gathered)?;
-    let hardware = either(Attributes::REQUIRES_HW_AUTH);
-    Refusal::unless(!hardware, ErrorCode::PREAUTH_REQUIRED, "this principal needs hardware pre-authentication")?;
+    let proof = preauth::verify(work, gathered)?;
+    let hardware = !either(Attributes::REQUIRES_HW_AUTH) || proof.as_ref().is_some_and(|proof| proof.hardware);
+    Refusal::unless(hardware, ErrorCode::PREAUTH_REQUIRED, "this principal needs hardware pre-authentication")?;
     Ok(proof)
 }
 
@@ -252,17 +263,18 @@ fn grant<'a>(
     let Gathered { request, client, server, offered, .. } = gathered;
     let client_policy = gathered.client_policy.as_deref();
     let (body, now) = (&request.body, at.now.time);
-    // Who proved himself has the keys that he did it with, and perhaps no others.
-    let known = proof.map_or_else(|| client.current(now), |proof| client.version(proof.kvno));
-    let (reply_key, reply_kvno) = etypes::reply_key(known, offered)?;
+    let reply = ReplyKey::of(gathered, proof.as_ref(), now)?;
     let (ticket_key, ticket_kvno) = etypes::ticket_key(kdc.policy, server, now)?;
     let session = new_key(etypes::session(kdc.policy, server, offered, now)?, random)?;
     let bounds = Bounds { policy: kdc.policy, client: Some(client), client_policy, server, tgt: None };
     let times = bounds.times(body, now, now)?;
     let wants_padata = request.padata(PaType::REQ_ENC_PA_REP).is_some();
     let flags = times.renewable(bounds.flags(body.options)) | TicketFlags::INITIAL;
-    let flags = flags.with(TicketFlags::PRE_AUTHENT, proof.is_some()).with(TicketFlags::ENC_PA_REP, wants_padata);
-    let info = preauth::etype_info2(gathered, [reply_key].into_iter());
+    let hardware = proof.as_ref().is_some_and(|proof| proof.hardware);
+    let flags = flags.with(TicketFlags::PRE_AUTHENT, proof.is_some()).with(TicketFlags::HW_AUTHENT, hardware);
+    let flags = flags.with(TicketFlags::ENC_PA_REP, wants_padata);
+    let mut padata = reply.hint(gathered);
+    padata.extend(proof.map(|proof| proof.padata).unwrap_or_default());
     Ok(Grant {
         kind: MessageType::AS_REP,
         client: &gathered.client_name,
@@ -274,13 +286,61 @@ fn grant<'a>(
         authorization_data: vec![],
         session,
         ticket_key: SealingKey::long_term(ticket_key, ticket_kvno, LongTermKey::ticket),
-        reply_key: SealingKey::long_term(reply_key, reply_kvno, LongTermKey::reply),
+        encrypted_padata: if wants_padata { vec![request_checksum(reply.key(), gathered.bytes)] } else { vec![] },
+        reply_key: reply.sealing(),
         nonce: body.nonce,
         last_req: last_req(client),
         key_expiration: client.password_expires.into_iter().chain(client.expires).min(),
-        padata: vec![(PaType::ETYPE_INFO2, info)],
-        encrypted_padata: if wants_padata { vec![request_checksum(&reply_key.key, gathered.bytes)] } else { vec![] },
+        padata,
     })
+}
+
+/// What seals the reply.
+enum ReplyKey<'a> {
+    /// The client's own key.
+    LongTerm(&'a LongTermKey, u32),
+    /// One that the proof brought.
+    Agreed(Key),
+}
+
+impl<'a> ReplyKey<'a> {
+    /// Who proved himself has the keys that he did it with, and perhaps no others.
+    fn of(gathered: &'a Gathered<'_>, proof: Option<&Proof>, now: Time) -> Result<Self, Refusal> {
+        if let Some(agreed) = proof.and_then(|proof| proof.reply_key.clone()) {
+            return Ok(ReplyKey::Agreed(agreed));
+        }
+        let client = &gathered.client;
+        let known = match proof.and_then(|proof| proof.kvno) {
+            Some(kvno) => client.version(kvno),
+            None => client.current(now),
+        };
+        let (key, kvno) = etypes::reply_key(known, &gathered.offered)?;
+        Ok(ReplyKey::LongTerm(key, kvno))
+    }
+
+    fn key(&self) -> &Key {
+        match self {
+            ReplyKey::LongTerm(key, _) => &key.key,
+            ReplyKey::Agreed(key) => key,
+        }
+    }
+
+    /// How the client makes it, if it is made from a password.
+    fn hint(&self, gathered: &Gathered<'_>) -> Vec<(PaType, Vec<u8>)> {
+        match self {
+            ReplyKey::LongTerm(key, _) => {
+                vec![(PaType::ETYPE_INFO2, preauth::etype_info2(gathered, [*key].into_iter()))]
+            }
+            ReplyKey::Agreed(_) => vec![],
+        }
+    }
+
+    fn sealing(self) -> SealingKey<'a> {
+        match self {
+            ReplyKey::LongTerm(key, kvno) => SealingKey::long_term(key, kvno, LongTermKey::reply),
+            ReplyKey::Agreed(key) => SealingKey::session(key.prepare(KeyUsage::AS_REP_ENC_PART)),
+        }
+    }
 }
 
 /// A fresh session key.

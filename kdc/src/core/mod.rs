@@ -8,6 +8,7 @@
 mod as_req;
 mod asked;
 pub mod attempts;
+mod cookie;
 pub mod entry;
 mod etypes;
 pub mod event;

@@ -1,0 +1,210 @@
+//! How a client proves itself in an AS exchange: a table of methods, one row and one file each (RFC
+//! 4120 5.2.7, RFC 6113 2). Not here: which keys seal what, and what a proof is worth.
+
+mod hints;
+mod timestamp;
+
+use libkrb::codes::PaType;
+use libkrb::crypto::{Key, Random};
+use libkrb::wire::{KdcReq, PaData};
+use libkrb::{ErrorCode, Time};
+
+use super::as_req::Gathered;
+use super::asked::Cost;
+use super::attempts::{Lockout, Proven, Tried};
+use super::refuse::Refusal;
+use super::{Arrival, Kdc, etypes};
+
+pub use hints::{Hints, etype_info2};
+
+/// That a client has proven itself, and how.
+#[derive(Debug)]
+#[must_use]
+pub struct Proof {
+    /// The method, for the event.
+    pub name: &'static str,
+    /// The version of the long-term keys that it was made with; `None`: with none of them.
+    pub kvno: Option<u32>,
+    /// What seals the reply in place of the client's long-term key.
+    pub reply_key: Option<Key>,
+    /// What the method adds to the reply, in the clear.
+    pub padata: Vec<(PaType, Vec<u8>)>,
+    /// What the ticket says of the proof (RFC 8129).
+    pub indicators: Vec<String>,
+    /// Whether it took a device that only the client has (RFC 4120 2.1).
+    pub hardware: bool,
+}
+
+impl Proof {
+    /// By a long-term key of this version, which also seals the reply.
+    pub fn by_key(name: &'static str, kvno: u32) -> Self {
+        Proof { kvno: Some(kvno), ..Proof::by(name) }
+    }
+
+    /// By something that is no long-term key.
+    pub fn by(name: &'static str) -> Self {
+        Proof { name, kvno: None, reply_key: None, padata: vec![], indicators: vec![], hardware: false }
+    }
+}
+
+/// What became of one message of a method.
+#[derive(Debug)]
+pub enum Step {
+    /// The client is who it says.
+    Proven(Proof),
+    /// The method goes on: KDC_ERR_MORE_PREAUTH_DATA_REQUIRED with these (RFC 6113 5.2). No guess was
+    /// made yet.
+    More(Hints),
+}
+
+/// What a method works on.
+pub struct Try<'a> {
+    /// The realm.
+    pub kdc: &'a Kdc<'a>,
+    /// When and whence.
+    pub at: Arrival,
+    /// For keys and confounders.
+    pub random: &'a mut dyn Random,
+}
+
+/// One way to prove oneself.
+struct Method {
+    kind: PaType,
+    cost: Cost,
+    /// Whether it proves possession of a long-term key: not offered to whom has none in common.
+    keyed: bool,
+    /// Offers the method among the hints of KDC_ERR_PREAUTH_REQUIRED, where it applies.
+    offer: fn(&mut Try<'_>, &Gathered<'_>, &mut Hints),
+    /// Looks at the client's element. A refusal with PREAUTH_FAILED is a wrong guess.
+    verify: fn(&mut Try<'_>, &Gathered<'_>, &PaData<'_>) -> Result<Step, Refusal>,
+}
+
+const METHODS: &[Method] = &[Method {
+    kind: PaType::ENC_TIMESTAMP,
+    cost: Cost::Light,
+    keyed: true,
+    offer: timestamp::offer,
+    verify: timestamp::verify,
+}];
+
+fn row(kind: PaType) -> Option<&'static Method> {
+    METHODS.iter().find(|method| method.kind == kind)
+}
+
+/// Whether the request tries to prove anything.
+pub fn attempted(gathered: &Gathered<'_>) -> bool {
+    gathered.request.padata.iter().any(|padata| row(padata.kind).is_some())
+}
+
+/// How much work the proofs are that a request carries.
+pub fn cost(request: &KdcReq<'_>) -> Cost {
+    request.padata.iter().filter_map(|padata| row(padata.kind)).map(|method| method.cost).max().unwrap_or_default()
+}
+
+/// Tries the proofs that the request carries; one is enough. `None`: there is none to try.
+///
+/// # Errors
+/// That of the last proof that failed, with the hints for another try; MORE_PREAUTH_DATA_REQUIRED when
+/// a method goes on; CLIENT_REVOKED when too many failed before.
+pub fn verify(work: &mut Try<'_>, gathered: &Gathered<'_>) -> Result<Option<Proof>, Refusal> {
+    if !attempted(gathered) {
+        return Ok(None);
+    }
+    if gathered.decoy {
+        return try_all(work, gathered, MOST_GUESSES).0.map(Some);
+    }
+    let lockout = gathered.client_policy.as_deref().and_then(Lockout::of);
+    let mut outcome = Err(LOCKED);
+    let kdc = work.kdc;
+    let tried = kdc.attempts.attempt(&gathered.client.id, lockout.as_ref(), work.at.now.time, &mut |left| {
+        let proven;
+        (outcome, proven) = try_all(work, gathered, left.min(MOST_GUESSES));
+        proven
+    });
+    if tried == Tried::Locked && kdc.policy.hide_unknown_clients {
+        // A lock is nobody's business who can't tell whether there is such a client.
+        outcome = try_all(work, gathered, 0).0;
+    }
+    outcome.map(Some)
+}
+
+/// Some clients send one timestamp for each enctype and salt they can think of. Each is a guess.
+const MOST_GUESSES: u32 = 16;
+
+/// Tries proofs until one holds, or `most` have failed. Where unknown clients are hidden the others are
+/// tried too, on a key that is nobody's: the same work and words as for a client that does not exist,
+/// however many guesses are left, and nothing to be learned from them.
+fn try_all(work: &mut Try<'_>, gathered: &Gathered<'_>, most: u32) -> (Result<Proof, Refusal>, Proven) {
+    let policy = work.kdc.policy;
+    let mut failed = Refusal::new(ErrorCode::PREAUTH_FAILED, "no proof");
+    let mut guesses = 0;
+    let mut stand_in = None;
+    for padata in gathered.request.padata.iter().take(MOST_GUESSES as usize) {
+        let Some(method) = row(padata.kind) else { continue };
+        let spent = guesses >= most;
+        if spent && !policy.hide_unknown_clients {
+            break;
+        }
+        let who = if spent { &*stand_in.get_or_insert_with(|| gathered.stand_in(policy)) } else { gathered };
+        match (method.verify)(work, who, &padata) {
+            Ok(Step::Proven(proof)) => return (Ok(proof), Proven::Yes),
+            Ok(Step::More(hints)) => failed = more(work, gathered, hints),
+            Err(refusal) => failed = refusal,
+        }
+        guesses += u32::from(!spent && failed.code == ErrorCode::PREAUTH_FAILED);
+    }
+    let proven = if guesses > 0 { Proven::No(guesses) } else { Proven::Unclear };
+    if failed.code == ErrorCode::PREAUTH_FAILED {
+        failed.data = Some(hints(work, gathered).encode(work, gathered));
+    }
+    (Err(failed), proven)
+}
+
+const LOCKED: Refusal =
+    Refusal { code: ErrorCode::CLIENT_REVOKED, cause: "the client is locked after too many failures", data: None };
+
+/// Refuses a client that is locked, before it is asked for a proof.
+pub fn not_locked(kdc: &Kdc<'_>, now: Time, gathered: &Gathered<'_>) -> Result<(), Refusal> {
+    let lockout = gathered.client_policy.as_deref().and_then(Lockout::of);
+    match lockout {
+        Some(rule) if rule.locks(&kdc.attempts.record(&gathered.client.id), now) => Err(LOCKED),
+        _ => Ok(()),
+    }
+}
+
+/// "Prove yourself first", with METHOD-DATA that says how (RFC 4120 5.9.1). ETYPE_NOSUPP where nothing
+/// could be a proof: the client has no key in common with the KDC and no other method applies.
+pub fn required(work: &mut Try<'_>, gathered: &Gathered<'_>) -> Refusal {
+    let hints = hints(work, gathered);
+    if !hints.offers() {
+        if let Err(refusal) = common_key(work, gathered) {
+            return refusal;
+        }
+    }
+    let refusal = Refusal::new(ErrorCode::PREAUTH_REQUIRED, "pre-authentication required");
+    Refusal { data: Some(hints.encode(work, gathered)), ..refusal }
+}
+
+fn more(work: &mut Try<'_>, gathered: &Gathered<'_>, hints: Hints) -> Refusal {
+    let refusal = Refusal::new(ErrorCode::MORE_PREAUTH_DATA_REQUIRED, "the proof goes on");
+    Refusal { data: Some(hints.encode(work, gathered)), ..refusal }
+}
+
+fn common_key(work: &Try<'_>, gathered: &Gathered<'_>) -> Result<(), Refusal> {
+    etypes::reply_key(gathered.client.current(work.at.now.time), &gathered.offered).map(|_| ())
+}
+
+/// What the client may prove itself with.
+fn hints(work: &mut Try<'_>, gathered: &Gathered<'_>) -> Hints {
+    let now = work.at.now.time;
+    let keyed = common_key(work, gathered).is_ok();
+    let mut hints = Hints::default();
+    if keyed {
+        let keys = gathered.offered.iter().filter_map(|etype| gathered.client.key(*etype, now));
+        hints.tell(PaType::ETYPE_INFO2, etype_info2(gathered, keys));
+    }
+    for method in METHODS.iter().filter(|method| keyed || !method.keyed) {
+        (method.offer)(work, gathered, &mut hints);
+    }
+    hints
+}
