@@ -57,3 +57,36 @@ fn every_program_command_and_flag_says_what_it_is_for() {
     named.sort();
     assert_eq!(named, binaries());
 }
+
+#[test]
+fn every_test_that_the_tables_of_requirements_name_exists() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut code = String::new();
+    for folder in ["libkrb", "kdc", "kinit", "examples", "tests"] {
+        read_rust(&root.join(folder), &mut code);
+    }
+    let mut missing = vec![];
+    for entry in std::fs::read_dir(root.join("docs/rfc")).expect("a folder").flatten() {
+        let table = std::fs::read_to_string(entry.path()).expect("a table");
+        for row in table.lines().filter(|line| line.starts_with("| ")) {
+            let shown = row.trim_end_matches(['|', ' ']).rsplit('|').next().unwrap_or_default();
+            // A test's name is a sentence: shorter names stand for settings, types and files.
+            let names = shown.split('`').skip(1).step_by(2).filter(|name| name.matches('_').count() >= 3);
+            let names = names.filter(|name| name.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '_'));
+            let absent = names.filter(|name| !code.contains(&format!("fn {name}(")));
+            missing.extend(absent.map(|name| format!("{}: {name}", entry.path().display())));
+        }
+    }
+    assert!(missing.is_empty(), "{missing:#?}");
+}
+
+fn read_rust(folder: &Path, code: &mut String) {
+    for entry in std::fs::read_dir(folder).expect("a folder").flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            read_rust(&path, code);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            code.push_str(&std::fs::read_to_string(&path).expect("a source"));
+        }
+    }
+}
