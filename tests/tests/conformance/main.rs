@@ -1,0 +1,3 @@
+//! Client and KDC joined in memory, held against the RFCs: one file an RFC, tests named by section.
+
+mod rfc4120;
