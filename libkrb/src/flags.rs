@@ -184,6 +184,23 @@ bits! {
     }
 }
 
+bits! {
+    /// FastOptions (RFC 6113 5.4.2).
+    FastOptions {
+        /// The reply shall not name the client where others can read it.
+        HIDE_CLIENT_NAMES = 1, "hide-client-names";
+    }
+}
+
+impl FastOptions {
+    /// Whether an option is set that a KDC must know or else refuse the request, and that is not known
+    /// here: bits 1 to 15 are critical.
+    pub const fn unknown_critical(self) -> bool {
+        const CRITICAL: u32 = 0x7fff_0000;
+        self.0 & CRITICAL & !Self::HIDE_CLIENT_NAMES.0 != 0
+    }
+}
+
 impl TicketFlags {
     /// The letters that klist prints, in MIT's order ("FRIA").
     pub fn letters(self) -> String {

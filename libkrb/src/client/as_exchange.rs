@@ -4,6 +4,7 @@
 use super::as_request::AsRequest;
 use super::clock::ClockOffset;
 use super::kdc_req::{MAX_REFERRALS, MAX_ROUNDS, Wishes, offered, on_wire};
+use super::proof::{Asking, Proof};
 use super::refusal::Refusal;
 use super::reply::{self, Answer};
 use super::secret::Secret;
@@ -13,8 +14,8 @@ use crate::crypto::{Key, KeyUsage, Random};
 use crate::error::{Error, ErrorCode, Result};
 use crate::flags::{KdcOptions, TicketFlags};
 use crate::name::Principal;
-use crate::preauth::etype_info::{Advice, advice};
-use crate::preauth::{ClientMethod, KeyHint, MethodContext, req_enc_pa_rep};
+use crate::preauth::etype_info::advice;
+use crate::preauth::{Armored, Elements, Means, MethodReply, req_enc_pa_rep};
 use crate::time::{Instant, Time};
 use crate::wire::{self, EncKdcRepPart, KdcRep, KdcReq, KdcReqBody, List, PaData, PaPacRequest, PrincipalName, Raw};
 
@@ -23,58 +24,57 @@ use crate::wire::{self, EncKdcRepPart, KdcRep, KdcReq, KdcReqBody, List, PaData,
 pub struct AsExchange {
     request: AsRequest,
     secret: Secret,
+    means: Means,
     /// The client in the realm that is asked now.
     client: Principal,
     /// The realms that were asked.
     realms: Vec<String>,
     offset: Option<ClockOffset>,
     clock_corrected: bool,
+    /// Whether the KDC forgot the conversation and it was begun again.
+    restarted: bool,
     rounds: u32,
     proof: Proof,
     sent: Option<Sent>,
     decisions: Vec<String>,
 }
 
-/// What is known of how the client has to prove itself; each realm begins anew.
-#[derive(Debug, Default)]
-struct Proof {
-    /// The method, and the value of the KDC's element that offered it.
-    method: Option<(&'static ClientMethod, Vec<u8>)>,
-    /// Whether the KDC has not asked for it yet.
-    optimistic: bool,
-    hint: Option<KeyHint>,
-    key: Option<Key>,
-    /// The KDC's state, to be given back (RFC 6113 5.2).
-    cookie: Option<Vec<u8>>,
-}
-
 /// The message that is out.
 #[derive(Debug)]
 struct Sent {
     message: Vec<u8>,
+    /// Its KDC-REQ-BODY.
+    body: Vec<u8>,
     wishes: Wishes,
 }
 
 impl AsExchange {
     /// An exchange that has not begun.
     pub fn new(request: AsRequest, secret: Secret) -> AsExchange {
+        AsExchange::with_means(request, secret, Means::default())
+    }
+
+    /// An exchange that has not begun, of a client that has more than its long-term key.
+    pub fn with_means(request: AsRequest, secret: Secret, means: Means) -> AsExchange {
         AsExchange {
             client: request.client.clone(),
             realms: vec![request.client.realm().to_owned()],
             offset: None,
             clock_corrected: false,
+            restarted: false,
             rounds: 0,
-            proof: Proof::begin(&request),
+            proof: Proof::begin(&request, &means, Armored::No),
             sent: None,
             decisions: vec![],
             request,
             secret,
+            means,
         }
     }
 
-    /// The secret, maybe typed by now, for another exchange.
-    pub fn into_secret(self) -> Secret {
-        self.secret
+    /// The secret, maybe typed by now, and the means, for another exchange.
+    pub fn into_parts(self) -> (Secret, Means) {
+        (self.secret, self.means)
     }
 
     fn kdc_clock(&self, now: Instant) -> Instant {
@@ -92,30 +92,32 @@ impl AsExchange {
         }
         let now = self.kdc_clock(now);
         let wishes = self.request.wishes(&self.client, &self.etypes()?, now.time, random);
-        let padata = self.padata(now, random)?;
-        let padata: Vec<_> = padata.iter().map(|(kind, value)| PaData { kind: *kind, value }).collect();
         let addresses = on_wire(&wishes.addresses);
-        let body = KdcReqBody { client: Some(PrincipalName::from(&self.client)), ..wishes.body(&addresses) };
-        let body = Raw { der: &wire::encode(&body), value: body };
+        let client = self.client.clone();
+        let body = KdcReqBody { client: Some(PrincipalName::from(&client)), ..wishes.body(&addresses) };
+        let der = wire::encode(&body);
+        let padata = self.padata(&wishes, &der, now, random)?;
+        let padata: Vec<_> = padata.iter().map(|(kind, value)| PaData { kind: *kind, value }).collect();
+        let body = Raw { der: &der, value: body };
         let message = wire::encode(&KdcReq { kind: MessageType::AS_REQ, padata: List::Items(&padata), body });
-        self.sent = Some(Sent { message: message.clone(), wishes });
-        Ok(Step::Send { realm: self.client.realm().to_owned(), message })
+        self.sent = Some(Sent { message: message.clone(), body: der, wishes });
+        Ok(Step::Send { realm: client.realm().to_owned(), message })
     }
 
-    fn padata(&mut self, now: Instant, random: &mut dyn Random) -> Result<Vec<(PaType, Vec<u8>)>> {
-        let Self { proof: Proof { method, hint, key, cookie, .. }, secret, client, .. } = self;
-        let mut padata = vec![];
-        if let Some(cookie) = cookie {
-            padata.push((PaType::FX_COOKIE, cookie.clone()));
-        }
-        if let (Some((method, offer)), Some(hint)) = (method, hint) {
-            let client_key = &mut || match key {
-                Some(key) => Ok(key.clone()),
-                None => Ok(key.insert(secret.key(client, hint, None)?).clone()),
-            };
-            let answer = (method.answer)(&mut MethodContext { client_key, now, random }, offer)?;
-            padata.push((method.kind, answer));
-        }
+    /// The proof, and the part of this exchange that it needs for a message.
+    fn asking<'a>(
+        &'a mut self,
+        (wishes, body): (&'a Wishes, &'a [u8]),
+        now: Instant,
+        random: &'a mut dyn Random,
+    ) -> (&'a mut Proof, Asking<'a>) {
+        let Self { proof, client, secret, means, .. } = self;
+        (proof, Asking { client, secret, means, armor: None, wishes, body, now, random })
+    }
+
+    fn padata(&mut self, wishes: &Wishes, body: &[u8], now: Instant, random: &mut dyn Random) -> Result<Elements> {
+        let (proof, asking) = self.asking((wishes, body), now, random);
+        let mut padata = proof.elements(asking)?;
         padata.push((PaType::REQ_ENC_PA_REP, vec![]));
         if let Some(include_pac) = self.request.include_pac {
             padata.push((PaType::PAC_REQUEST, wire::encode(&PaPacRequest { include_pac })));
@@ -125,15 +127,25 @@ impl AsExchange {
 
     /// A refusal leads to another try, or it is the end.
     fn refused(&mut self, refusal: Refusal<'_>, now: Instant) -> Result<()> {
-        let proved = self.proof.method.is_some();
+        let proved = self.proof.kind().is_some();
         match refusal.code {
             ErrorCode::PREAUTH_REQUIRED => self.prove(refusal, now),
+            ErrorCode::MORE_PREAUTH_DATA_REQUIRED => self.proof.more(&refusal),
+            ErrorCode::PREAUTH_EXPIRED if self.proof.given() && !self.restarted => {
+                self.restarted = true;
+                self.decisions.push("The KDC has forgotten the conversation: beginning again".to_owned());
+                self.proof = Proof::default();
+                Ok(())
+            }
+            _ if self.proof.retry(&refusal) => Ok(()),
             ErrorCode::PREAUTH_FAILED if self.guessed_wrong(refusal) => {
                 self.decisions.push("The key is made otherwise than was known: asking the KDC how".to_owned());
                 self.proof = Proof::default();
                 Ok(())
             }
-            ErrorCode::PREAUTH_FAILED | ErrorCode::BAD_INTEGRITY if proved => Err(self.secret.refused(refusal.code)),
+            ErrorCode::PREAUTH_FAILED | ErrorCode::BAD_INTEGRITY if proved && self.proof.used_key() => {
+                Err(self.secret.refused(refusal.code))
+            }
             ErrorCode::SKEW if self.request.follow_clock && !self.clock_corrected => {
                 self.clock_corrected = true;
                 self.decisions.push(format!("Taking over the KDC's clock: {}", refusal.clock.time));
@@ -147,37 +159,21 @@ impl AsExchange {
 
     /// Whether the KDC was not asked first, and says now that the key is made otherwise than guessed.
     fn guessed_wrong(&self, refusal: Refusal<'_>) -> bool {
-        let told = self.etypes().and_then(|etypes| advice(refusal.methods, &etypes));
-        let same = matches!((told, &self.proof.hint), (Ok(Advice::Hint(told)), Some(guess)) if told == *guess);
-        self.proof.optimistic && !same
+        self.proof.guessed_wrong(self.etypes().and_then(|etypes| advice(refusal.methods, &etypes)))
     }
 
-    /// KDC_ERR_PREAUTH_REQUIRED: takes the first method of the KDC's that is known here.
+    /// KDC_ERR_PREAUTH_REQUIRED: takes the first method of the KDC's that can be done here.
     fn prove(&mut self, refusal: Refusal<'_>, now: Instant) -> Result<()> {
-        if self.proof.method.is_some() && !self.proof.optimistic {
+        if self.proof.given() {
             return Err(Error::ReplyMismatch("the KDC asks for the proof that it was given"));
         }
         if self.request.follow_clock {
             // An attacker may choose this time. All it gets is a timestamp for then, as with MIT.
             self.offset = Some(ClockOffset::between(refusal.clock, now));
         }
-        let etypes = self.etypes()?;
-        let methods = refusal.methods;
-        let hint = match advice(methods, &etypes)? {
-            Advice::Hint(hint) => Some(hint),
-            Advice::None => etypes.first().copied().map(KeyHint::plain),
-            Advice::Unusable => return Err(Error::code(ErrorCode::ETYPE_NOSUPP)),
-        };
-        let mut known = methods.iter().filter_map(|offer| Some((ClientMethod::of(offer.kind)?, offer.value.to_vec())));
-        let method = known
-            .next()
-            .ok_or_else(|| Error::protocol(ErrorCode::PREAUTH_REQUIRED, "by no method that is known here"))?;
-        let cookie = methods.iter().find(|element| element.kind == PaType::FX_COOKIE);
-        let cookie = cookie.map(|cookie| cookie.value.to_vec());
-        let offered: Vec<_> = methods.iter().map(|offer| offer.kind.to_string()).collect();
-        self.decisions.push(format!("The KDC offers: {}; chosen: {}", offered.join(", "), method.0.kind));
-        self.decisions.extend(hint.as_ref().map(KeyHint::description));
-        self.proof = Proof { method: Some(method), optimistic: false, hint, key: None, cookie };
+        let (proof, words) = Proof::offered(refusal.methods, &self.etypes()?, &self.means, Armored::No)?;
+        self.decisions.extend(words);
+        self.proof = proof;
         Ok(())
     }
 
@@ -198,7 +194,7 @@ impl AsExchange {
         self.decisions.push(format!("Following the referral of the client to realm {realm:?}"));
         self.realms.push(realm.to_owned());
         self.client = self.client.in_realm(realm);
-        self.proof = Proof::begin(&self.request);
+        self.proof = Proof::begin(&self.request, &self.means, Armored::No);
         self.offset = None;
         Ok(())
     }
@@ -206,7 +202,7 @@ impl AsExchange {
     /// The ticket, if the reply brings the one that was asked for. Names may change only if that was
     /// asked for and the KDC vouches for having seen the request as it was sent (RFC 6806 6, 11). The
     /// client's name stands in the clear even so: a false one fails at the first use of the ticket.
-    fn accept(&mut self, bytes: &[u8], sent: &Sent, now: Instant) -> Result<Outcome> {
+    fn accept(&mut self, bytes: &[u8], sent: &Sent, now: Instant, random: &mut dyn Random) -> Result<Outcome> {
         let rep: KdcRep<'_> = wire::decode(bytes)?;
         if rep.kind != MessageType::AS_REP {
             return Err(Error::ReplyMismatch("another message type"));
@@ -218,7 +214,9 @@ impl AsExchange {
         if client != self.client && !self.canonicalize() {
             return Err(Error::ReplyMismatch("another client"));
         }
-        let key = self.reply_key(&rep, &client)?;
+        let reply = MethodReply { padata: rep.padata, etype: rep.enc_part.etype, request: &sent.message };
+        let (proof, asking) = self.asking((&sent.wishes, &sent.body), now, random);
+        let key = proof.reply_key(asking, &reply, &client, rep.enc_part.kvno)?;
         let plain = key.decrypt(KeyUsage::AS_REP_ENC_PART, rep.enc_part.cipher);
         let plain = plain.map_err(|_| self.secret.refused(ErrorCode::BAD_INTEGRITY))?;
         let part: EncKdcRepPart<'_> = wire::decode(&plain)?;
@@ -236,27 +234,11 @@ impl AsExchange {
         Ok(Outcome {
             credential: reply::credential(&client, server, &rep, &part),
             hops: vec![],
-            preauth: self.proof.method.as_ref().map(|(method, _)| method.kind),
+            preauth: self.proof.kind(),
+            choices: self.proof.choices(),
             fast_available: vouched && encrypted_padata(&part, PaType::FX_FAST).is_some(),
             password_expires: password_expires(&part),
         })
-    }
-
-    /// The key of the reply: the one of the proof, unless the KDC's choice is another.
-    fn reply_key(&mut self, rep: &KdcRep<'_>, client: &Principal) -> Result<Key> {
-        let etype = rep.enc_part.etype;
-        let proof = &self.proof;
-        if let Some(key) = proof.key.as_ref().filter(|key| key.etype() == etype) {
-            return Ok(key.clone());
-        }
-        let hint = match advice(rep.padata, &[etype])? {
-            Advice::Hint(hint) => hint,
-            _ => proof.hint.clone().filter(|hint| hint.etype == etype).unwrap_or(KeyHint::plain(etype)),
-        };
-        // Without a salt the default one of the canonical name holds. That this name is not
-        // authenticated yet does no harm: a wrong one makes a wrong key.
-        let hint = KeyHint { salt: hint.salt.or_else(|| Some(client.salt().into_bytes())), ..hint };
-        self.secret.key(&self.client, &hint, rep.enc_part.kvno)
     }
 
     /// Learns the KDC's time, which is authenticated now; or refuses one that is too far away.
@@ -287,7 +269,7 @@ impl Exchange for AsExchange {
             (Some(bytes), Some(sent)) => (bytes, sent),
         };
         if wire::application_tag(bytes) != Some(MessageType::ERROR.0 as u8) {
-            return Ok(Step::Done(Box::new(self.accept(bytes, &sent, now)?)));
+            return Ok(Step::Done(Box::new(self.accept(bytes, &sent, now, random)?)));
         }
         self.refused(Refusal::read(bytes)?, now)?;
         self.send(now, random)
@@ -299,18 +281,6 @@ impl Exchange for AsExchange {
 
     fn decisions(&mut self) -> Vec<String> {
         std::mem::take(&mut self.decisions)
-    }
-}
-
-impl Proof {
-    fn begin(request: &AsRequest) -> Proof {
-        let hint = request.key_hint.as_ref().filter(|hint| request.etypes.contains(&hint.etype));
-        match (hint, ClientMethod::of(PaType::ENC_TIMESTAMP)) {
-            (Some(hint), Some(method)) => {
-                Proof { method: Some((method, vec![])), optimistic: true, hint: Some(hint.clone()), ..Proof::default() }
-            }
-            _ => Proof::default(),
-        }
     }
 }
 

@@ -16,6 +16,7 @@ mod clock;
 mod fetch;
 mod kdc_req;
 mod password;
+mod proof;
 mod refusal;
 mod reply;
 mod secret;
@@ -86,6 +87,8 @@ pub struct Outcome {
     pub hops: Vec<Credential>,
     /// The method by which the client proved itself to the KDC (RFC 4120 5.2.7).
     pub preauth: Option<PaType>,
+    /// The choices that its method made, for a credential cache (`pa_config_data`).
+    pub choices: Vec<(String, String)>,
     /// Whether the KDC says, authenticated, that it knows FAST (RFC 6806 11).
     pub fast_available: bool,
     /// When the client's password expires, if the KDC tells (RFC 4120 5.4.2).

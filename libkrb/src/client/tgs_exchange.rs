@@ -263,7 +263,7 @@ impl TgsExchange {
             ..ticket
         };
         let hops = std::mem::take(&mut self.hops);
-        Outcome { credential, hops, preauth: None, fast_available: false, password_expires: None }
+        Outcome { credential, hops, preauth: None, choices: vec![], fast_available: false, password_expires: None }
     }
 }
 

@@ -7,6 +7,7 @@ use crate::ccache::Ccache;
 use crate::client::{AsExchange, AsRequest, ClockOffset, Exchange, Outcome, Secret, Step};
 use crate::crypto::OsRandom;
 use crate::error::{Error, ErrorCode, Result};
+use crate::preauth::Means;
 use crate::time::Instant;
 
 /// What an initial exchange brought.
@@ -30,12 +31,27 @@ impl Login {
         if let Some(method) = self.outcome.preauth {
             cache.set_config("pa_type", Some(&ticket.server), method.0.to_string().as_bytes());
         }
+        if !self.outcome.choices.is_empty() {
+            cache.set_config("pa_config_data", Some(&ticket.server), json(&self.outcome.choices).as_bytes());
+        }
         if ticket.server.tgs_target().is_some_and(|realm| realm != ticket.client.realm()) {
             cache.set_config("start_realm", None, ticket.server.realm().as_bytes());
         }
         cache.credentials.push(ticket);
         cache
     }
+}
+
+/// An object of texts, as MIT writes it.
+fn json(pairs: &[(String, String)]) -> String {
+    let escaped = |c: char| match c {
+        '"' | '\\' => format!("\\{c}"),
+        c if c.is_control() => format!("\\u{:04x}", u32::from(c)),
+        c => c.to_string(),
+    };
+    let quoted = |text: &str| format!("\"{}\"", text.chars().map(escaped).collect::<String>());
+    let pairs: Vec<_> = pairs.iter().map(|(name, value)| format!("{}:{}", quoted(name), quoted(value))).collect();
+    format!("{{{}}}", pairs.join(","))
 }
 
 impl Transport {
@@ -79,8 +95,16 @@ impl Transport {
     /// # Errors
     /// As [`Transport::drive`].
     pub async fn login(&self, request: AsRequest, secret: Secret) -> Result<Login> {
+        self.login_with(request, secret, Means::default()).await
+    }
+
+    /// As [`Transport::login`], for a client that has more than its long-term key.
+    ///
+    /// # Errors
+    /// As [`Transport::drive`].
+    pub async fn login_with(&self, request: AsRequest, secret: Secret, means: Means) -> Result<Login> {
         self.trace().line(format_args!("Getting initial credentials for {}", request.client));
-        let mut exchange = AsExchange::new(request.clone(), secret);
+        let mut exchange = AsExchange::with_means(request.clone(), secret, means);
         let refused = match self.drive(&mut exchange, ClockOffset::default()).await {
             Ok(outcome) => return Ok(Login { outcome, offset: exchange.clock_offset() }),
             Err(error) => error,
@@ -89,7 +113,8 @@ impl Transport {
             return Err(refused);
         }
         self.trace().line(format_args!("Retrying AS request with primary KDC"));
-        let mut exchange = AsExchange::new(request, exchange.into_secret());
+        let (secret, means) = exchange.into_parts();
+        let mut exchange = AsExchange::with_means(request, secret, means);
         match self.drive_with(Service::PrimaryKdc, &mut exchange, ClockOffset::default()).await {
             Ok(outcome) => Ok(Login { outcome, offset: exchange.clock_offset() }),
             Err(Error::NoKdc(_) | Error::Unreachable(_)) => Err(refused),

@@ -1,7 +1,8 @@
 //! PA-ENC-TIMESTAMP: the client's clock under its long-term key (RFC 4120 5.2.7.2).
 //! Not here: how far that clock may be off, and what was seen before.
 
-use super::MethodContext;
+use super::{Armored, ClientProof, Elements, Means, MethodContext};
+use crate::codes::PaType;
 use crate::crypto::{Key, KeyUsage, PreparedKey, Random};
 use crate::error::{Error, Result};
 use crate::time::Instant;
@@ -34,10 +35,20 @@ pub fn open(key: &PreparedKey, sealed: &EncryptedData<'_>) -> Result<Instant> {
     }
 }
 
-/// The client's row: the KDC's element is empty, whatever it holds.
-pub(super) fn answer(context: &mut MethodContext<'_>, _hint: &[u8]) -> Result<Vec<u8>> {
-    let key = (context.client_key)()?;
-    Ok(make(&key, context.now, context.random))
+/// The client's row.
+pub(super) fn begin(means: &Means, _: Armored) -> Option<Box<dyn ClientProof>> {
+    (!means.no_timestamp).then(|| Box::new(Client) as Box<dyn ClientProof>)
+}
+
+/// The client's side. The KDC's element is empty, whatever it holds.
+#[derive(Debug)]
+struct Client;
+
+impl ClientProof for Client {
+    fn answer(&mut self, context: &mut MethodContext<'_>, _hint: &[u8]) -> Result<Elements> {
+        let key = (context.client_key)()?;
+        Ok(vec![(PaType::ENC_TIMESTAMP, make(&key, context.now, context.random))])
+    }
 }
 
 #[cfg(test)]

@@ -3,10 +3,14 @@
 //! ([`crate::client`], and the KDC).
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
 
+pub mod enc_challenge;
 pub mod enc_timestamp;
 pub mod etype_info;
+pub mod fast;
+mod means;
 mod method;
 pub mod req_enc_pa_rep;
 
 pub use etype_info::KeyHint;
-pub use method::{CLIENT_METHODS, ClientMethod, MethodContext};
+pub use means::{Ask, Means};
+pub use method::{Armored, CLIENT_METHODS, ClientMethod, ClientProof, Elements, MethodContext, MethodReply};

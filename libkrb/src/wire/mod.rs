@@ -12,6 +12,7 @@ mod basic;
 mod cred;
 mod der;
 mod error;
+mod fast;
 mod gss;
 mod kdc;
 mod kpasswd;
@@ -28,6 +29,10 @@ pub use basic::{Checksum, EncryptedData, EncryptionKey, Fixed, HostAddress, Raw,
 pub use cred::{EncKrbCredPart, KrbCred, KrbCredInfo};
 pub use der::{Decode, Encode, Reader, Writer};
 pub use error::{KrbError, TypedData};
+pub use fast::{
+    KrbFastArmor, KrbFastArmoredRep, KrbFastArmoredReq, KrbFastFinished, KrbFastReq, KrbFastResponse, PaFxFastReply,
+    PaFxFastRequest,
+};
 pub use gss::{InitialToken, Oid};
 pub use kdc::{EncKdcRepPart, KdcRep, KdcReq, KdcReqBody, LastReq};
 pub use kpasswd::{AdPasswordRules, ChangePasswdData, KpasswdReply, KpasswdRequest, KpasswdResult, NewPassword};

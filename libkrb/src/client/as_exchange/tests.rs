@@ -5,7 +5,7 @@ use super::*;
 use crate::ccache::Address;
 use crate::codes::{AddressType, NameType};
 use crate::crypto::{OsRandom, SUPPORTED};
-use crate::preauth::{enc_timestamp, etype_info};
+use crate::preauth::{KeyHint, enc_timestamp, etype_info};
 use crate::wire::{EncryptedData, EtypeInfo2Entry};
 
 mod transcripts;
@@ -234,7 +234,7 @@ fn a_password_is_asked_for_once_and_not_before_the_kdc_knows_the_client() {
     let mut exchange = AsExchange::new(AsRequest::new(user()), prompt());
     drive(&mut exchange, strict(&key, &mut 0)).unwrap();
     assert_eq!(count(), 1);
-    assert!(matches!(exchange.into_secret(), Secret::Password(_)));
+    assert!(matches!(exchange.into_parts().0, Secret::Password(_)));
 }
 
 #[test]
