@@ -27,6 +27,8 @@
 //!   of every realm. A backslash quotes `*`, `/`, `@`, blanks and itself. Case counts.
 //! - `realm:` has the name of a realm, `role:` that of a role: one that a `role` line gives, or one
 //!   that the caller of [`AccessPolicy::decide`] knows of.
+//! - `indicator:` has one of the words in which a realm says how its clients proved themselves (RFC 8129):
+//!   `allow role:admins indicator:otp` lets administrators in who logged in with a one-time password.
 //! - `allow` and `role` mean the anonymous principal (RFC 8062) only where they spell its name out.
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
 
@@ -74,6 +76,7 @@ enum Condition {
     Principal(Glob),
     Realm(String),
     Role(String),
+    Indicator(String),
 }
 
 impl AccessPolicy {
@@ -119,7 +122,7 @@ impl AccessPolicy {
         };
         let conditions = words.map(condition).collect::<Result<Vec<_>, _>>()?;
         if conditions.is_empty() {
-            let way = "principal:NAME@REALM, realm:REALM or role:ROLE (principal:*@REALM is every user of a realm)";
+            let way = "principal:NAME@REALM, realm:REALM, role:ROLE or indicator:INDICATOR (principal:*@REALM is every user of a realm)";
             return Err(format!("\"{kind}\" needs a condition: {way}"));
         }
         self.rules.push(Rule { effect, conditions, text: line.to_owned() });
@@ -143,11 +146,18 @@ impl AccessPolicy {
         given.map(|(role, _)| role.clone()).collect()
     }
 
-    /// Decides on a principal, with the roles that it has beside those of the `role` lines.
+    /// Decides on a principal, with the roles that it has beside those of the `role` lines. Nobody knows
+    /// how it proved itself, so it meets no `indicator:`.
     pub fn decide(&self, principal: &Principal, roles: &[String]) -> Decision {
+        self.decide_proven(principal, roles, &[])
+    }
+
+    /// As [`AccessPolicy::decide`], of a principal that is known to have proven itself in these ways.
+    pub fn decide_proven(&self, principal: &Principal, roles: &[String], indicators: &[String]) -> Decision {
         let mut all = self.roles_of(principal);
         all.extend_from_slice(roles);
-        let first = |effect| self.rules.iter().find(|rule| rule.effect == effect && rule.holds(principal, &all));
+        let first =
+            |effect| self.rules.iter().find(|rule| rule.effect == effect && rule.holds(principal, &all, indicators));
         let (allowed, rule) = match first(Effect::Deny) {
             Some(rule) => (false, Some(rule)),
             None => (true, first(Effect::Allow)),
@@ -160,7 +170,7 @@ impl AccessPolicy {
 }
 
 impl Rule {
-    fn holds(&self, principal: &Principal, roles: &[String]) -> bool {
+    fn holds(&self, principal: &Principal, roles: &[String], indicators: &[String]) -> bool {
         self.conditions.iter().all(|condition| match (condition, self.effect) {
             (Condition::Principal(glob), Effect::Allow) => glob.names(principal),
             (Condition::Principal(glob), Effect::Deny) => glob.matches(principal),
@@ -168,6 +178,7 @@ impl Rule {
             (Condition::Realm(realm), Effect::Allow) => principal.realm() == realm && !principal.is_anonymous(),
             (Condition::Realm(realm), Effect::Deny) => principal.realm() == realm,
             (Condition::Role(role), _) => roles.contains(role),
+            (Condition::Indicator(indicator), _) => indicators.contains(indicator),
         })
     }
 }
@@ -175,14 +186,19 @@ impl Rule {
 fn condition(word: &str) -> Result<Condition, String> {
     let (kind, value) = word.split_once(':').unwrap_or((word, ""));
     match kind {
-        "principal" | "realm" | "role" if value.is_empty() => Err(format!("\"{kind}:\" is followed by nothing")),
+        "principal" | "realm" | "role" | "indicator" if value.is_empty() => {
+            Err(format!("\"{kind}:\" is followed by nothing"))
+        }
         "principal" => Glob::parse(value).map(Condition::Principal),
         "realm" if value.contains('*') => {
             Err(format!("\"{word}\": a realm is named in full; principal:*@* is every user of every realm"))
         }
         "realm" => Ok(Condition::Realm(value.to_owned())),
         "role" => Ok(Condition::Role(value.to_owned())),
-        _ => Err(format!("\"{word}\" is no condition: write principal:NAME@REALM, realm:REALM or role:ROLE")),
+        "indicator" => Ok(Condition::Indicator(value.to_owned())),
+        _ => Err(format!(
+            "\"{word}\" is no condition: write principal:NAME@REALM, realm:REALM, role:ROLE or indicator:INDICATOR"
+        )),
     }
 }
 

@@ -149,6 +149,8 @@ codes! {
         WIN2K_PAC = 128, "win2k-pac";
         ETYPE_NEGOTIATION = 129, "etype-negotiation";
         AP_OPTIONS = 143, "ap-options";
+        // A number of our own, after RFC 7519: what others carry in a JWT.
+        ROLES = -7519, "roles";
     }
 }
 

@@ -297,6 +297,10 @@ error_codes! {
     PREAUTH_EXPIRED = 90, "KDC_ERR_PREAUTH_EXPIRED", "Pre-authentication has expired";
     MORE_PREAUTH_DATA_REQUIRED = 91, "KDC_ERR_MORE_PREAUTH_DATA_REQUIRED", "More preauthentication data is required";
     UNKNOWN_CRITICAL_FAST_OPTIONS = 93, "KDC_ERR_UNKNOWN_CRITICAL_FAST_OPTIONS", "An unsupported critical FAST option was requested";
+    INVALID_HASH_ALG = 94, "KDC_ERR_INVALID_HASH_ALG", "Invalid OTP hash algorithm";
+    INVALID_ITERATION_COUNT = 95, "KDC_ERR_INVALID_ITERATION_COUNT", "Invalid OTP iteration count";
+    PIN_EXPIRED = 96, "KDC_ERR_PIN_EXPIRED", "The OTP PIN has expired";
+    PIN_REQUIRED = 97, "KDC_ERR_PIN_REQUIRED", "An OTP PIN is required";
     NO_ACCEPTABLE_KDF = 100, "KDC_ERR_NO_ACCEPTABLE_KDF", "No acceptable KDF offered";
 }
 

@@ -201,6 +201,36 @@ impl FastOptions {
     }
 }
 
+bits! {
+    /// OTPFlags (RFC 6560 4.1).
+    OtpFlags {
+        /// The token's next value, after the one that was sent before.
+        NEXT_OTP = 1, "next-otp";
+        /// Made of the challenge and of the token's own state.
+        COMBINE = 2, "combine";
+        /// The value needs a PIN.
+        COLLECT_PIN = 3, "collect-pin";
+        /// The value needs none.
+        DO_NOT_COLLECT_PIN = 4, "do-not-collect-pin";
+        /// The value is not sent; keys are made of it.
+        MUST_ENCRYPT_NONCE = 5, "must-encrypt-nonce";
+        /// The PIN is sent apart from the value.
+        SEPARATE_PIN_REQUIRED = 6, "separate-pin-required";
+        /// The value ends with a check digit.
+        CHECK_DIGIT = 7, "check-digit";
+    }
+}
+
+bits! {
+    /// PinFlags (RFC 6560 4.3).
+    PinFlags {
+        /// The system chose the PIN.
+        SYSTEM_SET_PIN = 1, "system-set-pin";
+        /// It must be changed.
+        MANDATORY = 2, "mandatory";
+    }
+}
+
 impl TicketFlags {
     /// The letters that klist prints, in MIT's order ("FRIA").
     pub fn letters(self) -> String {

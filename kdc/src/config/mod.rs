@@ -3,6 +3,7 @@
 
 mod admin;
 mod files;
+mod indicators;
 mod kpasswd;
 mod passwords;
 mod rate;
@@ -20,6 +21,7 @@ use libkrb::{Error, Result};
 use serde::Deserialize;
 
 pub use admin::AdminSettings;
+pub use indicators::IndicatorSettings;
 pub use kpasswd::kpasswd_addresses;
 pub use passwords::PasswordSettings;
 pub use rate::RateSettings;
@@ -75,6 +77,9 @@ pub struct Config {
     /// The realm's rules.
     #[serde(default)]
     pub policy: PolicySettings,
+    /// What tickets say of how clients proved themselves.
+    #[serde(default)]
+    pub indicators: IndicatorSettings,
     /// What new keys are made of.
     #[serde(default)]
     pub keys: KeySettings,
@@ -247,6 +252,7 @@ impl Config {
             key_iterations: self.keys.iterations,
             check_addresses: self.policy.check_addresses,
             allow_disable_transited_check: self.policy.allow_disable_transited_check,
+            indicators: self.indicators.rules(),
         }
     }
 }

@@ -55,6 +55,17 @@ kpasswd_listen = [{kpasswd}]
 # Let clients ask that the realms between theirs and ours are not checked (RFC 4120 3.3.3.2).
 #allow_disable_transited_check = false
 
+[indicators]
+# What tickets say of how the client proved itself (RFC 8129): services may ask for one of these (kadmin: setstr
+# SERVICE require_auth "otp pkinit"), and see them.
+#encrypted_timestamp = []
+#encrypted_challenge = []
+#spake = ["spake", "hardened"]
+#pkinit = ["pkinit"]
+#otp = ["otp"]
+# Bounds on the life of tickets that bear one: max_life.otp = "10h".
+#max_life = {}
+
 [keys]
 # New principals and passwords get one key of each.
 #etypes = ["aes256-cts-hmac-sha1-96", "aes128-cts-hmac-sha1-96", "aes256-cts-hmac-sha384-192", "aes128-cts-hmac-sha256-128", "camellia256-cts-cmac", "camellia128-cts-cmac"]

@@ -8,6 +8,7 @@ use libkrb::flags::{KdcOptions, TicketFlags};
 use libkrb::wire::{self, Checksum, KdcReq, LastReq, PrincipalName, TransitedEncoding};
 use libkrb::{ErrorCode, Principal, Time};
 
+use super::claims::{self, Claims};
 use super::entry::{Attributes, Entry, KeySet, LongTermKey};
 use super::event::{Event, Exchange};
 use super::grant::{Grant, SealingKey};
@@ -34,6 +35,8 @@ pub struct Gathered<'a> {
     pub client_policy: Option<Arc<PasswordPolicy>>,
     /// The server's entry.
     pub server: Arc<Entry>,
+    /// The ticket-granting service's.
+    pub tgs: Arc<Entry>,
     /// The client does not exist; its entry is made up so that nobody can tell.
     pub decoy: bool,
     /// The enctypes that are offered and allowed.
@@ -62,6 +65,7 @@ impl Gathered<'_> {
             client_name: self.client_name.clone(),
             server_name: self.server_name.clone(),
             server: Arc::clone(&self.server),
+            tgs: Arc::clone(&self.tgs),
             offered: self.offered.clone(),
             request: self.request,
             bytes: self.bytes,
@@ -112,11 +116,12 @@ fn gather<'a>(
     let client_policy = policy_of(kdc, &client)?;
     let server = kdc.store.lookup(&server_name)?;
     let server = server.ok_or(Refusal::new(ErrorCode::S_PRINCIPAL_UNKNOWN, "no such server in this realm"))?;
+    let tgs = if server.principal == Principal::tgs(body.realm) { Arc::clone(&server) } else { kdc.tgs()? };
     // Another spelling of the name is no name to be known by.
     let own = client_name == client.principal || client.aliases.contains(&client_name);
     let canonical = body.options.has(KdcOptions::CANONICALIZE) || client_name.kind() == NameType::ENTERPRISE || !own;
     let client_name = if canonical { client.principal.clone() } else { client_name };
-    Ok(Gathered { request, bytes, client_name, server_name, client, client_policy, server, decoy, offered })
+    Ok(Gathered { request, bytes, client_name, server_name, client, client_policy, server, tgs, decoy, offered })
 }
 
 /// The policy that a principal is under. A name that stands for no policy has no rules.
@@ -174,8 +179,12 @@ fn check<'a>(
     check_options(gathered)?;
     let proof = check_client(&mut Try { kdc, at, random: &mut *random }, gathered)?;
     event.proof = proof.as_ref().map_or("", |proof| proof.name);
+    event.indicators = kdc.policy.indicators.of(proof.as_ref());
     check_server(at.now.time, gathered)?;
-    grant(kdc, at, random, gathered, proof)
+    claims::required(&gathered.server, &event.indicators)?;
+    let roles = claims::roles(kdc, &gathered.client, &gathered.server, at.now.time)?;
+    let claims = Claims { indicators: event.indicators.clone(), roles };
+    grant(kdc, at, random, gathered, (proof, claims))
 }
 
 fn check_options(gathered: &Gathered<'_>) -> Result<(), Refusal> {
@@ -258,7 +267,7 @@ fn grant<'a>(
     at: Arrival,
     random: &mut dyn Random,
     gathered: &'a Gathered<'a>,
-    proof: Option<Proof>,
+    (proof, claims): (Option<Proof>, Claims),
 ) -> Result<Grant<'a>, Refusal> {
     let Gathered { request, client, server, offered, .. } = gathered;
     let client_policy = gathered.client_policy.as_deref();
@@ -266,7 +275,14 @@ fn grant<'a>(
     let reply = ReplyKey::of(gathered, proof.as_ref(), now)?;
     let (ticket_key, ticket_kvno) = etypes::ticket_key(kdc.policy, server, now)?;
     let session = new_key(etypes::session(kdc.policy, server, offered, now)?, random)?;
-    let bounds = Bounds { policy: kdc.policy, client: Some(client), client_policy, server, tgt: None };
+    let bounds = Bounds {
+        policy: kdc.policy,
+        client: Some(client),
+        client_policy,
+        server,
+        tgt: None,
+        indicators: &claims.indicators,
+    };
     let times = bounds.times(body, now, now)?;
     let wants_padata = request.padata(PaType::REQ_ENC_PA_REP).is_some();
     let flags = times.renewable(bounds.flags(body.options)) | TicketFlags::INITIAL;
@@ -284,6 +300,8 @@ fn grant<'a>(
         addresses: body.addresses.filter(|addresses| !addresses.is_empty()),
         transited: TransitedEncoding::NONE,
         authorization_data: vec![],
+        claims,
+        tgs_key: etypes::ticket_key(kdc.policy, &gathered.tgs, now).ok(),
         session,
         ticket_key: SealingKey::long_term(ticket_key, ticket_kvno, LongTermKey::ticket),
         encrypted_padata: if wants_padata { vec![request_checksum(reply.key(), gathered.bytes)] } else { vec![] },

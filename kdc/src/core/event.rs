@@ -37,6 +37,8 @@ pub struct Event {
     pub issued: Option<Issued>,
     /// How the client proved itself ("encrypted-timestamp"; empty: not at all).
     pub proof: &'static str,
+    /// What the ticket says of how the client proved itself, or what the presented one said.
+    pub indicators: Vec<String>,
 }
 
 /// The facts of an issued ticket.

@@ -3,11 +3,12 @@
 use std::borrow::Cow;
 
 use libkrb::codes::{EncryptionType, MessageType, PaType};
-use libkrb::crypto::{Key, PreparedKey};
+use libkrb::crypto::{Key, KeyUsage, PreparedKey};
 use libkrb::flags::TicketFlags;
 use libkrb::wire::{AuthData, HostAddress, LastReq, List, TransitedEncoding};
 use libkrb::{Principal, Time};
 
+use super::claims::Claims;
 use super::entry::LongTermKey;
 
 /// A ticket and reply to be sealed.
@@ -28,6 +29,10 @@ pub struct Grant<'a> {
     pub transited: TransitedEncoding<'a>,
     /// What the ticket carries on.
     pub authorization_data: Vec<AuthData<'a>>,
+    /// What the KDC itself says of the client.
+    pub claims: Claims,
+    /// The key of the ticket-granting service and its version: the KDC vouches with it to itself.
+    pub tgs_key: Option<(&'a LongTermKey, u32)>,
     /// The new session key.
     pub session: Key,
     /// Seals the ticket.
@@ -65,17 +70,24 @@ pub struct SealingKey<'a> {
     pub key: Cow<'a, PreparedKey>,
     /// Its version; none for session keys.
     pub kvno: Option<u32>,
+    /// The key itself, for what is signed with it; only of a key that seals tickets.
+    pub signs: Option<Cow<'a, Key>>,
 }
 
 impl<'a> SealingKey<'a> {
     /// A long-term key, by what prepares it.
     pub fn long_term(key: &'a LongTermKey, kvno: u32, prepared: fn(&LongTermKey) -> &PreparedKey) -> Self {
-        SealingKey { key: Cow::Borrowed(prepared(key)), kvno: Some(kvno) }
+        SealingKey { key: Cow::Borrowed(prepared(key)), kvno: Some(kvno), signs: Some(Cow::Borrowed(&key.key)) }
     }
 
     /// A session key or subkey.
     pub fn session(key: PreparedKey) -> Self {
-        SealingKey { key: Cow::Owned(key), kvno: None }
+        SealingKey { key: Cow::Owned(key), kvno: None, signs: None }
+    }
+
+    /// The session key of a server's own ticket, which seals tickets for user-to-user (RFC 4120 3.7).
+    pub fn user_to_user(key: Key) -> Self {
+        SealingKey { signs: Some(Cow::Owned(key.clone())), ..SealingKey::session(key.prepare(KeyUsage::TICKET)) }
     }
 
     /// The key's enctype.

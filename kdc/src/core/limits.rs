@@ -23,6 +23,8 @@ pub struct Bounds<'a> {
     pub server: &'a Entry,
     /// The end and the renew-till of the TGT; `None` in an AS exchange.
     pub tgt: Option<(Time, Option<Time>)>,
+    /// How the client proved itself.
+    pub indicators: &'a [String],
 }
 
 impl Bounds<'_> {
@@ -37,7 +39,8 @@ impl Bounds<'_> {
 
     fn max_life(&self) -> i64 {
         let own = self.entries().filter_map(|entry| entry.max_life);
-        own.chain(self.of_policy(|policy| policy.max_ticket_life)).fold(self.policy.max_life, i64::min)
+        let proven = self.policy.indicators.life(self.indicators);
+        own.chain(self.of_policy(|policy| policy.max_ticket_life)).chain(proven).fold(self.policy.max_life, i64::min)
     }
 
     fn max_renewable_life(&self) -> i64 {

@@ -8,6 +8,7 @@
 mod as_req;
 mod asked;
 pub mod attempts;
+pub mod claims;
 mod cookie;
 pub mod entry;
 mod etypes;
@@ -24,12 +25,13 @@ pub mod store;
 mod tgs_req;
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
-use libkrb::ErrorCode;
 use libkrb::crypto::Random;
 use libkrb::replay::ReplayCache;
 use libkrb::time::Instant;
 use libkrb::wire::{self, KdcReq};
+use libkrb::{ErrorCode, Principal};
 
 pub use asked::{Asked, Cost};
 pub use attempts::{Attempts, Ledger};
@@ -51,6 +53,14 @@ pub struct Kdc<'a> {
     pub replays: &'a dyn ReplayCache,
     /// Where failed proofs are counted.
     pub attempts: &'a dyn Attempts,
+}
+
+impl Kdc<'_> {
+    /// The ticket-granting service, with whose keys the KDC vouches to itself for what it says.
+    fn tgs(&self) -> Result<Arc<Entry>, Refusal> {
+        let tgs = self.store.lookup(&Principal::tgs(&self.policy.realm))?;
+        tgs.ok_or(Refusal::new(ErrorCode::SVC_UNAVAILABLE, "the realm has no ticket-granting service"))
+    }
 }
 
 /// What a request arrives with besides its bytes.

@@ -2,6 +2,8 @@
 
 use libkrb::codes::EncryptionType;
 
+use super::claims::IndicatorRules;
+
 /// The rules of a realm.
 #[derive(Clone, Debug)]
 pub struct Policy {
@@ -29,6 +31,8 @@ pub struct Policy {
     pub check_addresses: bool,
     /// Accept disable-transited-check (RFC 4120 3.3.3.2). Off: the check is always made.
     pub allow_disable_transited_check: bool,
+    /// What tickets say of proofs, and what follows from it.
+    pub indicators: IndicatorRules,
 }
 
 impl Policy {
@@ -46,6 +50,7 @@ impl Policy {
             key_iterations: None,
             check_addresses: true,
             allow_disable_transited_check: false,
+            indicators: IndicatorRules::default(),
         }
     }
 }

@@ -36,6 +36,8 @@ const ETYPES: [EncryptionType; 7] = [
     EncryptionType::CAMELLIA128,
     EncryptionType::RC4_HMAC,
 ];
+/// Indicators that are counted by their names, at most.
+const INDICATORS: usize = 64;
 /// What an enctype of a reply is used for.
 const USES: [&str; 3] = ["ticket", "session", "reply"];
 
@@ -49,6 +51,8 @@ pub struct Counters {
     dropped: [AtomicU64; PROOFS],
     /// Administrators' calls by operation and outcome: of neither is there an endless number.
     calls: Mutex<BTreeMap<(&'static str, &'static str), u64>>,
+    /// Logins by indicator. The realm's settings and its methods make them, so there are few.
+    indicators: Mutex<BTreeMap<String, u64>>,
 }
 
 /// One part of the counts, on cache lines of its own.
@@ -85,6 +89,7 @@ impl Default for Counters {
             drops: Slots::new(),
             dropped: zeros(),
             calls: Mutex::default(),
+            indicators: Mutex::default(),
         }
     }
 }
@@ -145,11 +150,23 @@ impl Counters {
         if event.exchange == Exchange::As {
             let proof = if event.proof.is_empty() { "none" } else { event.proof };
             bump(shard.proofs.get(self.proofs.place(proof)));
+            self.proven(&event.indicators);
         }
         let etypes = [issued.ticket_etype, issued.session_etype, issued.reply_etype];
         for (counts, etype) in shard.etypes.iter().zip(etypes) {
             let place = ETYPES.iter().position(|known| *known == etype).unwrap_or(ETYPES.len());
             bump(counts.get(place));
+        }
+    }
+
+    fn proven(&self, indicators: &[String]) {
+        if indicators.is_empty() {
+            return;
+        }
+        let mut counts = self.indicators.lock().unwrap_or_else(PoisonError::into_inner);
+        for indicator in indicators {
+            let known = counts.len() < INDICATORS || counts.contains_key(indicator);
+            *counts.entry(if known { indicator.clone() } else { "other".to_owned() }).or_default() += 1;
         }
     }
 
@@ -206,7 +223,13 @@ impl Counters {
                 named(name, self.dropped.get(place).map_or(0, |count| count.load(Ordering::Relaxed)))
             })),
             calls: self.calls(),
+            indicators: self.indicators(),
         }
+    }
+
+    fn indicators(&self) -> Vec<Named> {
+        let counts = self.indicators.lock().unwrap_or_else(PoisonError::into_inner);
+        counts.iter().map(|(name, count)| Named { name: name.clone(), count: *count }).collect()
     }
 
     fn calls(&self) -> Vec<CallCount> {

@@ -81,6 +81,8 @@ facts! {
         dropped: Vec<Named>,
         /// Calls of administrators.
         calls: Vec<CallCount>,
+        /// Tickets of AS exchanges by what they say of the proof.
+        indicators: Vec<Named>,
     }
     /// A count by a name.
     Named {

@@ -57,6 +57,7 @@ pub fn write(level: Level, record: &Record<'_>) {
     let Record { exchange, from, transport: via, outcome, cause, micros, .. } = record;
     let (client, server) = (record.client.as_deref(), record.server.as_deref());
     let proof = Some(record.proof).filter(|proof| !proof.is_empty());
+    let indicators = Some(record.indicators.join(",")).filter(|indicators| !indicators.is_empty());
     let offered = Some(record.offered.to_string()).filter(|offered| !offered.is_empty());
     let ticket = record.ticket.as_ref();
     let (flags, end) = (ticket.map(|ticket| &*ticket.flags), ticket.map(|ticket| ticket.end_time.to_string()));
@@ -65,7 +66,7 @@ pub fn write(level: Level, record: &Record<'_>) {
         ($level:ident) => {
             tracing::$level!(
                 target: TARGET, exchange, client, server, %from, via, outcome, cause, proof,
-                offered, flags, end, etypes, micros
+                indicators, offered, flags, end, etypes, micros
             )
         };
     }

@@ -69,6 +69,13 @@ pub const METRICS: &[Metric] = &[
     row("kdc_preauth_total", Kind::Counter, &["method"], "Logins by how the client proved itself.", |facts| {
         named(&facts.traffic.proofs)
     }),
+    row(
+        "kdc_indicators_total",
+        Kind::Counter,
+        &["indicator"],
+        "Logins by what the ticket says of the proof.",
+        |facts| named(&facts.traffic.indicators),
+    ),
     row("kdc_etypes_total", Kind::Counter, &["use", "etype"], "Enctypes of what was issued.", |facts| {
         let etypes = &facts.traffic.etypes;
         etypes.iter().map(|it| (vec![it.used_for.clone(), it.etype.clone()], it.count as f64)).collect()

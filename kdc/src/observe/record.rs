@@ -33,6 +33,9 @@ pub struct Record<'a> {
     /// How the client proved itself.
     #[serde(skip_serializing_if = "str::is_empty")]
     pub proof: &'static str,
+    /// What the ticket says of that (RFC 8129).
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    pub indicators: &'a [String],
     #[serde(serialize_with = "text", skip_serializing_if = "Names::is_empty")]
     pub offered: Names<'a>,
     #[serde(flatten)]
@@ -76,6 +79,7 @@ impl<'a> Record<'a> {
             outcome: event.refusal.map_or(done(event.exchange), |(code, _)| code.name()),
             cause: event.refusal.map(|(_, cause)| cause),
             proof: event.proof,
+            indicators: &event.indicators,
             offered: Names(&event.offered),
             ticket: event.issued.as_ref().map(Ticket::new),
             micros: u64::try_from(seen.took.as_micros()).unwrap_or(u64::MAX),

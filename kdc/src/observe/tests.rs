@@ -29,6 +29,7 @@ fn issued() -> Event {
             reply_etype: EncryptionType::AES128_SHA1,
         }),
         proof: "encrypted-timestamp",
+        indicators: vec!["hardened".into()],
     }
 }
 
@@ -91,6 +92,7 @@ fn an_audit_line_says_who_got_what_and_how() {
         "transport": "udp",
         "outcome": "issued",
         "proof": "encrypted-timestamp",
+        "indicators": ["hardened"],
         "offered": "aes256-cts-hmac-sha1-96,-7",
         "flags": "IA",
         "auth_time": "2026-11-21T23:40:11Z",

@@ -116,11 +116,11 @@ fn an_error_names_the_line_the_rule_and_the_way_out() {
         ("\nalow realm:R", "access policy, line 2: \"alow\" begins no rule: write allow, deny or role"),
         (
             "allow",
-            "access policy, line 1: \"allow\" needs a condition: principal:NAME@REALM, realm:REALM or role:ROLE (principal:*@REALM is every user of a realm)",
+            "access policy, line 1: \"allow\" needs a condition: principal:NAME@REALM, realm:REALM, role:ROLE or indicator:INDICATOR (principal:*@REALM is every user of a realm)",
         ),
         (
             "allow alice@R",
-            "access policy, line 1: \"alice@R\" is no condition: write principal:NAME@REALM, realm:REALM or role:ROLE",
+            "access policy, line 1: \"alice@R\" is no condition: write principal:NAME@REALM, realm:REALM, role:ROLE or indicator:INDICATOR",
         ),
         (
             "allow principal:alice",

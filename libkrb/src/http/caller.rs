@@ -36,6 +36,7 @@ pub(super) struct Facts {
     pub(super) context_flags: ContextFlags,
     pub(super) bound: bool,
     pub(super) roles: Vec<String>,
+    pub(super) indicators: Vec<String>,
     pub(super) delegated: Option<Arc<Delegated>>,
     pub(super) how: How,
 }
@@ -80,6 +81,7 @@ impl Caller {
             context_flags,
             bound,
             roles,
+            indicators: accepted.indicators,
             delegated: delegated.map(|received| Arc::new(Delegated::new(received))),
             how: How::Negotiate,
         })
@@ -97,6 +99,7 @@ impl Caller {
             context_flags: ContextFlags::NONE,
             bound: false,
             roles: roles.iter().map(ToString::to_string).collect(),
+            indicators: vec![],
             delegated: None,
             how: How::Negotiate,
         })
@@ -149,7 +152,7 @@ impl Caller {
         self.0.bound
     }
 
-    /// Its roles, as the layer's table or hook gave them.
+    /// Its roles: those that its ticket brings from the KDC, and those that the layer's table or hook gave.
     pub fn roles(&self) -> &[String] {
         &self.0.roles
     }
@@ -157,6 +160,17 @@ impl Caller {
     /// Whether it has a role.
     pub fn has_role(&self, role: &str) -> bool {
         self.0.roles.iter().any(|known| known == role)
+    }
+
+    /// How it proved itself when it logged in, in the words of its realm (RFC 8129), as the KDC vouches
+    /// for it: `otp`, `pkinit`.
+    pub fn indicators(&self) -> &[String] {
+        &self.0.indicators
+    }
+
+    /// Whether it proved itself in this way.
+    pub fn has_indicator(&self, indicator: &str) -> bool {
+        self.0.indicators.iter().any(|known| known == indicator)
     }
 
     /// The tickets that it handed over: the same ones in all requests of a session, and gone with it,

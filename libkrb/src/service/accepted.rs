@@ -28,6 +28,11 @@ pub struct Accepted {
     pub transited: (TransitedType, Vec<u8>),
     /// Restrictions and claims.
     pub authz: Vec<AuthzElement>,
+    /// How the client proved itself when it logged in, as the KDC vouches for it (RFC 8129). The realm's
+    /// own words: those of another realm may mean something else.
+    pub indicators: Vec<String>,
+    /// The client's roles here, as the KDC vouches for them ([`crate::authz::roles`]).
+    pub roles: Vec<String>,
     /// The options of the AP-REQ.
     pub options: ApOptions,
     /// The client's clock.
@@ -76,6 +81,8 @@ impl Accepted {
             times: opened.times,
             transited: opened.transited.clone(),
             authz,
+            indicators: opened.vouched.indicators.clone(),
+            roles: opened.vouched.roles.clone(),
             options,
             client_time: Instant { time: authenticator.time, micros: authenticator.micros },
             checksum: authenticator.checksum.map(|checksum| (checksum.kind, checksum.checksum.to_vec())),

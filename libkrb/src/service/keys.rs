@@ -33,8 +33,19 @@ struct ServiceKey {
     principal: Arc<Principal>,
     kvno: u32,
     key: PreparedKey,
+    /// The key itself, for what is signed with it in tickets.
+    signs: Key,
     /// Another name has the same key and number, and stands before this one.
     twin: bool,
+}
+
+/// A ticket that was opened.
+pub(super) struct Unsealed<'k> {
+    /// Whose key did it.
+    pub(super) server: Arc<Principal>,
+    pub(super) ticket: OpenTicket,
+    /// The key that did it.
+    pub(super) key: &'k Key,
 }
 
 impl KeyRing {
@@ -50,9 +61,9 @@ impl KeyRing {
                 continue;
             }
             let same = (entry.key.etype, entry.key.bytes.as_slice());
-            let key = prepared.entry(same).or_insert_with(|| key.prepare(KeyUsage::TICKET));
+            let ready = prepared.entry(same).or_insert_with(|| key.prepare(KeyUsage::TICKET)).clone();
             let twin = !seen.insert((same, entry.kvno));
-            ring.add(&entry.principal, entry.kvno, key.clone(), twin);
+            ring.add(&entry.principal, entry.kvno, (ready, key), twin);
         }
         match &options.service {
             _ if !ring.keys.is_empty() => Ok(ring),
@@ -68,16 +79,16 @@ impl KeyRing {
 
     pub(super) fn user_to_user(server: Principal, tgt: &Key, options: &Options) -> KeyRing {
         let mut ring = KeyRing::empty(options, true);
-        ring.add(&server, 0, tgt.prepare(KeyUsage::TICKET), false);
+        ring.add(&server, 0, (tgt.prepare(KeyUsage::TICKET), tgt.clone()), false);
         ring
     }
 
-    fn add(&mut self, principal: &Principal, kvno: u32, key: PreparedKey, twin: bool) {
+    fn add(&mut self, principal: &Principal, kvno: u32, (key, signs): (PreparedKey, Key), twin: bool) {
         let places = self.by_name.entry(principal.clone()).or_default();
         let known = places.first().and_then(|place| self.keys.get(*place)).map(|key| key.principal.clone());
         places.push(self.keys.len());
         let principal = known.unwrap_or_else(|| Arc::new(principal.clone()));
-        self.keys.push(ServiceKey { principal, kvno, key, twin });
+        self.keys.push(ServiceKey { principal, kvno, key, signs, twin });
     }
 
     /// Some name of ours, for an answer to what names nobody. There is always one.
@@ -96,7 +107,7 @@ impl KeyRing {
     }
 
     /// Opens a ticket, and says whose key did.
-    pub(super) fn open(&self, options: &Options, ticket: &Ticket<'_>) -> Result<(Arc<Principal>, OpenTicket)> {
+    pub(super) fn open(&self, options: &Options, ticket: &Ticket<'_>) -> Result<Unsealed<'_>> {
         let asked = ticket.server.principal(ticket.realm)?;
         let ours =
             if self.user_to_user { self.keys.first().map(|key| &*key.principal) } else { options.service.as_ref() };
@@ -113,7 +124,7 @@ impl KeyRing {
         ours: &Principal,
         asked: &Principal,
         ticket: &Ticket<'_>,
-    ) -> Result<(Arc<Principal>, OpenTicket)> {
+    ) -> Result<Unsealed<'_>> {
         let keys = || places.iter().filter_map(|place| self.keys.get(*place));
         let of_kvno = |key: &&ServiceKey| self.user_to_user || same_kvno(key.kvno, ticket.enc_part.kvno);
         let fits = |key: &&ServiceKey| key.key.etype() == ticket.enc_part.etype && of_kvno(key);
@@ -138,7 +149,7 @@ impl KeyRing {
     }
 
     /// For a name that is not in the keytab: an alias that the KDC knows, perhaps.
-    fn open_with_any(&self, asked: &Principal, ticket: &Ticket<'_>) -> Result<(Arc<Principal>, OpenTicket)> {
+    fn open_with_any(&self, asked: &Principal, ticket: &Ticket<'_>) -> Result<Unsealed<'_>> {
         let kvno = ticket.enc_part.kvno;
         let fits =
             |key: &&ServiceKey| !key.twin && key.key.etype() == ticket.enc_part.etype && same_kvno(key.kvno, kvno);
@@ -152,8 +163,9 @@ impl KeyRing {
 }
 
 impl ServiceKey {
-    fn open(&self, ticket: &Ticket<'_>) -> Option<(Arc<Principal>, OpenTicket)> {
-        ticket::open_ticket(ticket, &self.key).ok().map(|opened| (self.principal.clone(), opened))
+    fn open(&self, ticket: &Ticket<'_>) -> Option<Unsealed<'_>> {
+        let opened = ticket::open_ticket(ticket, &self.key).ok()?;
+        Some(Unsealed { server: self.principal.clone(), ticket: opened, key: &self.signs })
     }
 }
 

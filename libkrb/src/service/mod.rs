@@ -29,6 +29,7 @@ mod keys;
 mod known;
 mod opened;
 mod refusal;
+mod vouched;
 
 use std::fmt;
 use std::net::IpAddr;
@@ -247,9 +248,9 @@ impl Acceptor {
         {
             notice();
         }
-        let (server, opened) = opened?;
-        context.server = server.clone();
-        Opened::read(&self.options, server, &opened).map(Arc::new)
+        let unsealed = opened?;
+        context.server = unsealed.server.clone();
+        Opened::read(&self.options, &unsealed).map(Arc::new)
     }
 
     /// The last of the checks, and the AP-REP.

@@ -6,14 +6,14 @@ use std::sync::{Arc, OnceLock};
 use super::Options;
 use super::accepted::TicketTimes;
 use super::authz::{self, AuthzElement, Source};
-use super::keys;
+use super::keys::{self, Unsealed};
+use super::vouched::Vouched;
 use crate::codes::TransitedType;
 use crate::crypto::{Key, KeyUsage, PreparedKey};
 use crate::error::Result;
 use crate::flags::TicketFlags;
 use crate::name::Principal;
 use crate::session::Address;
-use crate::ticket::OpenTicket;
 
 /// What an open ticket says (RFC 4120 5.3). It does not change, so that it can be kept.
 pub(super) struct Opened {
@@ -27,6 +27,7 @@ pub(super) struct Opened {
     /// Where it may come from; none for anywhere.
     pub(super) addresses: Vec<Address>,
     pub(super) authz: Vec<AuthzElement>,
+    pub(super) vouched: Vouched,
     pub(super) session_key: Key,
     authenticator: PreparedKey,
     reply: OnceLock<PreparedKey>,
@@ -36,13 +37,13 @@ impl Opened {
     /// # Errors
     /// For what is no ticket, for a session key that may not be used, and for restrictions that nobody
     /// here understands.
-    pub(super) fn read(options: &Options, server: Arc<Principal>, sealed: &OpenTicket) -> Result<Opened> {
-        let ticket = sealed.read()?;
+    pub(super) fn read(options: &Options, unsealed: &Unsealed<'_>) -> Result<Opened> {
+        let ticket = unsealed.ticket.read()?;
         let session_key = keys::permitted_key(options, ticket.key)?;
         let mut authz = vec![];
         authz::collect(&options.understood, Source::Ticket, ticket.authorization_data, &mut authz)?;
         Ok(Opened {
-            server,
+            server: unsealed.server.clone(),
             client: ticket.client.principal(ticket.client_realm)?,
             flags: ticket.flags,
             times: TicketTimes {
@@ -54,6 +55,7 @@ impl Opened {
             transited: (ticket.transited.kind, ticket.transited.contents.to_vec()),
             addresses: ticket.addresses.iter().flat_map(|list| list.iter()).map(Address::from).collect(),
             authz,
+            vouched: Vouched::read(&ticket, unsealed.key),
             authenticator: session_key.prepare(KeyUsage::AP_REQ_AUTHENTICATOR),
             reply: OnceLock::new(),
             session_key,

@@ -1,10 +1,10 @@
-//! AuthorizationData and its envelopes (RFC 4120 5.2.6).
+//! AuthorizationData and its envelopes (RFC 4120 5.2.6, RFC 7751).
 
-use super::basic::Checksum;
+use super::basic::{Checksum, Raw};
 use super::der::sequence;
 use super::list::List;
 use super::name::PrincipalName;
-use crate::codes::AuthDataType;
+use crate::codes::{AuthDataType, EncryptionType};
 
 /// AuthorizationData (RFC 4120 5.2.6); also the contents of AD-IF-RELEVANT and
 /// AD-MANDATORY-FOR-KDC.
@@ -41,5 +41,33 @@ sequence! {
         0 required count: i32,
         /// The elements.
         1 required elements: AuthorizationData<'a>,
+    }
+}
+
+sequence! {
+    /// AD-CAMMAC (RFC 7751 4).
+    AdCammac<'a> {
+        /// What the KDC says, with its bytes: the service's verifier is over these.
+        0 required elements: Raw<'a, AuthorizationData<'a>>,
+        /// Over the ticket with `elements` for its authorization data, in the TGS's key.
+        1 optional kdc_verifier: VerifierMac<'a>,
+        /// Over `elements`, in the key that the ticket is sealed with.
+        2 optional service_verifier: VerifierMac<'a>,
+        /// The same in keys of others.
+        3 optional other_verifiers: List<'a, VerifierMac<'a>>,
+    }
+}
+
+sequence! {
+    /// Verifier-MAC (RFC 7751 4); the only kind of Verifier that there is.
+    VerifierMac<'a> {
+        /// Whose key it is, if that is not obvious.
+        0 optional identifier: PrincipalName<'a>,
+        /// The key's version.
+        1 optional kvno: u32,
+        /// The key's encryption type.
+        2 optional etype: EncryptionType,
+        /// The checksum, key usage 64.
+        3 required mac: Checksum<'a>,
     }
 }

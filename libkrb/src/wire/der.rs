@@ -8,6 +8,7 @@ use crate::error::{Error, Result};
 pub(super) const SEQUENCE: u8 = 0x30;
 const CONTEXT: u8 = 0xa0;
 const APPLICATION: u8 = 0x60;
+const CONSTRUCTED: u8 = 0x20;
 
 /// Something that reads itself from DER.
 pub trait Decode<'a>: Sized {
@@ -28,12 +29,14 @@ pub trait Encode {
 #[derive(Clone, Copy, Debug)]
 pub struct Reader<'a> {
     rest: &'a [u8],
+    /// The first element has another tag than its type's own (IMPLICIT): whatever is expected is there.
+    implicit: bool,
 }
 
 impl<'a> Reader<'a> {
     /// A cursor at the start of `bytes`.
     pub fn new(bytes: &'a [u8]) -> Self {
-        Reader { rest: bytes }
+        Reader { rest: bytes, implicit: false }
     }
 
     /// Whether everything was read.
@@ -84,8 +87,10 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// [`Error::Malformed`] with `what` for another tag.
     pub fn expect(&mut self, tag: u8, what: &'static str) -> Result<&'a [u8]> {
+        let implicit = std::mem::take(&mut self.implicit);
         match self.tag() {
             Some(found) if found == tag => Ok(self.element()?.1),
+            Some(found) if implicit && (found ^ tag) & CONSTRUCTED == 0 => Ok(self.element()?.1),
             _ => Err(Error::Malformed(what)),
         }
     }
@@ -99,6 +104,24 @@ impl<'a> Reader<'a> {
     pub(super) fn optional<T: Decode<'a>>(&mut self, number: u8, _what: &'static str) -> Result<Option<T>> {
         match self.tag() {
             Some(tag) if tag == CONTEXT | number => explicit(self.element()?.1).map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// Reads a field `[number] IMPLICIT T` that must be there; `T` is no CHOICE.
+    pub(super) fn implicit<T: Decode<'a>>(&mut self, number: u8, what: &'static str) -> Result<T> {
+        self.implicit_optional(number, what)?.ok_or(Error::Malformed(what))
+    }
+
+    /// Reads a field `[number] IMPLICIT T OPTIONAL`; `T` is no CHOICE.
+    pub(super) fn implicit_optional<T: Decode<'a>>(&mut self, number: u8, _what: &'static str) -> Result<Option<T>> {
+        match self.tag() {
+            Some(tag) if tag & !CONSTRUCTED == (CONTEXT & !CONSTRUCTED) | number => {
+                self.implicit = true;
+                let value = T::decode(self).map(Some);
+                self.implicit = false;
+                value
+            }
             _ => Ok(None),
         }
     }
@@ -254,6 +277,19 @@ impl Writer {
         }
     }
 
+    pub(super) fn implicit(&mut self, number: u8, value: &impl Encode) {
+        value.encode(self);
+        if let Some(tag) = self.buffer.get_mut(self.start) {
+            *tag = (CONTEXT & !CONSTRUCTED) | *tag & CONSTRUCTED | number;
+        }
+    }
+
+    pub(super) fn implicit_optional<T: Encode>(&mut self, number: u8, value: &Option<T>) {
+        if let Some(value) = value {
+            self.implicit(number, value);
+        }
+    }
+
     pub(super) fn application(&mut self, number: u8, contents: impl FnOnce(&mut Writer)) {
         self.element(APPLICATION | number, contents);
     }
@@ -284,10 +320,12 @@ pub(super) use backwards;
 macro_rules! field_type {
     (required $type:ty) => { $type };
     (optional $type:ty) => { Option<$type> };
+    (implicit $type:ty) => { $type };
+    (implicit_optional $type:ty) => { Option<$type> };
 }
 pub(super) use field_type;
 
-/// A SEQUENCE of explicitly tagged fields, maybe inside an APPLICATION tag, as a table.
+/// A SEQUENCE of tagged fields (explicitly, unless it says `implicit`), maybe inside an APPLICATION tag, as a table.
 macro_rules! sequence {
     ($(#[$doc:meta])* $name:ident<$lt:lifetime> $(application $app:literal)? {
         $($(#[$field_doc:meta])* $number:literal $kind:ident $field:ident: $type:ty,)*

@@ -18,13 +18,15 @@ mod kdc;
 mod kpasswd;
 mod list;
 mod name;
+mod otp;
 mod padata;
 mod safe_priv;
 mod spnego;
 mod ticket;
+mod utf8;
 
 pub use ap::{ApRep, ApReq, Authenticator, EncApRepPart};
-pub use authdata::{AdAndOr, AdKdcIssued, AuthData, AuthorizationData};
+pub use authdata::{AdAndOr, AdCammac, AdKdcIssued, AuthData, AuthorizationData, VerifierMac};
 pub use basic::{Checksum, EncryptedData, EncryptionKey, Fixed, HostAddress, Raw, TransitedEncoding};
 pub use cred::{EncKrbCredPart, KrbCred, KrbCredInfo};
 pub use der::{Decode, Encode, Reader, Writer};
@@ -38,10 +40,12 @@ pub use kdc::{EncKdcRepPart, KdcRep, KdcReq, KdcReqBody, LastReq};
 pub use kpasswd::{AdPasswordRules, ChangePasswdData, KpasswdReply, KpasswdRequest, KpasswdResult, NewPassword};
 pub use list::List;
 pub use name::{Components, PrincipalName};
+pub use otp::{Algorithm, OtpTokenInfo, PaOtpChallenge, PaOtpEncRequest, PaOtpPinChange, PaOtpRequest};
 pub use padata::{EtypeInfo2Entry, EtypeInfoEntry, MethodData, PaData, PaEncTsEnc, PaPacRequest};
 pub use safe_priv::{EncKrbPrivPart, KrbPriv, KrbSafe, KrbSafeBody};
 pub use spnego::{MechTypeList, NegHints, NegState, NegTokenInit, NegTokenResp, NegotiationToken};
 pub use ticket::{EncTicketPart, Ticket};
+pub use utf8::Utf8;
 
 use zeroize::Zeroizing;
 

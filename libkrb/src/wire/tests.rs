@@ -16,7 +16,7 @@ fn again<'a, T: Decode<'a> + Encode>(bytes: &'a [u8]) -> Result<Vec<u8>> {
 type Recode = fn(&[u8]) -> Result<Vec<u8>>;
 
 /// Each ASN.1 type of RFC 4120 section 5 with the way to decode and encode it again.
-const TYPES: [(&str, Recode); 29] = [
+const TYPES: [(&str, Recode); 34] = [
     ("Authenticator", |b| again::<Authenticator<'_>>(b)),
     ("Ticket", |b| again::<Ticket<'_>>(b)),
     ("EncryptionKey", |b| again::<EncryptionKey<'_>>(b)),
@@ -46,6 +46,11 @@ const TYPES: [(&str, Recode); 29] = [
     ("PA-ENC-TS-ENC", |b| again::<PaEncTsEnc>(b)),
     ("EncryptedData", |b| again::<EncryptedData<'_>>(b)),
     ("AD-KDCIssued", |b| again::<AdKdcIssued<'_>>(b)),
+    ("AD-CAMMAC", |b| again::<AdCammac<'_>>(b)),
+    ("OTP-TOKENINFO", |b| again::<OtpTokenInfo<'_>>(b)),
+    ("PA-OTP-CHALLENGE", |b| again::<PaOtpChallenge<'_>>(b)),
+    ("PA-OTP-REQUEST", |b| again::<PaOtpRequest<'_>>(b)),
+    ("PA-OTP-ENC-REQUEST", |b| again::<PaOtpEncRequest<'_>>(b)),
 ];
 
 fn recode(asn1_type: &str) -> Option<Recode> {

@@ -6,6 +6,7 @@ use super::keys::{check_kvno, expiry, renumber, salt_of};
 use super::{Forgiven, Registry, Step, fresh_id, now, stamp, unlocked};
 use crate::admin::glob;
 use crate::admin::operation::{Answer, Description, Etype, KeyLine, Name, NewKeys, Refusal, Secret, Settings, time};
+use crate::core::claims;
 use crate::core::{Attributes, Change, Entry, KeySet, LongTermKey, StoreError};
 
 /// How many names are looked at for one page of a listing.
@@ -211,7 +212,10 @@ pub(super) fn set_string(entry: &mut Entry, name: &str, value: Option<&str>) -> 
         Some(_) if entry.strings.len() >= MAX_STRINGS && !entry.strings.contains_key(name) => {
             return Err(Refusal::invalid(format!("a principal has at most {MAX_STRINGS} string attributes")));
         }
-        Some(value) => drop(entry.strings.insert(name.to_owned(), value.to_owned())),
+        Some(value) => {
+            claims::check_string(name, value).map_err(Refusal::invalid)?;
+            drop(entry.strings.insert(name.to_owned(), value.to_owned()));
+        }
     }
     Ok(())
 }

@@ -13,15 +13,19 @@ use super::super::refuse::{Refusal, because};
 pub struct RequestData(Zeroizing<Vec<u8>>);
 
 /// Only a KDC may say these; from a client they are dropped.
-const ONLY_FROM_KDC: [AuthDataType; 6] = [
+const ONLY_FROM_KDC: [AuthDataType; 7] = [
     AuthDataType::KDC_ISSUED,
     AuthDataType::INITIAL_VERIFIED_CAS,
     AuthDataType::CAMMAC,
     AuthDataType::AUTH_INDICATOR,
+    AuthDataType::ROLES,
     AuthDataType::WIN2K_PAC,
     // AD-SIGNTICKET of Heimdal and MIT
     AuthDataType(512),
 ];
+
+/// The KDC says these anew in every ticket; what a presented one has of them is not passed on.
+const SAID_ANEW: [AuthDataType; 3] = [AuthDataType::CAMMAC, AuthDataType::AUTH_INDICATOR, AuthDataType::ROLES];
 
 /// How deep AD-IF-RELEVANT and AD-AND-OR are looked into.
 const DEPTH: usize = 4;
@@ -64,7 +68,8 @@ pub fn open(body: &KdcReqBody<'_>, session: &Key, reply: &(Key, KeyUsage)) -> Re
 /// # Errors
 /// POLICY for elements that only a KDC who understands them may pass on.
 pub fn carried<'a>(ticket: &EncTicketPart<'a>, added: Option<&'a RequestData>) -> Result<Vec<AuthData<'a>>, Refusal> {
-    let mut carried = ticket.authorization_data.map(|data| data.iter().collect::<Vec<_>>()).unwrap_or_default();
+    let data = ticket.authorization_data.into_iter().flat_map(|data| data.iter());
+    let mut carried = data.filter(|element| !said_anew(element)).collect::<Vec<_>>();
     if let Some(RequestData(plain)) = added {
         let malformed = because(ErrorCode::GENERIC, "malformed authorization data");
         let elements = wire::decode::<AuthorizationData<'a>>(plain).map_err(malformed)?;
@@ -78,6 +83,16 @@ pub fn carried<'a>(ticket: &EncTicketPart<'a>, added: Option<&'a RequestData>) -
         }
     }
     Ok(carried)
+}
+
+/// Whether this is an element that the KDC says anew, or AD-IF-RELEVANT around one: no KDC puts
+/// anything else beside it.
+fn said_anew(element: &AuthData<'_>) -> bool {
+    let within = |element: &AuthData<'_>| {
+        let inner = wire::decode::<AuthorizationData<'_>>(element.data).unwrap_or_default();
+        inner.iter().any(|element| SAID_ANEW.contains(&element.kind))
+    };
+    SAID_ANEW.contains(&element.kind) || element.kind == AuthDataType::IF_RELEVANT && within(element)
 }
 
 /// Whether a client may add this element; nothing that claims to be a KDC's, however wrapped.

@@ -1,12 +1,13 @@
 //! Checking a TGS-REQ: tables of what options and servers demand, and the grant (RFC 4120 3.3.3).
 
 use libkrb::codes::MessageType;
-use libkrb::crypto::{KeyUsage, Random};
+use libkrb::crypto::Random;
 use libkrb::flags::{KdcOptions, TicketFlags};
 use libkrb::wire::{EncTicketPart, LastReq, TransitedEncoding};
 use libkrb::{ErrorCode, Time};
 
 use super::super::as_req::{new_key, server_alive};
+use super::super::claims::{self, Claims};
 use super::super::entry::{Attributes, LongTermKey};
 use super::super::grant::{Grant, SealingKey, Times};
 use super::super::limits::Bounds;
@@ -129,7 +130,8 @@ fn check_server(gathered: &Gathered<'_>, now: Time) -> Result<(), Refusal> {
     let proven = |attribute, flag| !server.attributes.has(attribute) || ticket.flags.has(flag);
     let strong = proven(Attributes::REQUIRES_PRE_AUTH, TicketFlags::PRE_AUTHENT)
         && proven(Attributes::REQUIRES_HW_AUTH, TicketFlags::HW_AUTHENT);
-    Refusal::unless(strong, ErrorCode::POLICY, "this server wants clients that pre-authenticated")
+    Refusal::unless(strong, ErrorCode::POLICY, "this server wants clients that pre-authenticated")?;
+    claims::required(server, &gathered.indicators)
 }
 
 /// The additional ticket must be a living TGT of the server that is asked for (RFC 4120 3.3.3).
@@ -173,6 +175,7 @@ fn derived(kdc: &Kdc<'_>, gathered: &Gathered<'_>, now: Time) -> Result<(TicketF
         client_policy: gathered.client_policy.as_deref(),
         server,
         tgt: Some((ticket.end_time, ticket.renew_till)),
+        indicators: &gathered.indicators,
     };
     let times = bounds.times(&request.body, ticket.auth_time, now)?;
     let unchecked = options.has(KdcOptions::DISABLE_TRANSITED_CHECK) && kdc.policy.allow_disable_transited_check;
@@ -198,6 +201,11 @@ fn grant<'a>(
     let addresses = if elsewhere { body.addresses } else { ticket.addresses };
     let bare = server.attributes.has(Attributes::NO_AUTH_DATA_REQUIRED);
     let data = if bare { vec![] } else { authdata::carried(ticket, gathered.data.as_ref())? };
+    let roles = match &gathered.client {
+        Some(client) => claims::roles(kdc, client, server, now)?,
+        None => vec![],
+    };
+    let indicators = if bare { vec![] } else { gathered.indicators.clone() };
     let (key, usage) = &gathered.reply;
     Ok(Grant {
         kind: MessageType::TGS_REP,
@@ -208,6 +216,8 @@ fn grant<'a>(
         addresses: addresses.filter(|addresses| !addresses.is_empty()),
         transited: TransitedEncoding { ..ticket.transited },
         authorization_data: data,
+        claims: Claims { indicators, roles },
+        tgs_key: etypes::ticket_key(kdc.policy, &gathered.tgs, now).ok(),
         session: new_key(etypes::session(kdc.policy, server, offered, now)?, random)?,
         ticket_key: ticket_key(kdc, gathered, now)?,
         reply_key: SealingKey::session(key.prepare(*usage)),
@@ -227,5 +237,5 @@ fn ticket_key<'a>(kdc: &Kdc<'_>, gathered: &'a Gathered<'a>, now: Time) -> Resul
     };
     let key = second.ticket.read().and_then(|part| part.key.key());
     let key = key.map_err(because(ErrorCode::ETYPE_NOSUPP, "the additional ticket's session key can't be used"))?;
-    Ok(SealingKey::session(key.prepare(KeyUsage::TICKET)))
+    Ok(SealingKey::user_to_user(key))
 }

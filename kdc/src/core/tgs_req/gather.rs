@@ -12,6 +12,7 @@ use libkrb::wire::{Authenticator, EncTicketPart, HostAddress, KdcReq};
 use libkrb::{Error, ErrorCode, Principal};
 
 use super::super::as_req::policy_of;
+use super::super::claims;
 use super::super::entry::Entry;
 use super::super::event::Event;
 use super::super::password_policy::PasswordPolicy;
@@ -44,6 +45,10 @@ pub struct Gathered<'a> {
     pub reply: (Key, KeyUsage),
     /// For user-to-user: the ticket whose session key seals the new one.
     pub second: Option<Second>,
+    /// The ticket-granting service's entry.
+    pub tgs: Arc<Entry>,
+    /// How the client proved itself when it logged in, as the presented ticket has it from this realm.
+    pub indicators: Vec<String>,
     /// The authorization data of the request.
     pub data: Option<RequestData>,
 }
@@ -88,6 +93,9 @@ pub fn gather<'a>(
         None => (header.session.clone(), KeyUsage::TGS_REP_SESSION),
     };
     let client = kdc.store.lookup(&client_name)?;
+    let tgs = kdc.tgs()?;
+    let indicators = claims::presented(kdc.policy, &tgs, &ticket, at.now.time);
+    event.indicators.clone_from(&indicators);
     Ok(Gathered {
         request,
         header_server: header.server_name,
@@ -97,6 +105,8 @@ pub fn gather<'a>(
         ticket,
         server_name,
         server,
+        tgs,
+        indicators,
         offered: etypes::offered(kdc.policy, &body.etypes),
         data: authdata::open(body, &header.session, &reply)?,
         reply,

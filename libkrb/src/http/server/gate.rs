@@ -1,6 +1,7 @@
 //! The decision on a request: gather what it brings, check it, and say who calls. Not here: how the
 //! request came and how the answer goes ([`super::service`]).
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -163,7 +164,8 @@ impl Gate {
 
     fn done(&self, context: &Context, caller: gss::Caller, token: Option<Vec<u8>>, now: Instant) -> Entered {
         let local_name = self.local_names.map(&caller.accepted.client);
-        let roles = self.roles.as_ref().map(|(_, roles)| roles(&caller.accepted)).unwrap_or_default();
+        let given = self.roles.as_ref().map(|(_, roles)| roles(&caller.accepted)).unwrap_or_default();
+        let roles = caller.accepted.roles.iter().cloned().chain(given).collect::<BTreeSet<_>>().into_iter().collect();
         let caller = Caller::negotiated(caller, context.flags(), local_name, roles);
         let token = token.map(|token| (WWW_AUTHENTICATE, header::challenge(Some(&token))));
         let session = self.sessions.as_ref().map(|sessions| sessions.begin(self.table(), &caller, now.time));

@@ -158,8 +158,9 @@ impl NegotiateLayer {
         self.with(|gate| gate.local_names = Arc::new(names))
     }
 
-    /// Where roles come from: a table ([`AccessPolicy::roles_of`](crate::access::AccessPolicy)), or
-    /// the ticket's authorization data. Of these only what bears a KDC's signature can give a role.
+    /// Where roles come from beside those that the KDC puts into tickets ([`crate::authz::roles`]): a table
+    /// ([`AccessPolicy::roles_of`](crate::access::AccessPolicy)), or other authorization data of the ticket.
+    /// Of these only what bears a KDC's signature can give a role.
     ///
     /// Roles stand in a session as they were when it began, so a session is good only behind layers
     /// with a table of the same name. A name that is made of the table, such as the text of the policy,

@@ -43,6 +43,7 @@ pub struct Require {
 struct Rules {
     policy: Option<Arc<AccessPolicy>>,
     roles: Vec<String>,
+    indicators: Vec<String>,
     initial: bool,
     fresh_within: Option<Seconds>,
     observer: Option<Arc<dyn Observer>>,
@@ -55,6 +56,7 @@ impl Require {
         let rules = Rules {
             policy: None,
             roles: vec![],
+            indicators: vec![],
             initial: false,
             fresh_within: None,
             observer: None,
@@ -63,7 +65,7 @@ impl Require {
         Require { rules: Arc::new(rules) }
     }
 
-    /// A caller whom a policy allows, by its principal and its [`Caller::roles`].
+    /// A caller whom a policy allows, by its principal, its [`Caller::roles`] and its [`Caller::indicators`].
     pub fn policy(policy: impl Into<Arc<AccessPolicy>>) -> Require {
         let policy = Some(policy.into());
         Require::caller().with(|rules| rules.policy = policy)
@@ -78,6 +80,13 @@ impl Require {
     #[must_use]
     pub fn role(self, role: &str) -> Require {
         self.with(|rules| rules.roles.push(role.to_owned()))
+    }
+
+    /// The caller proved itself in this way when it logged in ([`Caller::indicators`]); with several of
+    /// these, in one of them.
+    #[must_use]
+    pub fn indicator(self, indicator: &str) -> Require {
+        self.with(|rules| rules.indicators.push(indicator.to_owned()))
     }
 
     /// Its ticket came straight from a login, and not from a ticket-granting ticket.
@@ -120,6 +129,9 @@ impl Rules {
         if !self.roles.is_empty() && !self.roles.iter().any(|role| caller.has_role(role)) {
             return Err(format!("none of the roles {}", self.roles.join(", ")));
         }
+        if !self.indicators.is_empty() && !self.indicators.iter().any(|indicator| caller.has_indicator(indicator)) {
+            return Err(format!("none of the indicators {}", self.indicators.join(", ")));
+        }
         if self.initial && !caller.flags().has(TicketFlags::INITIAL) {
             return Err("the ticket is not straight from a login".to_owned());
         }
@@ -127,7 +139,7 @@ impl Rules {
             return Err("the login was too long ago".to_owned());
         }
         let Some(policy) = &self.policy else { return Ok("every requirement is met".to_owned()) };
-        let decision = policy.decide(caller.principal(), caller.roles());
+        let decision = policy.decide_proven(caller.principal(), caller.roles(), caller.indicators());
         if decision.allowed { Ok(decision.reason) } else { Err(decision.reason) }
     }
 
@@ -160,10 +172,11 @@ impl<S> Layer<S> for Require {
 
 impl fmt::Debug for Require {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Rules { policy, roles, initial, fresh_within, .. } = &*self.rules;
+        let Rules { policy, roles, indicators, initial, fresh_within, .. } = &*self.rules;
         f.debug_struct("Require")
             .field("policy", policy)
             .field("roles", roles)
+            .field("indicators", indicators)
             .field("initial", initial)
             .field("fresh_within", fresh_within)
             .finish_non_exhaustive()

@@ -49,6 +49,7 @@ impl Content {
         texts(&mut out, facts.principal.components());
         texts(&mut out, facts.local_name.as_slice());
         texts(&mut out, &facts.roles);
+        texts(&mut out, &facts.indicators);
         out
     }
 
@@ -67,6 +68,7 @@ impl Content {
         let principal = Principal::new(kind, realm, reader.texts()?).ok()?;
         let local_name = reader.texts()?.into_iter().next().map(str::to_owned);
         let roles = reader.texts()?.into_iter().map(str::to_owned).collect();
+        let indicators = reader.texts()?.into_iter().map(str::to_owned).collect();
         let caller = Caller::new(Facts {
             principal,
             local_name,
@@ -75,6 +77,7 @@ impl Content {
             context_flags,
             bound: bound == 1,
             roles,
+            indicators,
             delegated: None,
             how: How::Session,
         });

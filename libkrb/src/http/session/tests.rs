@@ -26,6 +26,7 @@ fn caller(change: impl FnOnce(&mut Facts)) -> Caller {
         context_flags: ContextFlags::MUTUAL,
         bound: true,
         roles: vec!["admins".to_owned(), "ü".to_owned()],
+        indicators: vec!["otp".to_owned()],
         delegated: None,
         how: How::Negotiate,
     };

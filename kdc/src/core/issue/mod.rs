@@ -3,9 +3,11 @@
 use libkrb::codes::{MessageType, PaType};
 use libkrb::crypto::Random;
 use libkrb::wire::{
-    self, EncKdcRepPart, EncTicketPart, Encode, EncryptedData, EncryptionKey, Fixed, KdcRep, List, PaData, Raw, Ticket,
-    Writer,
+    self, AuthData, EncKdcRepPart, EncTicketPart, Encode, EncryptedData, EncryptionKey, Fixed, KdcRep, List, PaData,
+    Raw, Ticket, Writer,
 };
+
+mod cammac;
 
 use super::event::{Event, Issued};
 use super::grant::{Grant, SealingKey};
@@ -13,7 +15,10 @@ use super::grant::{Grant, SealingKey};
 /// The AS-REP or TGS-REP of a grant; the event learns what was issued.
 pub fn seal(grant: &Grant<'_>, random: &mut dyn Random, event: &mut Event) -> Vec<u8> {
     event.issued = Some(issued(grant));
-    let ticket_cipher = encrypt(&grant.ticket_key, random, &ticket_part(grant));
+    let said = cammac::element(grant, &ticket_part(grant, &[]));
+    let mut data = grant.authorization_data.clone();
+    data.extend(said.iter().map(|(kind, data)| AuthData { kind: *kind, data }));
+    let ticket_cipher = encrypt(&grant.ticket_key, random, &ticket_part(grant, &data));
     let encrypted = pa_data(&grant.encrypted_padata);
     let reply_cipher = encrypt(&grant.reply_key, random, &reply_part(grant, &encrypted));
     let ticket = Ticket {
@@ -50,8 +55,8 @@ fn pa_data(padata: &[(PaType, Vec<u8>)]) -> Vec<PaData<'_>> {
     padata.iter().map(|(kind, value)| PaData { kind: *kind, value }).collect()
 }
 
-fn ticket_part<'a>(grant: &'a Grant<'a>) -> EncTicketPart<'a> {
-    let authorization_data = List::Items(&grant.authorization_data);
+fn ticket_part<'a>(grant: &'a Grant<'a>, data: &'a [AuthData<'a>]) -> EncTicketPart<'a> {
+    let authorization_data = List::Items(data);
     EncTicketPart {
         flags: grant.flags,
         key: EncryptionKey::from(&grant.session),
