@@ -3,6 +3,7 @@
 
 use super::as_request::AsRequest;
 use super::clock::ClockOffset;
+use super::joint;
 use super::kdc_req::{MAX_REFERRALS, MAX_ROUNDS, Wishes, offered, on_wire};
 use super::proof::{Asking, Proof};
 use super::refusal::Refusal;
@@ -119,6 +120,9 @@ impl AsExchange {
         let (proof, asking) = self.asking((wishes, body), now, random);
         let mut padata = proof.elements(asking)?;
         padata.push((PaType::REQ_ENC_PA_REP, vec![]));
+        if self.means.wants_freshness() {
+            padata.push((PaType::AS_FRESHNESS, vec![]));
+        }
         if let Some(include_pac) = self.request.include_pac {
             padata.push((PaType::PAC_REQUEST, wire::encode(&PaPacRequest { include_pac })));
         }
@@ -211,22 +215,26 @@ impl AsExchange {
             return Err(Error::ReplyMismatch("an encryption type that was not offered"));
         }
         let client = rep.client.principal(rep.client_realm)?;
-        if client != self.client && !self.canonicalize() {
+        let nobody = self.client.is_anonymous() && client == Principal::anonymous();
+        if client != self.client && !nobody && !self.canonicalize() {
             return Err(Error::ReplyMismatch("another client"));
         }
         let reply = MethodReply { padata: rep.padata, etype: rep.enc_part.etype, request: &sent.message };
         let (proof, asking) = self.asking((&sent.wishes, &sent.body), now, random);
         let key = proof.reply_key(asking, &reply, &client, rep.enc_part.kvno)?;
+        let proof_by = self.proof.kind();
         let plain = key.decrypt(KeyUsage::AS_REP_ENC_PART, rep.enc_part.cipher);
         let plain = plain.map_err(|_| self.secret.refused(ErrorCode::BAD_INTEGRITY))?;
         let part: EncKdcRepPart<'_> = wire::decode(&plain)?;
         let vouched = vouched(&key, &sent.message, &part)?;
-        if client != self.client && !vouched {
+        joint::check(&key, rep.padata, &part, proof_by, nobody)?;
+        if client != self.client && !nobody && !vouched {
             return Err(Error::ReplyMismatch("another client"));
         }
         let server = server(&rep, &part, &sent.wishes, vouched)?;
         let kdc_now = if self.request.follow_clock { part.auth_time } else { now.time };
         let expected = TicketFlags::NONE.with(TicketFlags::INVALID, sent.wishes.from.is_some());
+        let expected = expected.with(TicketFlags::ANONYMOUS, nobody);
         Answer { wishes: &sent.wishes, part: &part, expected, inherited: &[], now: kdc_now }.check()?;
         self.take_time(&part, sent, now)?;
         let vouches = if vouched { "; the KDC vouches for the request" } else { "" };

@@ -70,6 +70,9 @@ impl AsRequest {
         if self.start_in.is_some() {
             options |= postdated;
         }
+        if self.client.is_anonymous() {
+            options |= KdcOptions::REQUEST_ANONYMOUS;
+        }
         if self.client.kind() == NameType::ENTERPRISE {
             options |= KdcOptions::CANONICALIZE;
         }

@@ -14,6 +14,7 @@ mod as_exchange;
 mod as_request;
 mod clock;
 mod fetch;
+mod joint;
 mod kdc_req;
 mod password;
 mod proof;

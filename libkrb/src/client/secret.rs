@@ -20,6 +20,8 @@ pub enum Secret {
     /// A password that somebody is asked for when it is needed, once: after the KDC has found the
     /// client, so that nobody types a password for a name that does not exist.
     Prompt(Prompt),
+    /// Nothing: the client has other means ([`crate::preauth::Means`]).
+    None,
     /// Long-term keys with their version numbers.
     Keys(Vec<(u32, Key)>),
 }
@@ -55,13 +57,14 @@ impl Secret {
                 .map(|(_, key)| key.clone())
                 .ok_or(Error::code(ErrorCode::ETYPE_NOSUPP)),
             Secret::Prompt(_) => Err(Error::PasswordIncorrect),
+            Secret::None => Err(Error::protocol(ErrorCode::PREAUTH_FAILED, "there is neither a password nor a key")),
         }
     }
 
     /// What it means that the KDC does not take our proof.
     pub(super) fn refused(&self, code: ErrorCode) -> Error {
         match self {
-            Secret::Keys(_) => Error::code(code),
+            Secret::Keys(_) | Secret::None => Error::code(code),
             Secret::Password(_) | Secret::Prompt(_) => Error::PasswordIncorrect,
         }
     }
@@ -72,6 +75,7 @@ impl fmt::Debug for Secret {
         match self {
             Secret::Password(_) => f.write_str("Password(redacted)"),
             Secret::Prompt(_) => f.write_str("Prompt"),
+            Secret::None => f.write_str("None"),
             Secret::Keys(keys) => f.debug_tuple("Keys").field(keys).finish(),
         }
     }

@@ -1,6 +1,8 @@
 //! Hashes without a key, for what is public and named by its hash. Not here: checksums of messages.
 
 use md5::Md5;
+#[cfg(feature = "pkinit")]
+use sha1::Sha1;
 use sha2::{Digest, Sha224, Sha256, Sha384, Sha512};
 
 /// A hash function of SHA-2 (FIPS 180-4).
@@ -22,6 +24,15 @@ impl Hash {
             Hash::Sha512 => Sha512::digest(bytes).to_vec(),
         }
     }
+}
+
+/// SHA-1 (FIPS 180-4): where RFC 4556 has no other, the checksum of a request's body and the first
+/// key derivation. Never for a signature.
+#[cfg(feature = "pkinit")]
+pub(crate) fn sha1(parts: &[&[u8]]) -> [u8; 20] {
+    let mut hash = Sha1::new();
+    parts.iter().for_each(|part| hash.update(part));
+    hash.finalize().into()
 }
 
 /// MD5 (RFC 1321): what channel bindings are folded to (RFC 4121 4.1.1.2). Broken for signatures;

@@ -18,6 +18,8 @@ mod mac;
 mod nfold;
 mod prepared;
 mod prf;
+#[cfg(feature = "pkinit")]
+pub(crate) mod public;
 mod random;
 #[cfg(feature = "danger-rc4")]
 mod rc4;
@@ -31,6 +33,8 @@ pub(crate) mod testing;
 mod tests;
 
 pub use etype::{SUPPORTED, cipher_len, default_s2kparams, is_weak, key_len, supported};
+#[cfg(feature = "pkinit")]
+pub(crate) use hash::sha1;
 pub(crate) use hash::{Hash, md5};
 pub use key::Key;
 pub use prepared::{PreparedChecksum, PreparedKey};
@@ -80,6 +84,8 @@ impl KeyUsage {
     pub const ENC_CHALLENGE_KDC: KeyUsage = KeyUsage(55);
     // RFC 6806 11
     pub const AS_REQ_CHECKSUM: KeyUsage = KeyUsage(56);
+    // RFC 8062 11
+    pub const PKINIT_KX: KeyUsage = KeyUsage(44);
     // RFC 7751 8
     pub const CAMMAC: KeyUsage = KeyUsage(64);
     // RFC 9588 11

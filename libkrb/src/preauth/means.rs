@@ -27,6 +27,20 @@ pub struct Means {
     /// Do without an encrypted timestamp (`disable_encrypted_timestamp`): whoever listens may guess
     /// the password from it.
     pub no_timestamp: bool,
+    /// A certificate, and whose certificates make a KDC believed.
+    #[cfg(feature = "pkinit")]
+    pub pkinit: Option<std::sync::Arc<super::pkinit::PkinitMeans>>,
+}
+
+impl Means {
+    /// Whether there is a certificate to sign a token with by which the KDC sees that the request is
+    /// recent (RFC 8070).
+    pub(crate) fn wants_freshness(&self) -> bool {
+        #[cfg(feature = "pkinit")]
+        return self.pkinit.as_ref().is_some_and(|pkinit| !pkinit.without_freshness);
+        #[cfg(not(feature = "pkinit"))]
+        false
+    }
 }
 
 impl fmt::Debug for Means {

@@ -125,6 +125,8 @@ pub enum Armored {
 /// Every method that a client knows. A KDC's order decides between them (RFC 6113 2.3), unless the
 /// caller prefers some.
 pub const CLIENT_METHODS: &[ClientMethod] = &[
+    #[cfg(feature = "pkinit")]
+    ClientMethod { kind: PaType::PK_AS_REQ, begin: super::pkinit::begin },
     ClientMethod { kind: PaType::ENCRYPTED_CHALLENGE, begin: enc_challenge::begin },
     ClientMethod { kind: PaType::ENC_TIMESTAMP, begin: enc_timestamp::begin },
 ];

@@ -9,6 +9,8 @@ pub mod etype_info;
 pub mod fast;
 mod means;
 mod method;
+#[cfg(feature = "pkinit")]
+pub mod pkinit;
 pub mod req_enc_pa_rep;
 
 pub use etype_info::KeyHint;

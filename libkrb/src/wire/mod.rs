@@ -9,6 +9,7 @@
 mod ap;
 mod authdata;
 mod basic;
+mod cms;
 mod cred;
 mod der;
 mod error;
@@ -20,14 +21,17 @@ mod list;
 mod name;
 mod otp;
 mod padata;
+mod pkinit;
 mod safe_priv;
 mod spnego;
 mod ticket;
 mod utf8;
+mod x509;
 
 pub use ap::{ApRep, ApReq, Authenticator, EncApRepPart};
 pub use authdata::{AdAndOr, AdCammac, AdKdcIssued, AuthData, AuthorizationData, VerifierMac};
 pub use basic::{Checksum, EncryptedData, EncryptionKey, Fixed, HostAddress, Raw, TransitedEncoding};
+pub use cms::{SignedAttributes, SignedData, SignerId, SignerInfo};
 pub use cred::{EncKrbCredPart, KrbCred, KrbCredInfo};
 pub use der::{Decode, Encode, Reader, Writer};
 pub use error::{KrbError, TypedData};
@@ -42,10 +46,15 @@ pub use list::List;
 pub use name::{Components, PrincipalName};
 pub use otp::{Algorithm, OtpTokenInfo, PaOtpChallenge, PaOtpEncRequest, PaOtpPinChange, PaOtpRequest};
 pub use padata::{EtypeInfo2Entry, EtypeInfoEntry, MethodData, PaData, PaEncTsEnc, PaPacRequest};
+pub use pkinit::{
+    AuthPack, DhRepInfo, ExternalPrincipalIdentifier, KdcDhKeyInfo, KdfAlgorithmId, Krb5PrincipalName, OtherInfo,
+    PaChecksum2, PaPkAsRep, PaPkAsReq, PkAuthenticator, PkinitSuppPubInfo, TdCertDigestAlgorithms,
+};
 pub use safe_priv::{EncKrbPrivPart, KrbPriv, KrbSafe, KrbSafeBody};
 pub use spnego::{MechTypeList, NegHints, NegState, NegTokenInit, NegTokenResp, NegotiationToken};
 pub use ticket::{EncTicketPart, Ticket};
 pub use utf8::Utf8;
+pub use x509::{AlgorithmIdentifier, Any, BitString, DomainParameters, SubjectPublicKeyInfo, Unsigned};
 
 use zeroize::Zeroizing;
 
