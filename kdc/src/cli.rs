@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::error::{Error, Result};
 use crate::manage::Watching;
-use crate::{check, config, dev, init, master_key, moving, run, steer};
+use crate::{check, config, dev, init, master_key, moving, pki, run, steer};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -42,6 +42,9 @@ enum Command {
     /// Show the master key's versions, or roll it over
     #[command(subcommand)]
     MasterKey(master_key::Command),
+    /// Make certificates for logins without a password (PKINIT)
+    #[command(subcommand)]
+    Pki(pki::Command),
     /// Say whether settings, master key and store are sound and belong together
     Check(Settings),
     /// Have the running KDC go on with the settings as they are now, if all of them are sound
@@ -121,6 +124,7 @@ pub fn main() -> ExitCode {
         Command::Run(settings) => run::run(&settings.config),
         Command::Dev(arguments) => dev::dev(&arguments.wishes()),
         Command::MasterKey(command) => master_key::run(&command),
+        Command::Pki(command) => command.run(),
         Command::Check(settings) => examine(&settings.config),
         Command::Reload(settings) => steer::reload(&settings.config),
         Command::Restart(settings) => steer::restart(&settings.config),

@@ -19,6 +19,7 @@ pub mod master_key;
 pub mod moving;
 pub mod net;
 pub mod observe;
+pub mod pki;
 pub mod rotation;
 pub mod run;
 pub mod source;

@@ -177,7 +177,7 @@ impl Daemon {
             tracing::warn!(socket, "closed: it was handed over and is none of the settings ({settings})");
         }
 
-        let policy = config.policy();
+        let policy = config.whole_policy()?;
         let registry = Registry::new(Arc::clone(&store), policy.clone(), config.key_rules()).with_acl(config.acl()?);
         let registry = registry.with_dictionary(config.dictionary()?).with_attempts(Arc::clone(&attempts) as Arc<_>);
         let registry = registry.with_vault(vault).told_to(Arc::clone(&observer)).with_helm(Arc::new(helm));
@@ -298,6 +298,7 @@ impl Daemon {
         let config = config::load(path)?;
         reload::possible(&self.config, &config).map_err(Error::Other)?;
         let (acl, dictionary) = (config.acl()?, config.dictionary()?);
+        let policy = config.whole_policy()?;
         let for_passwords = config.kpasswd_addresses();
         let new = bind(&self.server.missing(&config.listen))?;
         let new_for_passwords =
@@ -308,7 +309,7 @@ impl Daemon {
         let limits = config.net_limits();
         self.server.limit(&limits);
         self.passwords.limit(&Passwords::limits(&limits));
-        self.responder.govern(config.policy(), config.limits.rate.rates(), &limits);
+        self.responder.govern(policy, config.limits.rate.rates(), &limits);
         self.registry.amend(config.policy(), config.key_rules(), acl, dictionary);
         self.rotation = turning(&config, &self.store, &self.registry);
         let Addresses { kdc, kpasswd } = self.addresses();

@@ -18,6 +18,7 @@ impl Config {
         let admin = &self.admin;
         let tls = [&admin.acl_file, &admin.certificate, &admin.key, &admin.client_ca];
         let files = [self.audit.key.as_ref(), self.passwords.dictionary.as_ref()];
-        files.into_iter().chain(tls.map(Option::as_ref)).flatten().map(|file| &**file).collect()
+        let files = files.into_iter().chain(tls.map(Option::as_ref)).flatten().map(|file| &**file);
+        files.chain(self.pkinit.files()).collect()
     }
 }

@@ -6,6 +6,7 @@ mod files;
 mod indicators;
 mod kpasswd;
 mod passwords;
+mod pkinit;
 mod rate;
 mod rotation;
 mod sample;
@@ -24,6 +25,7 @@ pub use admin::AdminSettings;
 pub use indicators::IndicatorSettings;
 pub use kpasswd::kpasswd_addresses;
 pub use passwords::PasswordSettings;
+pub use pkinit::{PkinitSettings, SpiffeRow};
 pub use rate::RateSettings;
 pub use rotation::RotationRow;
 pub use sample::sample;
@@ -86,6 +88,9 @@ pub struct Config {
     /// What new passwords are measured by.
     #[serde(default)]
     pub passwords: PasswordSettings,
+    /// Logins by certificate.
+    #[serde(default)]
+    pub pkinit: PkinitSettings,
     /// What strangers may use up.
     #[serde(default)]
     pub limits: Limits,
@@ -228,6 +233,7 @@ pub fn parse(path: &Path, text: &str) -> Result<Config> {
         .map_err(|error| wrong(error.span().map_or(0, |span| span.start), error.message().replace('\n', "; ")))?;
     config.check_rotation().map_err(|(at, problem)| wrong(at, problem))?;
     let folder = path.parent().unwrap_or(Path::new(""));
+    config.pkinit.in_folder(folder);
     config.master_key.in_folder(folder);
     let paths = [&mut config.store, &mut config.admin_socket];
     let others = config.audit.paths().chain(config.admin.paths());
@@ -253,7 +259,17 @@ impl Config {
             check_addresses: self.policy.check_addresses,
             allow_disable_transited_check: self.policy.allow_disable_transited_check,
             indicators: self.indicators.rules(),
+            pkinit: None,
+            restrict_anonymous_to_tgt: self.pkinit.restrict_anonymous_to_tgt,
         }
+    }
+
+    /// The same with what lies in files.
+    ///
+    /// # Errors
+    /// Those of [`Config::pkinit`].
+    pub fn whole_policy(&self) -> Result<Policy> {
+        Ok(Policy { pkinit: self.pkinit()?, ..self.policy() })
     }
 }
 

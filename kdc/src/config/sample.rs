@@ -133,6 +133,32 @@ kpasswd_listen = [{kpasswd}]
 #exempt = ["127.0.0.0/8", "::1"]
 #memory = "4 MiB"
 
+[pkinit]
+# Logins by certificate (RFC 4556); `kdc pki init` makes an authority and certificates for those who have none.
+# The KDC's certificate with its chain, and its key: "FILE:kdc.crt,kdc.key" or "PKCS12:kdc.p12". Default: none, so there
+# are no such logins. All these files are read again with the settings.
+#identity = "FILE:pki/kdc.crt,pki/kdc.key"
+# In PEM: authorities whose certificates are believed, others between these and clients', and revocation lists.
+#anchors = []
+#intermediates = []
+#crls = []
+# Take no certificate whose authority has no current list among these.
+#require_crl = false
+# What clients' certificates must be meant for, one of pkinit, msScLogin, clientAuth; [] for nothing.
+#purposes = ["pkinit", "msScLogin"]
+# The weakest key agreement: 2048, P-256, 4096, P-384 or P-521.
+#least_group = "2048"
+# Ask for a token in the request that this realm sent a moment ago (RFC 8070).
+#require_freshness = false
+# Let a certificate's user principal name (Windows) say whose it is.
+#allow_upn = false
+# Give WELLKNOWN/ANONYMOUS, if there is such a principal, tickets for no service.
+#restrict_anonymous_to_tgt = false
+# Whose SPIFFE identifiers stand for which principals.
+# [[pkinit.spiffe]]
+# id = "spiffe://example.org/ns/{ns}/sa/{sa}"
+# principal = "{sa}/{ns}"
+
 [audit]
 # A JSON line for every request and every call of administration: who asked for what, and what was
 # decided or changed. Each holds a hash over the line before; `kdc audit verify` finds what was altered.

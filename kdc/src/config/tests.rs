@@ -215,7 +215,12 @@ fn the_sample_says_the_defaults() {
     };
     let passwords = PasswordSettings { dictionary: Some("/realm/words".into()) };
     let management = ManagementSettings { listen: vec!["127.0.0.1:9088".parse().expect("an address")] };
-    assert_eq!(said, Config { audit, management, keys, passwords, admin, ..config });
+    let source = libkrb::preauth::pkinit::identity::file::Source::Pem {
+        chain: "/realm/pki/kdc.crt".into(),
+        key: "/realm/pki/kdc.key".into(),
+    };
+    let pkinit = PkinitSettings { identity: Some(source), ..PkinitSettings::default() };
+    assert_eq!(said, Config { audit, management, keys, passwords, admin, pkinit, ..config });
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use libkrb::codes::{EncryptionType, LastReqType, MessageType, NameType, PaType};
 use libkrb::crypto::{Key, KeyUsage, Random};
 use libkrb::flags::{KdcOptions, TicketFlags};
+use libkrb::preauth::pkinit::{joint_session_key, seal_contribution};
 use libkrb::wire::{self, Checksum, KdcReq, LastReq, PrincipalName, TransitedEncoding};
 use libkrb::{ErrorCode, Principal, Time};
 
@@ -17,7 +18,7 @@ use super::password_policy::PasswordPolicy;
 use super::policy::Policy;
 use super::preauth::{self, Proof, Try};
 use super::refuse::{Refusal, because};
-use super::{Arrival, Kdc, cookie, etypes, issue};
+use super::{Arrival, Kdc, anonymous, cookie, etypes, issue};
 
 /// What is known about a request before anything is decided.
 pub struct Gathered<'a> {
@@ -121,6 +122,7 @@ fn gather<'a>(
     let own = client_name == client.principal || client.aliases.contains(&client_name);
     let canonical = body.options.has(KdcOptions::CANONICALIZE) || client_name.kind() == NameType::ENTERPRISE || !own;
     let client_name = if canonical { client.principal.clone() } else { client_name };
+    let client_name = anonymous::ticket_name(client_name);
     Ok(Gathered { request, bytes, client_name, server_name, client, client_policy, server, tgs, decoy, offered })
 }
 
@@ -176,7 +178,7 @@ fn check<'a>(
     gathered: &'a Gathered<'a>,
     event: &mut Event,
 ) -> Result<Grant<'a>, Refusal> {
-    check_options(gathered)?;
+    check_options(kdc.policy, gathered)?;
     let proof = check_client(&mut Try { kdc, at, random: &mut *random }, gathered)?;
     event.proof = proof.as_ref().map_or("", |proof| proof.name);
     event.indicators = kdc.policy.indicators.of(proof.as_ref());
@@ -187,7 +189,7 @@ fn check<'a>(
     grant(kdc, at, random, gathered, (proof, claims))
 }
 
-fn check_options(gathered: &Gathered<'_>) -> Result<(), Refusal> {
+fn check_options(policy: &Policy, gathered: &Gathered<'_>) -> Result<(), Refusal> {
     const ONLY_TGS: [KdcOptions; 6] = [
         KdcOptions::FORWARDED,
         KdcOptions::PROXY,
@@ -199,8 +201,7 @@ fn check_options(gathered: &Gathered<'_>) -> Result<(), Refusal> {
     let options = gathered.request.body.options;
     let plain = !ONLY_TGS.iter().any(|option| options.has(*option));
     Refusal::unless(plain, ErrorCode::BADOPTION, "an option that only makes sense with a TGT")?;
-    let named = !options.has(KdcOptions::REQUEST_ANONYMOUS);
-    Refusal::unless(named, ErrorCode::BADOPTION, "anonymous tickets are not offered")
+    anonymous::check_request(policy, options, &gathered.client_name, &gathered.server.principal)
 }
 
 /// Account state and proof. With unknown clients hidden the proof comes first, so that only who has
@@ -237,7 +238,8 @@ fn check_account(now: Time, gathered: &Gathered<'_>) -> Result<(), Refusal> {
 
 fn check_proof(work: &mut Try<'_>, gathered: &Gathered<'_>) -> Result<Option<Proof>, Refusal> {
     let either = |attribute| gathered.client.attributes.has(attribute) || gathered.server.attributes.has(attribute);
-    let needed = work.kdc.policy.require_preauth || gathered.decoy || either(Attributes::REQUIRES_PRE_AUTH);
+    let unknown = gathered.decoy || gathered.client_name.is_anonymous();
+    let needed = work.kdc.policy.require_preauth || unknown || either(Attributes::REQUIRES_PRE_AUTH);
     if needed && !preauth::attempted(gathered) {
         return Err(preauth::required(work, gathered));
     }
@@ -275,22 +277,28 @@ fn grant<'a>(
     let reply = ReplyKey::of(gathered, proof.as_ref(), now)?;
     let (ticket_key, ticket_kvno) = etypes::ticket_key(kdc.policy, server, now)?;
     let session = new_key(etypes::session(kdc.policy, server, offered, now)?, random)?;
+    let joint = proof.as_ref().is_some_and(|proof| proof.joint_session_key);
+    let (session, contribution) = if joint { reply.join(session, random)? } else { (session, None) };
+    // No ticket outlives what proved its client.
+    let until = proof.as_ref().and_then(|proof| proof.until).map(|until| (until, Some(until)));
     let bounds = Bounds {
         policy: kdc.policy,
         client: Some(client),
         client_policy,
         server,
-        tgt: None,
+        tgt: until,
         indicators: &claims.indicators,
     };
     let times = bounds.times(body, now, now)?;
     let wants_padata = request.padata(PaType::REQ_ENC_PA_REP).is_some();
     let flags = times.renewable(bounds.flags(body.options)) | TicketFlags::INITIAL;
+    let flags = flags | anonymous::flag(&gathered.client_name);
     let hardware = proof.as_ref().is_some_and(|proof| proof.hardware);
     let flags = flags.with(TicketFlags::PRE_AUTHENT, proof.is_some()).with(TicketFlags::HW_AUTHENT, hardware);
     let flags = flags.with(TicketFlags::ENC_PA_REP, wants_padata);
     let mut padata = reply.hint(gathered);
     padata.extend(proof.map(|proof| proof.padata).unwrap_or_default());
+    padata.extend(contribution);
     Ok(Grant {
         kind: MessageType::AS_REP,
         client: &gathered.client_name,
@@ -312,6 +320,9 @@ fn grant<'a>(
         padata,
     })
 }
+
+/// An element of padata.
+type Element = (PaType, Vec<u8>);
 
 /// What seals the reply.
 enum ReplyKey<'a> {
@@ -341,6 +352,13 @@ impl<'a> ReplyKey<'a> {
             ReplyKey::LongTerm(key, _) => &key.key,
             ReplyKey::Agreed(key) => key,
         }
+    }
+
+    /// A session key that this key has a part in, and what tells the client the other part (RFC 8062 7).
+    fn join(&self, other: Key, random: &mut dyn Random) -> Result<(Key, Option<Element>), Refusal> {
+        let session = joint_session_key(&other, self.key());
+        let session = session.map_err(because(ErrorCode::ETYPE_NOSUPP, "no joint session key can be made"))?;
+        Ok((session, Some((PaType::PKINIT_KX, seal_contribution(&other, self.key(), random)))))
     }
 
     /// How the client makes it, if it is made from a password.

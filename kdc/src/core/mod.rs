@@ -5,6 +5,7 @@
 //! the checks make a grant and only [`issue`] takes one.
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
 
+mod anonymous;
 mod as_req;
 mod asked;
 pub mod attempts;
@@ -39,6 +40,7 @@ pub use entry::{Attributes, Entry, KeySet, LongTermKey};
 pub use event::{Event, Exchange, Issued};
 pub use password_policy::PasswordPolicy;
 pub use policy::Policy;
+pub use preauth::pkinit::{Pkinit, SpiffeRule};
 pub use refuse::{Refusal, field_too_long, limited, too_big};
 pub use store::{Change, Size, Store, StoreError};
 

@@ -1,7 +1,10 @@
 //! The realm's rules as values. `config` builds it; the core reads it.
 
+use std::sync::Arc;
+
 use libkrb::codes::EncryptionType;
 
+use super::Pkinit;
 use super::claims::IndicatorRules;
 
 /// The rules of a realm.
@@ -33,6 +36,10 @@ pub struct Policy {
     pub allow_disable_transited_check: bool,
     /// What tickets say of proofs, and what follows from it.
     pub indicators: IndicatorRules,
+    /// Logins by certificate, where the realm has them.
+    pub pkinit: Option<Arc<Pkinit>>,
+    /// Give nobody in particular only ticket-granting tickets: good for armor, and for no service.
+    pub restrict_anonymous_to_tgt: bool,
 }
 
 impl Policy {
@@ -51,6 +58,8 @@ impl Policy {
             check_addresses: true,
             allow_disable_transited_check: false,
             indicators: IndicatorRules::default(),
+            pkinit: None,
+            restrict_anonymous_to_tgt: false,
         }
     }
 }

@@ -22,6 +22,11 @@ impl Hints {
         self.elements.push((kind, value));
     }
 
+    /// Tells what there is, if there is something.
+    pub fn tell_all(&mut self, elements: impl IntoIterator<Item = (PaType, Vec<u8>)>) {
+        self.elements.extend(elements);
+    }
+
     /// Offers a method, or its next step.
     pub fn offer(&mut self, kind: PaType, value: Vec<u8>) {
         self.offers = true;

@@ -2,6 +2,7 @@
 //! 4120 5.2.7, RFC 6113 2). Not here: which keys seal what, and what a proof is worth.
 
 mod hints;
+pub mod pkinit;
 mod timestamp;
 
 use libkrb::codes::PaType;
@@ -33,6 +34,10 @@ pub struct Proof {
     pub indicators: Vec<String>,
     /// Whether it took a device that only the client has (RFC 4120 2.1).
     pub hardware: bool,
+    /// Until when what proved it is valid; no ticket lives longer (RFC 4556 3.2.3).
+    pub until: Option<Time>,
+    /// Whether the reply key has a part in the session key (RFC 8062 7).
+    pub joint_session_key: bool,
 }
 
 impl Proof {
@@ -43,7 +48,16 @@ impl Proof {
 
     /// By something that is no long-term key.
     pub fn by(name: &'static str) -> Self {
-        Proof { name, kvno: None, reply_key: None, padata: vec![], indicators: vec![], hardware: false }
+        Proof {
+            name,
+            kvno: None,
+            reply_key: None,
+            padata: vec![],
+            indicators: vec![],
+            hardware: false,
+            until: None,
+            joint_session_key: false,
+        }
     }
 }
 
@@ -79,13 +93,16 @@ struct Method {
     verify: fn(&mut Try<'_>, &Gathered<'_>, &PaData<'_>) -> Result<Step, Refusal>,
 }
 
-const METHODS: &[Method] = &[Method {
-    kind: PaType::ENC_TIMESTAMP,
-    cost: Cost::Light,
-    keyed: true,
-    offer: timestamp::offer,
-    verify: timestamp::verify,
-}];
+const METHODS: &[Method] = &[
+    Method { kind: PaType::PK_AS_REQ, cost: Cost::Heavy, keyed: false, offer: pkinit::offer, verify: pkinit::verify },
+    Method {
+        kind: PaType::ENC_TIMESTAMP,
+        cost: Cost::Light,
+        keyed: true,
+        offer: timestamp::offer,
+        verify: timestamp::verify,
+    },
+];
 
 fn row(kind: PaType) -> Option<&'static Method> {
     METHODS.iter().find(|method| method.kind == kind)
@@ -151,10 +168,11 @@ fn try_all(work: &mut Try<'_>, gathered: &Gathered<'_>, most: u32) -> (Result<Pr
             Ok(Step::More(hints)) => failed = more(work, gathered, hints),
             Err(refusal) => failed = refusal,
         }
-        guesses += u32::from(!spent && failed.code == ErrorCode::PREAUTH_FAILED);
+        // What has hints of its own was not a wrong guess.
+        guesses += u32::from(!spent && failed.code == ErrorCode::PREAUTH_FAILED && failed.data.is_none());
     }
     let proven = if guesses > 0 { Proven::No(guesses) } else { Proven::Unclear };
-    if failed.code == ErrorCode::PREAUTH_FAILED {
+    if failed.code == ErrorCode::PREAUTH_FAILED && failed.data.is_none() {
         failed.data = Some(hints(work, gathered).encode(work, gathered));
     }
     (Err(failed), proven)

@@ -12,7 +12,7 @@ use super::super::entry::{Attributes, LongTermKey};
 use super::super::grant::{Grant, SealingKey, Times};
 use super::super::limits::Bounds;
 use super::super::refuse::{Refusal, because};
-use super::super::{Arrival, Kdc, etypes};
+use super::super::{Arrival, Kdc, anonymous, etypes};
 use super::authdata;
 use super::gather::{Gathered, Second};
 
@@ -25,7 +25,7 @@ pub fn check<'a>(
 ) -> Result<Grant<'a>, Refusal> {
     let now = at.now.time;
     check_presented(kdc, gathered, now)?;
-    check_options(gathered)?;
+    check_options(kdc, gathered)?;
     check_client(gathered, now)?;
     check_server(gathered, now)?;
     if let Some(second) = &gathered.second {
@@ -90,13 +90,14 @@ const NEEDS: [Rule; 9] = {
     ]
 };
 
-fn check_options(gathered: &Gathered<'_>) -> Result<(), Refusal> {
+fn check_options(kdc: &Kdc<'_>, gathered: &Gathered<'_>) -> Result<(), Refusal> {
     let options = gathered.request.body.options;
     for (option, flag, code, cause) in NEEDS {
         Refusal::unless(!options.has(option) || gathered.ticket.flags.has(flag), code, cause)?;
     }
-    let plain = !options.any(KdcOptions::CNAME_IN_ADDL_TKT | KdcOptions::REQUEST_ANONYMOUS);
-    Refusal::unless(plain, ErrorCode::BADOPTION, "constrained delegation and anonymity are not offered")?;
+    let plain = !options.has(KdcOptions::CNAME_IN_ADDL_TKT);
+    Refusal::unless(plain, ErrorCode::BADOPTION, "constrained delegation is not offered")?;
+    anonymous::check_again(kdc.policy, options, gathered.ticket.flags, &gathered.server.principal)?;
     // Not by the name that was asked for: an alias or another spelling is sealed with the same key.
     let for_tgt = gathered.server.principal.tgs_target().is_some();
     let proxy_tgt = options.has(KdcOptions::PROXY) && for_tgt;

@@ -17,7 +17,7 @@ use super::super::entry::Entry;
 use super::super::event::Event;
 use super::super::password_policy::PasswordPolicy;
 use super::super::refuse::{Refusal, because};
-use super::super::{Arrival, Kdc, etypes};
+use super::super::{Arrival, Kdc, anonymous, etypes};
 use super::authdata::{self, RequestData};
 use super::header::{self, Header};
 
@@ -92,7 +92,7 @@ pub fn gather<'a>(
         }
         None => (header.session.clone(), KeyUsage::TGS_REP_SESSION),
     };
-    let client = kdc.store.lookup(&client_name)?;
+    let client = kdc.store.lookup(&anonymous::entry_name(kdc.policy, &client_name))?;
     let tgs = kdc.tgs()?;
     let indicators = claims::presented(kdc.policy, &tgs, &ticket, at.now.time);
     event.indicators.clone_from(&indicators);
