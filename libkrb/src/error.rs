@@ -261,6 +261,7 @@ error_codes! {
     MSG_TYPE = 40, "KRB_AP_ERR_MSG_TYPE", "Invalid message type";
     MODIFIED = 41, "KRB_AP_ERR_MODIFIED", "Message stream modified";
     BADORDER = 42, "KRB_AP_ERR_BADORDER", "Message out of order";
+    ILL_CR_TKT = 43, "KRB_AP_ERR_ILL_CR_TKT", "Illegal cross-realm ticket";
     BADKEYVER = 44, "KRB_AP_ERR_BADKEYVER", "Key version is not available";
     NOKEY = 45, "KRB_AP_ERR_NOKEY", "Service key not available";
     MUT_FAIL = 46, "KRB_AP_ERR_MUT_FAIL", "Mutual authentication failed";

@@ -4,7 +4,8 @@
 //!
 //! 1. [`name`], [`time`], [`flags`], [`codes`] - the vocabulary of RFC 4120.
 //! 2. [`wire`] - the messages and their DER; [`crypto`] - keys and what they do.
-//! 3. [`ticket`], [`preauth`], [`authz`], [`replay`], [`session`], [`ccache`], [`keytab`], [`config`].
+//! 3. [`ticket`], [`preauth`], [`authz`], [`replay`], [`session`], [`ccache`], [`keytab`],
+//!    [`transited`], [`config`].
 //! 4. [`client`], [`service`] - exchanges as state machines without sockets; [`spn`] - how a service
 //!    is called; [`access`] - what an authenticated principal may do.
 //! 5. [`gss`] - RFC 4121 and SPNEGO contexts over these, as state machines too.
@@ -39,6 +40,7 @@ pub mod session;
 #[allow(clippy::disallowed_methods, clippy::disallowed_types)]
 mod storage;
 pub mod ticket;
+pub mod transited;
 
 pub mod client;
 pub mod service;

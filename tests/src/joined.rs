@@ -73,16 +73,7 @@ pub fn name(text: &str) -> Principal {
 impl Joined {
     /// A realm with the users alice and bob, the services host/a and host/b, and its own two.
     pub fn new() -> Self {
-        let joined = Joined {
-            policy: Policy::new(REALM),
-            store: Cached::new(Memory::new(), 1000),
-            replays: MemoryReplayCache::new(300, 1_000_000),
-            attempts: Counted::default(),
-            now: Instant::from(NOW),
-            from: None,
-            random: Sequence(1),
-        };
-        joined.add(Principal::tgs(REALM), |_| {});
+        let joined = Joined::of(REALM);
         joined.add(Principal::changepw(REALM), |entry| {
             entry.attributes =
                 entry.attributes.with(Attributes::PWCHANGE_SERVICE, true).with(Attributes::DISALLOW_TGT_BASED, true);
@@ -96,6 +87,21 @@ impl Joined {
         for user in ["alice", "bob"] {
             joined.add_user(user, |_| {});
         }
+        joined
+    }
+
+    /// A realm of another name, with nobody but its ticket-granting service.
+    pub fn of(realm: &str) -> Self {
+        let joined = Joined {
+            policy: Policy::new(realm),
+            store: Cached::new(Memory::new(), 1000),
+            replays: MemoryReplayCache::new(300, 1_000_000),
+            attempts: Counted::default(),
+            now: Instant::from(NOW),
+            from: None,
+            random: Sequence(1),
+        };
+        joined.add(Principal::tgs(realm), |_| {});
         joined
     }
 
@@ -319,7 +325,8 @@ impl Joined {
         bend(&mut part);
         let cipher = key.encrypt(KeyUsage::TICKET, &mut self.random, &wire::encode(&part));
         let enc_part = EncryptedData { etype: key.etype(), kvno: Some(1), cipher: &cipher };
-        let ticket = wire::encode(&Ticket { version: Fixed, realm: REALM, server: (&server).into(), enc_part });
+        let ticket =
+            wire::encode(&Ticket { version: Fixed, realm: server.realm(), server: (&server).into(), enc_part });
         Credential { ticket, server, ..credential.clone() }
     }
 }

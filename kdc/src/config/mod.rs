@@ -1,6 +1,7 @@
 //! kdc.toml as types: every setting parsed into what it means when the file is read, unknown ones
 //! refused, all but the realm defaulted. Not here: what the settings do.
 
+mod abroad;
 mod admin;
 mod files;
 mod indicators;
@@ -21,6 +22,7 @@ use libkrb::codes::EncryptionType;
 use libkrb::{Error, Result};
 use serde::Deserialize;
 
+pub use abroad::{Capaths, ReferralSettings, TrustRow};
 pub use admin::AdminSettings;
 pub use indicators::IndicatorSettings;
 pub use kpasswd::kpasswd_addresses;
@@ -100,6 +102,15 @@ pub struct Config {
     /// Whose keys turn over by themselves; the first row that matches counts.
     #[serde(default)]
     pub rotation: Vec<RotationRow>,
+    /// Which realms lie between which others.
+    #[serde(default)]
+    pub capaths: Capaths,
+    /// Who is to be looked for in other realms.
+    #[serde(default)]
+    pub referrals: ReferralSettings,
+    /// What whoever comes from other realms may get.
+    #[serde(default)]
+    pub trust: Vec<TrustRow>,
 }
 
 /// The section `[policy]`; [`Policy`] says what each setting does.
@@ -119,6 +130,7 @@ pub struct PolicySettings {
     pub hide_unknown_clients: bool,
     pub check_addresses: bool,
     pub allow_disable_transited_check: bool,
+    pub reject_bad_transit: bool,
 }
 
 /// The section `[keys]`.
@@ -177,6 +189,7 @@ impl Default for PolicySettings {
             hide_unknown_clients: policy.hide_unknown_clients,
             check_addresses: policy.check_addresses,
             allow_disable_transited_check: policy.allow_disable_transited_check,
+            reject_bad_transit: policy.abroad.reject_bad_transit,
         }
     }
 }
@@ -261,6 +274,7 @@ impl Config {
             indicators: self.indicators.rules(),
             pkinit: None,
             restrict_anonymous_to_tgt: self.pkinit.restrict_anonymous_to_tgt,
+            abroad: self.abroad(),
         }
     }
 

@@ -54,6 +54,9 @@ kpasswd_listen = [{kpasswd}]
 #check_addresses = true
 # Let clients ask that the realms between theirs and ours are not checked (RFC 4120 3.3.3.2).
 #allow_disable_transited_check = false
+# Refuse clients that came through other realms than [capaths] or the names allow. Off: their tickets only lack the
+# flag that says so, and services look themselves.
+#reject_bad_transit = true
 
 [indicators]
 # What tickets say of how the client proved itself (RFC 8129): services may ask for one of these (kadmin: setstr
@@ -189,4 +192,31 @@ kpasswd_listen = [{kpasswd}]
 # period = "30d"
 # announce = "1d"
 # overlap = "2d"
+
+# Other realms. A trust is a pair of principals, which `kdc trust add OTHER.ORG` makes: krbtgt/OTHER.ORG@{realm} lets our
+# clients go there, krbtgt/{realm}@OTHER.ORG lets theirs come here; one alone is a one-way trust.
+# The realms between a client's and a server's, as in [capaths] of krb5.conf: [] where the two share a key. Default: the
+# parents that their names have in common.
+# [capaths."A.OTHER.ORG"]
+# "{realm}" = ["OTHER.ORG"]
+
+[referrals]
+# The realms of hosts, as in [domain_realm] of krb5.conf: who asks here for a service there is sent there.
+#domain_realm = {}
+# Services (http, ldap) that are host-based also where the client does not say so, and those that are never sent
+# anywhere; "*" for all.
+#host_based_services = []
+#no_host_referral = []
+# Where users log in whose enterprise name (kinit -E) ends so: { "mail.example" = "OTHER.ORG" }.
+#client_realm = {}
+
+# What whoever comes from or through a realm may get: which clients, which services (default: all), for how long, and
+# which indicators its word is taken for. All rows that are about a client's way count; a realm without a row may do
+# what its trust allows.
+# [[trust]]
+# realm = "OTHER.ORG"
+# clients = ["*", "*/admin"]
+# services = ["HTTP/*"]
+# max_life = "1h"
+# indicators = ["pkinit"]
 "#;

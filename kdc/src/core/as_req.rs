@@ -18,7 +18,7 @@ use super::password_policy::PasswordPolicy;
 use super::policy::Policy;
 use super::preauth::{self, Proof, Try};
 use super::refuse::{Refusal, because};
-use super::{Arrival, Kdc, anonymous, cookie, etypes, issue};
+use super::{Arrival, Kdc, anonymous, cookie, etypes, issue, referral};
 
 /// What is known about a request before anything is decided.
 pub struct Gathered<'a> {
@@ -109,6 +109,9 @@ fn gather<'a>(
     let offered = etypes::offered(kdc.policy, &body.etypes);
     let found = find_client(kdc, &client_name)?;
     let decoy = found.is_none();
+    if let Some(elsewhere) = referral::client(kdc, body, &client_name).filter(|_| decoy) {
+        return Err(elsewhere);
+    }
     let client = match found {
         Some(client) => client,
         None if kdc.policy.hide_unknown_clients => Arc::new(decoy_entry(kdc.policy, &client_name)),

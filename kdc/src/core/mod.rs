@@ -5,6 +5,7 @@
 //! the checks make a grant and only [`issue`] takes one.
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
 
+pub mod abroad;
 mod anonymous;
 mod as_req;
 mod asked;
@@ -21,6 +22,7 @@ mod limits;
 pub mod password_policy;
 pub mod policy;
 mod preauth;
+mod referral;
 mod refuse;
 pub mod store;
 mod tgs_req;
@@ -34,6 +36,7 @@ use libkrb::time::Instant;
 use libkrb::wire::{self, KdcReq};
 use libkrb::{ErrorCode, Principal};
 
+pub use abroad::{Abroad, Referrals, Trust};
 pub use asked::{Asked, Cost};
 pub use attempts::{Attempts, Ledger};
 pub use entry::{Attributes, Entry, KeySet, LongTermKey};

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use libkrb::codes::EncryptionType;
 
 use super::Pkinit;
+use super::abroad::Abroad;
 use super::claims::IndicatorRules;
 
 /// The rules of a realm.
@@ -40,6 +41,8 @@ pub struct Policy {
     pub pkinit: Option<Arc<Pkinit>>,
     /// Give nobody in particular only ticket-granting tickets: good for armor, and for no service.
     pub restrict_anonymous_to_tgt: bool,
+    /// Other realms.
+    pub abroad: Abroad,
 }
 
 impl Policy {
@@ -60,6 +63,7 @@ impl Policy {
             indicators: IndicatorRules::default(),
             pkinit: None,
             restrict_anonymous_to_tgt: false,
+            abroad: Abroad::default(),
         }
     }
 }

@@ -16,12 +16,14 @@ pub struct Refusal {
     pub cause: &'static str,
     /// e-data, whose form the code tells.
     pub data: Option<Vec<u8>>,
+    /// The client's realm, where it is known to be another one (RFC 6806 7).
+    pub realm: Option<String>,
 }
 
 impl Refusal {
     /// A refusal without e-data.
     pub fn new(code: ErrorCode, cause: &'static str) -> Self {
-        Refusal { code, cause, data: None }
+        Refusal { code, cause, data: None, realm: None }
     }
 
     /// Fails with this refusal unless `condition`.
@@ -51,7 +53,7 @@ pub fn reply(policy: &Policy, now: Instant, request: Option<&KdcReq<'_>>, refusa
         policy,
         now,
         KrbError {
-            client_realm: client.and(body).map(|body| body.realm),
+            client_realm: client.and(body).map(|body| refusal.realm.as_deref().unwrap_or(body.realm)),
             client,
             data: refusal.data.as_deref(),
             text: Some(&text),

@@ -33,6 +33,7 @@ pub use environment::Environment;
 pub use file::Disk;
 pub use local_name::LocalNames;
 pub use parse::Files;
+pub use realms::realm_of_host;
 pub use server::{KADMIN_PORT, KDC_PORT, KPASSWD_PORT, Server, Transport};
 pub use settings::Canonicalize;
 pub use tree::{Notice, Place, Value};

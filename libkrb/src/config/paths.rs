@@ -2,9 +2,7 @@
 //! (RFC 4120 1.2). Not here: getting the tickets ([`crate::client`]).
 
 use super::Config;
-
-/// A longer path is no path.
-const MAX_PATH: usize = 64;
+use crate::transited::{MAX_PATH, Paths, hierarchy};
 
 impl Config {
     /// The realms from the client's to the server's, both included: each next one has its
@@ -22,6 +20,18 @@ impl Config {
         }
     }
 
+    /// All of `[capaths]`, for an acceptor that looks at transited realms itself (RFC 4120 2.7).
+    pub fn realm_paths(&self) -> Paths {
+        let mut paths = Paths::default();
+        for client in self.profile.sections(&["capaths"]) {
+            for server in self.profile.names(&["capaths", client]) {
+                let between = self.capath(client, server).unwrap_or_default();
+                paths.set(client, server, between.into_iter().map(str::to_owned).collect());
+            }
+        }
+        paths
+    }
+
     /// The realms that `[capaths]` allows between two realms; `None` without an entry. A server
     /// checks the transited realms of a ticket against it (RFC 4120 2.7).
     pub fn capath(&self, client: &str, server: &str) -> Option<Vec<&str>> {
@@ -33,30 +43,4 @@ impl Config {
             _ => Some(names.take(MAX_PATH).collect()),
         }
     }
-}
-
-/// From `A.B.C` to `X.Y.C`: A.B.C, B.C, C, Y.C, X.Y.C. Without a common parent the tops are
-/// neighbours.
-fn hierarchy(client: &str, server: &str) -> Vec<String> {
-    let up = ancestry(client);
-    let down = ancestry(server);
-    let common = up.iter().rev().zip(down.iter().rev()).take_while(|(a, b)| a == b).count();
-    // Of the common ancestors only the nearest lies on the way.
-    let up = up.iter().take(up.len() - common.saturating_sub(1));
-    let down = down.iter().take(down.len() - common).rev();
-    up.chain(down).map(|realm| (*realm).to_owned()).collect()
-}
-
-/// The realm and what is left of it after each dot.
-fn ancestry(realm: &str) -> Vec<&str> {
-    let mut realms = vec![realm];
-    let mut rest = realm;
-    while let Some((_, parent)) = rest.split_once('.').filter(|(_, parent)| !parent.is_empty()) {
-        if realms.len() == MAX_PATH {
-            break;
-        }
-        realms.push(parent);
-        rest = parent;
-    }
-    realms
 }

@@ -55,20 +55,9 @@ impl Config {
         self.value(&["realms", realm, "sitename"]).map(|value| &*value.text)
     }
 
-    /// The realm of a host by `[domain_realm]`: its own entry, then `.domain` and `domain` of each
-    /// domain above it. Addresses have no realm.
+    /// The realm of a host by `[domain_realm]`.
     pub fn realm_of_host(&self, host: &str) -> Option<&str> {
-        let host = clean(host)?;
-        let mut suffix = host.as_str();
-        loop {
-            if let Some(value) = self.value(&["domain_realm", suffix]) {
-                return Some(&value.text);
-            }
-            suffix = match suffix.strip_prefix('.') {
-                Some(domain) => domain,
-                None => suffix.get(suffix.find('.')?..)?,
-            };
-        }
+        realm_of_host(host, |name| self.value(&["domain_realm", name]).map(|value| &*value.text))
     }
 
     /// The realm of a host that neither `[domain_realm]` nor the KDC knows: its domain in upper
@@ -77,6 +66,22 @@ impl Config {
         let host = clean(host)?;
         let (_, domain) = host.split_once('.')?;
         Some(domain.to_ascii_uppercase()).filter(|domain| !domain.is_empty())
+    }
+}
+
+/// The realm of a host by a table as `[domain_realm]` is: its own entry, then `.domain` and `domain` of
+/// each domain above it. The table is asked in lower case; addresses have no realm.
+pub fn realm_of_host<'a>(host: &str, table: impl Fn(&str) -> Option<&'a str>) -> Option<&'a str> {
+    let host = clean(host)?;
+    let mut suffix = host.as_str();
+    loop {
+        if let Some(realm) = table(suffix) {
+            return Some(realm);
+        }
+        suffix = match suffix.strip_prefix('.') {
+            Some(domain) => domain,
+            None => suffix.get(suffix.find('.')?..)?,
+        };
     }
 }
 

@@ -10,7 +10,8 @@ use crate::error::{Error, ErrorCode, Result};
 use crate::flags::TicketFlags;
 use crate::session::Address;
 use crate::time::Time;
-use crate::wire::Authenticator;
+use crate::transited;
+use crate::wire::{Authenticator, TransitedEncoding};
 
 /// What a client claims: decrypted, not yet believed.
 pub(super) struct Claim<'a> {
@@ -62,11 +63,17 @@ fn valid(options: &Options, now: Time, Claim { opened, .. }: &Claim<'_>) -> Resu
     Ok(())
 }
 
-/// The realms that the client came through were looked at, if there are any (RFC 4120 2.7).
+/// The realms that the client came through were looked at, if there are any: by a KDC, else here (RFC
+/// 4120 2.7).
 fn trusted_path(options: &Options, Claim { opened, .. }: &Claim<'_>) -> Result<()> {
-    let direct = opened.transited.1.is_empty();
-    let checked = opened.flags.has(TicketFlags::TRANSITED_POLICY_CHECKED) || options.accept_unchecked_path;
-    if direct || checked { Ok(()) } else { Err(Error::code(ErrorCode::AP_PATH_NOT_ACCEPTED)) }
+    if opened.flags.has(TicketFlags::TRANSITED_POLICY_CHECKED) || options.accept_unchecked_path {
+        return Ok(());
+    }
+    let (client, server) = (opened.client.realm(), opened.server.realm());
+    let field = TransitedEncoding { kind: opened.transited.0, contents: &opened.transited.1 };
+    let transited = transited::expand(field, client, server);
+    let trusted = transited.is_ok_and(|transited| options.paths.accept(client, server, &transited));
+    if trusted { Ok(()) } else { Err(Error::code(ErrorCode::AP_PATH_NOT_ACCEPTED)) }
 }
 
 /// The ticket comes from an AS exchange, where that is asked for.

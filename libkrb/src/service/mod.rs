@@ -48,6 +48,7 @@ use crate::replay::{ReplayCache, ReplayKey, Verdict};
 use crate::session::DEFAULT_SKEW;
 use crate::ticket;
 use crate::time::{Instant, Seconds};
+use crate::transited::Paths;
 use crate::wire::{self, ApReq};
 use check::Claim;
 use keys::KeyRing;
@@ -71,8 +72,12 @@ pub struct Options {
     /// Elements of authorization data that the application enforces. An element that nobody
     /// understands and that is not marked as dispensable refuses the ticket (RFC 4120 5.2.6).
     pub understood: Vec<AuthDataType>,
-    /// Accept tickets through other realms whose path no KDC has checked. The application then has
-    /// to look at [`Accepted::transited`] itself (RFC 4120 2.7).
+    /// Which realms a client may have come through whose path no KDC has checked (RFC 4120 2.7): those of
+    /// `[capaths]` ([`crate::config::Config::realm_paths`]), else those above the two realms by their
+    /// names.
+    pub paths: Paths,
+    /// Accept such tickets through any realms. The application then has to look at
+    /// [`Accepted::transited`] itself.
     pub accept_unchecked_path: bool,
     /// Choose a subkey where the client wants an answer (RFC 4120 3.2.4).
     pub acceptor_subkey: bool,
@@ -91,6 +96,7 @@ impl Default for Options {
             require_initial: false,
             require_addresses: false,
             understood: vec![],
+            paths: Paths::default(),
             accept_unchecked_path: false,
             acceptor_subkey: true,
             known_tickets: 1024,

@@ -7,6 +7,7 @@ use proptest::prelude::*;
 
 use super::testing::{Counter, Draft, NOW, authz, hex, key, principal, step_time, transcripts};
 use super::*;
+use crate::config::Config;
 use crate::crypto::KeyUsage;
 use crate::flags::{ApOptions, TicketFlags};
 use crate::keytab::{KeytabEntry, RawKey};
@@ -300,14 +301,30 @@ fn a_ticket_that_has_ended_is_expired() {
 }
 
 #[test]
-fn a_path_through_realms_that_no_kdc_has_checked_is_not_accepted() {
-    let through = |draft: &mut Draft| {
-        (draft.transited, draft.flags) = (b"MIDDLE.ORG".to_vec(), TicketFlags::PRE_AUTHENT);
+fn a_path_through_realms_that_no_kdc_has_checked_is_held_against_the_paths_that_are_known() {
+    let through = |transited: &'static [u8]| {
+        move |draft: &mut Draft| {
+            draft.client = draft.client.in_realm("A.OTHER.ORG");
+            draft.claimed = draft.client.clone();
+            (draft.transited, draft.flags) = (transited.to_vec(), TicketFlags::PRE_AUTHENT);
+        }
     };
-    assert_eq!(code(verdict(through)), ErrorCode::AP_PATH_NOT_ACCEPTED);
+    assert!(verdict(through(b"")).is_ok(), "the two realms share a key");
+    assert!(verdict(through(b"OTHER.ORG,ORG")).is_ok(), "the hierarchy of their names");
+    for bad in [b"MIDDLE.NET".as_slice(), b"OTHER.ORG,EVIL.", b"A\\", b"EXAMPLE.ORG"] {
+        assert_eq!(code(verdict(through(bad))), ErrorCode::AP_PATH_NOT_ACCEPTED, "{bad:?}");
+    }
+    let config = Config::parse("krb5.conf", "[capaths]\nA.OTHER.ORG = {\nEXAMPLE.ORG = MIDDLE.NET\n}\n").unwrap();
+    let told = acceptor(Options { paths: config.realm_paths(), ..Options::default() });
+    assert!(accept(&told, &Draft::with(through(b"MIDDLE.NET"))).is_ok());
+    assert_eq!(code(accept(&told, &Draft::with(through(b"ORG")))), ErrorCode::AP_PATH_NOT_ACCEPTED);
     let lenient = acceptor(Options { accept_unchecked_path: true, ..Options::default() });
-    assert_eq!(accept(&lenient, &Draft::with(through)).unwrap().transited.1, b"MIDDLE.ORG");
-    assert!(verdict(|draft| draft.transited = b"MIDDLE.ORG".to_vec()).is_ok(), "the KDC has checked it");
+    assert_eq!(accept(&lenient, &Draft::with(through(b"MIDDLE.NET"))).unwrap().transited.1, b"MIDDLE.NET");
+    let checked = |draft: &mut Draft| {
+        through(b"MIDDLE.NET")(draft);
+        draft.flags |= TicketFlags::TRANSITED_POLICY_CHECKED;
+    };
+    assert!(verdict(checked).is_ok(), "the KDC has checked it");
 }
 
 #[test]

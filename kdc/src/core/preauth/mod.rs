@@ -178,8 +178,12 @@ fn try_all(work: &mut Try<'_>, gathered: &Gathered<'_>, most: u32) -> (Result<Pr
     (Err(failed), proven)
 }
 
-const LOCKED: Refusal =
-    Refusal { code: ErrorCode::CLIENT_REVOKED, cause: "the client is locked after too many failures", data: None };
+const LOCKED: Refusal = Refusal {
+    code: ErrorCode::CLIENT_REVOKED,
+    cause: "the client is locked after too many failures",
+    data: None,
+    realm: None,
+};
 
 /// Refuses a client that is locked, before it is asked for a proof.
 pub fn not_locked(kdc: &Kdc<'_>, now: Time, gathered: &Gathered<'_>) -> Result<(), Refusal> {

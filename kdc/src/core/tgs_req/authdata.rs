@@ -8,6 +8,7 @@ use libkrb::wire::{self, AdAndOr, AuthData, Authenticator, AuthorizationData, En
 use zeroize::Zeroizing;
 
 use super::super::refuse::{Refusal, because};
+use super::foreign::Foreign;
 
 /// The authorization data that the client sent, decrypted.
 pub struct RequestData(Zeroizing<Vec<u8>>);
@@ -63,13 +64,21 @@ pub fn open(body: &KdcReqBody<'_>, session: &Key, reply: &(Key, KeyUsage)) -> Re
     Ok(Some(RequestData(plain.map_err(refused)?)))
 }
 
-/// What the new ticket carries: the presented ticket's data, then what the client may add.
+/// What the new ticket carries: the presented ticket's data, of a foreign one what is kept, then what the
+/// client may add.
 ///
 /// # Errors
 /// POLICY for elements that only a KDC who understands them may pass on.
-pub fn carried<'a>(ticket: &EncTicketPart<'a>, added: Option<&'a RequestData>) -> Result<Vec<AuthData<'a>>, Refusal> {
-    let data = ticket.authorization_data.into_iter().flat_map(|data| data.iter());
-    let mut carried = data.filter(|element| !said_anew(element)).collect::<Vec<_>>();
+pub fn carried<'a>(
+    ticket: &EncTicketPart<'a>,
+    foreign: Option<&Foreign<'_>>,
+    added: Option<&'a RequestData>,
+) -> Result<Vec<AuthData<'a>>, Refusal> {
+    let presented = match foreign {
+        Some(foreign) => foreign.kept(ticket)?,
+        None => ticket.authorization_data.into_iter().flat_map(|data| data.iter()).collect(),
+    };
+    let mut carried = presented.into_iter().filter(|element| !said_anew(element)).collect::<Vec<_>>();
     if let Some(RequestData(plain)) = added {
         let malformed = because(ErrorCode::GENERIC, "malformed authorization data");
         let elements = wire::decode::<AuthorizationData<'a>>(plain).map_err(malformed)?;
@@ -77,7 +86,7 @@ pub fn carried<'a>(ticket: &EncTicketPart<'a>, added: Option<&'a RequestData>) -
         let few = elements.iter().nth(MOST_ADDED).is_none();
         Refusal::unless(few, ErrorCode::POLICY, "too many elements of authorization data")?;
         for element in elements.iter() {
-            if allowed(&element, DEPTH)? {
+            if from_anybody(&element)? {
                 carried.push(element);
             }
         }
@@ -93,6 +102,14 @@ fn said_anew(element: &AuthData<'_>) -> bool {
         inner.iter().any(|element| SAID_ANEW.contains(&element.kind))
     };
     SAID_ANEW.contains(&element.kind) || element.kind == AuthDataType::IF_RELEVANT && within(element)
+}
+
+/// Whether this element may come from anybody, as it is.
+///
+/// # Errors
+/// POLICY for what only a KDC who understands it may pass on.
+pub fn from_anybody(element: &AuthData<'_>) -> Result<bool, Refusal> {
+    allowed(element, DEPTH)
 }
 
 /// Whether a client may add this element; nothing that claims to be a KDC's, however wrapped.

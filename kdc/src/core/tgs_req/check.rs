@@ -3,7 +3,7 @@
 use libkrb::codes::MessageType;
 use libkrb::crypto::Random;
 use libkrb::flags::{KdcOptions, TicketFlags};
-use libkrb::wire::{EncTicketPart, LastReq, TransitedEncoding};
+use libkrb::wire::{EncTicketPart, LastReq};
 use libkrb::{ErrorCode, Time};
 
 use super::super::as_req::{new_key, server_alive};
@@ -14,6 +14,7 @@ use super::super::limits::Bounds;
 use super::super::refuse::{Refusal, because};
 use super::super::{Arrival, Kdc, anonymous, etypes};
 use super::authdata;
+use super::foreign::{self, Foreign};
 use super::gather::{Gathered, Second};
 
 /// Applies the realm's rules; the one place where a TGS grant is made.
@@ -26,7 +27,7 @@ pub fn check<'a>(
     let now = at.now.time;
     check_presented(kdc, gathered, now)?;
     check_options(kdc, gathered)?;
-    check_client(gathered, now)?;
+    check_client(kdc, gathered, now)?;
     check_server(gathered, now)?;
     if let Some(second) = &gathered.second {
         check_second(gathered, second, now)?;
@@ -66,7 +67,7 @@ fn check_presented(kdc: &Kdc<'_>, gathered: &Gathered<'_>, now: Time) -> Result<
             "only the presented ticket itself can be renewed or validated",
         );
     }
-    let tgt = header_server.is_local_tgs();
+    let tgt = foreign::grants(kdc, header_server);
     Refusal::unless(tgt, ErrorCode::NOT_US, "the presented ticket is not a ticket-granting ticket")
 }
 
@@ -108,8 +109,12 @@ fn check_options(kdc: &Kdc<'_>, gathered: &Gathered<'_>) -> Result<(), Refusal> 
     Refusal::unless(!later_tgt, ErrorCode::CANNOT_POSTDATE, cause)
 }
 
-/// A client that was locked or deleted gets no further tickets, whatever it still holds.
-fn check_client(gathered: &Gathered<'_>, now: Time) -> Result<(), Refusal> {
+/// A client that was locked or deleted gets no further tickets, whatever it still holds; one of another
+/// realm gets what that realm's clients may have.
+fn check_client(kdc: &Kdc<'_>, gathered: &Gathered<'_>, now: Time) -> Result<(), Refusal> {
+    if let Some(foreign) = &gathered.foreign {
+        return foreign.check(kdc, &gathered.request.body, &gathered.client_name, &gathered.server.principal);
+    }
     let client = gathered.client.as_ref();
     let client = client.ok_or(Refusal::new(ErrorCode::TGT_REVOKED, "the client is no longer in this realm"))?;
     let open = !client.attributes.has(Attributes::DISALLOW_ALL_TIX);
@@ -179,13 +184,12 @@ fn derived(kdc: &Kdc<'_>, gathered: &Gathered<'_>, now: Time) -> Result<(TicketF
         indicators: &gathered.indicators,
     };
     let times = bounds.times(&request.body, ticket.auth_time, now)?;
-    let unchecked = options.has(KdcOptions::DISABLE_TRANSITED_CHECK) && kdc.policy.allow_disable_transited_check;
+    let times = gathered.foreign.as_ref().map_or(times, |foreign| foreign.bound(times));
     let flags = times.renewable(bounds.flags(options)) | ticket.flags & INHERITED;
     let flags = flags
         .with(TicketFlags::FORWARDED, flags.has(TicketFlags::FORWARDED) || options.has(KdcOptions::FORWARDED))
-        .with(TicketFlags::PROXY, options.has(KdcOptions::PROXY))
-        .with(TicketFlags::TRANSITED_POLICY_CHECKED, !unchecked);
-    Ok((flags, times))
+        .with(TicketFlags::PROXY, options.has(KdcOptions::PROXY));
+    Ok((foreign::flag(kdc, &request.body, gathered.foreign.as_ref(), flags), times))
 }
 
 fn grant<'a>(
@@ -201,7 +205,8 @@ fn grant<'a>(
     let elsewhere = !again(gathered) && body.options.any(KdcOptions::FORWARDED | KdcOptions::PROXY);
     let addresses = if elsewhere { body.addresses } else { ticket.addresses };
     let bare = server.attributes.has(Attributes::NO_AUTH_DATA_REQUIRED);
-    let data = if bare { vec![] } else { authdata::carried(ticket, gathered.data.as_ref())? };
+    let data =
+        if bare { vec![] } else { authdata::carried(ticket, gathered.foreign.as_ref(), gathered.data.as_ref())? };
     let roles = match &gathered.client {
         Some(client) => claims::roles(kdc, client, server, now)?,
         None => vec![],
@@ -215,7 +220,7 @@ fn grant<'a>(
         flags,
         times,
         addresses: addresses.filter(|addresses| !addresses.is_empty()),
-        transited: TransitedEncoding { ..ticket.transited },
+        transited: gathered.foreign.as_ref().map_or(ticket.transited, Foreign::transited),
         authorization_data: data,
         claims: Claims { indicators, roles },
         tgs_key: etypes::ticket_key(kdc.policy, &gathered.tgs, now).ok(),

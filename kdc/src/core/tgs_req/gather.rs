@@ -17,8 +17,9 @@ use super::super::entry::Entry;
 use super::super::event::Event;
 use super::super::password_policy::PasswordPolicy;
 use super::super::refuse::{Refusal, because};
-use super::super::{Arrival, Kdc, anonymous, etypes};
+use super::super::{Arrival, Kdc, anonymous, etypes, referral};
 use super::authdata::{self, RequestData};
+use super::foreign::{self, Foreign};
 use super::header::{self, Header};
 
 /// What is known about a request before policy is asked.
@@ -33,9 +34,11 @@ pub struct Gathered<'a> {
     pub client_name: Principal,
     /// The client's entry.
     pub client: Option<Arc<Entry>>,
+    /// What another realm has to do with it.
+    pub foreign: Option<Foreign<'a>>,
     /// The policy that the client is under.
     pub client_policy: Option<Arc<PasswordPolicy>>,
-    /// The server as the request names it.
+    /// The server as the request names it, or the realm that is nearer to it.
     pub server_name: Principal,
     /// The server's entry.
     pub server: Arc<Entry>,
@@ -63,7 +66,7 @@ pub struct Second {
 
 /// Checks that ticket, authenticator and request belong together; finds what the request names.
 pub fn gather<'a>(
-    kdc: &Kdc<'_>,
+    kdc: &Kdc<'a>,
     at: Arrival,
     request: &'a KdcReq<'a>,
     header: &'a Header<'a>,
@@ -82,8 +85,8 @@ pub fn gather<'a>(
     let server_name =
         name.principal(body.realm).map_err(because(ErrorCode::S_PRINCIPAL_UNKNOWN, "not a principal name"))?;
     event.server = Some(server_name.clone());
-    Refusal::unless(body.realm == kdc.policy.realm, ErrorCode::S_PRINCIPAL_UNKNOWN, "no way to that realm from here")?;
-    let server = kdc.store.lookup(&server_name)?.ok_or(unknown("no such server in this realm"))?;
+    let (server_name, server) = referral::server(kdc, body, server_name)?;
+    event.server = Some(server_name.clone());
 
     let reply = match authenticator.subkey {
         Some(subkey) => {
@@ -92,15 +95,22 @@ pub fn gather<'a>(
         }
         None => (header.session.clone(), KeyUsage::TGS_REP_SESSION),
     };
-    let client = kdc.store.lookup(&anonymous::entry_name(kdc.policy, &client_name))?;
+    let foreign = foreign::weigh(kdc, header.server_name, &ticket)?;
+    // Whoever is foreign has no entry here, whatever else has that name.
+    let client =
+        if foreign.is_some() { None } else { kdc.store.lookup(&anonymous::entry_name(kdc.policy, &client_name))? };
     let tgs = kdc.tgs()?;
-    let indicators = claims::presented(kdc.policy, &tgs, &ticket, at.now.time);
+    let indicators = match foreign.as_ref().and_then(|foreign| foreign.indicators(&ticket)) {
+        Some(accepted) => accepted,
+        None => claims::presented(kdc.policy, &tgs, &ticket, at.now.time),
+    };
     event.indicators.clone_from(&indicators);
     Ok(Gathered {
         request,
         header_server: header.server_name,
         client_policy: client.as_deref().map(|client| policy_of(kdc, client)).transpose()?.flatten(),
         client,
+        foreign,
         client_name,
         ticket,
         server_name,

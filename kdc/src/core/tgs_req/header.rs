@@ -8,7 +8,9 @@ use libkrb::wire::{self, ApReq, EncTicketPart, EncryptedData, KdcReq, Ticket};
 use libkrb::{Error, ErrorCode, Principal, Time};
 
 use super::super::Kdc;
+use super::super::entry::Entry;
 use super::super::refuse::{Refusal, because};
+use super::foreign;
 
 /// The presented ticket, decrypted, and its authenticator, still sealed.
 pub struct Presented<'a> {
@@ -36,7 +38,12 @@ pub fn open<'a>(kdc: &Kdc<'_>, now: Time, request: &KdcReq<'a>) -> Result<Presen
         .ok_or(Refusal::new(ErrorCode::PADATA_TYPE_NOSUPP, "the request presents no ticket"))?;
     let malformed = because(ErrorCode::GENERIC, "malformed AP-REQ in the request");
     let ap_req = wire::decode::<ApReq<'_>>(padata.value).map_err(&malformed)?;
-    let (server_name, ticket) = open_ticket(kdc, now, &ap_req.ticket)?;
+    let (server_name, ticket) = if ap_req.ticket.realm == kdc.policy.realm {
+        open_ticket(kdc, now, &ap_req.ticket)?
+    } else {
+        let (name, server) = foreign::trust(kdc, now, &ap_req.ticket)?;
+        (name, open_with(kdc, now, &ap_req.ticket, &server)?)
+    };
     Ok(Presented { server_name, ticket, authenticator: ap_req.authenticator })
 }
 
@@ -62,6 +69,11 @@ pub fn open_ticket(kdc: &Kdc<'_>, now: Time, ticket: &Ticket<'_>) -> Result<(Pri
     let name = ticket.server.principal(ticket.realm).map_err(because(ErrorCode::NOT_US, "not a principal name"))?;
     let server = kdc.store.lookup(&name)?;
     let server = server.ok_or(Refusal::new(ErrorCode::NOT_US, "the presented ticket's server is not in this realm"))?;
+    let opened = open_with(kdc, now, ticket, &server)?;
+    Ok((name, opened))
+}
+
+fn open_with(kdc: &Kdc<'_>, now: Time, ticket: &Ticket<'_>, server: &Entry) -> Result<OpenTicket, Refusal> {
     let sealed = &ticket.enc_part;
     let mut keys = server
         .living(now)
@@ -77,6 +89,5 @@ pub fn open_ticket(kdc: &Kdc<'_>, now: Time, ticket: &Ticket<'_>) -> Result<(Pri
         Err(other) => Some(Err(other)),
     });
     let integrity = because(ErrorCode::BAD_INTEGRITY, "the presented ticket does not open with its server's key");
-    let opened = opened.unwrap_or(Err(Error::Integrity)).map_err(integrity)?;
-    Ok((name, opened))
+    opened.unwrap_or(Err(Error::Integrity)).map_err(integrity)
 }

@@ -2,6 +2,7 @@
 
 mod authdata;
 mod check;
+mod foreign;
 mod gather;
 mod header;
 

@@ -1,0 +1,1 @@
+//! Real KDCs on both sides of a trust.
