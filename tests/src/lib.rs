@@ -32,6 +32,7 @@ mod redis;
 pub mod remote;
 mod seat;
 pub mod served;
+pub mod spake;
 mod suite;
 mod tool;
 pub mod website;

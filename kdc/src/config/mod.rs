@@ -11,6 +11,7 @@ mod pkinit;
 mod rate;
 mod rotation;
 mod sample;
+mod spake;
 mod values;
 mod watching;
 
@@ -31,6 +32,7 @@ pub use pkinit::{PkinitSettings, SpiffeRow};
 pub use rate::RateSettings;
 pub use rotation::RotationRow;
 pub use sample::sample;
+pub use spake::SpakeSettings;
 pub(crate) use values::duration;
 pub use values::{Level, LogFormat, check_realm};
 pub use watching::{AuditSettings, ManagementSettings, TelemetrySettings};
@@ -87,6 +89,9 @@ pub struct Config {
     /// What new keys are made of.
     #[serde(default)]
     pub keys: KeySettings,
+    /// Logins by SPAKE.
+    #[serde(default)]
+    pub spake: SpakeSettings,
     /// What new passwords are measured by.
     #[serde(default)]
     pub passwords: PasswordSettings,
@@ -173,6 +178,12 @@ pub struct Limits {
     /// Principals kept opened in memory.
     #[serde(deserialize_with = "values::count")]
     pub principals_in_memory: usize,
+    /// Threads for requests that are much work, such as SPAKE's; `None`: half of the processors.
+    #[serde(deserialize_with = "values::threads")]
+    pub heavy_threads: Option<usize>,
+    /// Requests that may wait for these threads.
+    #[serde(deserialize_with = "values::count")]
+    pub heavy_queue: usize,
     /// How often one may fail.
     pub rate: RateSettings,
 }
@@ -211,6 +222,8 @@ impl Default for Limits {
             replay_memory: 64 << 20,
             lookaside_memory: 64 << 20,
             principals_in_memory: 20_000,
+            heavy_threads: None,
+            heavy_queue: 256,
             rate: RateSettings::default(),
         }
     }
@@ -275,6 +288,7 @@ impl Config {
             pkinit: None,
             restrict_anonymous_to_tgt: self.pkinit.restrict_anonymous_to_tgt,
             abroad: self.abroad(),
+            spake: self.spake.rules(),
         }
     }
 

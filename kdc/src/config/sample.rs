@@ -75,6 +75,14 @@ kpasswd_listen = [{kpasswd}]
 # PBKDF2 rounds for new passwords. Default: 4096 for the sha1 types, 32768 for the others.
 #iterations = 32768
 
+[spake]
+# Logins by password that nobody who listens can guess at (SPAKE, RFC 9588): the groups that clients may choose from,
+# of edwards25519, P-256, P-384 and P-521; [] for none. The others cost several times as much as the first.
+#groups = ["edwards25519"]
+# A group in which a challenge is sent before the client asks for one: one message less, but the work of a challenge for
+# whoever asks for a ticket. Or "off".
+#challenge = "off"
+
 [passwords]
 # A file of words that are no passwords, one a line (policies say who is held to it). Default: none.
 #dictionary = "words"
@@ -94,6 +102,10 @@ kpasswd_listen = [{kpasswd}]
 #lookaside_memory = "64 MiB"
 # Principals kept ready; each takes about 2 KiB, more when its keys are in use.
 #principals_in_memory = 20000
+# Requests that take a hundred times longer than most (public keys: SPAKE) have threads of their own, which give way to
+# all others; so many may wait for them, of datagrams half as many. Default: half of the processors.
+#heavy_threads = 2
+#heavy_queue = 256
 
 [admin]
 # A kadm5.acl of MIT krb5, whose lines follow the rows of [[admin.acl]]. Default: none.

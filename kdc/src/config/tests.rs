@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use super::*;
+use crate::core::SpakeRules;
 use crate::net::guard::{Answer, Network, Rate};
 
 const PATH: &str = "/realm/kdc.toml";
@@ -63,6 +64,8 @@ fn every_setting_is_read() {
         replay_memory = "1 MiB"
         lookaside_memory = 65536
         principals_in_memory = 1
+        heavy_threads = 3
+        heavy_queue = 7
         [limits.rate]
         source_failures = "5/10s"
         source_work = "off"
@@ -101,9 +104,23 @@ fn every_setting_is_read() {
         replay_memory: 1 << 20,
         lookaside_memory: 1 << 16,
         principals_in_memory: 1,
+        heavy_threads: Some(3),
+        heavy_queue: 7,
         rate,
     };
     assert_eq!(config.limits, limits);
+}
+
+#[test]
+fn spake_is_said_by_the_names_of_groups() {
+    let rules = |text: &str| read(&format!("realm = 'R'\n{text}")).expect("sound").policy().spake;
+    assert_eq!(rules(""), SpakeRules::default());
+    let said = rules("[spake]\ngroups = ['p-384', 'edwards25519']\nchallenge = 'P-384'");
+    let names = said.groups.iter().map(|group| group.name).collect::<Vec<_>>();
+    assert_eq!(names, ["P-384", "edwards25519"]);
+    assert_eq!(said.challenge.map(|group| group.name), Some("P-384"));
+    assert!(rules("[spake]\nchallenge = 'P-256'").challenge.is_none(), "a group that is not allowed");
+    assert!(rules("[spake]\ngroups = []\nchallenge = 'edwards25519'").challenge.is_none());
 }
 
 #[test]
@@ -121,6 +138,9 @@ fn a_wrong_setting_is_named_with_its_line_and_what_was_expected() {
             "a duration such as \"24h\", \"7d\" or \"90s\", or a number of seconds, was expected",
         ),
         ("[policy]\nmax_life = 0", "a duration such as"),
+        ("[spake]\ngroups = ['P-224']", "a SPAKE group was expected (edwards25519, P-256, P-384 or P-521)"),
+        ("[spake]\nchallenge = 'on'", "a SPAKE group was expected"),
+        ("[limits]\nheavy_threads = 0", "a number from 1 to 256 was expected"),
         ("[policy]\nclock_skew = -1", "a duration such as"),
         ("[policy]\nclock_skew = 1.5", "expected a number or a text"),
         ("[policy]\netypes = ['aes']", "\"aes\" is no encryption type; expected some of aes256-cts-hmac-sha1-96, "),
@@ -220,7 +240,8 @@ fn the_sample_says_the_defaults() {
         key: "/realm/pki/kdc.key".into(),
     };
     let pkinit = PkinitSettings { identity: Some(source), ..PkinitSettings::default() };
-    assert_eq!(said, Config { audit, management, keys, passwords, admin, pkinit, ..config });
+    let limits = Limits { heavy_threads: Some(2), ..Limits::default() };
+    assert_eq!(said, Config { audit, management, keys, passwords, admin, limits, pkinit, ..config });
 }
 
 #[test]

@@ -152,6 +152,14 @@ pub(super) fn count<'de, D: Deserializer<'de>>(input: D) -> Result<usize, D::Err
     }
 }
 
+/// A number of threads, of which few are of any use.
+pub(super) fn threads<'de, D: Deserializer<'de>>(input: D) -> Result<Option<usize>, D::Error> {
+    match u32::deserialize(input)? {
+        count @ 1..=256 => Ok(Some(count as usize)),
+        _ => Err(D::Error::custom("a number from 1 to 256 was expected")),
+    }
+}
+
 /// A number of bytes: `67108864`, `"64 MiB"`.
 pub(super) fn size<'de, D: Deserializer<'de>>(input: D) -> Result<usize, D::Error> {
     let bytes = match Amount::deserialize(input)? {

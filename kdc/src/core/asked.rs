@@ -5,6 +5,7 @@ use libkrb::codes::MessageType;
 use libkrb::wire::{KdcReq, PrincipalName};
 
 use super::event::Exchange;
+use super::policy::Policy;
 use super::preauth;
 
 /// How much work an answer is.
@@ -30,10 +31,10 @@ pub struct Asked<'a> {
 }
 
 impl<'a> Asked<'a> {
-    pub(super) fn of(request: &KdcReq<'a>) -> Self {
+    pub(super) fn of(policy: &Policy, request: &KdcReq<'a>) -> Self {
         match request.kind {
             MessageType::AS_REQ => {
-                Asked { exchange: Exchange::As, client: request.body.client, cost: preauth::cost(request) }
+                Asked { exchange: Exchange::As, client: request.body.client, cost: preauth::cost(policy, request) }
             }
             _ => Asked { exchange: Exchange::Tgs, client: None, cost: Cost::Light },
         }

@@ -44,7 +44,8 @@ pub use event::{Event, Exchange, Issued};
 pub use password_policy::PasswordPolicy;
 pub use policy::Policy;
 pub use preauth::pkinit::{Pkinit, SpiffeRule};
-pub use refuse::{Refusal, field_too_long, limited, too_big};
+pub use preauth::spake::Rules as SpakeRules;
+pub use refuse::{Refusal, busy, field_too_long, limited, too_big};
 pub use store::{Change, Size, Store, StoreError};
 
 /// What a realm answers with.
@@ -120,7 +121,7 @@ pub fn handle_if(
             return Some(refused(kdc, arrival, None, refusal, event));
         }
     };
-    if !admit(&Asked::of(&request)) {
+    if !admit(&Asked::of(kdc.policy, &request)) {
         return None;
     }
     let answer = if request.kind == libkrb::codes::MessageType::AS_REQ {

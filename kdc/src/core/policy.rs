@@ -5,6 +5,7 @@ use std::sync::Arc;
 use libkrb::codes::EncryptionType;
 
 use super::Pkinit;
+use super::SpakeRules;
 use super::abroad::Abroad;
 use super::claims::IndicatorRules;
 
@@ -43,6 +44,8 @@ pub struct Policy {
     pub restrict_anonymous_to_tgt: bool,
     /// Other realms.
     pub abroad: Abroad,
+    /// Logins by SPAKE.
+    pub spake: SpakeRules,
 }
 
 impl Policy {
@@ -64,6 +67,7 @@ impl Policy {
             pkinit: None,
             restrict_anonymous_to_tgt: false,
             abroad: Abroad::default(),
+            spake: SpakeRules::default(),
         }
     }
 }

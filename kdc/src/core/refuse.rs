@@ -82,6 +82,13 @@ pub fn limited(policy: &Policy, now: Instant) -> Vec<u8> {
     error(policy, now, KrbError { code, text: Some(&text), ..skeleton(None) })
 }
 
+/// The KRB-ERROR for a costly request when too many others wait. Clients go on with the next KDC.
+pub fn busy(policy: &Policy, now: Instant) -> Vec<u8> {
+    let code = ErrorCode::SVC_UNAVAILABLE;
+    let text = format!("{code}: too many costly requests at once; try again");
+    error(policy, now, KrbError { code, text: Some(&text), ..skeleton(None) })
+}
+
 fn error(policy: &Policy, now: Instant, error: KrbError<'_>) -> Vec<u8> {
     let own = Principal::tgs(&policy.realm);
     let server = if error.server.components.iter().next().is_some() { error.server } else { (&own).into() };

@@ -157,12 +157,15 @@ impl Gatherer {
         let net = self.sources.gauges.net();
         let (serving, fallen) = self.sources.passwords.serving();
         let (answers, bytes, limit) = self.sources.responder.remembered();
+        let heavy = self.sources.responder.waiting();
         Net {
             serving: net.serving + serving,
             fallen: net.fallen + fallen,
             lookaside: answers as u64,
             lookaside_bytes: bytes as u64,
             lookaside_limit: limit as u64,
+            heavy_queue: heavy.waiting as u64,
+            heavy_queue_limit: heavy.room as u64,
             ..net
         }
     }

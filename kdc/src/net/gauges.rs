@@ -44,7 +44,9 @@ impl Responder {
         let guard = self.guard();
         let turned = guard.turned();
         let rules = Rule::ALL.into_iter().map(|rule| (rule.name(), turned.away(rule)));
-        let all = rules.chain([("not_limited_for_want_of_room", turned.unnoted())]);
+        let others =
+            [("not_limited_for_want_of_room", turned.unnoted()), ("too_many_costly_requests", self.waiting().refused)];
+        let all = rules.chain(others);
         all.filter(|(_, count)| *count > 0).map(|(name, count)| Named { name: name.to_owned(), count }).collect()
     }
 }

@@ -4,12 +4,14 @@
 
 mod answers;
 mod connections;
+mod desk;
 mod gauges;
 pub mod guard;
 mod inherited;
 mod listen;
 mod lookaside;
 mod passwords;
+mod pool;
 mod responder;
 mod server;
 mod tcp;
@@ -18,12 +20,13 @@ mod udp;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-pub use answers::{Answers, Ends};
+pub use answers::{Answers, Ends, Post};
 pub use gauges::Gauges;
 pub use inherited::Inherited;
 pub use listen::{BindError, Listener};
 pub use lookaside::Answer;
 pub use passwords::Passwords;
+pub use pool::{Fill, threads as heavy_threads};
 pub use responder::{Memories, Responder};
 pub use server::Server;
 
@@ -46,6 +49,10 @@ pub struct Limits {
     pub max_udp_reply: usize,
     /// Memory for answers given, so that the same bytes get the same answer again.
     pub lookaside_memory: usize,
+    /// Threads for requests that are much work.
+    pub heavy_threads: usize,
+    /// Requests that may wait for these threads.
+    pub heavy_queue: usize,
 }
 
 impl Default for Limits {
@@ -59,6 +66,8 @@ impl Default for Limits {
             request_memory: 64 << 20,
             max_udp_reply: 4096,
             lookaside_memory: 64 << 20,
+            heavy_threads: heavy_threads(),
+            heavy_queue: 256,
         }
     }
 }

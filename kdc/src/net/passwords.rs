@@ -11,9 +11,9 @@ use libkrb::crypto::{OsRandom, Random};
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::Semaphore;
 
-use super::answers::{Answers, Ends};
+use super::answers::{Answers, Ends, Post};
+use super::desk::now;
 use super::lookaside::{Answer, Claim, Found, Lookaside};
-use super::responder::now;
 use super::{Limits, canonical};
 use crate::core::Outcome;
 use crate::kpasswd::{Arrival, Kpasswd};
@@ -84,7 +84,7 @@ impl Passwords {
 }
 
 impl Answers for Passwords {
-    fn datagram(&self, ends: Ends, bytes: &[u8], random: &mut dyn Random) -> Option<Answer> {
+    fn datagram(&self, ends: Ends, bytes: &[u8], random: &mut dyn Random, _post: &dyn Fn() -> Post) -> Option<Answer> {
         let ends = Ends { from: canonical(ends.from), ..ends };
         match self.lookaside.find(bytes, Instant::now()) {
             Found::Answered(answer) => {

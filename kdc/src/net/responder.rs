@@ -1,46 +1,31 @@
-//! From bytes to bytes: what every transport does with a request. Reads the clock, looks aside, asks
-//! the core and reports what happened. Not here: sockets.
+//! From bytes to bytes: what every transport does with a request. What is little work is done on the
+//! spot, what is much waits for a thread of the pool. Not here: sockets, and the answers (`desk`).
 
+use std::io;
 use std::net::SocketAddr;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use libkrb::Time;
 use libkrb::crypto::{OsRandom, Random};
-use libkrb::replay::{ReplayCache, ReplayKey, Verdict};
-use libkrb::time::Instant as Moment;
+use libkrb::replay::ReplayCache;
+use tokio::sync::oneshot;
 
-use super::guard::{self, Guard, Rule, Watch};
-use super::lookaside::{Answer, Claim, Found, Lookaside};
-use super::{Limits, canonical};
-use crate::core::{self, Arrival, Asked, Attempts, Exchange, Kdc, Outcome, Policy, Store};
-use crate::observe::{Observer, Seen, Transport};
+use super::desk::{Decided, Desk, Message, Place, Rules, now};
+use super::guard::{self, Guard};
+use super::lookaside::{Answer, Found, Lookaside};
+use super::pool::{Fill, Pool};
+use super::{Limits, Post, canonical};
+use crate::core::{self, Attempts, Policy, Store};
+use crate::observe::{Observer, Transport};
+
+/// How long those wait who are being answered when a socket ends.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// A realm that answers.
 pub struct Responder {
-    rules: ArcSwap<Rules>,
-    store: Arc<dyn Store>,
-    replays: Arc<dyn ReplayCache>,
-    attempts: Arc<dyn Attempts>,
-    observer: Arc<Observer>,
-    lookaside: Lookaside,
-}
-
-/// What may become other while a realm is served. A request is answered by the rules that were in
-/// force when it was begun.
-struct Rules {
-    policy: Policy,
-    guard: Arc<Guard>,
-    max_udp_reply: usize,
-}
-
-/// What came of asking the core.
-struct Decided {
-    answer: Option<Answer>,
-    exchange: Exchange,
+    desk: Arc<Desk>,
+    pool: Pool,
 }
 
 /// What a responder answers from.
@@ -60,148 +45,135 @@ impl Responder {
         let lookaside = Lookaside::new(limits.lookaside_memory);
         let guard = Arc::new(Guard::new(guard::Rates::default(), Arc::default()));
         let rules = ArcSwap::from_pointee(Rules { policy, guard, max_udp_reply: limits.max_udp_reply });
-        Responder { rules, store, replays, attempts, observer, lookaside }
+        let desk = Arc::new(Desk { rules, store, replays, attempts, observer, lookaside });
+        Responder { desk, pool: Pool::new(limits.heavy_threads, limits.heavy_queue) }
     }
 
     /// Answers what is asked from now on by other rules. Where the rates stay as they are, so does
     /// who is limited.
     pub fn govern(&self, policy: Policy, rates: guard::Rates, limits: &Limits) {
-        let old = Arc::clone(&self.rules.load().guard);
+        let old = self.guard();
         let guard = if *old.rates() == rates { old } else { Arc::new(Guard::new(rates, Arc::clone(old.turned()))) };
-        self.rules.store(Arc::new(Rules { policy, guard, max_udp_reply: limits.max_udp_reply }));
+        self.desk.rules.store(Arc::new(Rules { policy, guard, max_udp_reply: limits.max_udp_reply }));
     }
 
     /// How many answers are remembered, in how many bytes, and how many of these there may be.
     pub fn remembered(&self) -> (usize, usize, usize) {
-        self.lookaside.fill()
+        self.desk.lookaside.fill()
+    }
+
+    /// How many requests wait that are much work.
+    pub fn waiting(&self) -> Fill {
+        self.pool.fill()
     }
 
     /// Who guards its door.
     pub fn guard(&self) -> Arc<Guard> {
-        Arc::clone(&self.rules.load().guard)
+        Arc::clone(&self.desk.rules.load().guard)
     }
 
-    /// The reply to a datagram; none for what deserves none, and for a copy of a request that is
-    /// being answered.
-    pub(super) fn datagram(&self, from: SocketAddr, bytes: &[u8], random: &mut dyn Random) -> Option<Answer> {
-        let from = canonical(from);
-        let answer = match self.lookaside.find(bytes, Instant::now()) {
-            Found::Answered(answer) => {
-                self.observer.repeated(from, Transport::Udp);
-                answer
-            }
-            Found::Claimed => return None,
-            Found::New(claim) => {
-                let Decided { answer, exchange } = self.decide(claim, from, Transport::Udp, bytes, random);
-                // Nobody shall gain by sending us junk in somebody else's name.
-                answer.filter(|answer| exchange != Exchange::Other || answer.len() <= bytes.len())?
+    /// The reply to a datagram; none for what deserves none, for a copy of a request that is being
+    /// answered, and for one whose reply is posted later.
+    pub(super) fn datagram(
+        &self,
+        from: SocketAddr,
+        bytes: &[u8],
+        random: &mut dyn Random,
+        post: &dyn Fn() -> Post,
+    ) -> Option<Answer> {
+        let message = Message { from: canonical(from), transport: Transport::Udp, bytes };
+        if let Some(reply) = datagram(&self.desk, message, Place::Door, random) {
+            return reply;
+        }
+        let (desk, from, request, post) = (Arc::clone(&self.desk), message.from, bytes.to_vec(), post());
+        let job = move |random: &mut OsRandom| {
+            let message = Message { from, transport: Transport::Udp, bytes: &request };
+            let reply = datagram(&desk, message, Place::Pool, random).flatten();
+            match reply.map(|reply| post(&reply)) {
+                None | Some(Ok(())) => {}
+                Some(Err(error)) if too_long(&error) => {
+                    let sent = desk.too_big(&request).map(|reply| post(&reply));
+                    tracing::debug!(%from, ?sent, "sending a client to TCP");
+                }
+                Some(Err(error)) => tracing::debug!(%from, %error, "sending a reply"),
             }
         };
-        if answer.len() <= self.rules.load().max_udp_reply { Some(answer) } else { self.too_big(bytes) }
+        if self.pool.submit(Transport::Udp, Box::new(job)) { None } else { self.desk.busy(message) }
     }
 
     /// The reply that sends a client to TCP, if it is no longer than its request.
     pub(super) fn too_big(&self, request: &[u8]) -> Option<Answer> {
-        let answer = core::too_big(&self.rules.load().policy, now());
-        (answer.len() <= request.len()).then(|| answer.into())
+        self.desk.too_big(request)
     }
 
     /// The reply to a request that came over a connection.
     pub(super) async fn message(&self, from: SocketAddr, bytes: &[u8]) -> Option<Answer> {
-        let from = canonical(from);
-        match self.lookaside.settled(bytes).await {
+        let message = Message { from: canonical(from), transport: Transport::Tcp, bytes };
+        let claim = match self.desk.lookaside.settled(bytes).await {
             Found::Answered(answer) => {
-                self.observer.repeated(from, Transport::Tcp);
-                Some(answer)
+                self.desk.observer.repeated(message.from, Transport::Tcp);
+                return Some(answer);
             }
-            Found::New(claim) => self.decide(claim, from, Transport::Tcp, bytes, &mut OsRandom::new()).answer,
-            Found::Claimed => None,
-        }
+            Found::New(claim) => claim,
+            Found::Claimed => return None,
+        };
+        let decided = match self.desk.decide(message, Place::Door, &mut OsRandom::new()) {
+            Some(decided) => decided,
+            None => match self.later(message) {
+                Some(decided) => decided.await.ok()?,
+                None => return self.desk.busy(message),
+            },
+        };
+        decided.settle(claim);
+        decided.answer
+    }
+
+    /// What the pool will decide; `None`: there is no room.
+    fn later(&self, message: Message<'_>) -> Option<oneshot::Receiver<Decided>> {
+        let (tell, told) = oneshot::channel();
+        let (desk, from, request) = (Arc::clone(&self.desk), message.from, message.bytes.to_vec());
+        let job = move |random: &mut OsRandom| {
+            let message = Message { from, transport: Transport::Tcp, bytes: &request };
+            // Who has hung up meanwhile is done no work for.
+            if !tell.is_closed()
+                && let Some(decided) = desk.decide(message, Place::Pool, random)
+            {
+                let _ = tell.send(decided);
+            }
+        };
+        self.pool.submit(Transport::Tcp, Box::new(job)).then_some(told)
     }
 
     /// The reply to a message that is longer than any request may be.
     pub(super) fn too_long(&self, from: SocketAddr) -> Answer {
-        self.observer.too_long(canonical(from));
-        core::field_too_long(&self.rules.load().policy, now()).into()
+        self.desk.observer.too_long(canonical(from));
+        core::field_too_long(&self.desk.rules.load().policy, now()).into()
     }
 
-    /// What one hears who is over a limit. Only counted: a line in the log for each would be more
-    /// work than the answers that are saved.
-    fn turned_away(&self, rules: &Rules, rule: Rule, transport: Transport, bytes: &[u8]) -> Decided {
-        let answer = match (rules.guard.rates().answer, transport) {
-            (guard::Answer::Drop, _) => None,
-            // Over TCP its address is its own.
-            (guard::Answer::Error, Transport::Udp) if rule.of_source() => self.too_big(bytes),
-            (guard::Answer::Error, _) => Some(core::limited(&rules.policy, now()).into()),
-        };
-        Decided { answer, exchange: Exchange::Other }
-    }
-
-    fn decide(
-        &self,
-        claim: Claim<'_>,
-        from: SocketAddr,
-        transport: Transport,
-        bytes: &[u8],
-        random: &mut dyn Random,
-    ) -> Decided {
-        let (at, started) = (now(), Instant::now());
-        let rules = self.rules.load();
-        let mut watch = rules.guard.watch(from.ip(), transport, started);
-        if let Some(rule) = watch.as_ref().and_then(Watch::turns_away) {
-            return self.turned_away(&rules, rule, transport, bytes);
-        }
-        let replays = Noted { cache: &*self.replays, left_a_trace: AtomicBool::new(false) };
-        let kdc = Kdc { policy: &rules.policy, store: &*self.store, replays: &replays, attempts: &*self.attempts };
-        let arrival = Arrival { now: at, from: Some(from.ip()) };
-        // A bug that one request can trigger must not cost the others their KDC.
-        let mut refused = None;
-        let mut admit = |asked: &Asked<'_>| {
-            refused = watch.as_mut().and_then(|watch| watch.refuses(asked));
-            refused.is_none()
-        };
-        let outcome = catch_unwind(AssertUnwindSafe(|| core::handle_if(&kdc, arrival, random, bytes, &mut admit)));
-        let Outcome { reply, event } = match (outcome, refused) {
-            (Ok(Some(outcome)), _) => outcome,
-            (Ok(None), Some(rule)) => return self.turned_away(&rules, rule, transport, bytes),
-            _ => {
-                self.observer.panicked(from, transport);
-                return Decided { answer: None, exchange: Exchange::Other };
-            }
-        };
-        if let Some(rule) = watch.and_then(|watch| watch.ended(&event)) {
-            let (rule, client) = (rule.name(), event.client.as_ref().map(ToString::to_string));
-            tracing::warn!(target: "kdc", %from, client, rule, "too many failures: limited from now on");
-        }
-        let answer = reply.map(Answer::from);
-        if let Some(answer) = answer.as_ref().filter(|_| replays.left_a_trace.into_inner()) {
-            claim.settle(Arc::clone(answer));
-        }
-        let exchange = event.exchange;
-        self.observer.observe(&Seen { event: &event, from, transport, at, took: started.elapsed() });
-        Decided { answer, exchange }
+    /// Waits until those are answered who are waiting.
+    pub(super) fn finish(&self) {
+        self.pool.settle(PATIENCE);
     }
 }
 
-/// The clock of the KDC.
-pub(super) fn now() -> Moment {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Moment::from_micros(i64::try_from(since.as_micros()).unwrap_or_default())
-}
-
-/// A replay cache that notes whether it will refuse the same request when it comes again. Exactly
-/// then the answer must be remembered.
-struct Noted<'a> {
-    cache: &'a dyn ReplayCache,
-    left_a_trace: AtomicBool,
-}
-
-impl ReplayCache for Noted<'_> {
-    fn insert(&self, key: ReplayKey, time: Time, now: Time) -> Verdict {
-        let verdict = self.cache.insert(key, time, now);
-        if verdict == Verdict::Fresh {
-            self.left_a_trace.store(true, Ordering::Relaxed);
+/// The reply to a datagram, if it deserves one; `None`: it is to be answered in the pool.
+fn datagram(desk: &Desk, message: Message<'_>, place: Place, random: &mut dyn Random) -> Option<Option<Answer>> {
+    let answer = match desk.lookaside.find(message.bytes, Instant::now()) {
+        Found::Answered(answer) => {
+            desk.observer.repeated(message.from, Transport::Udp);
+            Some(answer)
         }
-        verdict
-    }
+        Found::Claimed => None,
+        Found::New(claim) => {
+            let decided = desk.decide(message, place, random)?;
+            decided.settle(claim);
+            decided.datagram(message.bytes)
+        }
+    };
+    Some(answer.and_then(|answer| desk.fit(answer, message.bytes)))
+}
+
+/// Whether a reply was longer than a datagram may be on its way: IPv6 packets are not fragmented here.
+pub(super) fn too_long(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(rustix::io::Errno::MSGSIZE.raw_os_error())
 }

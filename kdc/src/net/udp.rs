@@ -16,8 +16,9 @@ use quinn_udp::{BATCH_SIZE, RecvMeta, Transmit, UdpSockRef, UdpSocketState};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::sockopt::{self, Ipv4PathMtuDiscovery, Ipv6PathMtuDiscovery};
 
-use super::answers::{Answers, Ends};
+use super::answers::{Answers, Ends, Post};
 use super::gauges::Serving;
+use super::responder::too_long;
 
 /// The kernel may hand over several datagrams of one sender as one, 64 KiB at most.
 const BUFFER: usize = 65_535;
@@ -42,7 +43,7 @@ impl Threads {
         let mut addresses = addresses.into_iter().map(Vec::into_iter).collect::<Vec<_>>();
         loop {
             let sockets = addresses.iter_mut().filter_map(Iterator::next).map(Socket::new);
-            let sockets = sockets.collect::<io::Result<Vec<_>>>()?;
+            let sockets = sockets.map(|socket| socket.map(Arc::new)).collect::<io::Result<Vec<_>>>()?;
             if sockets.is_empty() {
                 return Ok(Threads { threads, open: Some(open) });
             }
@@ -96,7 +97,7 @@ impl Socket {
     }
 
     /// Receives a batch and answers it; `false` when there is none.
-    fn serve(&self, responder: &impl Answers, desk: &mut Desk) -> bool {
+    fn serve(self: &Arc<Self>, responder: &impl Answers, desk: &mut Desk) -> bool {
         let mut buffers = desk.buffers.chunks_exact_mut(BUFFER).map(IoSliceMut::new).collect::<Vec<_>>();
         let count = match self.state.recv(UdpSockRef::from(&self.socket), &mut buffers, &mut desk.metas) {
             Ok(count) => count,
@@ -112,9 +113,13 @@ impl Socket {
             let received = buffer.get(..meta.len).unwrap_or_default();
             for datagram in received.chunks(meta.stride.max(1)) {
                 let ends = Ends { from: meta.addr, to: self.local.or(meta.dst_ip) };
-                if let Some(answer) = responder.datagram(ends, datagram, &mut desk.random) {
-                    let from = meta.dst_ip.filter(|_| self.local.is_none());
-                    self.reply(responder, meta.addr, from, datagram, &answer);
+                let (to, from) = (meta.addr, meta.dst_ip.filter(|_| self.local.is_none()));
+                let post = || -> Post {
+                    let socket = Arc::clone(self);
+                    Box::new(move |answer| socket.send(to, from, answer))
+                };
+                if let Some(answer) = responder.datagram(ends, datagram, &mut desk.random, &post) {
+                    self.reply(responder, to, from, datagram, &answer);
                 }
             }
         }
@@ -123,8 +128,7 @@ impl Socket {
 
     fn reply(&self, responder: &impl Answers, to: SocketAddr, from: Option<IpAddr>, request: &[u8], answer: &[u8]) {
         let sent = match self.send(to, from, answer) {
-            // IPv6 packets are not fragmented here.
-            Err(error) if error.raw_os_error() == Some(rustix::io::Errno::MSGSIZE.raw_os_error()) => {
+            Err(error) if too_long(&error) => {
                 responder.too_big(request).map_or(Ok(()), |answer| self.send(to, from, &answer))
             }
             sent => sent,
@@ -153,7 +157,7 @@ struct Desk {
     random: OsRandom,
 }
 
-fn serve(sockets: &[Socket], end: &PipeReader, responder: &impl Answers) {
+fn serve(sockets: &[Arc<Socket>], end: &PipeReader, responder: &impl Answers) {
     let mut desk = Desk {
         buffers: vec![0; BATCH_SIZE * BUFFER],
         metas: [RecvMeta::default(); BATCH_SIZE],
@@ -171,6 +175,7 @@ fn serve(sockets: &[Socket], end: &PipeReader, responder: &impl Answers) {
     for socket in sockets {
         (0..LAST_BATCHES).take_while(|_| socket.serve(responder, &mut desk)).for_each(drop);
     }
+    responder.finish();
 }
 
 /// Waits for an event; a signal's interruption looks like none.

@@ -162,6 +162,10 @@ facts! {
         lookaside_bytes: u64,
         /// As many as there may be.
         lookaside_limit: u64,
+        /// Costly requests that wait for a thread.
+        heavy_queue: u64,
+        /// As many as there may be.
+        heavy_queue_limit: u64,
     }
     /// What the system knows of an address.
     Socket {

@@ -124,6 +124,12 @@ pub const METRICS: &[Metric] = &[
     row("kdc_lookaside_limit_bytes", Kind::Gauge, &[], "Bytes of answers that can be remembered.", |facts| {
         one(facts.net.lookaside_limit as f64)
     }),
+    row("kdc_heavy_queue", Kind::Gauge, &[], "Requests with public keys that wait for a thread.", |facts| {
+        one(facts.net.heavy_queue as f64)
+    }),
+    row("kdc_heavy_queue_limit", Kind::Gauge, &[], "Requests with public keys that may wait.", |facts| {
+        one(facts.net.heavy_queue_limit as f64)
+    }),
     row("kdc_store_principals", Kind::Gauge, &[], "Principals.", |facts| one(facts.store.principals as f64)),
     row("kdc_store_policies", Kind::Gauge, &[], "Password policies.", |facts| one(facts.store.policies as f64)),
     row("kdc_store_bytes", Kind::Gauge, &[], "Size of the store's file.", |facts| one(facts.store.bytes as f64)),

@@ -34,6 +34,8 @@ const FIXED: &[(&str, Differ)] = &[
     ("policy.clock_skew", |a, b| a.policy.clock_skew != b.policy.clock_skew),
     ("limits.replay_memory", |a, b| a.limits.replay_memory != b.limits.replay_memory),
     ("limits.lookaside_memory", |a, b| a.limits.lookaside_memory != b.limits.lookaside_memory),
+    ("limits.heavy_threads", |a, b| a.limits.heavy_threads != b.limits.heavy_threads),
+    ("limits.heavy_queue", |a, b| a.limits.heavy_queue != b.limits.heavy_queue),
     ("limits.principals_in_memory", |a, b| a.limits.principals_in_memory != b.limits.principals_in_memory),
 ];
 

@@ -150,6 +150,10 @@ impl AsExchange {
             ErrorCode::PREAUTH_FAILED | ErrorCode::BAD_INTEGRITY if proved && self.proof.used_key() => {
                 Err(self.secret.refused(refusal.code))
             }
+            ErrorCode::PREAUTH_FAILED if self.proof.pass(&refusal) => {
+                self.decisions.push("The KDC does not take this method: trying the next that it offers".to_owned());
+                Ok(())
+            }
             ErrorCode::SKEW if self.request.follow_clock && !self.clock_corrected => {
                 self.clock_corrected = true;
                 self.decisions.push(format!("Taking over the KDC's clock: {}", refusal.clock.time));

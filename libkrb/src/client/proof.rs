@@ -42,6 +42,8 @@ enum Turn {
     More,
     /// Try again after a refusal.
     Refused(ErrorCode),
+    /// Leave it to the next.
+    Pass,
 }
 
 /// The message that a proof is for, and who makes it.
@@ -169,6 +171,17 @@ impl Proof {
         Ok(())
     }
 
+    /// Whether there is another method, after the KDC has refused this one before the long-term key was
+    /// used (RFC 6113 2): nothing was guessed then, and there is nothing to guess at.
+    pub fn pass(&mut self, refusal: &Refusal<'_>) -> bool {
+        if self.method.is_none() || self.used_key() || self.optimistic || self.others.is_empty() {
+            return false;
+        }
+        self.turn = Turn::Pass;
+        self.hear(refusal.methods);
+        true
+    }
+
     /// Whether a refusal is left to the method, which says with the next message whether it has another
     /// try.
     pub fn retry(&mut self, refusal: &Refusal<'_>) -> bool {
@@ -190,15 +203,18 @@ impl Proof {
     /// # Errors
     /// What ends the exchange.
     pub fn elements(&mut self, mut asking: Asking<'_>) -> Result<Elements> {
+        if matches!(self.turn, Turn::Pass) {
+            self.next_method(asking.means, asking.armored())?;
+        }
         while self.method.is_some() {
             let turn = self.turn;
             let answer = self.with_method(&mut asking, |state, context, offer| match turn {
-                Turn::Begin | Turn::More => state.answer(context, offer),
+                Turn::Begin | Turn::More | Turn::Pass => state.answer(context, offer),
                 Turn::Refused(code) => state.refused(context, code),
             })?;
             match (answer, turn) {
                 (answer, _) if !answer.is_empty() => return Ok(self.cookied(answer)),
-                (_, Turn::Begin) => self.next_method(asking.means, asking.armored())?,
+                (_, Turn::Begin | Turn::Pass) => self.next_method(asking.means, asking.armored())?,
                 (_, Turn::Refused(code)) => return Err(Error::code(code)),
                 (_, Turn::More) => return Err(Error::ReplyMismatch("the KDC wants what the method does not have")),
             }

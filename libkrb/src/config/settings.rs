@@ -166,6 +166,11 @@ impl Config {
         self.defaults.client_aware_channel_bindings.unwrap_or(false)
     }
 
+    /// The groups in which a client may use SPAKE (RFC 9588), by their names; `None`: not said.
+    pub fn spake_preauth_groups(&self) -> Option<&str> {
+        self.value(&["libdefaults", "spake_preauth_groups"]).map(|value| &*value.text)
+    }
+
     /// `preferred_preauth_types`: what goes before the KDC's own order.
     pub fn preferred_preauth_types(&self) -> Vec<i32> {
         self.defaults.preferred_preauth_types.clone().unwrap_or_else(|| vec![17, 16, 15, 14])

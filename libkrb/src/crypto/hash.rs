@@ -1,7 +1,7 @@
 //! Hashes without a key, for what is public and named by its hash. Not here: checksums of messages.
 
 use md5::Md5;
-#[cfg(feature = "pkinit")]
+#[cfg(any(feature = "pkinit", test))]
 use sha1::Sha1;
 use sha2::{Digest, Sha224, Sha256, Sha384, Sha512};
 
@@ -12,6 +12,9 @@ pub(crate) enum Hash {
     Sha256,
     Sha384,
     Sha512,
+    /// For a test vector of RFC 9588 alone.
+    #[cfg(test)]
+    Sha1,
 }
 
 impl Hash {
@@ -22,6 +25,21 @@ impl Hash {
             Hash::Sha256 => Sha256::digest(bytes).to_vec(),
             Hash::Sha384 => Sha384::digest(bytes).to_vec(),
             Hash::Sha512 => Sha512::digest(bytes).to_vec(),
+            #[cfg(test)]
+            Hash::Sha1 => Sha1::digest(bytes).to_vec(),
+        }
+    }
+
+    /// How many octets a hash has.
+    #[cfg(feature = "spake")]
+    pub(crate) fn len(self) -> usize {
+        match self {
+            Hash::Sha224 => 28,
+            Hash::Sha256 => 32,
+            Hash::Sha384 => 48,
+            Hash::Sha512 => 64,
+            #[cfg(test)]
+            Hash::Sha1 => 20,
         }
     }
 }

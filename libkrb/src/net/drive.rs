@@ -2,6 +2,7 @@
 //! the end. Not here: what the messages say ([`crate::client`]).
 
 use super::locate::Service;
+use super::means;
 use super::transport::Transport;
 use crate::ccache::Ccache;
 use crate::client::{AsExchange, AsRequest, ClockOffset, Exchange, Outcome, Secret, Step};
@@ -104,6 +105,7 @@ impl Transport {
     /// As [`Transport::drive`].
     pub async fn login_with(&self, request: AsRequest, secret: Secret, means: Means) -> Result<Login> {
         self.trace().line(format_args!("Getting initial credentials for {}", request.client));
+        let means = means::configured(means, self.config(), request.client.realm())?;
         let mut exchange = AsExchange::with_means(request.clone(), secret, means);
         let refused = match self.drive(&mut exchange, ClockOffset::default()).await {
             Ok(outcome) => return Ok(Login { outcome, offset: exchange.clock_offset() }),

@@ -13,6 +13,7 @@ mod getting;
 mod held;
 mod kpasswd;
 mod locate;
+mod means;
 mod requests;
 mod search;
 #[cfg(test)]

@@ -30,6 +30,10 @@ pub struct Means {
     /// A certificate, and whose certificates make a KDC believed.
     #[cfg(feature = "pkinit")]
     pub pkinit: Option<std::sync::Arc<super::pkinit::PkinitMeans>>,
+    /// The groups for SPAKE, most wanted first (`spake_preauth_groups`); `None`: those that everybody
+    /// has, empty: none, and so no SPAKE.
+    #[cfg(feature = "spake")]
+    pub spake_groups: Option<Vec<&'static super::spake::Group>>,
 }
 
 impl Means {

@@ -127,6 +127,8 @@ pub enum Armored {
 pub const CLIENT_METHODS: &[ClientMethod] = &[
     #[cfg(feature = "pkinit")]
     ClientMethod { kind: PaType::PK_AS_REQ, begin: super::pkinit::begin },
+    #[cfg(feature = "spake")]
+    ClientMethod { kind: PaType::SPAKE, begin: super::spake::begin },
     ClientMethod { kind: PaType::ENCRYPTED_CHALLENGE, begin: enc_challenge::begin },
     ClientMethod { kind: PaType::ENC_TIMESTAMP, begin: enc_timestamp::begin },
 ];

@@ -12,6 +12,8 @@ mod method;
 #[cfg(feature = "pkinit")]
 pub mod pkinit;
 pub mod req_enc_pa_rep;
+#[cfg(feature = "spake")]
+pub mod spake;
 
 pub use etype_info::KeyHint;
 pub use means::{Ask, Means};

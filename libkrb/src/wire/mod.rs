@@ -23,6 +23,7 @@ mod otp;
 mod padata;
 mod pkinit;
 mod safe_priv;
+mod spake;
 mod spnego;
 mod ticket;
 mod utf8;
@@ -51,6 +52,7 @@ pub use pkinit::{
     PaChecksum2, PaPkAsRep, PaPkAsReq, PkAuthenticator, PkinitSuppPubInfo, TdCertDigestAlgorithms,
 };
 pub use safe_priv::{EncKrbPrivPart, KrbPriv, KrbSafe, KrbSafeBody};
+pub use spake::{PaSpake, SpakeChallenge, SpakeResponse, SpakeSecondFactor, SpakeSupport};
 pub use spnego::{MechTypeList, NegHints, NegState, NegTokenInit, NegTokenResp, NegotiationToken};
 pub use ticket::{EncTicketPart, Ticket};
 pub use utf8::Utf8;

@@ -3,6 +3,7 @@
 mod attacks;
 mod drain;
 mod guard;
+mod heavy;
 mod lookaside;
 mod served;
 mod transport;

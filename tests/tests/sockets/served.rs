@@ -189,7 +189,8 @@ pub fn assert_error(reply: &[u8], code: ErrorCode) {
 /// A store whose readers wait while it is closed.
 pub struct Gate {
     store: Memory,
-    state: Mutex<(bool, usize)>,
+    /// Who must wait, by how a thread's name begins; and how many do.
+    state: Mutex<(Option<&'static str>, usize)>,
     changed: Condvar,
 }
 
@@ -200,15 +201,20 @@ impl Gate {
             let entry = original.lookup(&name).expect("a store").expect("an entry");
             store.commit(&[Change::Create((*entry).clone())]).expect("a new principal");
         }
-        Gate { store, state: Mutex::new((true, 0)), changed: Condvar::new() }
+        Gate { store, state: Mutex::new((None, 0)), changed: Condvar::new() }
     }
 
     pub fn close(&self) {
-        self.state.lock().expect("a state").0 = false;
+        self.close_to("");
+    }
+
+    /// Closes it to the threads whose name begins so.
+    pub fn close_to(&self, threads: &'static str) {
+        self.state.lock().expect("a state").0 = Some(threads);
     }
 
     pub fn open(&self) {
-        self.state.lock().expect("a state").0 = true;
+        self.state.lock().expect("a state").0 = None;
         self.changed.notify_all();
     }
 
@@ -223,11 +229,13 @@ impl Gate {
 
 impl Store for Gate {
     fn lookup(&self, name: &Principal) -> Result<Option<Arc<Entry>>, StoreError> {
+        let thread = std::thread::current();
+        let named = |start: &str| thread.name().unwrap_or_default().starts_with(start);
         let mut state = self.state.lock().expect("a state");
-        if !state.0 {
+        if state.0.is_some_and(named) {
             state.1 += 1;
             self.changed.notify_all();
-            state = self.changed.wait_while(state, |(open, _)| !*open).expect("a state");
+            state = self.changed.wait_while(state, |(closed, _)| closed.is_some_and(named)).expect("a state");
             state.1 -= 1;
         }
         drop(state);

@@ -5,6 +5,7 @@
 
 mod answers;
 mod recording;
+mod spake;
 mod steps;
 
 use recording::Recording;
@@ -23,8 +24,13 @@ fn recorded_exchanges_open_step_by_step() {
 }
 
 #[test]
+fn recorded_logins_by_spake_open_step_by_step_in_every_group() {
+    assert_eq!(spake::open_all(&Recording::of("mit")), 5);
+}
+
+#[test]
 fn our_kdc_answers_mits_clients_as_mits_kdc_did() {
-    assert_eq!(answers::answer_all("mit"), 54);
+    assert_eq!(answers::answer_all("mit"), 60);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 
 mod hints;
 pub mod pkinit;
+pub mod spake;
 mod timestamp;
 
 use libkrb::codes::PaType;
@@ -13,6 +14,7 @@ use libkrb::{ErrorCode, Time};
 use super::as_req::Gathered;
 use super::asked::Cost;
 use super::attempts::{Lockout, Proven, Tried};
+use super::policy::Policy;
 use super::refuse::Refusal;
 use super::{Arrival, Kdc, etypes};
 
@@ -69,6 +71,8 @@ pub enum Step {
     /// The method goes on: KDC_ERR_MORE_PREAUTH_DATA_REQUIRED with these (RFC 6113 5.2). No guess was
     /// made yet.
     More(Hints),
+    /// The method is not for this client: PREAUTH_FAILED, though no guess was made.
+    Inapplicable(&'static str),
 }
 
 /// What a method works on.
@@ -95,6 +99,7 @@ struct Method {
 
 const METHODS: &[Method] = &[
     Method { kind: PaType::PK_AS_REQ, cost: Cost::Heavy, keyed: false, offer: pkinit::offer, verify: pkinit::verify },
+    Method { kind: PaType::SPAKE, cost: Cost::Heavy, keyed: true, offer: spake::offer, verify: spake::verify },
     Method {
         kind: PaType::ENC_TIMESTAMP,
         cost: Cost::Light,
@@ -113,8 +118,11 @@ pub fn attempted(gathered: &Gathered<'_>) -> bool {
     gathered.request.padata.iter().any(|padata| row(padata.kind).is_some())
 }
 
-/// How much work the proofs are that a request carries.
-pub fn cost(request: &KdcReq<'_>) -> Cost {
+/// How much work the proofs are that a request carries, or the hints that it gets.
+pub fn cost(policy: &Policy, request: &KdcReq<'_>) -> Cost {
+    if policy.spake.challenge.is_some() {
+        return Cost::Heavy;
+    }
     request.padata.iter().filter_map(|padata| row(padata.kind)).map(|method| method.cost).max().unwrap_or_default()
 }
 
@@ -154,10 +162,15 @@ const MOST_GUESSES: u32 = 16;
 fn try_all(work: &mut Try<'_>, gathered: &Gathered<'_>, most: u32) -> (Result<Proof, Refusal>, Proven) {
     let policy = work.kdc.policy;
     let mut failed = Refusal::new(ErrorCode::PREAUTH_FAILED, "no proof");
-    let mut guesses = 0;
+    let (mut guesses, mut heavy) = (0, 0);
     let mut stand_in = None;
     for padata in gathered.request.padata.iter().take(MOST_GUESSES as usize) {
         let Some(method) = row(padata.kind) else { continue };
+        // One that is much work is enough: so much was the request let in for.
+        heavy += u32::from(method.cost == Cost::Heavy);
+        if method.cost == Cost::Heavy && heavy > 1 {
+            continue;
+        }
         let spent = guesses >= most;
         if spent && !policy.hide_unknown_clients {
             break;
@@ -166,10 +179,14 @@ fn try_all(work: &mut Try<'_>, gathered: &Gathered<'_>, most: u32) -> (Result<Pr
         match (method.verify)(work, who, &padata) {
             Ok(Step::Proven(proof)) => return (Ok(proof), Proven::Yes),
             Ok(Step::More(hints)) => failed = more(work, gathered, hints),
-            Err(refusal) => failed = refusal,
+            Ok(Step::Inapplicable(cause)) => failed = Refusal::new(ErrorCode::PREAUTH_FAILED, cause),
+            Err(refusal) => {
+                // What has hints of its own was not a wrong guess.
+                let guess = refusal.code == ErrorCode::PREAUTH_FAILED && refusal.data.is_none();
+                guesses += u32::from(!spent && guess);
+                failed = refusal;
+            }
         }
-        // What has hints of its own was not a wrong guess.
-        guesses += u32::from(!spent && failed.code == ErrorCode::PREAUTH_FAILED && failed.data.is_none());
     }
     let proven = if guesses > 0 { Proven::No(guesses) } else { Proven::Unclear };
     if failed.code == ErrorCode::PREAUTH_FAILED && failed.data.is_none() {
@@ -198,10 +215,10 @@ pub fn not_locked(kdc: &Kdc<'_>, now: Time, gathered: &Gathered<'_>) -> Result<(
 /// could be a proof: the client has no key in common with the KDC and no other method applies.
 pub fn required(work: &mut Try<'_>, gathered: &Gathered<'_>) -> Refusal {
     let hints = hints(work, gathered);
-    if !hints.offers() {
-        if let Err(refusal) = common_key(work, gathered) {
-            return refusal;
-        }
+    if !hints.offers()
+        && let Err(refusal) = common_key(work, gathered)
+    {
+        return refusal;
     }
     let refusal = Refusal::new(ErrorCode::PREAUTH_REQUIRED, "pre-authentication required");
     Refusal { data: Some(hints.encode(work, gathered)), ..refusal }
@@ -222,7 +239,8 @@ fn hints(work: &mut Try<'_>, gathered: &Gathered<'_>) -> Hints {
     let keyed = common_key(work, gathered).is_ok();
     let mut hints = Hints::default();
     if keyed {
-        let keys = gathered.offered.iter().filter_map(|etype| gathered.client.key(*etype, now));
+        let most = if spake::applies(work.kdc.policy, gathered, now) { 1 } else { usize::MAX };
+        let keys = gathered.offered.iter().filter_map(|etype| gathered.client.key(*etype, now)).take(most);
         hints.tell(PaType::ETYPE_INFO2, etype_info2(gathered, keys));
     }
     for method in METHODS.iter().filter(|method| keyed || !method.keyed) {

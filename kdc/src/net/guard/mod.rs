@@ -200,10 +200,15 @@ impl Watch<'_> {
         (!table.allows(&self.source, self.now)).then(|| self.turned(Rule::SourceFailures))
     }
 
-    /// Once it is known what is asked for: the rule by which it is turned away.
-    pub fn refuses(&mut self, asked: &Asked<'_>) -> Option<Rule> {
+    /// Once it is known what is asked for, by one who was let in before.
+    pub fn sees(&mut self, asked: &Asked<'_>) {
         let client = asked.client.as_ref().filter(|_| self.guard.limits_principals());
         self.client = client.map(|client| self.guard.name(client));
+    }
+
+    /// Once it is known what is asked for: the rule by which it is turned away.
+    pub fn refuses(&mut self, asked: &Asked<'_>) -> Option<Rule> {
+        self.sees(asked);
         if let (Some(client), Some(table)) = (self.client, self.guard.table(Rule::PrincipalFailures))
             && !table.allows(&client, self.now)
         {

@@ -1,0 +1,179 @@
+//! One request answered, wherever that is done: reads the clock, looks aside, asks the core and reports
+//! what happened. Not here: sockets, and which requests wait for others (`responder`).
+
+use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use arc_swap::ArcSwap;
+use libkrb::Time;
+use libkrb::crypto::Random;
+use libkrb::replay::{ReplayCache, ReplayKey, Verdict};
+use libkrb::time::Instant as Moment;
+
+use super::guard::{self, Guard, Rule, Watch};
+use super::lookaside::{Answer, Claim, Lookaside};
+use crate::core::{self, Arrival, Asked, Attempts, Cost, Exchange, Kdc, Outcome, Policy, Store};
+use crate::observe::{Observer, Seen, Transport};
+
+/// What answers requests.
+pub struct Desk {
+    pub rules: ArcSwap<Rules>,
+    pub store: Arc<dyn Store>,
+    pub replays: Arc<dyn ReplayCache>,
+    pub attempts: Arc<dyn Attempts>,
+    pub observer: Arc<Observer>,
+    pub lookaside: Lookaside,
+}
+
+/// What may become other while a realm is served. A request is answered by the rules that were in
+/// force when it was begun.
+pub struct Rules {
+    pub policy: Policy,
+    pub guard: Arc<Guard>,
+    pub max_udp_reply: usize,
+}
+
+/// What came of asking the core.
+pub struct Decided {
+    pub answer: Option<Answer>,
+    exchange: Exchange,
+    /// Whether the same request would be refused when it comes again: then the answer is remembered.
+    left_a_trace: bool,
+}
+
+/// A message as it came.
+#[derive(Clone, Copy)]
+pub struct Message<'a> {
+    pub from: SocketAddr,
+    pub transport: Transport,
+    pub bytes: &'a [u8],
+}
+
+/// Where a request is being looked at.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// Where it arrived: there it is let in or turned away, and answered if it is little work.
+    Door,
+    /// Where those are answered that are much work, and were let in.
+    Pool,
+}
+
+impl Decided {
+    fn unheard(answer: Option<Answer>) -> Decided {
+        Decided { answer, exchange: Exchange::Other, left_a_trace: false }
+    }
+
+    /// Remembers the answer if need be, for all who bring the same bytes from now on.
+    pub fn settle(&self, claim: Claim<'_>) {
+        if let Some(answer) = self.answer.as_ref().filter(|_| self.left_a_trace) {
+            claim.settle(Arc::clone(answer));
+        }
+    }
+
+    /// The answer as a datagram: nobody shall gain by sending us junk in somebody else's name.
+    pub fn datagram(self, request: &[u8]) -> Option<Answer> {
+        self.answer.filter(|answer| self.exchange != Exchange::Other || answer.len() <= request.len())
+    }
+}
+
+impl Desk {
+    /// The reply that sends a client to TCP, if it is no longer than its request.
+    pub fn too_big(&self, request: &[u8]) -> Option<Answer> {
+        let answer = core::too_big(&self.rules.load().policy, now());
+        (answer.len() <= request.len()).then(|| answer.into())
+    }
+
+    /// The same answer, unless it is too long for a datagram.
+    pub fn fit(&self, answer: Answer, request: &[u8]) -> Option<Answer> {
+        if answer.len() <= self.rules.load().max_udp_reply { Some(answer) } else { self.too_big(request) }
+    }
+
+    /// What one hears for whom there was no room among those who wait for much work. A datagram is sent
+    /// to TCP, where others' datagrams take no room away.
+    pub fn busy(&self, message: Message<'_>) -> Option<Answer> {
+        let rules = self.rules.load();
+        match (rules.guard.rates().answer, message.transport) {
+            (guard::Answer::Drop, _) => None,
+            (guard::Answer::Error, Transport::Udp) => self.too_big(message.bytes),
+            (guard::Answer::Error, Transport::Tcp) => Some(core::busy(&rules.policy, now()).into()),
+        }
+    }
+
+    /// What one hears who is over a limit. Only counted: a line in the log for each would be more
+    /// work than the answers that are saved.
+    fn turned_away(&self, rules: &Rules, rule: Rule, message: Message<'_>) -> Decided {
+        Decided::unheard(match (rules.guard.rates().answer, message.transport) {
+            (guard::Answer::Drop, _) => None,
+            // Over TCP its address is its own.
+            (guard::Answer::Error, Transport::Udp) if rule.of_source() => self.too_big(message.bytes),
+            (guard::Answer::Error, _) => Some(core::limited(&rules.policy, now()).into()),
+        })
+    }
+
+    /// Decides a request. `None`: it is much work, and to be decided in the pool.
+    pub fn decide(&self, message: Message<'_>, place: Place, random: &mut dyn Random) -> Option<Decided> {
+        let Message { from, transport, bytes } = message;
+        let (at, started) = (now(), Instant::now());
+        let rules = self.rules.load();
+        let mut watch = rules.guard.watch(from.ip(), transport, started);
+        if let Some(rule) = watch.as_ref().filter(|_| place == Place::Door).and_then(Watch::turns_away) {
+            return Some(self.turned_away(&rules, rule, message));
+        }
+        let replays = Noted { cache: &*self.replays, left_a_trace: AtomicBool::new(false) };
+        let kdc = Kdc { policy: &rules.policy, store: &*self.store, replays: &replays, attempts: &*self.attempts };
+        let arrival = Arrival { now: at, from: Some(from.ip()) };
+        let mut refused = None;
+        let mut admit = |asked: &Asked<'_>| {
+            if place == Place::Pool {
+                watch.iter_mut().for_each(|watch| watch.sees(asked));
+                return true;
+            }
+            refused = watch.as_mut().and_then(|watch| watch.refuses(asked));
+            refused.is_none() && asked.cost == Cost::Light
+        };
+        // A bug that one request can trigger must not cost the others their KDC.
+        let outcome = catch_unwind(AssertUnwindSafe(|| core::handle_if(&kdc, arrival, random, bytes, &mut admit)));
+        let Outcome { reply, event } = match (outcome, refused) {
+            (Ok(Some(outcome)), _) => outcome,
+            (Ok(None), Some(rule)) => return Some(self.turned_away(&rules, rule, message)),
+            (Ok(None), None) => return None,
+            (Err(_), _) => {
+                self.observer.panicked(from, transport);
+                return Some(Decided::unheard(None));
+            }
+        };
+        if let Some(rule) = watch.and_then(|watch| watch.ended(&event)) {
+            let (rule, client) = (rule.name(), event.client.as_ref().map(ToString::to_string));
+            tracing::warn!(target: "kdc", %from, client, rule, "too many failures: limited from now on");
+        }
+        self.observer.observe(&Seen { event: &event, from, transport, at, took: started.elapsed() });
+        let left_a_trace = replays.left_a_trace.into_inner();
+        Some(Decided { answer: reply.map(Answer::from), exchange: event.exchange, left_a_trace })
+    }
+}
+
+/// The clock of the KDC.
+pub fn now() -> Moment {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Moment::from_micros(i64::try_from(since.as_micros()).unwrap_or_default())
+}
+
+/// A replay cache that notes whether it will refuse the same request when it comes again. Exactly
+/// then the answer must be remembered.
+struct Noted<'a> {
+    cache: &'a dyn ReplayCache,
+    left_a_trace: AtomicBool,
+}
+
+impl ReplayCache for Noted<'_> {
+    fn insert(&self, key: ReplayKey, time: Time, now: Time) -> Verdict {
+        let verdict = self.cache.insert(key, time, now);
+        if verdict == Verdict::Fresh {
+            self.left_a_trace.store(true, Ordering::Relaxed);
+        }
+        verdict
+    }
+}
