@@ -1,6 +1,7 @@
 //! `kvno`: gets service tickets and says under which version of the service's key they are.
 
 mod arguments;
+mod behalf;
 mod proof;
 
 use std::io::Write;
@@ -49,7 +50,6 @@ fn run(arguments: Arguments) -> Result<u8> {
     if let Some(words) = arguments.contradiction() {
         return Ok(report::usage("kvno", words, 1));
     }
-    arguments.not_yet()?;
     let mut call = Call::prepare(arguments, Settings::load_during("while initializing krb5 library")?)?;
     let mut failed = false;
     let mut got = vec![];
@@ -102,7 +102,10 @@ impl Call {
     /// Gets, shows and keeps one ticket.
     fn service(&mut self, text: &str) -> Result<Credential> {
         let server = self.name(text)?;
-        let ticket = self.ticket(&server).map_err(|error| self.failure(&error, &server))?;
+        let ticket = match self.user()? {
+            Some(user) => self.in_the_name_of(&user, &server)?,
+            None => self.ticket(&server).map_err(|error| self.failure(&error, &server))?,
+        };
         let doing = format!("while decoding ticket for {server}");
         let sealed = wire::decode::<Ticket<'_>>(&ticket.ticket).during(&doing)?;
         let kvno = sealed.enc_part.kvno.unwrap_or(0);
@@ -135,6 +138,7 @@ impl Call {
         let now = self.offset.apply(local::now().into()).time;
         let fits = |ticket: &&Credential| {
             ticket.server == *server
+                && ticket.client == self.content.principal
                 && ticket.end_time > now
                 && ticket.is_skey == self.second.is_some()
                 && self.second.as_ref().is_none_or(|second| ticket.second_ticket == *second)
@@ -146,10 +150,15 @@ impl Call {
         if self.arguments.cached_only {
             return Err(Error::NoCredential);
         }
-        let tgt = self.content.tgt(now).cloned();
-        let any = || self.content.tickets().any(|ticket| ticket.server.is_local_tgs());
-        let tgt = tgt.ok_or_else(|| if any() { Error::code(ErrorCode::TKT_EXPIRED) } else { Error::NoCredential })?;
+        let tgt = self.tgt()?;
         self.fetch(tgt, server.clone())
+    }
+
+    fn tgt(&self) -> libkrb::Result<Credential> {
+        let now = self.offset.apply(local::now().into()).time;
+        let any = || self.content.tickets().any(|ticket| ticket.server.is_local_tgs());
+        let missing = || if any() { Error::code(ErrorCode::TKT_EXPIRED) } else { Error::NoCredential };
+        self.content.tgt(now).cloned().ok_or_else(missing)
     }
 
     fn fetch(&mut self, tgt: Credential, server: Principal) -> libkrb::Result<Credential> {
@@ -158,6 +167,10 @@ impl Call {
             let TgsRequest { options, second_ticket, .. } = TgsRequest::user_to_user(tgt, server, second.clone());
             request = TgsRequest { options, second_ticket, ..request };
         }
+        self.exchange(request)
+    }
+
+    fn exchange(&mut self, mut request: TgsRequest) -> libkrb::Result<Credential> {
         if let Some(etype) = self.etype {
             request.etypes = vec![etype];
         }

@@ -155,6 +155,23 @@ codes! {
 }
 
 codes! {
+    /// Buffers of a privilege attribute certificate (MS-PAC 2.4).
+    PacType {
+        LOGON_INFO = 1, "logon-info";
+        CREDENTIALS = 2, "credentials";
+        SERVER_CHECKSUM = 6, "server-checksum";
+        KDC_CHECKSUM = 7, "kdc-checksum";
+        CLIENT_INFO = 10, "client-info";
+        DELEGATION_INFO = 11, "delegation-info";
+        UPN_DNS_INFO = 12, "upn-dns-info";
+        TICKET_CHECKSUM = 16, "ticket-checksum";
+        ATTRIBUTES = 17, "attributes";
+        REQUESTOR = 18, "requestor";
+        FULL_CHECKSUM = 19, "full-checksum";
+    }
+}
+
+codes! {
     /// Address types (RFC 4120 7.5.3).
     AddressType {
         IPV4 = 2, "ipv4";

@@ -231,6 +231,30 @@ bits! {
     }
 }
 
+bits! {
+    /// The options of PA-S4U-X509-USER (MS-SFU 2.2.2).
+    S4uOptions {
+        /// Refuse a user whom the policy keeps out at this hour.
+        CHECK_LOGON_HOURS = 1, "check-logon-hours";
+        /// Sign the reply for a usage of its own.
+        USE_REPLY_KEY_USAGE = 2, "use-reply-key-usage";
+    }
+}
+
+bits! {
+    /// The flags of PA-PAC-OPTIONS (MS-KILE 2.2.10).
+    PacOptions {
+        /// The client knows claims.
+        CLAIMS = 0, "claims";
+        /// The client knows of domain controllers in branches.
+        BRANCH_AWARE = 1, "branch-aware";
+        /// The client wants a full domain controller.
+        FORWARD_TO_FULL_DC = 2, "forward-to-full-dc";
+        /// The service that is asked for may allow the delegation (MS-SFU 3.2.5.2).
+        RESOURCE_BASED_DELEGATION = 3, "resource-based-delegation";
+    }
+}
+
 impl TicketFlags {
     /// The letters that klist prints, in MIT's order ("FRIA").
     pub fn letters(self) -> String {

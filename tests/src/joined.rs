@@ -9,8 +9,9 @@ use std::sync::Mutex;
 use kdc::attempts::Counted;
 use kdc::core::{Arrival, Attributes, Change, Entry, Kdc, KeySet, LongTermKey, Outcome, PasswordPolicy, Policy, Store};
 use kdc::store::{Cached, Memory};
+use libkrb::authz::pac;
 use libkrb::ccache;
-use libkrb::codes::{EncryptionType, MessageType, PaType};
+use libkrb::codes::{AuthDataType, EncryptionType, MessageType, PaType};
 use libkrb::crypto::{Key, KeyUsage, Random};
 use libkrb::flags::{KdcOptions, TicketFlags};
 use libkrb::keytab::{Keytab, KeytabEntry, RawKey};
@@ -258,7 +259,7 @@ impl Joined {
         let kind = bend.checksum_kind.unwrap_or(with.key.checksum_type());
         let client = bend.client.clone().unwrap_or(with.client.clone());
         let at = bend.time.unwrap_or(self.now);
-        let armor = [AuthData { kind: libkrb::codes::AuthDataType::FX_ARMOR, data: &[] }];
+        let armor = [AuthData { kind: AuthDataType::FX_ARMOR, data: &[] }];
         let authenticator = Authenticator {
             version: Fixed,
             client_realm: client.realm(),
@@ -338,6 +339,12 @@ fn password_key(etype: EncryptionType, salt: &str) -> Key {
     MADE.lock().expect("no panic").entry((etype, salt.to_owned())).or_insert_with(make).clone()
 }
 
+/// A ticket's authorization data but for the PAC.
+pub fn besides_pac(part: &EncTicketPart<'_>) -> Vec<(AuthDataType, Vec<u8>)> {
+    let data = part.authorization_data.into_iter().flat_map(|data| data.iter());
+    data.filter(|element| !pac::holds_pac(element)).map(|element| (element.kind, element.data.to_vec())).collect()
+}
+
 /// The error code of a reply, if it is a KRB-ERROR.
 pub fn as_error(reply: &[u8]) -> Option<ErrorCode> {
     (wire::application_tag(reply) == Some(30))
@@ -377,7 +384,7 @@ pub struct Asking {
     /// Additional tickets.
     pub additional: Vec<Vec<u8>>,
     /// Authorization data to add.
-    pub authorization_data: Option<Vec<(libkrb::codes::AuthDataType, Vec<u8>)>>,
+    pub authorization_data: Option<Vec<(AuthDataType, Vec<u8>)>>,
     /// Leaves the client out of an AS-REQ.
     pub nameless: bool,
 }

@@ -7,7 +7,7 @@ use libkrb::flags::{KdcOptions as O, TicketFlags as F};
 use libkrb::replay::MemoryReplayCache;
 use libkrb::wire::{self, AuthData, List};
 use libkrb::{ErrorCode, Principal, Time};
-use tests::joined::{Asking, Bend, Credential, Joined, NOW, REALM, as_error, name};
+use tests::joined::{Asking, Bend, Credential, Joined, NOW, REALM, as_error, besides_pac, name};
 
 fn code(outcome: &Outcome) -> ErrorCode {
     as_error(outcome.reply.as_deref().expect("an answer")).expect("KRB-ERROR")
@@ -69,9 +69,7 @@ fn added(realm: &mut Joined, data: Vec<(AuthDataType, Vec<u8>)>) -> Result<Vec<A
     let tgt = alice(realm, O::NONE);
     let asking = Asking { authorization_data: Some(data), ..Asking::service("host/a.example.org") };
     let ticket = realm.tgs(&tgt, &asking)?;
-    Ok(realm.open(&ticket.ticket, |part| {
-        part.authorization_data.map(|data| data.iter().map(|element| element.kind).collect()).unwrap_or_default()
-    }))
+    Ok(realm.open(&ticket.ticket, |part| besides_pac(part).into_iter().map(|(kind, _)| kind).collect()))
 }
 
 #[test]

@@ -275,6 +275,39 @@ fn who_is_locked_out_gets_no_ticket_and_a_session_ends_by_its_own_limit(kinit: F
 }
 
 #[test]
+fn who_shows_a_badge_arrives_as_that_user_as_far_as_the_realm_lets_the_gateway_act() {
+    let Some(market) = Market::open(Family::Ours, &[]) else { return };
+    let me = |badge: &str| market.curl(&["-H", &format!("Authorization: Badge {badge}")], "/badge/me");
+    let badges = ["alice", "bob"].map(|user| read(&market.path(&format!("realm/{user}.badge"))));
+    for (user, badge) in ["alice", "bob"].into_iter().zip(&badges) {
+        let answer = me(badge).is(200);
+        assert_eq!(answer.seen(), [format!("user_service {user}"), format!("gateway badge of {user}")]);
+        assert_eq!(answer.json()["profile"]["principal"], format!("{user}@SHOP.EXAMPLE"));
+        // It is the ticket that says so to the last service.
+        let line = market.says("user-service", &[answer.trace(), "answered"]);
+        assert_eq!(line["span"]["caller"], format!("{user}@SHOP.EXAMPLE"));
+    }
+    let line = market.says("kdc", &["on_behalf_of", "alice@SHOP.EXAMPLE", "HTTP/user-service.shop"]);
+    assert_eq!(line["client"], "HTTP/gateway.localhost@SHOP.EXAMPLE");
+    me("nobody").is(401);
+    market.curl(&[], "/badge/me").is(401);
+    // What is held is good until it ends; what the KDC is asked for anew it refuses.
+    market.kadmin(&["modprinc", "-allow_tix", "bob"]);
+    market.kadmin(&["delstr", "HTTP/gateway.localhost", "allowed_to_delegate_to"]);
+    market
+        .tool(Family::Ours.program("kinit"))
+        .args(["-k", "-t"])
+        .args([market.path("gateway/krb5.keytab")])
+        .args(["HTTP/gateway.localhost"])
+        .run()
+        .succeeds();
+    let kvno =
+        |user: &str| market.tool(Family::Ours.program("kvno")).args(["-I", user, "-P", "HTTP/user-service.shop"]).run();
+    let _ = kvno("bob").fails_with(1).saying("revoked");
+    let _ = kvno("alice").fails_with(1).saying("KDC can't fulfill requested option");
+}
+
+#[test]
 fn what_must_not_go_is_refused_and_the_log_says_why() {
     let Some(market) = Market::open(Family::Mit, &[]) else { return };
     market.kinit("alice");

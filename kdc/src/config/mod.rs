@@ -136,6 +136,7 @@ pub struct PolicySettings {
     pub check_addresses: bool,
     pub allow_disable_transited_check: bool,
     pub reject_bad_transit: bool,
+    pub disable_pac: bool,
 }
 
 /// The section `[keys]`.
@@ -201,6 +202,7 @@ impl Default for PolicySettings {
             check_addresses: policy.check_addresses,
             allow_disable_transited_check: policy.allow_disable_transited_check,
             reject_bad_transit: policy.abroad.reject_bad_transit,
+            disable_pac: policy.disable_pac,
         }
     }
 }
@@ -284,6 +286,7 @@ impl Config {
             key_iterations: self.keys.iterations,
             check_addresses: self.policy.check_addresses,
             allow_disable_transited_check: self.policy.allow_disable_transited_check,
+            disable_pac: self.policy.disable_pac,
             indicators: self.indicators.rules(),
             pkinit: None,
             restrict_anonymous_to_tgt: self.pkinit.restrict_anonymous_to_tgt,

@@ -57,6 +57,8 @@ kpasswd_listen = [{kpasswd}]
 # Refuse clients that came through other realms than [capaths] or the names allow. Off: their tickets only lack the
 # flag that says so, and services look themselves.
 #reject_bad_transit = true
+# Put no PAC into tickets. Then services can't act for users, and an old ticket outlives its account.
+#disable_pac = false
 
 [indicators]
 # What tickets say of how the client proved itself (RFC 8129): services may ask for one of these (kadmin: setstr

@@ -14,6 +14,7 @@ use super::entry::{Attributes, Entry, KeySet, LongTermKey};
 use super::event::{Event, Exchange};
 use super::grant::{Grant, SealingKey};
 use super::limits::Bounds;
+use super::pac::{self, Occasion, Sealer};
 use super::password_policy::PasswordPolicy;
 use super::policy::Policy;
 use super::preauth::{self, Proof, Try};
@@ -121,10 +122,7 @@ fn gather<'a>(
     let server = kdc.store.lookup(&server_name)?;
     let server = server.ok_or(Refusal::new(ErrorCode::S_PRINCIPAL_UNKNOWN, "no such server in this realm"))?;
     let tgs = if server.principal == Principal::tgs(body.realm) { Arc::clone(&server) } else { kdc.tgs()? };
-    // Another spelling of the name is no name to be known by.
-    let own = client_name == client.principal || client.aliases.contains(&client_name);
-    let canonical = body.options.has(KdcOptions::CANONICALIZE) || client_name.kind() == NameType::ENTERPRISE || !own;
-    let client_name = if canonical { client.principal.clone() } else { client_name };
+    let client_name = known_as(&client, client_name, body.options.has(KdcOptions::CANONICALIZE));
     let client_name = anonymous::ticket_name(client_name);
     Ok(Gathered { request, bytes, client_name, server_name, client, client_policy, server, tgs, decoy, offered })
 }
@@ -139,8 +137,16 @@ fn named(name: PrincipalName<'_>, realm: &str, code: ErrorCode) -> Result<Princi
     name.principal(realm).map_err(because(code, "not a principal name"))
 }
 
+/// The name by which tickets know whoever was found by this one. Another spelling of a name is no name to
+/// be known by.
+pub fn known_as(entry: &Entry, name: Principal, canonicalize: bool) -> Principal {
+    let own = name == entry.principal || entry.aliases.contains(&name);
+    let canonical = canonicalize || name.kind() == NameType::ENTERPRISE || !own;
+    if canonical { entry.principal.clone() } else { name }
+}
+
 /// An enterprise name is looked up as an alias first, then as the name that it spells (RFC 6806 5).
-fn find_client(kdc: &Kdc<'_>, name: &Principal) -> Result<Option<Arc<Entry>>, Refusal> {
+pub fn find_client(kdc: &Kdc<'_>, name: &Principal) -> Result<Option<Arc<Entry>>, Refusal> {
     let found = kdc.store.lookup(name)?;
     let ([spelled], NameType::ENTERPRISE, None) = (name.components(), name.kind(), &found) else { return Ok(found) };
     match Principal::parse(spelled, Some(name.realm())) {
@@ -302,6 +308,9 @@ fn grant<'a>(
     let mut padata = reply.hint(gathered);
     padata.extend(proof.map(|proof| proof.padata).unwrap_or_default());
     padata.extend(contribution);
+    let sealer = Sealer::LongTerm(ticket_key);
+    let pac = pac::first(client, server, pac::wish(request))
+        .and_then(|buffers| Occasion { tgs: &gathered.tgs, server, sealer, flags }.plan(kdc, now, buffers));
     Ok(Grant {
         kind: MessageType::AS_REP,
         client: &gathered.client_name,
@@ -312,6 +321,7 @@ fn grant<'a>(
         transited: TransitedEncoding::NONE,
         authorization_data: vec![],
         claims,
+        pac,
         tgs_key: etypes::ticket_key(kdc.policy, &gathered.tgs, now).ok(),
         session,
         ticket_key: SealingKey::long_term(ticket_key, ticket_kvno, LongTermKey::ticket),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 use libkrb::codes::EncryptionType;
-use libkrb::crypto::{Key, KeyUsage, PreparedKey};
+use libkrb::crypto::{Key, KeyUsage, PreparedChecksum, PreparedKey};
 use libkrb::{Principal, Time};
 
 /// One principal of the realm.
@@ -112,6 +112,7 @@ struct Prepared {
     timestamp: OnceLock<PreparedKey>,
     ticket: OnceLock<PreparedKey>,
     reply: OnceLock<PreparedKey>,
+    pac: OnceLock<PreparedChecksum>,
 }
 
 impl LongTermKey {
@@ -144,6 +145,11 @@ impl LongTermKey {
     /// Ready to seal AS replies (key usage 3).
     pub fn reply(&self) -> &PreparedKey {
         self.prepared.reply.get_or_init(|| self.key.prepare(KeyUsage::AS_REP_ENC_PART))
+    }
+
+    /// Ready to sign PACs (key usage 17).
+    pub fn pac(&self) -> &PreparedChecksum {
+        self.prepared.pac.get_or_init(|| self.key.prepare_checksum(KeyUsage::NON_KERB_CHECKSUM))
     }
 }
 

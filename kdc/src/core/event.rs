@@ -31,6 +31,8 @@ pub struct Event {
     pub server: Option<Principal>,
     /// The enctypes offered, as sent, at most 16 of them.
     pub offered: Vec<EncryptionType>,
+    /// In whose name the client asks, if in another's (MS-SFU).
+    pub on_behalf_of: Option<Principal>,
     /// What was refused and why; `None` for an issued ticket.
     pub refusal: Option<(ErrorCode, &'static str)>,
     /// What was issued; `None` for a refusal.

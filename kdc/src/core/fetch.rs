@@ -56,7 +56,7 @@ pub fn answer(
 fn gather(kdc: &Kdc<'_>, at: Arrival, request: &ApReq<'_>, event: &mut Event) -> Result<Gathered, Refusal> {
     let plain = !request.options.has(ApOptions::USE_SESSION_KEY);
     Refusal::unless(plain, ErrorCode::BADOPTION, "a user-to-user ticket shows no keys")?;
-    let (server, ticket) = tgs_req::open_ticket(kdc, at.now.time, &request.ticket)?;
+    let tgs_req::Opened { server_name: server, ticket, .. } = tgs_req::open_ticket(kdc, at.now.time, &request.ticket)?;
     event.server = Some(server.clone());
     let ours = server == Principal::fetch(&kdc.policy.realm);
     Refusal::unless(ours, ErrorCode::NOT_US, "the only service at this port is kadmin/fetch")?;

@@ -10,6 +10,7 @@ use libkrb::{Principal, Time};
 
 use super::claims::Claims;
 use super::entry::LongTermKey;
+use super::pac;
 
 /// A ticket and reply to be sealed.
 pub struct Grant<'a> {
@@ -31,6 +32,8 @@ pub struct Grant<'a> {
     pub authorization_data: Vec<AuthData<'a>>,
     /// What the KDC itself says of the client.
     pub claims: Claims,
+    /// The PAC to be made.
+    pub pac: Option<pac::Plan<'a>>,
     /// The key of the ticket-granting service and its version: the KDC vouches with it to itself.
     pub tgs_key: Option<(&'a LongTermKey, u32)>,
     /// The new session key.

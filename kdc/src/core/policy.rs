@@ -36,6 +36,9 @@ pub struct Policy {
     pub check_addresses: bool,
     /// Accept disable-transited-check (RFC 4120 3.3.3.2). Off: the check is always made.
     pub allow_disable_transited_check: bool,
+    /// Put no PAC into tickets (MIT's `disable_pac`). Then no service can act for users with their
+    /// tickets, and a ticket-granting ticket of a deleted account is good for a new one of its name.
+    pub disable_pac: bool,
     /// What tickets say of proofs, and what follows from it.
     pub indicators: IndicatorRules,
     /// Logins by certificate, where the realm has them.
@@ -63,6 +66,7 @@ impl Policy {
             key_iterations: None,
             check_addresses: true,
             allow_disable_transited_check: false,
+            disable_pac: false,
             indicators: IndicatorRules::default(),
             pkinit: None,
             restrict_anonymous_to_tgt: false,

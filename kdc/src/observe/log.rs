@@ -56,6 +56,7 @@ pub fn wants(level: Level) -> bool {
 pub fn write(level: Level, record: &Record<'_>) {
     let Record { exchange, from, transport: via, outcome, cause, micros, .. } = record;
     let (client, server) = (record.client.as_deref(), record.server.as_deref());
+    let on_behalf_of = record.on_behalf_of.as_deref();
     let proof = Some(record.proof).filter(|proof| !proof.is_empty());
     let indicators = Some(record.indicators.join(",")).filter(|indicators| !indicators.is_empty());
     let offered = Some(record.offered.to_string()).filter(|offered| !offered.is_empty());
@@ -65,7 +66,7 @@ pub fn write(level: Level, record: &Record<'_>) {
     macro_rules! line {
         ($level:ident) => {
             tracing::$level!(
-                target: TARGET, exchange, client, server, %from, via, outcome, cause, proof,
+                target: TARGET, exchange, client, server, on_behalf_of, %from, via, outcome, cause, proof,
                 indicators, offered, flags, end, etypes, micros
             )
         };

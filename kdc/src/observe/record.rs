@@ -30,6 +30,9 @@ pub struct Record<'a> {
     pub outcome: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cause: Option<&'static str>,
+    /// In whose name it asked, if in another's (MS-SFU).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub on_behalf_of: Option<String>,
     /// How the client proved itself.
     #[serde(skip_serializing_if = "str::is_empty")]
     pub proof: &'static str,
@@ -78,6 +81,7 @@ impl<'a> Record<'a> {
             transport: seen.transport.name(),
             outcome: event.refusal.map_or(done(event.exchange), |(code, _)| code.name()),
             cause: event.refusal.map(|(_, cause)| cause),
+            on_behalf_of: event.on_behalf_of.as_ref().map(name),
             proof: event.proof,
             indicators: &event.indicators,
             offered: Names(&event.offered),

@@ -16,6 +16,7 @@ fn issued() -> Event {
         exchange: Exchange::As,
         client: Principal::parse("alice", Some("R")).ok(),
         server: Some(Principal::tgs("R")),
+        on_behalf_of: Principal::parse("bob", Some("R")).ok(),
         offered: vec![EncryptionType::AES256_SHA1, EncryptionType(-7)],
         refusal: None,
         issued: Some(Issued {
@@ -91,6 +92,7 @@ fn an_audit_line_says_who_got_what_and_how() {
         "from": "[2001:db8::1]:1088",
         "transport": "udp",
         "outcome": "issued",
+        "on_behalf_of": "bob@R",
         "proof": "encrypted-timestamp",
         "indicators": ["hardened"],
         "offered": "aes256-cts-hmac-sha1-96,-7",

@@ -13,6 +13,8 @@ Examples:
   kvno -k /etc/krb5.keytab host/a.example.org
                                        does this keytab open the service's tickets?
   kvno --u2u FILE:/tmp/krb5cc_bob bob  a user-to-user ticket for bob
+  kvno -I alice -P HTTP/b.example.org  as the service whose cache it is: a ticket
+                                       for another service in alice's name
 
 What went wrong: KRB5_TRACE=/dev/stderr kvno SERVICE
 Exit code: 0 if every ticket was got, 1 if one was not or the command line is wrong.";
@@ -42,16 +44,16 @@ pub(super) struct Arguments {
     /// The arguments are hosts, and this is the service on them
     #[arg(short = 'S', long, value_name = "SERVICE")]
     pub sname: Option<String>,
-    /// A ticket on behalf of this user (S4U2Self; not supported yet)
+    /// A ticket on behalf of this user to this service itself (S4U2Self)
     #[arg(short = 'I', value_name = "USER")]
     pub for_user: Option<String>,
-    /// The same, by enterprise name (not supported yet)
+    /// The same, by enterprise name
     #[arg(short = 'U', value_name = "USER")]
     pub for_enterprise: Option<String>,
-    /// The same, by certificate (not supported yet)
+    /// The same, by certificate: PEM or DER
     #[arg(short = 'F', value_name = "FILE")]
     pub for_certificate: Option<String>,
-    /// Then constrained delegation (S4U2Proxy; not supported yet)
+    /// With it, tickets for the services in the user's name (S4U2Proxy)
     #[arg(short = 'P')]
     pub proxy: bool,
     /// Take tickets from the cache only
@@ -87,15 +89,6 @@ impl Arguments {
 
     fn for_somebody(&self) -> bool {
         [&self.for_user, &self.for_enterprise, &self.for_certificate].iter().any(|user| user.is_some())
-    }
-
-    /// What MIT's kvno can and this one cannot.
-    pub(super) fn not_yet(&self) -> Result<()> {
-        if !self.for_somebody() {
-            return Ok(());
-        }
-        Err(Failure::new("Delegation (-I, -U, -F, -P) is not supported yet")
-            .next("Without these options kvno gets tickets for the owner of the cache."))
     }
 
     /// The encryption type, by name or number.

@@ -4,5 +4,6 @@
 
 pub mod cammac;
 pub mod indicators;
+pub mod pac;
 pub mod roles;
 mod strings;

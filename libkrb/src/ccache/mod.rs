@@ -58,11 +58,18 @@ impl Ccache {
         self.credentials.iter().filter(|credential| !credential.is_config())
     }
 
-    /// The ticket for `server` that is good at `now` and will be for the longest; never one that is
-    /// encrypted in a session key (RFC 4120 3.7), which only the peer of one conversation can read.
+    /// The cache's owner's ticket for `server` that is good at `now` and will be for the longest; never
+    /// one that is encrypted in a session key (RFC 4120 3.7), which only the peer of one conversation can
+    /// read, nor one in another's name.
     pub fn find(&self, server: &Principal, now: Time) -> Option<&Credential> {
+        self.find_of(&self.principal, server, now)
+    }
+
+    /// The same of a ticket in somebody's name, which a service may have got (MS-SFU).
+    pub fn find_of(&self, client: &Principal, server: &Principal, now: Time) -> Option<&Credential> {
         self.tickets()
-            .filter(|ticket| ticket.server == *server && !ticket.is_skey && ticket.end_time > now)
+            .filter(|ticket| ticket.client == *client && ticket.server == *server)
+            .filter(|ticket| !ticket.is_skey && ticket.end_time > now)
             .max_by_key(|ticket| ticket.end_time)
     }
 

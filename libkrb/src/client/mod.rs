@@ -20,6 +20,7 @@ mod password;
 mod proof;
 mod refusal;
 mod reply;
+mod s4u;
 mod secret;
 #[cfg(test)]
 mod testing;
@@ -35,6 +36,7 @@ pub use clock::ClockOffset;
 pub use fetch::FetchExchange;
 pub use password::{NewSecret, PasswordExchange};
 pub(crate) use refusal::Refusal;
+pub use s4u::{Behalf, User};
 pub use secret::Secret;
 pub use tgs_exchange::TgsExchange;
 pub use tgs_request::TgsRequest;

@@ -7,6 +7,7 @@ use super::clock::ClockOffset;
 use super::kdc_req::{MAX_REFERRALS, MAX_ROUNDS, Wishes, offered, on_wire};
 use super::refusal::Refusal;
 use super::reply::{self, Answer};
+use super::s4u::Behalf;
 use super::tgs_request::TgsRequest;
 use super::{Exchange, Outcome, Step};
 use crate::ccache::{AuthData, Credential};
@@ -69,6 +70,10 @@ impl TgsExchange {
         let granting = tgt.server.tgs_target().filter(|_| !request.goes_back());
         let issuer = Some(tgt.server.realm()).filter(|_| request.goes_back());
         let realm = granting.or(issuer).ok_or(Error::code(ErrorCode::NO_TGT))?.to_owned();
+        let abroad = ![realm.as_str(), ""].contains(&request.server.realm());
+        if abroad && request.behalf != Behalf::Own {
+            return Err(Error::protocol(ErrorCode::BADOPTION, "delegation does not lead into other realms"));
+        }
         let mut exchange = TgsExchange {
             aim: Aim::Service { canonicalize: false },
             session: tgt.key.key()?,
@@ -150,7 +155,9 @@ impl TgsExchange {
             sequence: None,
             now,
         };
-        let padata = [PaData { kind: PaType::TGS_REQ, value: &header.seal(random)? }];
+        let mut padata = vec![(PaType::TGS_REQ, header.seal(random)?)];
+        padata.extend(self.request.behalf.padata(&self.session, subkey, wishes.nonce));
+        let padata: Vec<_> = padata.iter().map(|(kind, value)| PaData { kind: *kind, value }).collect();
         Ok(wire::encode(&KdcReq { kind: MessageType::TGS_REQ, padata: List::Items(&padata), body }))
     }
 
@@ -186,9 +193,8 @@ impl TgsExchange {
         if rep.kind != MessageType::TGS_REP {
             return Err(Error::ReplyMismatch("another message type"));
         }
-        if rep.client.principal(rep.client_realm)? != self.request.tgt.client {
-            return Err(Error::ReplyMismatch("another client"));
-        }
+        let ours = (&sent.subkey, sent.wishes.nonce);
+        let client = self.request.behalf.client(&self.request.tgt.client, &rep, sent.wishes.options, ours)?;
         if rep.enc_part.etype != self.session.etype() {
             return Err(Error::ReplyMismatch("an encryption type that was not offered"));
         }
@@ -204,7 +210,7 @@ impl TgsExchange {
         let inherited = &self.request.tgt.addresses;
         Answer { wishes: &sent.wishes, part: &part, expected, inherited, now: earliest }.check()?;
         let server = part.server.principal(part.server_realm)?;
-        let mut ticket = reply::credential(&self.request.tgt.client, server, &rep, &part);
+        let mut ticket = reply::credential(&client, server, &rep, &part);
         // MIT's and Heimdal's KDCs do not repeat addresses that the new ticket has from the shown one.
         let elsewhere = sent.wishes.options.any(KdcOptions::FORWARDED | KdcOptions::PROXY);
         if part.addresses.is_none() && !elsewhere {
@@ -220,7 +226,7 @@ impl TgsExchange {
         let may_refer = wishes.options.has(KdcOptions::CANONICALIZE) || wishes.server.tgs_target().is_some();
         match (&mut self.aim, referral) {
             (Aim::Service { .. }, _) if as_asked => Ok(Some(self.outcome(ticket))),
-            (_, Some(realm)) if may_refer => {
+            (_, Some(realm)) if may_refer && self.request.behalf == Behalf::Own => {
                 self.hop(realm, ticket)?;
                 Ok(None)
             }
@@ -255,7 +261,7 @@ impl TgsExchange {
     }
 
     fn outcome(&mut self, ticket: Credential) -> Outcome {
-        let second_ticket = self.request.second_ticket.take();
+        let second_ticket = self.request.second_ticket.take().filter(|_| self.request.behalf == Behalf::Own);
         let credential = Credential {
             is_skey: second_ticket.is_some(),
             second_ticket: second_ticket.unwrap_or_default(),

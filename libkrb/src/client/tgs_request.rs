@@ -1,6 +1,7 @@
 //! What can be asked for in a TGS exchange (RFC 4120 3.3, 5.4.1).
 
 use super::kdc_req::{Wishes, nonce};
+use super::s4u::Behalf;
 use crate::ccache::{Address, AuthData, Credential};
 use crate::codes::EncryptionType;
 use crate::crypto::{Random, SUPPORTED};
@@ -30,7 +31,10 @@ pub struct TgsRequest {
     pub renew_till: Option<Time>,
     /// From where it may be used, if that differs from the shown ticket.
     pub addresses: Vec<Address>,
-    /// The ticket-granting ticket of a user who is the service (RFC 4120 3.7), in DER.
+    /// In whose name.
+    pub behalf: Behalf,
+    /// The ticket-granting ticket of a user who is the service (RFC 4120 3.7), or the ticket of the user
+    /// in whose name it is, in DER.
     pub second_ticket: Option<Vec<u8>>,
     /// Restrictions that shall stand in the ticket.
     pub authdata: Vec<AuthData>,
@@ -58,6 +62,7 @@ impl TgsRequest {
             till: None,
             renew_till: None,
             addresses: vec![],
+            behalf: Behalf::Own,
             second_ticket: None,
             authdata: vec![],
             path: vec![],

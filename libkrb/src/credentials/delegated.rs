@@ -1,9 +1,6 @@
 //! A user's tickets that the user has handed over: credentials for the next hop, so that the service
 //! there sees the user and not only us (RFC 4120 2.6, RFC 4121 4.1.1).
-//!
-//! S4U2Proxy (MS-SFU) has its place here too: a method beside [`Credentials::delegated`] that takes
-//! the ticket which the user has shown to this service, in the place of a ticket-granting one, and
-//! gives [`Credentials`] of the user whose tickets are got with it and with our own.
+//! Or without their tickets, where the KDC lets this service act in their names (MS-SFU).
 
 use std::sync::Arc;
 
@@ -11,9 +8,10 @@ use super::board::{Board, Schedule};
 use super::origin::Backing;
 use super::{Credentials, Inner, Shared};
 use crate::ccache::{Address, Ccache, Credential, RawKey};
+use crate::client::User;
 use crate::error::{Error, ErrorCode, Result};
 use crate::name::Principal;
-use crate::net::{Care, Client, Source, as_request};
+use crate::net::{Acting, Care, Client, Evidence, Source, as_request};
 use crate::session::{CredTicket, ReceivedCred};
 use crate::time::{Seconds, Time};
 
@@ -36,29 +34,66 @@ impl Credentials {
         cache.credentials = received.tickets.iter().map(credential).collect::<Result<_>>()?;
         let tgt = cache.tgt(Time::EPOCH).cloned();
         let tgt = tgt.ok_or(Error::Malformed("KRB-CRED: no ticket-granting ticket"))?;
+        let users = self.in_the_name_of(caller.clone(), Source::Given);
+        let client = &users.inner().client;
+        client.adopt(&cache);
+        client.take_clock_of(&self.inner().client);
+        users.inner().board.succeeded(&tgt, client.kdc_clock());
+        Ok(users)
+    }
+
+    /// The credentials of a user whom this service has let in by other means: its tickets are got in the
+    /// user's name with its own (S4U2Self, then S4U2Proxy). The KDC must allow it: the service's own
+    /// entry with `+ok_to_auth_as_delegate` and the services that it reaches in `allowed_to_delegate_to`,
+    /// or these list it in `allowed_to_delegate_from`.
+    ///
+    /// No message is sent before a ticket is wanted. They live in memory alone and are gone with their
+    /// last clone.
+    ///
+    /// ```no_run
+    /// # use libkrb::{Principal, credentials::{Credentials, Initiation}};
+    /// # async fn example(gateway: Credentials) -> libkrb::Result<()> {
+    /// let alice = gateway.impersonate(&Principal::parse("alice@EXAMPLE.ORG", None)?);
+    /// let users = alice.spn("https://user-service.shop/")?;
+    /// // What user-service sees is alice.
+    /// let initiator = alice.initiator(&users, Initiation::default()).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn impersonate(&self, user: &Principal) -> Credentials {
+        self.acting(Evidence::Said(User::Named(user.clone())))
+    }
+
+    /// The credentials of a user who has shown this service a ticket: with that ticket, and this
+    /// service's own, tickets to other services are got (S4U2Proxy). The user's ticket must be
+    /// forwardable, and the KDC must allow it as for [`Credentials::impersonate`], but for
+    /// `ok_to_auth_as_delegate`. They end when that ticket does.
+    pub fn proxy(&self, shown: Credential) -> Credentials {
+        self.acting(Evidence::Shown(Arc::new(shown)))
+    }
+
+    fn acting(&self, evidence: Evidence) -> Credentials {
+        let acting = Acting { service: self.inner().client.clone(), evidence };
+        let users = self.in_the_name_of(acting.user(), Source::Acting(Box::new(acting)));
+        users.inner().client.take_clock_of(&self.inner().client);
+        users
+    }
+
+    /// Credentials of somebody else, with our rules and our way to the KDCs.
+    fn in_the_name_of(&self, user: Principal, source: Source) -> Credentials {
         let service = self.inner();
         let (transport, pace) = (service.client.transport().clone(), service.pace);
-        let board = Arc::new(Board::new(caller.clone(), Schedule::Demand, pace, transport.clone()));
+        let board = Arc::new(Board::new(user.clone(), Schedule::Demand, pace, transport.clone()));
         let refusals = Seconds::try_from(pace.refusals.as_secs()).unwrap_or(Seconds::MAX);
         let heard = board.clone();
         let care = Care { refusals, listener: Some(Arc::new(move |report| heard.heard(&report))) };
-        let request = as_request(transport.config(), caller.clone());
-        let client = Client::cared_for(transport, request, Source::Given, care);
-        client.adopt(&cache);
-        client.take_clock_of(&service.client);
-        board.succeeded(&tgt, client.kdc_clock());
+        let request = as_request(transport.config(), user);
+        let accept_only = matches!(source, Source::Acting(_));
+        let client = Client::cared_for(transport, request, source, care);
         let (rules, alarm) = (service.rules.clone(), service.alarm.clone());
-        let inner = Inner {
-            client,
-            board,
-            rules,
-            pace,
-            alarm,
-            origin: Arc::new(Backing::Given),
-            accept_only: false,
-            fetching: None,
-        };
-        Ok(Credentials(Arc::new(Shared { inner: Arc::new(inner), tasks: vec![] })))
+        let origin = Arc::new(Backing::Given);
+        let inner = Inner { client, board, rules, pace, alarm, origin, accept_only, fetching: None };
+        Credentials(Arc::new(Shared { inner: Arc::new(inner), tasks: vec![] }))
     }
 }
 

@@ -13,6 +13,7 @@ mod camellia;
 mod cts;
 mod etype;
 mod hash;
+mod hmac_md5;
 mod key;
 mod mac;
 mod nfold;
@@ -36,6 +37,7 @@ pub use etype::{SUPPORTED, cipher_len, default_s2kparams, is_weak, key_len, supp
 #[cfg(feature = "pkinit")]
 pub(crate) use hash::sha1;
 pub(crate) use hash::{Hash, md5};
+pub use hmac_md5::{hmac_md5, verify_hmac_md5};
 pub use key::Key;
 pub use prepared::{PreparedChecksum, PreparedKey};
 pub use random::{OsRandom, Random};

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use zeroize::Zeroizing;
 
+use super::acting::Acting;
 use super::held::{Flight, Sought, State, Want};
 use super::requests::as_request;
 use super::transport::Transport;
@@ -30,6 +31,8 @@ pub enum Source {
     Cache,
     /// Somebody else's, handed over: they are used while they are good, and not renewed.
     Given,
+    /// A service gets them in a user's name.
+    Acting(Box<Acting>),
 }
 
 /// What a long-lived program wants of its client besides.
@@ -174,7 +177,7 @@ impl Client {
             state.offset = ClockOffset::new(seconds, micros);
         }
         let now = state.offset.apply(self.0.transport.now()).time;
-        for ticket in cache.tickets().filter(|ticket| !ticket.is_skey) {
+        for ticket in cache.tickets().filter(|ticket| !ticket.is_skey && ticket.client == cache.principal) {
             state.hold(Want::from(&ticket.server), ticket.clone(), now);
         }
         if let Some(tgt) = cache.tgt(now) {

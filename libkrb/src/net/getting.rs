@@ -82,6 +82,8 @@ impl Client {
                 request.key_hint = request.key_hint.take().or_else(|| guess().map(KeyHint::plain));
                 secret
             }
+            // What is asked for in a user's name is asked for with the service's own first ticket.
+            Source::Acting(_) => return Err(Error::NoCredential),
             Source::Cache | Source::Given => {
                 let known = |disk: Ccache| disk.tickets().any(|ticket| ticket.server == name);
                 let expired = || disk.is_some_and(known) || self.state().knows(&want);
@@ -130,6 +132,9 @@ impl Client {
 
     /// A ticket by a TGS exchange; after a login if the KDC does not take the first ticket any more.
     pub(super) async fn further_ticket(self, server: &Principal) -> Result<Arc<Credential>> {
+        if let Some(acting) = self.acting() {
+            return self.ticket_in_a_name(acting, server).await;
+        }
         let now = self.kdc_time();
         if let Some(ticket) = self.on_disk().await.and_then(|disk| disk.find(server, now).cloned()) {
             self.state().hold(Want::from(server), ticket.clone(), now);
@@ -173,7 +178,7 @@ impl Client {
     }
 
     /// A TGS exchange, which may show that the KDC's clock differs more than was known.
-    async fn exchange(&self, request: TgsRequest) -> Result<Outcome> {
+    pub(super) async fn exchange(&self, request: TgsRequest) -> Result<Outcome> {
         let mut exchange = TgsExchange::new(request)?;
         let offset = self.state().offset;
         self.report(Report::TgsExchange);

@@ -4,6 +4,7 @@
 //! Not here: what the messages say ([`crate::client`]).
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
 
+mod acting;
 mod candidate;
 mod client;
 mod dns;
@@ -21,6 +22,7 @@ mod testing;
 mod trace;
 mod transport;
 
+pub use acting::{Acting, Evidence};
 pub(crate) use client::{Care, Report, blocking};
 pub use client::{Client, Source};
 pub use dns::{Answer, Resolve, Srv, SystemResolver, Uri};

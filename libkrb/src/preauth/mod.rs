@@ -12,6 +12,7 @@ mod method;
 #[cfg(feature = "pkinit")]
 pub mod pkinit;
 pub mod req_enc_pa_rep;
+pub mod s4u;
 #[cfg(feature = "spake")]
 pub mod spake;
 

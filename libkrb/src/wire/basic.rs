@@ -9,7 +9,7 @@ use crate::codes::{
 };
 use crate::crypto::Key;
 use crate::error::{Error, ErrorCode, Result};
-use crate::flags::{ApOptions, FastOptions, KdcOptions, OtpFlags, PinFlags, TicketFlags};
+use crate::flags::{ApOptions, FastOptions, KdcOptions, OtpFlags, PacOptions, PinFlags, S4uOptions, TicketFlags};
 use crate::time::Time;
 
 const BOOLEAN: u8 = 0x01;
@@ -112,7 +112,7 @@ macro_rules! bit_strings {
         }
     )*};
 }
-bit_strings!(TicketFlags, KdcOptions, ApOptions, FastOptions, OtpFlags, PinFlags);
+bit_strings!(TicketFlags, KdcOptions, ApOptions, FastOptions, OtpFlags, PinFlags, S4uOptions, PacOptions);
 
 impl<'a> Decode<'a> for bool {
     fn decode(reader: &mut Reader<'a>) -> Result<Self> {

@@ -22,6 +22,7 @@ mod name;
 mod otp;
 mod padata;
 mod pkinit;
+mod s4u;
 mod safe_priv;
 mod spake;
 mod spnego;
@@ -51,6 +52,7 @@ pub use pkinit::{
     AuthPack, DhRepInfo, ExternalPrincipalIdentifier, KdcDhKeyInfo, KdfAlgorithmId, Krb5PrincipalName, OtherInfo,
     PaChecksum2, PaPkAsRep, PaPkAsReq, PkAuthenticator, PkinitSuppPubInfo, TdCertDigestAlgorithms,
 };
+pub use s4u::{PaForUser, PaPacOptions, PaS4uX509User, S4uUserId};
 pub use safe_priv::{EncKrbPrivPart, KrbPriv, KrbSafe, KrbSafeBody};
 pub use spake::{PaSpake, SpakeChallenge, SpakeResponse, SpakeSecondFactor, SpakeSupport};
 pub use spnego::{MechTypeList, NegHints, NegState, NegTokenInit, NegTokenResp, NegotiationToken};

@@ -6,9 +6,10 @@ use std::cell::RefCell;
 use kdc::core::{Attributes, Outcome};
 use libkrb::codes::{EncryptionType, NameType, PaType};
 use libkrb::crypto::{Key, KeyUsage};
-use libkrb::flags::{KdcOptions, TicketFlags};
+use libkrb::flags::{KdcOptions, PacOptions, TicketFlags};
+use libkrb::preauth::s4u;
 use libkrb::time::Instant;
-use libkrb::wire::{self, AuthData, HostAddress, KdcRep, KrbError, List, TransitedEncoding};
+use libkrb::wire::{self, AuthData, HostAddress, KdcRep, KrbError, List, PaPacOptions, TransitedEncoding};
 use libkrb::{Principal, Time};
 
 use super::script::Script;
@@ -32,6 +33,10 @@ fn realm() -> Joined {
     });
     realm.add(name("host/named"), |entry| entry.aliases = vec![name("host/alias"), name("other@x")]);
     realm.add(Principal::cross_tgs("OTHER.ORG", REALM), |_| {});
+    realm.add(name("host/gate"), |entry| {
+        entry.attributes = Attributes::OK_TO_AUTH_AS_DELEGATE;
+        entry.strings.insert("allowed_to_delegate_to".into(), "host/a* */*".into());
+    });
     realm
 }
 
@@ -162,7 +167,17 @@ fn asking(script: &mut Script<'_>, held: &[Credential]) -> Asking {
 }
 
 fn login(realm: &mut Joined, script: &mut Script<'_>, held: &mut Vec<Credential>) {
-    let user = script.choose(&["alice", "bob", "carol", "late", "locked", "keyless", "nobody", "host/a.example.org"]);
+    let user = script.choose(&[
+        "alice",
+        "bob",
+        "carol",
+        "late",
+        "locked",
+        "keyless",
+        "nobody",
+        "host/a.example.org",
+        "host/gate",
+    ]);
     let mut asking = Asking { client: name(user), authorization_data: None, ..asking(script, held) };
     if script.seldom(8) {
         asking.client = asking.client.with_kind(NameType::ENTERPRISE);
@@ -189,7 +204,10 @@ fn login(realm: &mut Joined, script: &mut Script<'_>, held: &mut Vec<Credential>
 
 fn further(realm: &mut Joined, script: &mut Script<'_>, held: &mut Vec<Credential>) {
     let with = held[usize::from(script.byte()) % held.len()].clone();
-    let asking = asking(script, held);
+    let mut asking = asking(script, held);
+    if script.seldom(4) {
+        about_user(script, &with, &mut asking);
+    }
     let bend = bend(script);
     let request = realm.tgs_req_with(&with, &asking, &bend);
     let outcome = realm.send(&request);
@@ -199,8 +217,32 @@ fn further(realm: &mut Joined, script: &mut Script<'_>, held: &mut Vec<Credentia
     let last = if asking.options.has(KdcOptions::RENEW) { with.renew_till } else { Some(with.end_time) };
     assert!(issued.end_time <= last.unwrap_or(with.end_time), "a ticket outlives the one it comes from");
     let got = Credential::open(reply, &with.key, KeyUsage::TGS_REP_SESSION).expect("a ticket");
-    assert_eq!(got.client, with.client, "somebody else's ticket");
+    let behalf = outcome.event.on_behalf_of.clone();
+    assert!(behalf.is_none() || with.client == name("host/gate"), "nobody else may act for users");
+    assert_eq!(got.client, behalf.unwrap_or(with.client), "somebody else's ticket");
     held.push(got);
+}
+
+/// Asks in a user's name, or with padata that looks like it.
+fn about_user(script: &mut Script<'_>, with: &Credential, asking: &mut Asking) {
+    let user = name(script.choose(&["alice", "bob", "locked", "nobody", "WELLKNOWN/ANONYMOUS", "host/alias"]));
+    let (kind, mut value) = match script.byte() % 4 {
+        0 => (PaType::FOR_USER, s4u::for_user(&with.key, &user)),
+        1 => (PaType::FOR_X509_USER, s4u::x509_user(&with.key, asking.nonce, s4u::User::Named(&user))),
+        2 => {
+            let flags = PacOptions::RESOURCE_BASED_DELEGATION;
+            asking.options |= KdcOptions::CNAME_IN_ADDL_TKT;
+            (PaType::PAC_OPTIONS, wire::encode(&PaPacOptions { flags }))
+        }
+        _ => (PaType(script.choose(&[128, 129, 130, 167])), script.bytes().to_vec()),
+    };
+    if script.seldom(4) {
+        script.bend(&mut value);
+    }
+    asking.padata.push((kind, value));
+    if script.seldom(2) {
+        asking.server = Some(name(script.choose(&["host/gate", "host/a.example.org", "krbtgt/EXAMPLE.ORG"])));
+    }
 }
 
 fn bend(script: &mut Script<'_>) -> Bend {

@@ -10,6 +10,7 @@ mod kdc;
 mod kpasswd;
 mod moving;
 mod negotiation;
+mod pac;
 mod script;
 mod service;
 mod wire;
@@ -22,6 +23,7 @@ pub use kdc::{kdc_request, kdc_structured};
 pub use kpasswd::kpasswd_request;
 pub use moving::{heimdal_dump, mit_dump};
 pub use negotiation::gss_negotiation;
+pub use pac::pac;
 pub use script::Script;
 pub use service::{acceptor, acceptor_structured, honest_ap_req};
 pub use wire::{TYPES as WIRE_TYPES, wire};
@@ -31,7 +33,7 @@ pub type Target = fn(&[u8]);
 
 /// Every target by its name, which is that of its file in `fuzz/fuzz_targets` and of its seeds'
 /// folder.
-pub const TARGETS: [(&str, Target); 24] = [
+pub const TARGETS: [(&str, Target); 25] = [
     ("kdc_request", kdc_request),
     ("kdc_structured", kdc_structured),
     ("acceptor", acceptor),
@@ -56,4 +58,5 @@ pub const TARGETS: [(&str, Target); 24] = [
     ("kpasswd_request", kpasswd_request),
     ("mit_dump", mit_dump),
     ("heimdal_dump", heimdal_dump),
+    ("pac", pac),
 ];

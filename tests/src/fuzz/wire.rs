@@ -4,7 +4,8 @@ use libkrb::wire::{
     AdAndOr, AdKdcIssued, ApRep, ApReq, Authenticator, AuthorizationData, ChangePasswdData, Checksum, Decode,
     EncApRepPart, EncKdcRepPart, EncKrbCredPart, EncKrbPrivPart, EncTicketPart, Encode, EncryptedData, EncryptionKey,
     EtypeInfo2Entry, EtypeInfoEntry, HostAddress, InitialToken, KdcRep, KdcReq, KdcReqBody, KrbCred, KrbError, KrbPriv,
-    KrbSafe, List, MethodData, NegotiationToken, PaEncTsEnc, PaPacRequest, PrincipalName, Ticket, TypedData,
+    KrbSafe, List, MethodData, NegotiationToken, PaEncTsEnc, PaForUser, PaPacOptions, PaPacRequest, PaS4uX509User,
+    PrincipalName, Ticket, TypedData,
 };
 
 /// Decodes, encodes and decodes again; the bytes in between.
@@ -48,6 +49,9 @@ types! {
     "KRB-CRED" = KrbCred<'_>,
     "EncKrbCredPart" = EncKrbCredPart<'_>,
     "METHOD-DATA" = MethodData<'_>,
+    "PA-FOR-USER" = PaForUser<'_>,
+    "PA-S4U-X509-USER" = PaS4uX509User<'_>,
+    "PA-PAC-OPTIONS" = PaPacOptions,
     "TYPED-DATA" = List<'_, TypedData<'_>>,
     "ETYPE-INFO" = List<'_, EtypeInfoEntry<'_>>,
     "ETYPE-INFO2" = List<'_, EtypeInfo2Entry<'_>>,

@@ -101,6 +101,7 @@ targets! {
     kpasswd_request 300
     mit_dump 1500
     heimdal_dump 2000
+    pac 3000
 }
 
 #[test]

@@ -2,13 +2,15 @@
 //! has handed them on. Either way both sides prove themselves. Each call bears the trace id, is
 //! counted, and fails in words for the caller.
 
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use http::{Method, StatusCode};
-use libkrb::ErrorCode;
 use libkrb::credentials::{Credentials, Delegation};
 use libkrb::http::Caller;
 use libkrb::http::client::{Hosts, Negotiator};
+use libkrb::{ErrorCode, Principal};
 use metrics::{counter, histogram};
 use reqwest::redirect::Policy;
 use reqwest::{Response, Url};
@@ -32,6 +34,9 @@ const LONGEST_ANSWER: usize = 4 * 1024 * 1024;
 /// is refused until then.
 const KEY_CHANGE: Duration = Duration::from_millis(1200);
 
+/// Of so many users the tickets are kept.
+const MOST_USERS: usize = 1000;
+
 /// What a user has to do whose own tickets are needed further on.
 pub const HOW_TO_DELEGATE: &str = "hand your tickets on: kinit -f, then curl --negotiate -u : --delegation always; \
      how browsers do it stands in the README";
@@ -46,6 +51,8 @@ pub struct Upstream {
     plain_http: bool,
     own: ClientWithMiddleware,
     acting: Acting<ClientWithMiddleware>,
+    /// Of users who let themselves be known by other means than tickets.
+    users: Arc<Mutex<HashMap<Principal, ClientWithMiddleware>>>,
 }
 
 impl Upstream {
@@ -58,7 +65,16 @@ impl Upstream {
         let connections = reqwest::Client::builder().timeout(PATIENCE).pool_idle_timeout(IDLE);
         let connections = connections.redirect(Policy::none()).no_proxy().build()?;
         let own = client(&connections, negotiator(credentials.clone(), &base, plain_http)?);
-        Ok(Upstream { name, base, connections, credentials, plain_http, own, acting: Acting::default() })
+        Ok(Upstream {
+            name,
+            base,
+            connections,
+            credentials,
+            plain_http,
+            own,
+            acting: Acting::default(),
+            users: Arc::default(),
+        })
     }
 
     /// Calls it as this service: it tells what anyone in the house may know.
@@ -82,6 +98,27 @@ impl Upstream {
             tracing::warn!(%error, "the caller's tickets cannot be used");
             forbidden("the tickets that you handed on cannot be used")
         })?;
+        Ok(Call { upstream: self, client, in_callers_name: true })
+    }
+
+    /// Calls it as a user whom this service knows by other means, as far as the realm lets it act for
+    /// users: the service there sees the user. Tickets and sessions are kept for the next call.
+    ///
+    /// # Errors
+    /// A URL that no name can be made of.
+    pub fn as_user(&self, user: &Principal) -> Result<Call<'_>, Problem> {
+        let mut users = self.users.lock().unwrap_or_else(PoisonError::into_inner);
+        if users.len() >= MOST_USERS {
+            users.clear();
+        }
+        let client = match users.get(user) {
+            Some(known) => known.clone(),
+            None => {
+                let credentials = self.credentials.impersonate(user);
+                let negotiator = negotiator(credentials, &self.base, self.plain_http).map_err(Problem::ours)?;
+                users.entry(user.clone()).or_insert(client(&self.connections, negotiator)).clone()
+            }
+        };
         Ok(Call { upstream: self, client, in_callers_name: true })
     }
 

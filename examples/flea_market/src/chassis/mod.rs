@@ -94,8 +94,12 @@ impl Chassis {
     /// # Errors
     /// A line of the policy that is none.
     pub fn guard(&self, routes: Router, policy: &str) -> Result<Router, Error> {
-        let realm = self.settings.principal.rsplit_once('@').map_or("", |(_, realm)| realm);
-        self.callers.guard(routes, &policy.replace("{realm}", realm))
+        self.callers.guard(routes, &policy.replace("{realm}", self.realm()))
+    }
+
+    /// The realm of this service.
+    pub fn realm(&self) -> &str {
+        self.settings.principal.rsplit_once('@').map_or("", |(_, realm)| realm)
     }
 
     /// A service that this one calls, `name` in logs and metrics.

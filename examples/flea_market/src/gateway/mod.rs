@@ -1,8 +1,11 @@
 //! The edge: what users and their browsers see. It knows who they are, and keeps nothing; what there
 //! is it gets from the ad service, in the user's name where the user's tickets came along.
 
+mod badge;
 mod origin;
 mod page;
+
+use std::path::PathBuf;
 
 use axum::extract::{Path, State};
 use axum::middleware::from_fn;
@@ -39,6 +42,12 @@ pub struct Gateway {
     /// Where the ad service is
     #[arg(long, env = "AD_SERVICE", value_name = "URL")]
     ad_service: Url,
+    /// Where the user service is, for users with badges
+    #[arg(long, env = "USER_SERVICE", value_name = "URL", requires = "badges")]
+    user_service: Option<Url>,
+    /// A file with a badge and its owner on each line: who shows one is let in without a ticket
+    #[arg(long, env = "BADGES", value_name = "FILE", requires = "user_service")]
+    badges: Option<PathBuf>,
 }
 
 impl Gateway {
@@ -49,7 +58,11 @@ impl Gateway {
     pub async fn run(self) -> Result<(), Error> {
         let chassis = Chassis::start(NAME, self.settings, SessionKind::Cookie).await?;
         let ads = chassis.upstream("ad_service", self.ad_service)?;
-        let routes = chassis.guard(routes(ads), POLICY)?.merge(page::style());
+        let mut routes = chassis.guard(routes(ads), POLICY)?.merge(page::style());
+        if let (Some(url), Some(file)) = (self.user_service, &self.badges) {
+            let badges = badge::Badges::read(file, chassis.realm())?;
+            routes = routes.merge(badge::routes(badges, chassis.upstream("user_service", url)?));
+        }
         chassis.serve(routes).await
     }
 }

@@ -117,7 +117,8 @@ impl Open {
         let upstream = callee("--user-service", &users, &USERS);
         let ads = Process::start(ADS.command, [ads, upstream].concat(), files, loud).await?;
         let gateway = market.arguments(&realm, &GATEWAY, market.gateway);
-        let upstream = callee("--ad-service", &ads, &ADS);
+        let badges = vec!["--badges".into(), realm.badges().into()];
+        let upstream = [callee("--ad-service", &ads, &ADS), callee("--user-service", &users, &USERS), badges].concat();
         let gateway = Process::start(GATEWAY.command, [gateway, upstream].concat(), files, loud).await?;
         let dir = dir.to_owned();
         let open = Open { realm, dir, kdc, services: vec![users, ads, gateway] };
@@ -170,6 +171,7 @@ impl Open {
             format!("{kinit} alice    # {}", *self.realm.password_of("alice")?),
             format!("{curl} {url}/ads"),
             format!("{curl} --delegation always {url}/ads/mine"),
+            format!("curl -H \"Authorization: Badge {}\" {url}/badge/me", *self.realm.badge_of("alice")?),
             format!("{curl} --delegation always --json '{{\"title\":\"Teapot\",\"price\":12}}' {url}/ads"),
             format!(
                 "chromium --user-data-dir={} --auth-server-allowlist='*.localhost' {url}/",

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use kdc::admin::{Answer, Local, Name, NewKeys, Operation, Perform, Remote, Secret, Settings};
 use kdc::config::{self, Config};
-use kdc::core::Attributes;
+use kdc::core::{Attributes, delegation};
 use kdc::init::{self, Files};
 use kdc::{kadmin, store};
 use libkrb::Principal;
@@ -41,17 +41,29 @@ pub struct Service {
     pub alias: Option<&'static str>,
     /// Whether it calls others in its callers' name, and so may be handed their tickets.
     pub trusted: bool,
+    /// Where it may act for users who show it no ticket.
+    pub acts_at: Option<&'static str>,
 }
 
 /// What users call: `gateway.localhost` is this machine for browsers and for curl.
-pub const GATEWAY: Service =
-    Service { command: "gateway", principal: "HTTP/gateway.localhost", alias: Some("HTTP/localhost"), trusted: true };
+pub const GATEWAY: Service = Service {
+    command: "gateway",
+    principal: "HTTP/gateway.localhost",
+    alias: Some("HTTP/localhost"),
+    trusted: true,
+    acts_at: Some(USERS.principal),
+};
 /// A service in a namespace, as containers have it.
 pub const ADS: Service =
-    Service { command: "ad-service", principal: "HTTP/ad-service.shop", alias: None, trusted: true };
+    Service { command: "ad-service", principal: "HTTP/ad-service.shop", alias: None, trusted: true, acts_at: None };
 /// The last one on the way: it needs nobody's tickets, and gets none.
-pub const USERS: Service =
-    Service { command: "user-service", principal: "HTTP/user-service.shop", alias: None, trusted: false };
+pub const USERS: Service = Service {
+    command: "user-service",
+    principal: "HTTP/user-service.shop",
+    alias: None,
+    trusted: false,
+    acts_at: None,
+};
 
 /// A realm in its folder.
 #[derive(Clone, Debug)]
@@ -82,6 +94,7 @@ impl Realm {
         for service in [GATEWAY, ADS, USERS] {
             realm.add_service(&registry, &service)?;
         }
+        realm.give_badges()?;
         Ok(realm)
     }
 
@@ -176,6 +189,35 @@ impl Realm {
         write_secret(&self.password_file(user), &format!("{}\n", *password))
     }
 
+    /// A badge for each user, for the gateway to know them by: another secret than the password.
+    fn give_badges(&self) -> Result<(), Error> {
+        let file = self.badges();
+        if file.exists() {
+            return Ok(());
+        }
+        let mut lines = Zeroizing::new(String::new());
+        for user in PEOPLE {
+            let badge = new_password();
+            write_secret(&home(&self.dir).join(format!("{user}.badge")), &badge)?;
+            lines.push_str(&format!("{} {user}\n", *badge));
+        }
+        write_secret(&file, &lines)
+    }
+
+    /// The file with everybody's badge.
+    pub fn badges(&self) -> PathBuf {
+        self.folder_of(&GATEWAY).join("badges")
+    }
+
+    /// A user's badge.
+    ///
+    /// # Errors
+    /// When its file cannot be read.
+    pub fn badge_of(&self, user: &str) -> Result<Zeroizing<String>, Error> {
+        let file = home(&self.dir).join(format!("{user}.badge"));
+        Ok(Zeroizing::new(fs::read_to_string(&file).map_err(|error| format!("{}: {error}", file.display()))?))
+    }
+
     /// A service has random keys. `ok-as-delegate` says to those who call it whether to hand it their
     /// tickets (RFC 4120 2.8).
     fn add_service(&self, registry: &dyn Perform, service: &Service) -> Result<(), Error> {
@@ -186,11 +228,16 @@ impl Realm {
         }
         let principal = self.name(service.principal)?;
         let attributes = Attributes::REQUIRES_PRE_AUTH.with(Attributes::OK_AS_DELEGATE, service.trusted);
+        let attributes = attributes.with(Attributes::OK_TO_AUTH_AS_DELEGATE, service.acts_at.is_some());
         let settings = Settings { set: attributes.0, ..Settings::default() };
         let keys = NewKeys::Random(vec![]);
         perform(registry, Operation::Create { principal: principal.clone(), keys, kvno: None, settings })?;
         if let Some(alias) = service.alias {
             perform(registry, Operation::Alias { alias: self.name(alias)?, principal: principal.clone() })?;
+        }
+        if let Some(target) = service.acts_at {
+            let (name, value) = (delegation::TO.to_owned(), Some(target.to_owned()));
+            perform(registry, Operation::SetString { principal: principal.clone(), name, value })?;
         }
         let answer = perform(registry, Operation::Extract { principal, fresh: None })?;
         KeytabName::File(keytab).replace(&as_keytab(answer)?)?;

@@ -6,8 +6,8 @@ use super::keys::{check_kvno, expiry, renumber, salt_of};
 use super::{Forgiven, Registry, Step, fresh_id, now, stamp, unlocked};
 use crate::admin::glob;
 use crate::admin::operation::{Answer, Description, Etype, KeyLine, Name, NewKeys, Refusal, Secret, Settings, time};
-use crate::core::claims;
 use crate::core::{Attributes, Change, Entry, KeySet, LongTermKey, StoreError};
+use crate::core::{claims, delegation};
 
 /// How many names are looked at for one page of a listing.
 const PAGE: usize = 500;
@@ -214,6 +214,7 @@ pub(super) fn set_string(entry: &mut Entry, name: &str, value: Option<&str>) -> 
         }
         Some(value) => {
             claims::check_string(name, value).map_err(Refusal::invalid)?;
+            delegation::check_string(name, value).map_err(Refusal::invalid)?;
             drop(entry.strings.insert(name.to_owned(), value.to_owned()));
         }
     }

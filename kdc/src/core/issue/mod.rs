@@ -1,6 +1,6 @@
 //! The last phase: seals a grant's ticket and reply (RFC 4120 3.1.3, 3.3.3). Decides nothing.
 
-use libkrb::codes::{MessageType, PaType};
+use libkrb::codes::{AuthDataType, MessageType, PaType};
 use libkrb::crypto::Random;
 use libkrb::wire::{
     self, AuthData, EncKdcRepPart, EncTicketPart, Encode, EncryptedData, EncryptionKey, Fixed, KdcRep, List, PaData,
@@ -8,6 +8,7 @@ use libkrb::wire::{
 };
 
 mod cammac;
+mod pac;
 
 use super::event::{Event, Issued};
 use super::grant::{Grant, SealingKey};
@@ -18,6 +19,10 @@ pub fn seal(grant: &Grant<'_>, random: &mut dyn Random, event: &mut Event) -> Ve
     let said = cammac::element(grant, &ticket_part(grant, &[]));
     let mut data = grant.authorization_data.clone();
     data.extend(said.iter().map(|(kind, data)| AuthData { kind: *kind, data }));
+    // Last, for it signs all of the ticket; first, where MIT krb5 has it.
+    let pac = pac::element(grant, &ticket_part(grant, &[]), &data);
+    let pac = pac.iter().map(|data| AuthData { kind: AuthDataType::IF_RELEVANT, data });
+    data.splice(0..0, pac);
     let ticket_cipher = encrypt(&grant.ticket_key, random, &ticket_part(grant, &data));
     let encrypted = pa_data(&grant.encrypted_padata);
     let reply_cipher = encrypt(&grant.reply_key, random, &reply_part(grant, &encrypted));

@@ -26,7 +26,8 @@ const ONLY_FROM_KDC: [AuthDataType; 7] = [
 ];
 
 /// The KDC says these anew in every ticket; what a presented one has of them is not passed on.
-const SAID_ANEW: [AuthDataType; 3] = [AuthDataType::CAMMAC, AuthDataType::AUTH_INDICATOR, AuthDataType::ROLES];
+const SAID_ANEW: [AuthDataType; 4] =
+    [AuthDataType::CAMMAC, AuthDataType::AUTH_INDICATOR, AuthDataType::ROLES, AuthDataType::WIN2K_PAC];
 
 /// How deep AD-IF-RELEVANT and AD-AND-OR are looked into.
 const DEPTH: usize = 4;

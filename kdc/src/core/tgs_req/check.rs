@@ -1,9 +1,9 @@
 //! Checking a TGS-REQ: tables of what options and servers demand, and the grant (RFC 4120 3.3.3).
 
 use libkrb::codes::MessageType;
-use libkrb::crypto::Random;
+use libkrb::crypto::{Key, Random};
 use libkrb::flags::{KdcOptions, TicketFlags};
-use libkrb::wire::{EncTicketPart, LastReq};
+use libkrb::wire::{EncTicketPart, LastReq, TransitedEncoding};
 use libkrb::{ErrorCode, Time};
 
 use super::super::as_req::{new_key, server_alive};
@@ -11,11 +11,14 @@ use super::super::claims::{self, Claims};
 use super::super::entry::{Attributes, LongTermKey};
 use super::super::grant::{Grant, SealingKey, Times};
 use super::super::limits::Bounds;
+use super::super::pac::{self, Occasion, Sealer};
 use super::super::refuse::{Refusal, because};
 use super::super::{Arrival, Kdc, anonymous, etypes};
-use super::authdata;
 use super::foreign::{self, Foreign};
-use super::gather::{Gathered, Second};
+use super::gather::Gathered;
+use super::header::Opened;
+use super::s4u::Behalf;
+use super::{authdata, s4u};
 
 /// Applies the realm's rules; the one place where a TGS grant is made.
 pub fn check<'a>(
@@ -30,10 +33,15 @@ pub fn check<'a>(
     check_client(kdc, gathered, now)?;
     check_server(gathered, now)?;
     if let Some(second) = &gathered.second {
-        check_second(gathered, second, now)?;
+        check_second(kdc, gathered, second, now)?;
     }
+    let evidence = s4u::check(kdc, gathered, now)?;
     let (flags, times) = if again(gathered) { renewed(gathered, now)? } else { derived(kdc, gathered, now)? };
-    grant(kdc, now, random, gathered, (flags, times))
+    let buffers = match &gathered.behalf {
+        Some(behalf) => s4u::buffers(gathered, behalf, evidence.as_ref())?,
+        None => gathered.pac.as_ref().and_then(|pac| pac::carried(pac, &gathered.server.principal)),
+    };
+    grant(kdc, now, random, gathered, (flags, times, buffers))
 }
 
 /// Whether the request is for the presented ticket itself, renewed or validated.
@@ -96,8 +104,6 @@ fn check_options(kdc: &Kdc<'_>, gathered: &Gathered<'_>) -> Result<(), Refusal> 
     for (option, flag, code, cause) in NEEDS {
         Refusal::unless(!options.has(option) || gathered.ticket.flags.has(flag), code, cause)?;
     }
-    let plain = !options.has(KdcOptions::CNAME_IN_ADDL_TKT);
-    Refusal::unless(plain, ErrorCode::BADOPTION, "constrained delegation is not offered")?;
     anonymous::check_again(kdc.policy, options, gathered.ticket.flags, &gathered.server.principal)?;
     // Not by the name that was asked for: an alias or another spelling is sealed with the same key.
     let for_tgt = gathered.server.principal.tgs_target().is_some();
@@ -124,7 +130,7 @@ fn check_client(kdc: &Kdc<'_>, gathered: &Gathered<'_>, now: Time) -> Result<(),
 }
 
 fn check_server(gathered: &Gathered<'_>, now: Time) -> Result<(), Refusal> {
-    let (server, ticket) = (&gathered.server, &gathered.ticket);
+    let (server, ticket) = (&gathered.server, gathered.source()?);
     server_alive(server, now)?;
     let user_to_user = gathered.second.is_some();
     let service = user_to_user || !server.attributes.has(Attributes::DISALLOW_SVR);
@@ -141,7 +147,7 @@ fn check_server(gathered: &Gathered<'_>, now: Time) -> Result<(), Refusal> {
 }
 
 /// The additional ticket must be a living TGT of the server that is asked for (RFC 4120 3.3.3).
-fn check_second(gathered: &Gathered<'_>, second: &Second, now: Time) -> Result<(), Refusal> {
+fn check_second(kdc: &Kdc<'_>, gathered: &Gathered<'_>, second: &Opened, now: Time) -> Result<(), Refusal> {
     let tgt = second.server_name.is_local_tgs();
     Refusal::unless(tgt, ErrorCode::POLICY, "the additional ticket is not a ticket-granting ticket")?;
     let ticket = second.ticket.read().map_err(because(ErrorCode::GENERIC, "malformed additional ticket"))?;
@@ -150,7 +156,9 @@ fn check_second(gathered: &Gathered<'_>, second: &Second, now: Time) -> Result<(
     Refusal::unless(valid, ErrorCode::TKT_NYV, "the additional ticket is not valid yet")?;
     let owner = &gathered.server.principal;
     let owned = ticket.client_realm == owner.realm() && ticket.client.names(owner);
-    Refusal::unless(owned, ErrorCode::SERVER_NOMATCH, "the additional ticket is not the server's")
+    Refusal::unless(owned, ErrorCode::SERVER_NOMATCH, "the additional ticket is not the server's")?;
+    let pac = second.sealed_by().map(|by| pac::verify(kdc, now, &gathered.tgs, &ticket, by)).transpose()?.flatten();
+    pac.map_or(Ok(()), |pac| pac.same_account(&gathered.server))
 }
 
 /// The presented ticket's flags and times, renewed or validated (RFC 4120 3.3.3).
@@ -173,20 +181,24 @@ fn derived(kdc: &Kdc<'_>, gathered: &Gathered<'_>, now: Time) -> Result<(TicketF
     const INHERITED: TicketFlags = TicketFlags(
         TicketFlags::PRE_AUTHENT.0 | TicketFlags::HW_AUTHENT.0 | TicketFlags::ANONYMOUS.0 | TicketFlags::FORWARDED.0,
     );
-    let Gathered { ticket, request, server, .. } = gathered;
+    let Gathered { request, server, .. } = gathered;
     let options = request.body.options;
+    // Both bound the new one, where the presented ticket is not its client's.
+    let (ticket, presented) = (gathered.source()?, &gathered.ticket);
+    let renew_till = ticket.renew_till.and_then(|till| presented.renew_till.map(|other| other.min(till)));
+    let (_, client, client_policy) = gathered.subject();
     let bounds = Bounds {
         policy: kdc.policy,
-        client: gathered.client.as_deref(),
-        client_policy: gathered.client_policy.as_deref(),
+        client,
+        client_policy,
         server,
-        tgt: Some((ticket.end_time, ticket.renew_till)),
+        tgt: Some((ticket.end_time.min(presented.end_time), renew_till)),
         indicators: &gathered.indicators,
     };
     let times = bounds.times(&request.body, ticket.auth_time, now)?;
     let times = gathered.foreign.as_ref().map_or(times, |foreign| foreign.bound(times));
     let flags = times.renewable(bounds.flags(options)) | ticket.flags & INHERITED;
-    let flags = flags
+    let flags = s4u::bounded(gathered, flags)
         .with(TicketFlags::FORWARDED, flags.has(TicketFlags::FORWARDED) || options.has(KdcOptions::FORWARDED))
         .with(TicketFlags::PROXY, options.has(KdcOptions::PROXY));
     Ok((foreign::flag(kdc, &request.body, gathered.foreign.as_ref(), flags), times))
@@ -197,32 +209,35 @@ fn grant<'a>(
     now: Time,
     random: &mut dyn Random,
     gathered: &'a Gathered<'a>,
-    (flags, times): (TicketFlags, Times),
+    (flags, times, buffers): (TicketFlags, Times, Option<pac::Buffers<'a>>),
 ) -> Result<Grant<'a>, Refusal> {
     let Gathered { request, ticket, server, offered, .. } = gathered;
+    let (subject, source) = (gathered.subject(), gathered.source()?);
     let body = &request.body;
     // A renewal changes nothing but times and key, whatever else it asks for (RFC 4120 2.3).
     let elsewhere = !again(gathered) && body.options.any(KdcOptions::FORWARDED | KdcOptions::PROXY);
     let addresses = if elsewhere { body.addresses } else { ticket.addresses };
     let bare = server.attributes.has(Attributes::NO_AUTH_DATA_REQUIRED);
     let data =
-        if bare { vec![] } else { authdata::carried(ticket, gathered.foreign.as_ref(), gathered.data.as_ref())? };
-    let roles = match &gathered.client {
+        if bare { vec![] } else { authdata::carried(&source, gathered.foreign.as_ref(), gathered.data.as_ref())? };
+    let roles = match subject.1 {
         Some(client) => claims::roles(kdc, client, server, now)?,
         None => vec![],
     };
     let indicators = if bare { vec![] } else { gathered.indicators.clone() };
     let (key, usage) = &gathered.reply;
+    let occasion = Occasion { tgs: &gathered.tgs, server, sealer: sealer(kdc, gathered, now)?, flags };
     Ok(Grant {
         kind: MessageType::TGS_REP,
-        client: &gathered.client_name,
+        client: subject.0,
         server: &gathered.server_name,
         flags,
         times,
         addresses: addresses.filter(|addresses| !addresses.is_empty()),
-        transited: gathered.foreign.as_ref().map_or(ticket.transited, Foreign::transited),
+        transited: gathered.foreign.as_ref().map_or(TransitedEncoding { ..source.transited }, Foreign::transited),
         authorization_data: data,
         claims: Claims { indicators, roles },
+        pac: buffers.and_then(|buffers| occasion.plan(kdc, now, buffers)),
         tgs_key: etypes::ticket_key(kdc.policy, &gathered.tgs, now).ok(),
         session: new_key(etypes::session(kdc.policy, server, offered, now)?, random)?,
         ticket_key: ticket_key(kdc, gathered, now)?,
@@ -230,18 +245,32 @@ fn grant<'a>(
         nonce: body.nonce,
         last_req: vec![LastReq { kind: Default::default(), time: Time::EPOCH }],
         key_expiration: None,
-        padata: vec![],
+        padata: gathered.behalf.as_ref().map(Behalf::padata).unwrap_or_default(),
         encrypted_padata: vec![],
     })
 }
 
 /// The server's key, or for user-to-user the session key of the server's own ticket.
 fn ticket_key<'a>(kdc: &Kdc<'_>, gathered: &'a Gathered<'a>, now: Time) -> Result<SealingKey<'a>, Refusal> {
-    let Some(second) = &gathered.second else {
-        let (key, kvno) = etypes::ticket_key(kdc.policy, &gathered.server, now)?;
-        return Ok(SealingKey::long_term(key, kvno, LongTermKey::ticket));
-    };
+    match session_of_second(gathered)? {
+        Some(key) => Ok(SealingKey::user_to_user(key)),
+        None => {
+            let (key, kvno) = etypes::ticket_key(kdc.policy, &gathered.server, now)?;
+            Ok(SealingKey::long_term(key, kvno, LongTermKey::ticket))
+        }
+    }
+}
+
+/// The same, as it signs.
+fn sealer<'a>(kdc: &Kdc<'_>, gathered: &'a Gathered<'a>, now: Time) -> Result<Sealer<'a>, Refusal> {
+    match session_of_second(gathered)? {
+        Some(key) => Ok(Sealer::Session(key)),
+        None => Ok(Sealer::LongTerm(etypes::ticket_key(kdc.policy, &gathered.server, now)?.0)),
+    }
+}
+
+fn session_of_second(gathered: &Gathered<'_>) -> Result<Option<Key>, Refusal> {
+    let Some(second) = &gathered.second else { return Ok(None) };
     let key = second.ticket.read().and_then(|part| part.key.key());
-    let key = key.map_err(because(ErrorCode::ETYPE_NOSUPP, "the additional ticket's session key can't be used"))?;
-    Ok(SealingKey::user_to_user(key))
+    key.map(Some).map_err(because(ErrorCode::ETYPE_NOSUPP, "the additional ticket's session key can't be used"))
 }

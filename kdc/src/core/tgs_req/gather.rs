@@ -7,7 +7,6 @@ use libkrb::crypto::{Key, KeyUsage};
 use libkrb::flags::KdcOptions;
 use libkrb::replay::{ReplayKey, Verdict};
 use libkrb::session::Address;
-use libkrb::ticket::OpenTicket;
 use libkrb::wire::{Authenticator, EncTicketPart, HostAddress, KdcReq};
 use libkrb::{Error, ErrorCode, Principal};
 
@@ -17,10 +16,11 @@ use super::super::entry::Entry;
 use super::super::event::Event;
 use super::super::password_policy::PasswordPolicy;
 use super::super::refuse::{Refusal, because};
-use super::super::{Arrival, Kdc, anonymous, etypes, referral};
+use super::super::{Arrival, Kdc, anonymous, etypes, pac, referral};
 use super::authdata::{self, RequestData};
 use super::foreign::{self, Foreign};
-use super::header::{self, Header};
+use super::header::{self, Header, Opened};
+use super::s4u::{self, Behalf};
 
 /// What is known about a request before policy is asked.
 pub struct Gathered<'a> {
@@ -47,7 +47,11 @@ pub struct Gathered<'a> {
     /// What the reply is sealed with: the authenticator's subkey, else the session key.
     pub reply: (Key, KeyUsage),
     /// For user-to-user: the ticket whose session key seals the new one.
-    pub second: Option<Second>,
+    pub second: Option<Opened>,
+    /// In whose name the client asks, if in another's.
+    pub behalf: Option<Behalf>,
+    /// The PAC of the presented ticket.
+    pub pac: Option<pac::Presented<'a>>,
     /// The ticket-granting service's entry.
     pub tgs: Arc<Entry>,
     /// How the client proved itself when it logged in, as the presented ticket has it from this realm.
@@ -56,12 +60,23 @@ pub struct Gathered<'a> {
     pub data: Option<RequestData>,
 }
 
-/// The additional ticket of a user-to-user request.
-pub struct Second {
-    /// Whom it is for.
-    pub server_name: Principal,
-    /// The ticket.
-    pub ticket: OpenTicket,
+impl<'a> Gathered<'a> {
+    /// The ticket whose client the new one is for: the presented one, or that of the user in whose name
+    /// the client asks.
+    pub fn source(&'a self) -> Result<EncTicketPart<'a>, Refusal> {
+        match self.behalf.as_ref().and_then(Behalf::evidence) {
+            Some(evidence) => s4u::read(evidence),
+            None => Ok(self.ticket),
+        }
+    }
+
+    /// Whom the new ticket is for.
+    pub fn subject(&self) -> (&Principal, Option<&Entry>, Option<&PasswordPolicy>) {
+        match &self.behalf {
+            Some(behalf) => (&behalf.user, Some(&behalf.entry), behalf.policy.as_deref()),
+            None => (&self.client_name, self.client.as_deref(), self.client_policy.as_deref()),
+        }
+    }
 }
 
 /// Checks that ticket, authenticator and request belong together; finds what the request names.
@@ -99,10 +114,16 @@ pub fn gather<'a>(
     // Whoever is foreign has no entry here, whatever else has that name.
     let client =
         if foreign.is_some() { None } else { kdc.store.lookup(&anonymous::entry_name(kdc.policy, &client_name))? };
-    let tgs = kdc.tgs()?;
+    let tgs = if header.server_name.is_local_tgs() { Arc::clone(header.server) } else { kdc.tgs()? };
+    let pac = header.sealed_by.map(|by| pac::verify(kdc, at.now.time, &tgs, &ticket, by)).transpose()?.flatten();
+    if let (Some(pac), Some(client)) = (&pac, &client) {
+        pac.same_account(client)?;
+    }
+    let behalf = s4u::gather(kdc, at.now.time, request, header, &reply)?;
+    event.on_behalf_of = behalf.as_ref().map(|behalf| behalf.user.clone());
     let indicators = match foreign.as_ref().and_then(|foreign| foreign.indicators(&ticket)) {
         Some(accepted) => accepted,
-        None => claims::presented(kdc.policy, &tgs, &ticket, at.now.time),
+        None => indicators(kdc, at, &tgs, &ticket, behalf.as_ref())?,
     };
     event.indicators.clone_from(&indicators);
     Ok(Gathered {
@@ -121,7 +142,25 @@ pub fn gather<'a>(
         data: authdata::open(body, &header.session, &reply)?,
         reply,
         second: second_ticket(kdc, at, request)?,
+        behalf,
+        pac,
     })
+}
+
+/// How the client of the new ticket proved itself. In whose name a service speaks by its own word proved
+/// nothing here.
+fn indicators(
+    kdc: &Kdc<'_>,
+    at: Arrival,
+    tgs: &Entry,
+    presented: &EncTicketPart<'_>,
+    behalf: Option<&Behalf>,
+) -> Result<Vec<String>, Refusal> {
+    let said = |ticket: &EncTicketPart<'_>| claims::presented(kdc.policy, tgs, ticket, at.now.time);
+    match behalf {
+        None => Ok(said(presented)),
+        Some(behalf) => Ok(behalf.evidence().map(s4u::read).transpose()?.map_or(vec![], |evidence| said(&evidence))),
+    }
 }
 
 /// The checks of RFC 4120 3.2.3 as the TGS makes them; the replay cache comes last, so that only
@@ -173,13 +212,12 @@ pub fn check_addresses(kdc: &Kdc<'_>, at: Arrival, ticket: &EncTicketPart<'_>) -
     Refusal::unless(listed, ErrorCode::BADADDR, "the ticket may not be used from this address")
 }
 
-fn second_ticket(kdc: &Kdc<'_>, at: Arrival, request: &KdcReq<'_>) -> Result<Option<Second>, Refusal> {
+fn second_ticket(kdc: &Kdc<'_>, at: Arrival, request: &KdcReq<'_>) -> Result<Option<Opened>, Refusal> {
     let body = &request.body;
     if !body.options.has(KdcOptions::ENC_TKT_IN_SKEY) {
         return Ok(None);
     }
     let sealed = body.additional_tickets.and_then(|tickets| tickets.iter().next());
     let sealed = sealed.ok_or(Refusal::new(ErrorCode::BADOPTION, "user-to-user needs the server's ticket"))?;
-    let (server_name, ticket) = header::open_ticket(kdc, at.now.time, &sealed)?;
-    Ok(Some(Second { server_name, ticket }))
+    header::open_ticket(kdc, at.now.time, &sealed).map(Some)
 }

@@ -5,9 +5,10 @@ mod check;
 mod foreign;
 mod gather;
 mod header;
+mod s4u;
 
 pub(super) use gather::check_addresses;
-pub(super) use header::open_ticket;
+pub(super) use header::{Opened, open_ticket};
 
 use libkrb::crypto::Random;
 use libkrb::wire::KdcReq;

@@ -1,0 +1,84 @@
+//! Making a PAC: the table, the buffers, and the signatures in their order.
+
+use super::octets::pad;
+use super::{HEAD, MOST_BUFFERS, ROW};
+use crate::codes::PacType;
+use crate::crypto::PreparedChecksum;
+use crate::error::{Error, Result};
+
+/// The keys that sign a PAC, prepared for [`KeyUsage::NON_KERB_CHECKSUM`](crate::crypto::KeyUsage::NON_KERB_CHECKSUM).
+#[derive(Clone, Copy)]
+pub struct Signatures<'a> {
+    /// That of the service: what seals the ticket.
+    pub server: &'a PreparedChecksum,
+    /// That of the KDC.
+    pub kdc: &'a PreparedChecksum,
+    /// The DER of the ticket's contents ([`super::signed_part`]), for tickets whose service could
+    /// change them and bring them back. Such tickets get the KDC's signatures over the ticket and over
+    /// the whole PAC.
+    pub ticket: Option<&'a [u8]>,
+}
+
+/// The octets of a signed PAC with these buffers.
+///
+/// # Errors
+/// [`Error::Malformed`] for too many buffers, or more octets than a PAC can have.
+pub fn sign(buffers: &[(PacType, &[u8])], by: Signatures<'_>) -> Result<Vec<u8>> {
+    let room = |key: &PreparedChecksum| 4 + key.mac_len();
+    let service_only = [(PacType::TICKET_CHECKSUM, by.kdc), (PacType::FULL_CHECKSUM, by.kdc)];
+    let always = [(PacType::SERVER_CHECKSUM, by.server), (PacType::KDC_CHECKSUM, by.kdc)];
+    let signed = always.into_iter().chain(service_only.into_iter().filter(|_| by.ticket.is_some()));
+    let rows = buffers.iter().map(|(kind, bytes)| (*kind, bytes.len()));
+    let rows = rows.chain(signed.clone().map(|(kind, key)| (kind, room(key)))).collect::<Vec<_>>();
+    let mut pac = table(&rows)?;
+    for (_, bytes) in buffers {
+        pac.extend_from_slice(bytes);
+        pad(&mut pac, 8);
+    }
+    let mut places = Vec::with_capacity(4);
+    for (kind, key) in signed {
+        pac.extend_from_slice(&key.checksum_type().0.to_le_bytes());
+        places.push((kind, (pac.len(), key.mac_len())));
+        pac.resize(pac.len() + key.mac_len(), 0);
+        pad(&mut pac, 8);
+    }
+    let place = |kind| places.iter().find(|(other, _)| *other == kind).map_or((0, 0), |(_, place)| *place);
+    // Each is over zeros where itself and those after it are to stand.
+    if let Some(ticket) = by.ticket {
+        put(&mut pac, place(PacType::TICKET_CHECKSUM), &by.kdc.checksum(ticket));
+        let full = by.kdc.checksum(&pac);
+        put(&mut pac, place(PacType::FULL_CHECKSUM), &full);
+    }
+    let server = by.server.checksum(&pac);
+    put(&mut pac, place(PacType::SERVER_CHECKSUM), &server);
+    put(&mut pac, place(PacType::KDC_CHECKSUM), &by.kdc.checksum(&server));
+    Ok(pac)
+}
+
+/// Head and table, padded; the buffers follow each at the next multiple of eight.
+fn table(rows: &[(PacType, usize)]) -> Result<Vec<u8>> {
+    if rows.len() > MOST_BUFFERS {
+        return Err(Error::Malformed("too many buffers for a PAC"));
+    }
+    let size = rows.iter().map(|(_, size)| size.next_multiple_of(8)).sum::<usize>();
+    let mut offset = HEAD + ROW * rows.len();
+    if size > 1 << 24 {
+        return Err(Error::Malformed("too many octets for a PAC"));
+    }
+    let mut pac = Vec::with_capacity(offset + size);
+    pac.extend_from_slice(&(rows.len() as u32).to_le_bytes());
+    pac.extend_from_slice(&0_u32.to_le_bytes());
+    for (kind, size) in rows {
+        pac.extend_from_slice(&kind.0.to_le_bytes());
+        pac.extend_from_slice(&(*size as u32).to_le_bytes());
+        pac.extend_from_slice(&(offset as u64).to_le_bytes());
+        offset += size.next_multiple_of(8);
+    }
+    Ok(pac)
+}
+
+fn put(pac: &mut [u8], (start, length): (usize, usize), mac: &[u8]) {
+    if let Some(room) = pac.get_mut(start..start + length) {
+        room.copy_from_slice(mac);
+    }
+}

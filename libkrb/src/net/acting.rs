@@ -1,0 +1,89 @@
+//! How a service gets tickets in its users' names (MS-SFU): to itself for whoever it says
+//! (S4U2Self), and from there to other services (S4U2Proxy). The KDC's rules say where.
+
+use std::sync::Arc;
+
+use super::client::{Client, Source};
+use super::held::Want;
+use super::requests::tgs_request;
+use crate::ccache::Credential;
+use crate::client::{TgsRequest, User};
+use crate::error::Result;
+use crate::name::Principal;
+
+/// A service, and what it has of a user.
+#[derive(Clone)]
+pub struct Acting {
+    /// The service's own tickets.
+    pub service: Client,
+    /// Who the user is.
+    pub evidence: Evidence,
+}
+
+/// How a service shows the KDC in whose name it acts.
+#[derive(Clone)]
+pub enum Evidence {
+    /// By its own word: it has let the user in by other means.
+    Said(User),
+    /// By the ticket that the user has shown to it.
+    Shown(Arc<Credential>),
+}
+
+impl Acting {
+    /// The user, as far as the name is known beforehand.
+    pub fn user(&self) -> Principal {
+        match &self.evidence {
+            Evidence::Said(user) => user.into(),
+            Evidence::Shown(ticket) => ticket.client.clone(),
+        }
+    }
+}
+
+impl Client {
+    /// A ticket in the user's name.
+    pub(super) async fn ticket_in_a_name(&self, acting: &Acting, server: &Principal) -> Result<Arc<Credential>> {
+        let evidence = self.evidence(acting).await?;
+        if *server == evidence.server {
+            return Ok(evidence);
+        }
+        let tgt = acting.service.tgt().await?;
+        let asked = TgsRequest::on_behalf((*tgt).clone(), server.clone(), &evidence);
+        self.asked(tgt, server, asked).await
+    }
+
+    /// The user's ticket to the service itself.
+    async fn evidence(&self, acting: &Acting) -> Result<Arc<Credential>> {
+        let user = match &acting.evidence {
+            Evidence::Shown(ticket) => return Ok(ticket.clone()),
+            Evidence::Said(user) => user,
+        };
+        let own = acting.service.principal();
+        if let Some(ticket) = self.held(own) {
+            return Ok(ticket);
+        }
+        let tgt = acting.service.tgt().await?;
+        let asked = TgsRequest::for_user((*tgt).clone(), user.clone());
+        self.asked(tgt, own, asked).await
+    }
+
+    /// As the configuration has it, asks for what is wanted in another's name.
+    async fn asked(&self, tgt: Arc<Credential>, server: &Principal, asked: TgsRequest) -> Result<Arc<Credential>> {
+        let TgsRequest { behalf, second_ticket, options, .. } = asked;
+        let request = tgs_request(self.transport().config(), (*tgt).clone(), server.clone());
+        let request = TgsRequest { behalf, second_ticket, options: options | request.options, ..request };
+        let ticket = self.exchange(request).await?.credential;
+        let now = self.kdc_time();
+        let mut state = self.state();
+        state.hold(Want::from(&ticket.server), ticket.clone(), now);
+        state.hold(Want::from(server), ticket.clone(), now);
+        Ok(Arc::new(ticket))
+    }
+
+    /// Whom it acts for, if for another.
+    pub(super) fn acting(&self) -> Option<&Acting> {
+        match &self.0.source {
+            Source::Acting(acting) => Some(acting),
+            _ => None,
+        }
+    }
+}
