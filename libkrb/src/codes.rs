@@ -144,6 +144,7 @@ codes! {
         MANDATORY_FOR_KDC = 8, "mandatory-for-kdc";
         INITIAL_VERIFIED_CAS = 9, "initial-verified-cas";
         FX_ARMOR = 71, "fx-armor";
+        FX_FAST_USED = 72, "fx-fast-used";
         AUTH_INDICATOR = 97, "authentication-indicator";
         CAMMAC = 96, "cammac";
         WIN2K_PAC = 128, "win2k-pac";

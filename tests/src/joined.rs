@@ -57,7 +57,8 @@ pub struct Joined {
     pub now: Instant,
     /// Where requests come from.
     pub from: Option<IpAddr>,
-    random: Sequence,
+    /// What both sides take for random.
+    pub random: Sequence,
 }
 
 impl Default for Joined {
@@ -259,7 +260,7 @@ impl Joined {
         let kind = bend.checksum_kind.unwrap_or(with.key.checksum_type());
         let client = bend.client.clone().unwrap_or(with.client.clone());
         let at = bend.time.unwrap_or(self.now);
-        let armor = [AuthData { kind: AuthDataType::FX_ARMOR, data: &[] }];
+        let armor = [AuthData { kind: bend.armor.unwrap_or_default(), data: &[] }];
         let authenticator = Authenticator {
             version: Fixed,
             client_realm: client.realm(),
@@ -267,9 +268,9 @@ impl Joined {
             checksum: (!bend.no_checksum).then_some(Checksum { kind, checksum: &checksum }),
             micros: at.micros,
             time: at.time,
-            subkey: None,
+            subkey: bend.subkey.as_ref().map(EncryptionKey::from),
             sequence: None,
-            authorization_data: bend.armor.then_some(List::Items(&armor)),
+            authorization_data: bend.armor.map(|_| List::Items(&armor[..])),
         };
         let seal = bend.authenticator_key.as_ref().unwrap_or(&with.key);
         let cipher = seal.encrypt(KeyUsage::TGS_REQ_AUTHENTICATOR, &mut self.random, &wire::encode(&authenticator));
@@ -351,7 +352,8 @@ pub fn as_error(reply: &[u8]) -> Option<ErrorCode> {
         .then(|| wire::decode::<KrbError<'_>>(reply).expect("a well-formed KRB-ERROR").code)
 }
 
-fn request(kind: MessageType, padata: &[(PaType, Vec<u8>)], body: &[u8]) -> Vec<u8> {
+/// The bytes of a request with this padata and this body.
+pub fn request(kind: MessageType, padata: &[(PaType, Vec<u8>)], body: &[u8]) -> Vec<u8> {
     let padata = padata.iter().map(|(kind, value)| PaData { kind: *kind, value }).collect::<Vec<_>>();
     wire::encode(&KdcReq { kind, padata: List::Items(&padata), body: Raw::parse(body).expect("a body") })
 }
@@ -420,7 +422,13 @@ impl Asking {
         Asking { options: self.options | options, ..self }
     }
 
-    fn body(&self, initial: bool, data: Option<(EncryptionType, &[u8])>, tickets: &[Raw<'_, Ticket<'_>>]) -> Vec<u8> {
+    /// The bytes of the body: of an AS-REQ if `initial`.
+    pub fn body(
+        &self,
+        initial: bool,
+        data: Option<(EncryptionType, &[u8])>,
+        tickets: &[Raw<'_, Ticket<'_>>],
+    ) -> Vec<u8> {
         let addresses =
             self.addresses.iter().map(|(kind, address)| HostAddress { kind: *kind, address }).collect::<Vec<_>>();
         wire::encode(&KdcReqBody {
@@ -455,8 +463,10 @@ pub struct Bend {
     pub checksum_kind: Option<libkrb::codes::ChecksumType>,
     /// No checksum.
     pub no_checksum: bool,
-    /// An authenticator that was made to armor a request.
-    pub armor: bool,
+    /// An authenticator that says of itself what it was made for.
+    pub armor: Option<libkrb::codes::AuthDataType>,
+    /// A subkey.
+    pub subkey: Option<Key>,
 }
 
 /// What a client gets.

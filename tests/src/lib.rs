@@ -15,6 +15,7 @@
 //! assert!(seat.tgt().has("I"));
 //! ```
 
+pub mod armored;
 pub mod call;
 pub mod caller;
 pub mod changing;

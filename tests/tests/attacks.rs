@@ -7,6 +7,7 @@ use libkrb::flags::{KdcOptions as O, TicketFlags as F};
 use libkrb::time::Instant;
 use libkrb::wire;
 use libkrb::{ErrorCode, Principal};
+use tests::armored;
 use tests::joined::{Asking, Bend, Credential, Joined, NOW, REALM, as_error, name};
 
 fn code(outcome: &Outcome) -> ErrorCode {
@@ -32,6 +33,38 @@ fn a1_encrypted_challenge_without_fast() {
         let request = realm.as_req(&Asking { padata, ..Asking::login("alice") }, None);
         assert_eq!(code(&realm.send(&request)), ErrorCode::PREAUTH_REQUIRED);
     }
+    alive(&mut realm);
+}
+
+#[test]
+fn a9_cookies_that_are_forged_cut_or_huge() {
+    let mut realm = Joined::new();
+    let key = realm.key("alice", EncryptionType::AES256_SHA1);
+    let forged = [b"KRB1\0\0\0\x01\0\0\0\x12".as_slice(), &[7; 80]].concat();
+    for cookie in [b"KRB1".to_vec(), forged, vec![0x41; 60_000]] {
+        let padata = vec![(PaType::FX_COOKIE, cookie)];
+        let request = realm.as_req(&Asking { padata, ..Asking::login("alice") }, Some(&key));
+        assert_eq!(code(&realm.send(&request)), ErrorCode::PREAUTH_FAILED);
+    }
+    for nothing in [b"".as_slice(), b"KRB0", b"MIT"] {
+        let padata = vec![(PaType::FX_COOKIE, nothing.to_vec())];
+        let request = realm.as_req(&Asking { padata, ..Asking::login("alice") }, Some(&key));
+        assert!(realm.send(&request).event.issued.is_some(), "one that holds nothing");
+    }
+    alive(&mut realm);
+}
+
+#[test]
+fn b1_an_envelope_whose_request_names_no_server() {
+    let mut realm = Joined::new();
+    let tgt = alice(&mut realm);
+    let (named, nameless) = (Asking::service("host/a.example.org"), Asking { server: None, ..Asking::login("alice") });
+    let (request, armor, _) = armored::tgs_req(&mut realm, &tgt, (&named, &nameless), None);
+    let reply = realm.send(&request).reply.expect("an answer");
+    assert_eq!(armor.open(&reply, 4711).expect("an envelope").code, Some(ErrorCode::S_PRINCIPAL_UNKNOWN));
+    // What stands outside does not count, whether it is there or not.
+    let (request, ..) = armored::tgs_req(&mut realm, &tgt, (&nameless, &named), None);
+    assert_eq!(realm.send(&request).event.server, Some(name("host/a.example.org")));
     alive(&mut realm);
 }
 

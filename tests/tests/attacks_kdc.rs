@@ -107,7 +107,8 @@ fn b18_what_was_made_to_armor_a_request_gets_no_ticket() {
     for service in ["host/a.example.org", "host/b.example.org"] {
         let asking = Asking::service(service);
         assert_eq!(realm.tgs(&ticket, &asking).expect_err("an armor ticket"), ErrorCode::POLICY);
-        let request = realm.tgs_req_with(&tgt, &asking, &Bend { armor: true, ..Bend::default() });
+        let request =
+            realm.tgs_req_with(&tgt, &asking, &Bend { armor: Some(AuthDataType::FX_ARMOR), ..Bend::default() });
         assert_eq!(code(&realm.send(&request)), ErrorCode::POLICY);
     }
 }

@@ -4,11 +4,11 @@
 
 use libkrb::ccache::{Address, Credential};
 use libkrb::client::{AsExchange, AsRequest, Exchange, Outcome, Secret, Step, TgsExchange, TgsRequest};
-use libkrb::codes::{AddressType, EncryptionType, NameType};
+use libkrb::codes::{AddressType, EncryptionType, NameType, PaType};
 use libkrb::flags::{KdcOptions, TicketFlags};
 use libkrb::preauth::KeyHint;
 use libkrb::time::Instant;
-use libkrb::{Error, ErrorCode, Principal, Result, Time};
+use libkrb::{Error, ErrorCode, Principal, Result, Time, wire};
 use tests::joined::{Joined, NOW, PASSWORD, REALM, Sequence, name};
 
 /// Runs an exchange whose client's clock is `ahead` seconds before the KDC's.
@@ -180,4 +180,171 @@ fn an_enterprise_name_is_asked_for_as_one() {
     assert_eq!(enterprise.kind(), NameType::ENTERPRISE);
     let outcome = run(&mut kdc, &mut AsExchange::new(AsRequest::new(enterprise), password()));
     assert_eq!(outcome.expect_err("no such alias"), Error::code(ErrorCode::C_PRINCIPAL_UNKNOWN));
+}
+
+/// A host's ticket, for armor.
+fn armor(kdc: &mut Joined) -> Credential {
+    let key = kdc.key("host/b.example.org", EncryptionType::AES256_SHA1);
+    let request = AsRequest::new(name("host/b.example.org"));
+    run(kdc, &mut AsExchange::new(request, Secret::Keys(vec![(1, key)]))).expect("a host's ticket").credential
+}
+
+fn armored(kdc: &mut Joined, request: AsRequest, secret: Secret) -> Result<Outcome> {
+    let ticket = armor(kdc);
+    run(kdc, &mut AsExchange::new(request, secret).armored(ticket)?)
+}
+
+#[test]
+fn a_login_in_fast_is_by_encrypted_challenge_and_hides_what_it_is_told_to() {
+    for hide_client in [false, true] {
+        let mut kdc = Joined::new();
+        let request = AsRequest { hide_client, ..AsRequest::new(name("alice")) };
+        let outcome = armored(&mut kdc, request, password()).expect("a login");
+        assert_eq!(outcome.preauth, Some(PaType::ENCRYPTED_CHALLENGE));
+        assert_eq!(outcome.credential.client, name("alice"));
+        assert!(outcome.fast_available);
+    }
+}
+
+#[test]
+fn nothing_of_a_client_that_hides_is_to_be_seen() {
+    let mut kdc = Joined::new();
+    let ticket = armor(&mut kdc);
+    let request = AsRequest { hide_client: true, ..AsRequest::new(name("alice")) };
+    let mut exchange = AsExchange::new(request, password()).armored(ticket).expect("armor");
+    let mut reply: Option<Vec<u8>> = None;
+    loop {
+        kdc.tick();
+        match exchange.step(kdc.now, &mut Sequence(7), reply.as_deref()).expect("a step") {
+            Step::Done(_) => break,
+            Step::Send { message, .. } => {
+                let answer = kdc.send(&message).reply.expect("a reply");
+                for bytes in [&message, &answer] {
+                    assert!(!bytes.windows(5).any(|part| part == b"alice"));
+                }
+                reply = Some(answer);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_wrong_password_is_told_as_such_in_fast_too() {
+    let mut kdc = Joined::new();
+    let outcome = armored(&mut kdc, AsRequest::new(name("alice")), Secret::password("incorrect donkey"));
+    assert_eq!(outcome.expect_err("no login"), Error::PasswordIncorrect);
+}
+
+#[test]
+fn a_salt_that_is_known_from_before_saves_a_round_in_fast() {
+    let mut kdc = Joined::new();
+    let ticket = armor(&mut kdc);
+    let hint = KeyHint::plain(EncryptionType::AES256_SHA1);
+    let request = AsRequest { key_hint: Some(hint), ..AsRequest::new(name("alice")) };
+    let mut exchange = AsExchange::new(request, password()).armored(ticket).expect("armor");
+    let Ok(Step::Send { message, .. }) = exchange.step(kdc.now, &mut Sequence(7), None) else { panic!("no message") };
+    let reply = kdc.send(&message).reply.expect("a reply");
+    assert!(matches!(exchange.step(kdc.now, &mut Sequence(8), Some(&reply)), Ok(Step::Done(_))));
+}
+
+#[test]
+fn a_client_whose_clock_is_wrong_follows_the_kdcs_in_fast() {
+    let mut kdc = Joined::new();
+    let ticket = armor(&mut kdc);
+    for ahead in [-4000, 4000] {
+        let request = AsRequest::new(name("alice"));
+        let mut exchange = AsExchange::new(request, password()).armored(ticket.clone()).expect("armor");
+        assert!(run_with_clock(&mut kdc, &mut exchange, ahead).is_ok(), "{ahead}");
+    }
+}
+
+#[test]
+fn only_a_ticket_granting_ticket_of_the_clients_realm_is_armor() {
+    let mut kdc = Joined::new();
+    let mut other = armor(&mut kdc);
+    let service = tgs(&mut kdc, TgsRequest::new(other.clone(), service())).expect("a ticket");
+    let exchange = || AsExchange::new(AsRequest::new(name("alice")), password());
+    assert!(matches!(exchange().armored(service), Err(Error::Protocol { code: ErrorCode::NO_TGT, .. })));
+    other.server = Principal::tgs("ELSEWHERE");
+    let outcome = run(&mut kdc, &mut exchange().armored(other).expect("a TGT"));
+    assert!(matches!(outcome, Err(Error::Protocol { code: ErrorCode::NO_TGT, .. })));
+}
+
+/// What becomes of an armored login when somebody bends each answer.
+fn bent(bend: impl Fn(&mut Joined, &[u8], Vec<u8>) -> Vec<u8>) -> Error {
+    let mut kdc = Joined::new();
+    let ticket = armor(&mut kdc);
+    let mut exchange = AsExchange::new(AsRequest::new(name("alice")), password()).armored(ticket).expect("armor");
+    let mut random = Sequence(7);
+    let mut reply: Option<Vec<u8>> = None;
+    for _ in 0..10 {
+        kdc.tick();
+        match exchange.step(kdc.now, &mut random, reply.as_deref()) {
+            Err(error) => return error,
+            Ok(Step::Done(_)) => panic!("the login should fail"),
+            Ok(Step::Send { message, .. }) => {
+                let answer = kdc.send(&message).reply.expect("a reply");
+                reply = Some(bend(&mut kdc, &message, answer));
+            }
+        }
+    }
+    panic!("the exchange does not end");
+}
+
+#[test]
+fn a_client_in_fast_takes_no_answer_outside_of_it() {
+    // Somebody who does not know the armor key answers for the KDC.
+    let wanted = wire::encode(&wire::List::Items(&[wire::PaData { kind: PaType::ENC_TIMESTAMP, value: &[] }]));
+    let downgrade = bent(|_, _, answer| match wire::decode::<wire::KrbError<'_>>(&answer) {
+        Ok(error) => wire::encode(&wire::KrbError { data: Some(&wanted), ..error }),
+        Err(_) => answer,
+    });
+    assert!(matches!(downgrade, Error::Protocol { code: ErrorCode::PREAUTH_REQUIRED, .. }), "{downgrade:?}");
+    let stripped = bent(|_, _, answer| match wire::decode::<wire::KdcRep<'_>>(&answer) {
+        Ok(rep) => wire::encode(&wire::KdcRep { padata: wire::List::default(), ..rep }),
+        Err(_) => answer,
+    });
+    assert_eq!(stripped, Error::ReplyMismatch("an answer outside of FAST to a request in it"));
+}
+
+#[test]
+fn a_client_in_fast_takes_no_other_ticket_than_the_envelope_vouches_for() {
+    let other = bent(|kdc, _, answer| {
+        let other = armor(kdc);
+        match wire::decode::<wire::KdcRep<'_>>(&answer) {
+            Ok(rep) => {
+                let ticket = wire::Raw::parse(&other.ticket).expect("a ticket");
+                wire::encode(&wire::KdcRep { ticket, ..rep })
+            }
+            Err(_) => answer,
+        }
+    });
+    assert_eq!(other, Error::ReplyMismatch("another ticket than the envelope vouches for"));
+}
+
+#[test]
+fn an_answer_to_an_earlier_message_of_the_conversation_is_none() {
+    let earlier = std::cell::RefCell::new(None::<Vec<u8>>);
+    let replayed = bent(|_, _, answer| earlier.borrow_mut().get_or_insert(answer).clone());
+    assert_eq!(replayed, Error::ReplyMismatch("another nonce in the envelope"));
+}
+
+#[test]
+fn tickets_are_got_in_fast_and_answers_outside_of_it_are_those_of_an_old_kdc() {
+    let mut kdc = Joined::new();
+    let first = tgt(&mut kdc, |_| ());
+    let request = TgsRequest { armored: true, ..TgsRequest::new(first.clone(), service()) };
+    let ticket = tgs(&mut kdc, request.clone()).expect("a ticket");
+    assert_eq!((ticket.client, ticket.server), (name("alice"), service()));
+    let unknown = TgsRequest { armored: true, ..TgsRequest::new(first, name("host/nowhere.example.org")) };
+    let refused = tgs(&mut kdc, unknown).expect_err("no ticket");
+    assert!(matches!(refused, Error::Protocol { code: ErrorCode::S_PRINCIPAL_UNKNOWN, .. }), "{refused:?}");
+    // Who takes the envelope away meets a KDC that misses it.
+    let mut exchange = TgsExchange::new(request).expect("a TGT");
+    let Ok(Step::Send { message, .. }) = exchange.step(kdc.now, &mut Sequence(7), None) else { panic!("no message") };
+    let sent: wire::KdcReq<'_> = wire::decode(&message).expect("a request");
+    let header: Vec<_> = sent.padata.iter().filter(|element| element.kind == PaType::TGS_REQ).collect();
+    let bare = wire::encode(&wire::KdcReq { padata: wire::List::Items(&header), ..sent });
+    let reply = kdc.send(&bare).reply.expect("a reply");
+    assert_eq!(tests::joined::as_error(&reply), Some(ErrorCode::MODIFIED));
 }

@@ -132,6 +132,7 @@ pub struct PolicySettings {
     #[serde(deserialize_with = "values::etypes")]
     pub etypes: Vec<EncryptionType>,
     pub require_preauth: bool,
+    pub require_armor: bool,
     pub hide_unknown_clients: bool,
     pub check_addresses: bool,
     pub allow_disable_transited_check: bool,
@@ -198,6 +199,7 @@ impl Default for PolicySettings {
             clock_skew: policy.clock_skew,
             etypes: policy.etypes,
             require_preauth: policy.require_preauth,
+            require_armor: policy.require_armor,
             hide_unknown_clients: policy.hide_unknown_clients,
             check_addresses: policy.check_addresses,
             allow_disable_transited_check: policy.allow_disable_transited_check,
@@ -281,6 +283,7 @@ impl Config {
             clock_skew: self.policy.clock_skew,
             etypes: self.policy.etypes.clone(),
             require_preauth: self.policy.require_preauth,
+            require_armor: self.policy.require_armor,
             hide_unknown_clients: self.policy.hide_unknown_clients,
             key_etypes: self.keys.etypes.clone(),
             key_iterations: self.keys.iterations,

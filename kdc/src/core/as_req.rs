@@ -11,7 +11,8 @@ use libkrb::{ErrorCode, Principal, Time};
 
 use super::claims::{self, Claims};
 use super::entry::{Attributes, Entry, KeySet, LongTermKey};
-use super::event::{Event, Exchange};
+use super::event::Event;
+use super::fast::{Armor, Opened, Sealing};
 use super::grant::{Grant, SealingKey};
 use super::limits::Bounds;
 use super::pac::{self, Occasion, Sealer};
@@ -43,19 +44,37 @@ pub struct Gathered<'a> {
     pub decoy: bool,
     /// The enctypes that are offered and allowed.
     pub offered: Vec<EncryptionType>,
+    /// The envelope that the request came in (RFC 6113 5.4); the request is the one inside.
+    pub armor: Option<&'a Armor>,
+    /// What methods asked the client to remember, as it brought it back.
+    cookie: Vec<(PaType, Vec<u8>)>,
 }
 
 impl Gathered<'_> {
     /// What a method asked the client to remember in the message before (RFC 6113 5.2).
     ///
     /// # Errors
-    /// Those of [`cookie::open`]; PREAUTH_EXPIRED where the client brings no cookie or none of this
-    /// method.
-    pub fn remembered(&self, kdc: &Kdc<'_>, now: Time, kind: PaType) -> Result<Vec<u8>, Refusal> {
-        let lost = || Refusal::new(ErrorCode::PREAUTH_EXPIRED, "the message goes on with nothing: begin again");
-        let cookie = self.request.padata(PaType::FX_COOKIE).ok_or_else(lost)?;
-        let state = cookie::open(kdc, now, &self.client_name, cookie.value)?;
-        state.into_iter().find(|(of, _)| *of == kind).map(|(_, state)| state).ok_or_else(lost)
+    /// PREAUTH_EXPIRED where the client brings no cookie or none of this method.
+    pub fn remembered(&self, kind: PaType) -> Result<&[u8], Refusal> {
+        let lost = Refusal::new(ErrorCode::PREAUTH_EXPIRED, "the message goes on with nothing: begin again");
+        self.cookie.iter().find(|(of, _)| *of == kind).map(|(_, state)| state.as_slice()).ok_or(lost)
+    }
+
+    /// Whether the client has a password that may be proven only in FAST: out of it, who listens could
+    /// guess.
+    pub fn wants_armor(&self, policy: &Policy) -> bool {
+        let own = self.client.strings.get("require_armor").map(|value| value == "true");
+        let mut keys = self.client.keys.iter().flat_map(|set| &set.keys);
+        own.unwrap_or(policy.require_armor) && keys.any(|key| key.salt.is_some())
+    }
+
+    /// Refuses what needs armor and has none.
+    ///
+    /// # Errors
+    /// POLICY.
+    pub fn has_armor_if_wanted(&self, policy: &Policy) -> Result<(), Refusal> {
+        let armored = self.armor.is_some() || !self.wants_armor(policy);
+        Refusal::unless(armored, ErrorCode::POLICY, "a password must be proven in FAST: kinit needs -T or --armor")
     }
 
     /// The same request as if its client did not exist.
@@ -69,31 +88,50 @@ impl Gathered<'_> {
             server: Arc::clone(&self.server),
             tgs: Arc::clone(&self.tgs),
             offered: self.offered.clone(),
+            armor: self.armor,
+            cookie: self.cookie.clone(),
             request: self.request,
             bytes: self.bytes,
         }
     }
 }
 
-/// Answers an AS-REQ.
+/// Answers an AS-REQ: its bytes, what they say, and what was in its envelope if it came in one.
 pub fn answer(
     kdc: &Kdc<'_>,
     at: Arrival,
     random: &mut dyn Random,
-    bytes: &[u8],
-    request: &KdcReq<'_>,
+    (bytes, request, opened): (&[u8], &KdcReq<'_>, Option<Opened>),
     event: &mut Event,
 ) -> Result<Vec<u8>, Refusal> {
-    event.exchange = Exchange::As;
-    let gathered = gather(kdc, bytes, request, event)?;
+    let Some(opened) = opened else {
+        return inside(kdc, at, random, (bytes, request, None), event);
+    };
+    let answer =
+        opened.request().and_then(|within| inside(kdc, at, random, (bytes, &within, Some(&opened.armor)), event));
+    answer.or_else(|refusal| Ok(opened.refuse(kdc, (at, random), request, &refusal, event)))
+}
+
+/// Answers the request that counts: the one in the envelope if there is one.
+fn inside<'a>(
+    kdc: &Kdc<'_>,
+    at: Arrival,
+    random: &mut dyn Random,
+    message: Message<'a>,
+    event: &mut Event,
+) -> Result<Vec<u8>, Refusal> {
+    let gathered = gather(kdc, at.now.time, message, event)?;
     let grant = check(kdc, at, random, &gathered, event)?;
     Ok(issue::seal(&grant, random, event))
 }
 
+/// The message as it came, the request that counts, and the envelope around that.
+type Message<'a> = (&'a [u8], &'a KdcReq<'a>, Option<&'a Armor>);
+
 fn gather<'a>(
     kdc: &Kdc<'_>,
-    bytes: &'a [u8],
-    request: &'a KdcReq<'a>,
+    now: Time,
+    (bytes, request, armor): Message<'a>,
     event: &mut Event,
 ) -> Result<Gathered<'a>, Refusal> {
     let body = &request.body;
@@ -124,7 +162,22 @@ fn gather<'a>(
     let tgs = if server.principal == Principal::tgs(body.realm) { Arc::clone(&server) } else { kdc.tgs()? };
     let client_name = known_as(&client, client_name, body.options.has(KdcOptions::CANONICALIZE));
     let client_name = anonymous::ticket_name(client_name);
-    Ok(Gathered { request, bytes, client_name, server_name, client, client_policy, server, tgs, decoy, offered })
+    let cookie = request.padata(PaType::FX_COOKIE).map(|cookie| cookie::open(kdc, now, &client_name, cookie.value));
+    let cookie = cookie.transpose()?.unwrap_or_default();
+    Ok(Gathered {
+        request,
+        bytes,
+        client_name,
+        server_name,
+        client,
+        client_policy,
+        server,
+        tgs,
+        decoy,
+        offered,
+        armor,
+        cookie,
+    })
 }
 
 /// The policy that a principal is under. A name that stands for no policy has no rules.
@@ -249,6 +302,10 @@ fn check_proof(work: &mut Try<'_>, gathered: &Gathered<'_>) -> Result<Option<Pro
     let either = |attribute| gathered.client.attributes.has(attribute) || gathered.server.attributes.has(attribute);
     let unknown = gathered.decoy || gathered.client_name.is_anonymous();
     let needed = work.kdc.policy.require_preauth || unknown || either(Attributes::REQUIRES_PRE_AUTH);
+    if !needed {
+        // The reply under a password's key is as good for guessing as a proof.
+        gathered.has_armor_if_wanted(work.kdc.policy)?;
+    }
     if needed && !preauth::attempted(gathered) {
         return Err(preauth::required(work, gathered));
     }
@@ -311,6 +368,7 @@ fn grant<'a>(
     let sealer = Sealer::LongTerm(ticket_key);
     let pac = pac::first(client, server, pac::wish(request))
         .and_then(|buffers| Occasion { tgs: &gathered.tgs, server, sealer, flags }.plan(kdc, now, buffers));
+    let (reply_key, envelope) = reply.enveloped(gathered.armor, at, random)?;
     Ok(Grant {
         kind: MessageType::AS_REP,
         client: &gathered.client_name,
@@ -325,8 +383,9 @@ fn grant<'a>(
         tgs_key: etypes::ticket_key(kdc.policy, &gathered.tgs, now).ok(),
         session,
         ticket_key: SealingKey::long_term(ticket_key, ticket_kvno, LongTermKey::ticket),
-        encrypted_padata: if wants_padata { vec![request_checksum(reply.key(), gathered.bytes)] } else { vec![] },
-        reply_key: reply.sealing(),
+        encrypted_padata: if wants_padata { vouched(reply_key.key(), gathered.bytes) } else { vec![] },
+        reply_key: reply_key.sealing(),
+        envelope,
         nonce: body.nonce,
         last_req: last_req(client),
         key_expiration: client.password_expires.into_iter().chain(client.expires).min(),
@@ -341,15 +400,16 @@ type Element = (PaType, Vec<u8>);
 enum ReplyKey<'a> {
     /// The client's own key.
     LongTerm(&'a LongTermKey, u32),
-    /// One that the proof brought.
-    Agreed(Key),
+    /// One that the proof brought, or FAST made stronger; with the version of the client's own that it
+    /// was made of.
+    Agreed(Key, Option<u32>),
 }
 
 impl<'a> ReplyKey<'a> {
     /// Who proved himself has the keys that he did it with, and perhaps no others.
     fn of(gathered: &'a Gathered<'_>, proof: Option<&Proof>, now: Time) -> Result<Self, Refusal> {
         if let Some(agreed) = proof.and_then(|proof| proof.reply_key.clone()) {
-            return Ok(ReplyKey::Agreed(agreed));
+            return Ok(ReplyKey::Agreed(agreed, None));
         }
         let client = &gathered.client;
         let known = match proof.and_then(|proof| proof.kvno) {
@@ -363,7 +423,7 @@ impl<'a> ReplyKey<'a> {
     fn key(&self) -> &Key {
         match self {
             ReplyKey::LongTerm(key, _) => &key.key,
-            ReplyKey::Agreed(key) => key,
+            ReplyKey::Agreed(key, _) => key,
         }
     }
 
@@ -380,14 +440,32 @@ impl<'a> ReplyKey<'a> {
             ReplyKey::LongTerm(key, _) => {
                 vec![(PaType::ETYPE_INFO2, preauth::etype_info2(gathered, [*key].into_iter()))]
             }
-            ReplyKey::Agreed(_) => vec![],
+            ReplyKey::Agreed(..) => vec![],
         }
+    }
+
+    /// The key as it is in the request's envelope, if it came in one.
+    fn enveloped<'b>(
+        self,
+        armor: Option<&'b Armor>,
+        at: Arrival,
+        random: &mut dyn Random,
+    ) -> Result<(Self, Option<Sealing<'b>>), Refusal> {
+        let Some(armor) = armor else { return Ok((self, None)) };
+        let kvno = match self {
+            ReplyKey::LongTerm(_, kvno) => Some(kvno),
+            ReplyKey::Agreed(_, kvno) => kvno,
+        };
+        let (key, sealing) = armor.strengthen(at.now, random, self.key())?;
+        Ok((ReplyKey::Agreed(key, kvno), Some(sealing)))
     }
 
     fn sealing(self) -> SealingKey<'a> {
         match self {
             ReplyKey::LongTerm(key, kvno) => SealingKey::long_term(key, kvno, LongTermKey::reply),
-            ReplyKey::Agreed(key) => SealingKey::session(key.prepare(KeyUsage::AS_REP_ENC_PART)),
+            ReplyKey::Agreed(key, kvno) => {
+                SealingKey { kvno, ..SealingKey::session(key.prepare(KeyUsage::AS_REP_ENC_PART)) }
+            }
         }
     }
 }
@@ -407,9 +485,10 @@ fn last_req(client: &Entry) -> Vec<LastReq> {
     if told.is_empty() { vec![LastReq { kind: LastReqType::NONE, time: Time::EPOCH }] } else { told }
 }
 
-/// PA-REQ-ENC-PA-REP: proves to the client that its request arrived unchanged (RFC 6806 11).
-fn request_checksum(reply_key: &Key, request: &[u8]) -> (PaType, Vec<u8>) {
+/// PA-REQ-ENC-PA-REP: proves to the client that its request arrived unchanged, and that this KDC knows
+/// FAST (RFC 6806 11).
+fn vouched(reply_key: &Key, request: &[u8]) -> Vec<(PaType, Vec<u8>)> {
     let checksum = reply_key.checksum(KeyUsage::AS_REQ_CHECKSUM, request);
     let checksum = Checksum { kind: reply_key.checksum_type(), checksum: &checksum };
-    (PaType::REQ_ENC_PA_REP, wire::encode(&checksum))
+    vec![(PaType::REQ_ENC_PA_REP, wire::encode(&checksum)), (PaType::FX_FAST, vec![])]
 }

@@ -10,6 +10,7 @@ use libkrb::{Principal, Time};
 
 use super::claims::Claims;
 use super::entry::LongTermKey;
+use super::fast::Sealing;
 use super::pac;
 
 /// A ticket and reply to be sealed.
@@ -48,7 +49,9 @@ pub struct Grant<'a> {
     pub last_req: Vec<LastReq>,
     /// When the client's key or account expires.
     pub key_expiration: Option<Time>,
-    /// padata of the reply, in the clear.
+    /// The envelope that the reply goes back in (RFC 6113 5.4).
+    pub envelope: Option<Sealing<'a>>,
+    /// padata of the reply, in the clear but for an envelope.
     pub padata: Vec<(PaType, Vec<u8>)>,
     /// padata of the reply, encrypted (RFC 6806 11).
     pub encrypted_padata: Vec<(PaType, Vec<u8>)>,

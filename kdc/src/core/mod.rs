@@ -16,6 +16,7 @@ pub mod delegation;
 pub mod entry;
 mod etypes;
 pub mod event;
+mod fast;
 mod fetch;
 mod grant;
 mod issue;
@@ -123,11 +124,19 @@ pub fn handle_if(
             return Some(refused(kdc, arrival, None, refusal, event));
         }
     };
-    if !admit(&Asked::of(kdc.policy, &request)) {
+    let asked = Asked::of(kdc.policy, &request);
+    event.exchange = asked.exchange;
+    if !admit(&asked) {
         return None;
     }
     let answer = if request.kind == libkrb::codes::MessageType::AS_REQ {
-        as_req::answer(kdc, arrival, random, bytes, &request, &mut event)
+        let opened = fast::of_as(kdc, arrival, &request);
+        // Whose request it is, and how much work, stands in the envelope.
+        let inside = opened.as_ref().ok().and_then(Option::as_ref).and_then(|opened| opened.request().ok());
+        if inside.is_some_and(|inside| !admit(&Asked::of(kdc.policy, &inside))) {
+            return None;
+        }
+        opened.and_then(|opened| as_req::answer(kdc, arrival, random, (bytes, &request, opened), &mut event))
     } else {
         tgs_req::answer(kdc, arrival, random, &request, &mut event)
     };
@@ -139,7 +148,8 @@ pub fn handle_if(
 
 fn refused(kdc: &Kdc<'_>, at: Arrival, request: Option<&KdcReq<'_>>, refusal: Refusal, mut event: Event) -> Outcome {
     event.refusal = Some((refusal.code, refusal.cause));
-    Outcome { reply: Some(refuse::reply(kdc.policy, at.now, request, &refusal)), event }
+    let names = request.map(refuse::Names::of).unwrap_or_default();
+    Outcome { reply: Some(refuse::reply(kdc.policy, at.now, &names, &refusal)), event }
 }
 
 #[cfg(test)]

@@ -25,6 +25,9 @@ pub struct Policy {
     /// Ask every client to prove itself, also those whose entry does not. Entries ask for it by
     /// default (`requires_preauth`), so this is for realms that allow no exception.
     pub require_preauth: bool,
+    /// Take proofs of passwords in FAST only, where who listens can't guess (RFC 6113 5.4). Entries have
+    /// their own word in the string `require_armor`.
+    pub require_armor: bool,
     /// Answer an unknown client like a known one that must prove itself, with the same work.
     pub hide_unknown_clients: bool,
     /// Enctypes of the keys that new principals get: unknown clients look as if they had these.
@@ -61,6 +64,7 @@ impl Policy {
             clock_skew: 300,
             etypes: libkrb::crypto::SUPPORTED.to_vec(),
             require_preauth: false,
+            require_armor: false,
             hide_unknown_clients: false,
             key_etypes: libkrb::crypto::SUPPORTED.to_vec(),
             key_iterations: None,

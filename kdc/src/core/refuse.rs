@@ -1,7 +1,7 @@
 //! Refusals, and the one place where they become KRB-ERROR (RFC 4120 5.9.1).
 
 use libkrb::time::Instant;
-use libkrb::wire::{self, Fixed, KdcReq, KrbError, PrincipalName};
+use libkrb::wire::{self, Fixed, KdcReq, KdcReqBody, KrbError, PrincipalName};
 use libkrb::{Error, ErrorCode, Principal};
 
 use super::policy::Policy;
@@ -43,22 +43,44 @@ pub fn because(code: ErrorCode, cause: &'static str) -> impl Fn(Error) -> Refusa
     move |_| Refusal::new(code, cause)
 }
 
-/// The KRB-ERROR for a refusal; names as the client sent them.
-pub fn reply(policy: &Policy, now: Instant, request: Option<&KdcReq<'_>>, refusal: &Refusal) -> Vec<u8> {
-    let body = request.map(|request| &request.body);
-    let client = body.and_then(|body| body.client);
+/// Whom a KRB-ERROR names.
+#[derive(Debug, Default)]
+pub struct Names<'a> {
+    client: Option<(&'a str, PrincipalName<'a>)>,
+    server: Option<PrincipalName<'a>>,
+}
+
+impl<'a> Names<'a> {
+    /// Those of a request, as the client sent them.
+    pub fn of(request: &KdcReq<'a>) -> Self {
+        Names::of_body(&request.body)
+    }
+
+    /// Those of a request's body.
+    pub fn of_body(body: &KdcReqBody<'a>) -> Self {
+        Names { client: body.client.map(|client| (body.realm, client)), server: body.server }
+    }
+
+    /// Those of a request without its client (RFC 6113 5.4.2).
+    pub fn hidden(request: &KdcReq<'a>, nobody: &'a Principal) -> Self {
+        Names { client: Some((nobody.realm(), nobody.into())), server: request.body.server }
+    }
+}
+
+/// The KRB-ERROR for a refusal.
+pub fn reply(policy: &Policy, now: Instant, names: &Names<'_>, refusal: &Refusal) -> Vec<u8> {
     // Heimdal's tools show e-text in place of their own words: so those come first, then the cause.
     let text = format!("{}: {}", refusal.code, refusal.cause);
     error(
         policy,
         now,
         KrbError {
-            client_realm: client.and(body).map(|body| refusal.realm.as_deref().unwrap_or(body.realm)),
-            client,
+            client_realm: names.client.map(|(realm, _)| refusal.realm.as_deref().unwrap_or(realm)),
+            client: names.client.map(|(_, client)| client),
             data: refusal.data.as_deref(),
             text: Some(&text),
             code: refusal.code,
-            ..skeleton(body.and_then(|body| body.server))
+            ..skeleton(names.server)
         },
     )
 }

@@ -85,6 +85,7 @@ impl ApExchange {
             subkey: subkey.as_ref(),
             sequence,
             now,
+            authdata: &[],
         };
         let message = message.seal(random)?;
         let session = ApSession {

@@ -7,7 +7,9 @@ use crate::crypto::{Key, KeyUsage, Random};
 use crate::error::Result;
 use crate::flags::ApOptions;
 use crate::time::Instant;
-use crate::wire::{self, ApReq, Authenticator, Checksum, EncryptedData, EncryptionKey, Fixed, PrincipalName, Raw};
+use crate::wire::{
+    self, ApReq, AuthData, Authenticator, Checksum, EncryptedData, EncryptionKey, Fixed, List, PrincipalName, Raw,
+};
 
 /// What goes into an AP-REQ.
 pub(super) struct ApMessage<'a> {
@@ -20,6 +22,8 @@ pub(super) struct ApMessage<'a> {
     pub subkey: Option<&'a Key>,
     pub sequence: Option<u32>,
     pub now: Instant,
+    /// What the authenticator says of itself.
+    pub authdata: &'a [AuthData<'a>],
 }
 
 impl ApMessage<'_> {
@@ -34,7 +38,7 @@ impl ApMessage<'_> {
             time: self.now.time,
             subkey: self.subkey.map(EncryptionKey::from),
             sequence: self.sequence,
-            authorization_data: None,
+            authorization_data: (!self.authdata.is_empty()).then_some(List::Items(self.authdata)),
         });
         let cipher = self.session.encrypt(self.usage, random, &authenticator);
         Ok(wire::encode(&ApReq {

@@ -1,6 +1,7 @@
 //! The AS exchange (RFC 4120 3.1, RFC 6806): a password or a keytab becomes a ticket. Each reply is
 //! either a refusal that leads to the next try, or the ticket.
 
+use super::armor::{Armor, Envelope, Told};
 use super::as_request::AsRequest;
 use super::clock::ClockOffset;
 use super::joint;
@@ -10,13 +11,14 @@ use super::refusal::Refusal;
 use super::reply::{self, Answer};
 use super::secret::Secret;
 use super::{Exchange, Outcome, Step};
+use crate::ccache::Credential;
 use crate::codes::{EncryptionType, LastReqType, MessageType, PaType};
 use crate::crypto::{Key, KeyUsage, Random};
 use crate::error::{Error, ErrorCode, Result};
-use crate::flags::{KdcOptions, TicketFlags};
+use crate::flags::{FastOptions, KdcOptions, TicketFlags};
 use crate::name::Principal;
 use crate::preauth::etype_info::advice;
-use crate::preauth::{Armored, Elements, Means, MethodReply, req_enc_pa_rep};
+use crate::preauth::{Armored, Elements, Means, MethodReply, fast, req_enc_pa_rep};
 use crate::time::{Instant, Time};
 use crate::wire::{self, EncKdcRepPart, KdcRep, KdcReq, KdcReqBody, List, PaData, PaPacRequest, PrincipalName, Raw};
 
@@ -26,6 +28,7 @@ pub struct AsExchange {
     request: AsRequest,
     secret: Secret,
     means: Means,
+    armor: Option<Armor>,
     /// The client in the realm that is asked now.
     client: Principal,
     /// The realms that were asked.
@@ -44,9 +47,19 @@ pub struct AsExchange {
 #[derive(Debug)]
 struct Sent {
     message: Vec<u8>,
-    /// Its KDC-REQ-BODY.
+    /// The KDC-REQ-BODY that counts.
     body: Vec<u8>,
     wishes: Wishes,
+    /// The envelope that the answer must come in.
+    envelope: Option<Envelope>,
+}
+
+/// A message before its padata.
+#[derive(Clone, Copy)]
+struct Unsent<'a> {
+    wishes: &'a Wishes,
+    body: &'a [u8],
+    envelope: Option<&'a Envelope>,
 }
 
 impl AsExchange {
@@ -70,7 +83,24 @@ impl AsExchange {
             request,
             secret,
             means,
+            armor: None,
         }
+    }
+
+    /// The same exchange in FAST, with this ticket-granting ticket for armor: whoever listens can then
+    /// neither read nor guess, and no answer outside of FAST is taken (RFC 6113 5.4).
+    ///
+    /// # Errors
+    /// KRB_AP_ERR_NO_TGT if it is no ticket-granting ticket, [`Error::EtypeNotSupported`] if its key
+    /// cannot be used.
+    pub fn armored(mut self, ticket: Credential) -> Result<AsExchange> {
+        self.armor = Some(Armor::new(ticket)?);
+        self.proof = Proof::begin(&self.request, &self.means, Armored::Yes);
+        Ok(self)
+    }
+
+    fn armor_state(&self) -> Armored {
+        if self.armor.is_some() { Armored::Yes } else { Armored::No }
     }
 
     /// The secret, maybe typed by now, and the means, for another exchange.
@@ -96,28 +126,59 @@ impl AsExchange {
         let addresses = on_wire(&wishes.addresses);
         let client = self.client.clone();
         let body = KdcReqBody { client: Some(PrincipalName::from(&client)), ..wishes.body(&addresses) };
-        let der = wire::encode(&body);
-        let padata = self.padata(&wishes, &der, now, random)?;
-        let padata: Vec<_> = padata.iter().map(|(kind, value)| PaData { kind: *kind, value }).collect();
-        let body = Raw { der: &der, value: body };
+        let inside = wire::encode(&body);
+        let armor = self.armor_for(client.realm(), now, random)?;
+        let envelope = armor.as_ref().map(|(key, _)| Envelope { key: key.clone(), nonce: wishes.nonce });
+        let padata =
+            self.padata(Unsent { wishes: &wishes, body: &inside, envelope: envelope.as_ref() }, now, random)?;
+        let mut padata: Vec<_> = padata.iter().map(|(kind, value)| PaData { kind: *kind, value }).collect();
+        let nobody = Principal::anonymous();
+        let named = if self.hides() { &nobody } else { &client };
+        let body = KdcReqBody { client: Some(PrincipalName::from(named)), ..body };
+        let outside = wire::encode(&body);
+        let enveloped = armor.map(|(key, ap_req)| {
+            let options = FastOptions::NONE.with(FastOptions::HIDE_CLIENT_NAMES, self.hides());
+            let (ap_req, outer) = (Some(&ap_req[..]), &outside[..]);
+            fast::seal_request(&key, random, &fast::Request { ap_req, outer, options, padata: &padata, body: &inside })
+        });
+        let enveloped = enveloped.transpose()?;
+        if let Some(value) = &enveloped {
+            padata = vec![PaData { kind: PaType::FX_FAST, value }];
+        }
+        let body = Raw { der: &outside, value: body };
         let message = wire::encode(&KdcReq { kind: MessageType::AS_REQ, padata: List::Items(&padata), body });
-        self.sent = Some(Sent { message: message.clone(), body: der, wishes });
+        self.sent = Some(Sent { message: message.clone(), body: inside, wishes, envelope });
         Ok(Step::Send { realm: client.realm().to_owned(), message })
+    }
+
+    /// Whether the client's name is to be seen by nobody else, which takes an envelope.
+    fn hides(&self) -> bool {
+        self.request.hide_client && self.armor.is_some()
+    }
+
+    /// The armor key for the KDC of a realm, and the AP-REQ that it gets it from.
+    fn armor_for(&mut self, realm: &str, now: Instant, random: &mut dyn Random) -> Result<Option<(Key, Vec<u8>)>> {
+        let Some(armor) = &mut self.armor else { return Ok(None) };
+        if !armor.serves(realm) {
+            return Err(Error::protocol(ErrorCode::NO_TGT, "of the client's realm to be armor"));
+        }
+        Ok(Some(armor.key(now, random)?.clone()))
     }
 
     /// The proof, and the part of this exchange that it needs for a message.
     fn asking<'a>(
         &'a mut self,
-        (wishes, body): (&'a Wishes, &'a [u8]),
+        Unsent { wishes, body, envelope }: Unsent<'a>,
         now: Instant,
         random: &'a mut dyn Random,
     ) -> (&'a mut Proof, Asking<'a>) {
         let Self { proof, client, secret, means, .. } = self;
-        (proof, Asking { client, secret, means, armor: None, wishes, body, now, random })
+        let armor = envelope.map(|envelope| &envelope.key);
+        (proof, Asking { client, secret, means, armor, wishes, body, now, random })
     }
 
-    fn padata(&mut self, wishes: &Wishes, body: &[u8], now: Instant, random: &mut dyn Random) -> Result<Elements> {
-        let (proof, asking) = self.asking((wishes, body), now, random);
+    fn padata(&mut self, draft: Unsent<'_>, now: Instant, random: &mut dyn Random) -> Result<Elements> {
+        let (proof, asking) = self.asking(draft, now, random);
         let mut padata = proof.elements(asking)?;
         padata.push((PaType::REQ_ENC_PA_REP, vec![]));
         if self.means.wants_freshness() {
@@ -158,6 +219,7 @@ impl AsExchange {
                 self.clock_corrected = true;
                 self.decisions.push(format!("Taking over the KDC's clock: {}", refusal.clock.time));
                 self.offset = Some(ClockOffset::between(refusal.clock, now));
+                self.armor.iter_mut().for_each(Armor::renew);
                 Ok(())
             }
             ErrorCode::WRONG_REALM | ErrorCode::C_PRINCIPAL_UNKNOWN if self.canonicalize() => self.refer(refusal),
@@ -179,7 +241,7 @@ impl AsExchange {
             // An attacker may choose this time. All it gets is a timestamp for then, as with MIT.
             self.offset = Some(ClockOffset::between(refusal.clock, now));
         }
-        let (proof, words) = Proof::offered(refusal.methods, &self.etypes()?, &self.means, Armored::No)?;
+        let (proof, words) = Proof::offered(refusal.methods, &self.etypes()?, &self.means, self.armor_state())?;
         self.decisions.extend(words);
         self.proof = proof;
         Ok(())
@@ -202,7 +264,7 @@ impl AsExchange {
         self.decisions.push(format!("Following the referral of the client to realm {realm:?}"));
         self.realms.push(realm.to_owned());
         self.client = self.client.in_realm(realm);
-        self.proof = Proof::begin(&self.request, &self.means, Armored::No);
+        self.proof = Proof::begin(&self.request, &self.means, self.armor_state());
         self.offset = None;
         Ok(())
     }
@@ -218,21 +280,29 @@ impl AsExchange {
         if !sent.wishes.etypes.contains(&rep.enc_part.etype) {
             return Err(Error::ReplyMismatch("an encryption type that was not offered"));
         }
-        let client = rep.client.principal(rep.client_realm)?;
+        let opened = sent.envelope.as_ref().map(|envelope| envelope.open_reply(&rep)).transpose()?.flatten();
+        if sent.envelope.is_some() && opened.is_none() {
+            return Err(Error::ReplyMismatch("an answer outside of FAST to a request in it"));
+        }
+        let told = Told::of(sent.envelope.as_ref(), opened.as_ref(), &rep)?;
+        let client = told.client.clone();
         let nobody = self.client.is_anonymous() && client == Principal::anonymous();
         if client != self.client && !nobody && !self.canonicalize() {
             return Err(Error::ReplyMismatch("another client"));
         }
-        let reply = MethodReply { padata: rep.padata, etype: rep.enc_part.etype, request: &sent.message };
-        let (proof, asking) = self.asking((&sent.wishes, &sent.body), now, random);
+        let reply = MethodReply { padata: told.padata, etype: rep.enc_part.etype, request: &sent.message };
+        let draft = Unsent { wishes: &sent.wishes, body: &sent.body, envelope: sent.envelope.as_ref() };
+        let (proof, asking) = self.asking(draft, now, random);
         let key = proof.reply_key(asking, &reply, &client, rep.enc_part.kvno)?;
         let proof_by = self.proof.kind();
+        let (weaker, key) = (&key, told.reply_key(&key)?);
         let plain = key.decrypt(KeyUsage::AS_REP_ENC_PART, rep.enc_part.cipher);
         let plain = plain.map_err(|_| self.secret.refused(ErrorCode::BAD_INTEGRITY))?;
         let part: EncKdcRepPart<'_> = wire::decode(&plain)?;
         let vouched = vouched(&key, &sent.message, &part)?;
-        joint::check(&key, rep.padata, &part, proof_by, nobody)?;
-        if client != self.client && !nobody && !vouched {
+        joint::check(weaker, told.padata, &part, proof_by, nobody)?;
+        // The envelope vouches for the name that is in it.
+        if client != self.client && !nobody && !vouched && !told.enveloped() {
             return Err(Error::ReplyMismatch("another client"));
         }
         let server = server(&rep, &part, &sent.wishes, vouched)?;
@@ -283,7 +353,13 @@ impl Exchange for AsExchange {
         if wire::application_tag(bytes) != Some(MessageType::ERROR.0 as u8) {
             return Ok(Step::Done(Box::new(self.accept(bytes, &sent, now, random)?)));
         }
-        self.refused(Refusal::read(bytes)?, now)?;
+        let opened = sent.envelope.as_ref().map(|envelope| envelope.open_error(bytes)).transpose()?.flatten();
+        let refusal = match (&sent.envelope, &opened) {
+            (Some(envelope), Some(opened)) => envelope.refusal(opened)?,
+            (Some(_), None) => unprotected(Refusal::read(bytes)?)?,
+            _ => Refusal::read(bytes)?,
+        };
+        self.refused(refusal, now)?;
         self.send(now, random)
     }
 
@@ -293,6 +369,14 @@ impl Exchange for AsExchange {
 
     fn decisions(&mut self) -> Vec<String> {
         std::mem::take(&mut self.decisions)
+    }
+}
+
+/// What a KDC may say outside of the envelope: that it could not open the armor, for a clock is wrong.
+fn unprotected(refusal: Refusal<'_>) -> Result<Refusal<'_>> {
+    match refusal.code {
+        ErrorCode::SKEW => Ok(Refusal { methods: List::default(), ..refusal }),
+        code => Err(Error::protocol(code, "the KDC did not take the armor")),
     }
 }
 

@@ -32,6 +32,8 @@ pub struct AsRequest {
     pub addresses: Vec<Address>,
     /// Whether to ask for a PAC, or for none (MS-KILE 2.2.3).
     pub include_pac: Option<bool>,
+    /// Whether nobody but the KDC shall learn who asks: in FAST only (RFC 6113 5.4.2).
+    pub hide_client: bool,
     /// How the password becomes the key, if that is known from before: then the first message
     /// already carries an encrypted timestamp.
     pub key_hint: Option<KeyHint>,
@@ -54,6 +56,7 @@ impl AsRequest {
             etypes: SUPPORTED.to_vec(),
             addresses: vec![],
             include_pac: None,
+            hide_client: false,
             key_hint: None,
             follow_clock: true,
             clock_skew: 300,

@@ -10,6 +10,7 @@
 
 mod ap_exchange;
 mod ap_message;
+mod armor;
 mod as_exchange;
 mod as_request;
 mod clock;

@@ -18,7 +18,7 @@ pub(crate) struct Refusal<'a> {
     /// METHOD-DATA, if there is any.
     pub methods: MethodData<'a>,
     /// e-data, whatever it is.
-    data: &'a [u8],
+    pub data: &'a [u8],
 }
 
 impl<'a> Refusal<'a> {

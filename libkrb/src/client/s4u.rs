@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::flags::{KdcOptions, PacOptions};
 use crate::name::Principal;
 use crate::preauth::s4u;
-use crate::wire::{self, KdcRep, PaPacOptions, PaS4uX509User};
+use crate::wire::{self, MethodData, PaPacOptions, PaS4uX509User};
 
 use super::tgs_request::TgsRequest;
 
@@ -68,17 +68,17 @@ impl Behalf {
     pub(super) fn client(
         &self,
         own: &Principal,
-        rep: &KdcRep<'_>,
+        (named, padata): (&Principal, MethodData<'_>),
         options: KdcOptions,
         (subkey, nonce): (&Key, u32),
     ) -> Result<Principal> {
         const ANOTHER: Error = Error::ReplyMismatch("another client");
-        let named = rep.client.principal(rep.client_realm)?;
+        let named = named.clone();
         match self {
             Behalf::Own => Some(named).filter(|named| named == own).ok_or(ANOTHER),
             Behalf::Through(user) => Some(named).filter(|named| named == user).ok_or(ANOTHER),
             Behalf::ToSelf(user) => {
-                let signed = signed(rep, subkey, nonce)?;
+                let signed = signed(padata, subkey, nonce)?;
                 let by_name = match user {
                     User::Named(name) => Some(name),
                     User::Certified(..) => None,
@@ -96,8 +96,8 @@ impl Behalf {
 }
 
 /// Whether the reply says, signed, for whom it is; an old KDC does not.
-fn signed(rep: &KdcRep<'_>, subkey: &Key, nonce: u32) -> Result<bool> {
-    let Some(padata) = rep.padata.iter().find(|padata| padata.kind == PaType::FOR_X509_USER) else { return Ok(false) };
+fn signed(padata: MethodData<'_>, subkey: &Key, nonce: u32) -> Result<bool> {
+    let Some(padata) = padata.iter().find(|padata| padata.kind == PaType::FOR_X509_USER) else { return Ok(false) };
     let padata: PaS4uX509User<'_> = wire::decode(padata.value)?;
     s4u::verify_x509_user(subkey, KeyUsage::S4U_X509_USER_REPLY, nonce, &padata)?;
     Ok(true)

@@ -2,7 +2,10 @@
 //! service. If the service is of another realm, tickets for the realms on the way are got first:
 //! those that the KDCs refer to, or those of a path.
 
+use zeroize::Zeroizing;
+
 use super::ap_message::ApMessage;
+use super::armor::{Envelope, Told};
 use super::clock::ClockOffset;
 use super::kdc_req::{MAX_REFERRALS, MAX_ROUNDS, Wishes, offered, on_wire};
 use super::refusal::Refusal;
@@ -11,11 +14,12 @@ use super::s4u::Behalf;
 use super::tgs_request::TgsRequest;
 use super::{Exchange, Outcome, Step};
 use crate::ccache::{AuthData, Credential};
-use crate::codes::{MessageType, PaType};
+use crate::codes::{AuthDataType, MessageType, PaType};
 use crate::crypto::{Key, KeyUsage, Random};
 use crate::error::{Error, ErrorCode, Result};
-use crate::flags::{ApOptions, KdcOptions};
+use crate::flags::{ApOptions, FastOptions, KdcOptions};
 use crate::name::Principal;
+use crate::preauth::fast;
 use crate::session::DEFAULT_SKEW;
 use crate::time::Instant;
 use crate::wire::{
@@ -56,6 +60,22 @@ struct Sent {
     message: Vec<u8>,
     wishes: Wishes,
     subkey: Key,
+    /// The envelope that the answer must come in.
+    envelope: Option<Envelope>,
+}
+
+impl Sent {
+    /// Opens the encrypted part of a reply.
+    fn open(&self, session: &Key, told: &Told<'_>, cipher: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
+        if told.enveloped() && !told.is_stronger() {
+            return Err(Error::ReplyMismatch("a reply key that is not made stronger"));
+        }
+        match told.reply_key(&self.subkey)?.decrypt(KeyUsage::TGS_REP_SUBKEY, cipher) {
+            // Old KDCs know no subkey (RFC 4120 3.3.3).
+            Err(_) if !told.enveloped() => session.decrypt(KeyUsage::TGS_REP_SESSION, cipher),
+            opened => opened,
+        }
+    }
 }
 
 impl TgsExchange {
@@ -125,12 +145,20 @@ impl TgsExchange {
             }
         };
         let subkey = Key::random(self.session.etype(), random)?;
-        let message = self.message(&wishes, &subkey, now, random)?;
-        self.sent = Some(Sent { message: message.clone(), wishes, subkey });
+        let key = self.request.armored.then(|| fast::armor_key(&subkey, &self.session)).transpose()?;
+        let envelope = key.map(|key| Envelope { key, nonce: wishes.nonce });
+        let message = self.message(&wishes, (&subkey, envelope.as_ref()), now, random)?;
+        self.sent = Some(Sent { message: message.clone(), wishes, subkey, envelope });
         Ok(Step::Send { realm: self.realm.clone(), message })
     }
 
-    fn message(&self, wishes: &Wishes, subkey: &Key, now: Instant, random: &mut dyn Random) -> Result<Vec<u8>> {
+    fn message(
+        &self,
+        wishes: &Wishes,
+        (subkey, envelope): (&Key, Option<&Envelope>),
+        now: Instant,
+        random: &mut dyn Random,
+    ) -> Result<Vec<u8>> {
         let service = matches!(self.aim, Aim::Service { .. });
         let authdata = Some(&self.request.authdata).filter(|authdata| service && !authdata.is_empty());
         let authdata = authdata.map(|authdata| seal_authdata(authdata, subkey, random));
@@ -154,10 +182,22 @@ impl TgsExchange {
             subkey: Some(subkey),
             sequence: None,
             now,
+            authdata: if envelope.is_some() { &FAST_USED } else { &[] },
         };
-        let mut padata = vec![(PaType::TGS_REQ, header.seal(random)?)];
-        padata.extend(self.request.behalf.padata(&self.session, subkey, wishes.nonce));
-        let padata: Vec<_> = padata.iter().map(|(kind, value)| PaData { kind: *kind, value }).collect();
+        let shown = header.seal(random)?;
+        let own = self.request.behalf.padata(&self.session, subkey, wishes.nonce);
+        let own: Vec<_> = own.iter().map(|(kind, value)| PaData { kind: *kind, value }).collect();
+        let enveloped = envelope.map(|envelope| {
+            let (ap_req, outer, options) = (None, &shown[..], FastOptions::NONE);
+            let request = fast::Request { ap_req, outer, options, padata: &own, body: body.der };
+            fast::seal_request(&envelope.key, random, &request)
+        });
+        let enveloped = enveloped.transpose()?;
+        let mut padata = vec![PaData { kind: PaType::TGS_REQ, value: &shown }];
+        match &enveloped {
+            Some(value) => padata.push(PaData { kind: PaType::FX_FAST, value }),
+            None => padata.extend(own),
+        }
         Ok(wire::encode(&KdcReq { kind: MessageType::TGS_REQ, padata: List::Items(&padata), body }))
     }
 
@@ -193,16 +233,17 @@ impl TgsExchange {
         if rep.kind != MessageType::TGS_REP {
             return Err(Error::ReplyMismatch("another message type"));
         }
+        // Heimdal 7.8 advertises FAST and its TGS knows nothing of it. Nobody else can answer so: the key
+        // of an answer in an envelope is another one, and a KDC that knows FAST misses the envelope.
+        let opened = sent.envelope.as_ref().map(|envelope| envelope.open_reply(&rep)).transpose()?.flatten();
+        let told = Told::of(sent.envelope.as_ref(), opened.as_ref(), &rep)?;
         let ours = (&sent.subkey, sent.wishes.nonce);
-        let client = self.request.behalf.client(&self.request.tgt.client, &rep, sent.wishes.options, ours)?;
+        let named = (&told.client, told.padata);
+        let client = self.request.behalf.client(&self.request.tgt.client, named, sent.wishes.options, ours)?;
         if rep.enc_part.etype != self.session.etype() {
             return Err(Error::ReplyMismatch("an encryption type that was not offered"));
         }
-        // Old KDCs know no subkey (RFC 4120 3.3.3).
-        let plain = match sent.subkey.decrypt(KeyUsage::TGS_REP_SUBKEY, rep.enc_part.cipher) {
-            Ok(plain) => plain,
-            Err(_) => self.session.decrypt(KeyUsage::TGS_REP_SESSION, rep.enc_part.cipher)?,
-        };
+        let plain = sent.open(&self.session, &told, rep.enc_part.cipher)?;
         let part: EncKdcRepPart<'_> = wire::decode(&plain)?;
         reply::same_server(&rep, &part)?;
         let expected = self.request.expected_flags();
@@ -251,6 +292,8 @@ impl TgsExchange {
         self.session = ticket.key.key()?;
         self.hops.push(ticket.clone());
         self.request.tgt = ticket;
+        // What the next KDC knows is not said.
+        self.request.armored = false;
         self.realms.push(realm.clone());
         self.realm = realm;
         self.clock_corrected = false;
@@ -286,7 +329,12 @@ impl Exchange for TgsExchange {
             (Some(bytes), Some(sent)) => (bytes, sent),
         };
         if wire::application_tag(bytes) == Some(MessageType::ERROR.0 as u8) {
-            self.refused(Refusal::read(bytes)?, now)?;
+            let opened = sent.envelope.as_ref().map(|envelope| envelope.open_error(bytes)).transpose()?.flatten();
+            let refusal = match (&sent.envelope, &opened) {
+                (Some(envelope), Some(opened)) => envelope.refusal(opened)?,
+                _ => Refusal::read(bytes)?,
+            };
+            self.refused(refusal, now)?;
         } else if let Some(outcome) = self.accept(bytes, &sent, now)? {
             return Ok(Step::Done(Box::new(outcome)));
         }
@@ -301,6 +349,9 @@ impl Exchange for TgsExchange {
         std::mem::take(&mut self.decisions)
     }
 }
+
+/// Says that the request is in FAST, so that nobody can take the envelope away (RFC 6113 5.4.2).
+const FAST_USED: [wire::AuthData<'static>; 1] = [wire::AuthData { kind: AuthDataType::FX_FAST_USED, data: &[] }];
 
 fn seal_authdata(authdata: &[AuthData], subkey: &Key, random: &mut dyn Random) -> Vec<u8> {
     let elements: Vec<_> =

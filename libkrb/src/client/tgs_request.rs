@@ -41,6 +41,9 @@ pub struct TgsRequest {
     /// The realms from the client's to the service's ([`crate::config::Config::realm_path`]), to be
     /// gone through if the service's realm is not a neighbour.
     pub path: Vec<String>,
+    /// Whether to ask in FAST (RFC 6113 5.4.2): where the KDC that issued the shown ticket said that it
+    /// knows it (`fast_avail` in a credential cache).
+    pub armored: bool,
     /// Whether to follow the KDC's clock when it finds ours wrong.
     pub follow_clock: bool,
 }
@@ -66,6 +69,7 @@ impl TgsRequest {
             second_ticket: None,
             authdata: vec![],
             path: vec![],
+            armored: false,
             follow_clock: true,
             tgt,
         }

@@ -34,7 +34,7 @@ fn s3_1_2_a_client_that_must_prove_itself_is_told_how() {
     let error = libkrb::wire::decode::<libkrb::wire::KrbError<'_>>(&reply).expect("KRB-ERROR");
     assert_eq!(error.code, ErrorCode::PREAUTH_REQUIRED);
     let hints = libkrb::wire::decode::<libkrb::wire::MethodData<'_>>(error.data.expect("e-data")).expect("METHOD-DATA");
-    assert_eq!(hints.iter().map(|hint| hint.kind.0).collect::<Vec<_>>(), [19, 151, 2]);
+    assert_eq!(hints.iter().map(|hint| hint.kind.0).collect::<Vec<_>>(), [136, 19, 151, 2, 133]);
 }
 
 #[test]

@@ -1,16 +1,19 @@
-//! Every encrypted part that needs no FAST, SPAKE or PKINIT, opened with the recorded long-term keys
+//! Every encrypted part that needs no SPAKE or PKINIT, opened with the recorded long-term keys
 //! and what they lead to; every message decoded and encoded to the same bytes.
 
 use libkrb::codes::{MessageType, PaType};
 use libkrb::crypto::{Key, KeyUsage};
+use libkrb::preauth::enc_challenge::Speaker;
+use libkrb::preauth::fast;
 use libkrb::wire::{
     self, ApRep, ApReq, Authenticator, Checksum, Decode, EncApRepPart, EncKdcRepPart, EncKrbPrivPart, EncTicketPart,
-    Encode, EncryptedData, EncryptionKey, EtypeInfo2Entry, KdcRep, KdcReq, KrbError, KrbPriv, List, MethodData,
-    PaEncTsEnc, Ticket,
+    Encode, EncryptedData, EncryptionKey, EtypeInfo2Entry, KdcRep, KdcReq, KrbError, KrbFastReq, KrbPriv, List,
+    MethodData, PaEncTsEnc, PaFxFastRequest, Ticket,
 };
 use libkrb::{Principal, ticket};
 
-use super::recording::{Exchange, Recording, hex};
+use super::envelope::{self, Envelope};
+use super::recording::{Exchange, Recording};
 
 /// Decodes what must come back to the same bytes.
 fn exact<'a, T: Decode<'a> + Encode>(bytes: &'a [u8]) -> T {
@@ -152,23 +155,95 @@ impl Opener<'_> {
             Some(second) => self.ticket_under(second, &reply.ticket),
             None => self.ticket(&reply.ticket),
         };
-        let key = self.strengthened(&session, subkey);
+        let key = self.strengthened(subkey);
         let plain = self.decrypt(&key, KeyUsage::TGS_REP_SUBKEY, &reply.enc_part);
         let part = reply_part(&plain);
         assert_eq!(part.nonce, request.body.nonce);
         self.same_session(&part.key, &inside);
     }
 
-    /// The reply key, which FAST makes of the subkey and a key in its response (RFC 6113 5.4.3). The
-    /// response itself is not looked into here.
-    fn strengthened(&self, session: &Key, subkey: Key) -> Key {
-        let Some(armor) = self.exchange.step("FAST armor key") else { return subkey };
-        let made = Key::cf2(&subkey, b"subkeyarmor", session, b"ticketarmor").expect("a key");
-        assert!(made.same_as(&armor.key()), "the armor key");
-        let Some(response) = self.exchange.step("KrbFastResponse") else { return subkey };
-        let bytes = hex(&response.decoded()["strengthen-key"]["keyvalue"]["hex"]);
-        let strengthen = Key::new(armor.key().etype(), &bytes).expect("a key");
-        Key::cf2(&strengthen, b"strengthenkey", &subkey, b"replykey").expect("a key")
+    /// What is sealed in the envelopes of question and answer, and what binds them.
+    fn envelope(&mut self, envelope: &Envelope) {
+        let Envelope { key, inside, parts } = envelope;
+        let request: KdcReq<'_> = exact(&self.exchange.request);
+        let element = request.padata(PaType::FX_FAST).expect("an envelope");
+        let PaFxFastRequest(sealed): PaFxFastRequest<'_> = exact(element.value);
+        let outer = request.padata(PaType::TGS_REQ).map_or(request.body.der, |header| header.value);
+        self.verify(key, KeyUsage::FAST_REQ_CHECKSUM, outer, &sealed.checksum);
+        let plain = self.decrypt(key, KeyUsage::FAST_ENC, &sealed.sealed);
+        let nonce = exact::<KrbFastReq<'_>>(&plain).body.nonce;
+        assert_eq!(inside.request().expect("the same").body.nonce, nonce);
+        self.opened.0.push((KeyUsage::TICKET.0, Some(parts.0.clone())));
+        self.opened.0.push((KeyUsage::AP_REQ_AUTHENTICATOR.0, Some(parts.1.clone())));
+        let Some(answered) = envelope::of_reply(key, &self.exchange.reply) else { return };
+        let response = answered.response(nonce).expect("a response");
+        self.opened.0.push((KeyUsage::FAST_REP.0, Some(wire::encode(&response))));
+        if let Some(finished) = response.finished {
+            let reply: KdcRep<'_> = exact(&self.exchange.reply);
+            self.verify(key, KeyUsage::FAST_FINISHED, reply.ticket.der, &finished.ticket_checksum);
+        }
+        if let Some(error) = response.padata.iter().find(|element| element.kind == PaType::FX_ERROR) {
+            exact::<KrbError<'_>>(error.value);
+        }
+    }
+
+    /// A login in FAST, by encrypted challenge or by timestamps, of which Heimdal's client sends several.
+    fn armored_as_exchange(&mut self, envelope: &Envelope, inside: &KrbFastReq<'_>) {
+        let client = inside.body.client.expect("a client").principal(inside.body.realm).expect("a name");
+        let challenge = |who: Speaker, key: &Key| {
+            let pepper: &[u8] = if who == Speaker::Client { b"clientchallengearmor" } else { b"kdcchallengearmor" };
+            Key::cf2(&envelope.key, pepper, key, b"challengelongterm").expect("a key")
+        };
+        for element in inside.padata.iter() {
+            let Ok(sealed) = wire::decode::<EncryptedData<'_>>(element.value) else { continue };
+            if element.kind == PaType::ENC_TIMESTAMP {
+                let key = self.recording.key(&client, sealed.etype);
+                if let Some(key) = key.filter(|key| key.decrypt(KeyUsage::AS_REQ_ENC_TIMESTAMP, sealed.cipher).is_ok())
+                {
+                    self.decrypt(&key, KeyUsage::AS_REQ_ENC_TIMESTAMP, &sealed);
+                }
+            } else if element.kind == PaType::ENCRYPTED_CHALLENGE {
+                let key = self.proving(&client, |key| {
+                    challenge(Speaker::Client, key).decrypt(KeyUsage::ENC_CHALLENGE_CLIENT, sealed.cipher).is_ok()
+                });
+                self.decrypt(&challenge(Speaker::Client, &key), KeyUsage::ENC_CHALLENGE_CLIENT, &sealed);
+            }
+        }
+        if wire::application_tag(&self.exchange.reply) == Some(30) {
+            return;
+        }
+        let reply: KdcRep<'_> = exact(&self.exchange.reply);
+        let answered = envelope::of_reply(&envelope.key, &self.exchange.reply).expect("an answer in an envelope");
+        let response = answered.response(inside.body.nonce).expect("a response");
+        self.ticket(&reply.ticket);
+        let key = self.recording.key(&client, reply.enc_part.etype).expect("a key");
+        for element in response.padata.iter().filter(|element| element.kind == PaType::ENCRYPTED_CHALLENGE) {
+            let sealed: EncryptedData<'_> = exact(element.value);
+            self.decrypt(&challenge(Speaker::Kdc, &key), KeyUsage::ENC_CHALLENGE_KDC, &sealed);
+        }
+        let key = self.strengthened(key);
+        let plain = self.decrypt(&key, KeyUsage::AS_REP_ENC_PART, &reply.enc_part);
+        let part = reply_part(&plain);
+        let proof = part.encrypted_padata.and_then(|data| data.iter().find(|data| data.kind == PaType::REQ_ENC_PA_REP));
+        self.verify(&key, KeyUsage::AS_REQ_CHECKSUM, &self.exchange.request, &exact(proof.expect("a checksum").value));
+    }
+
+    /// The key of a client that opens something.
+    fn proving(&self, client: &Principal, opens: impl Fn(&Key) -> bool) -> Key {
+        let entries = self.recording.keytab.entries.iter().filter(|entry| entry.principal == *client);
+        let mut keys = entries.filter_map(|entry| entry.key.key().ok());
+        keys.find(opens).expect("the client's key")
+    }
+
+    /// The reply key, which FAST makes of another one and a key in its response (RFC 6113 5.4.3).
+    fn strengthened(&self, key: Key) -> Key {
+        let Some(envelope) = envelope::of(self.recording, self.exchange) else { return key };
+        let Some(answered) = envelope::of_reply(&envelope.key, &self.exchange.reply) else { return key };
+        let nonce = envelope.inside.request().expect("a request").body.nonce;
+        match answered.response(nonce).expect("a response").strengthen_key {
+            Some(strengthen) => fast::strengthened(&strengthen.key().expect("a key"), &key).expect("a key"),
+            None => key,
+        }
     }
 
     /// formats.md, 7: AP-REQ and KRB-PRIV behind three lengths each.
@@ -196,9 +271,9 @@ impl Opener<'_> {
         assert!(said(&answer).starts_with(&[0, 0]), "success");
     }
 
-    /// All that was recorded to be opened, was; but what FAST, SPAKE, PKINIT and S4U add.
+    /// All that was recorded to be opened, was; but what SPAKE, PKINIT and S4U add.
     fn finish(self) -> usize {
-        const LATER: [i32; 6] = [17, 26, 50, 51, 52, 53];
+        const LATER: [i32; 2] = [17, 26];
         for step in self.exchange.steps().filter(|step| step.checked()) {
             let Some(usage) = step.usage().filter(|usage| !LATER.contains(usage)) else { continue };
             let plain = step.plaintext();
@@ -211,8 +286,8 @@ impl Opener<'_> {
 
 /// Opens what one exchange has; the number of things opened.
 pub fn open(recording: &Recording, exchange: &Exchange<'_>) -> usize {
-    // FAST, SPAKE and PKINIT make the reply key of an AS exchange; the messages decode all the same.
-    let beyond = exchange.is("AS-REQ") && [16, 136, 151].iter().any(|kind| exchange.brings(*kind));
+    // SPAKE and PKINIT make the reply key of an AS exchange; the messages decode all the same.
+    let beyond = exchange.is("AS-REQ") && ([16, 151].iter().any(|kind| exchange.brings(*kind)));
     if beyond {
         exact::<KdcReq<'_>>(&exchange.request);
         match wire::application_tag(&exchange.reply) {
@@ -222,7 +297,18 @@ pub fn open(recording: &Recording, exchange: &Exchange<'_>) -> usize {
         return 0;
     }
     let mut opener = Opener { recording, exchange, opened: Opened::default() };
-    if exchange.is("AS-REQ") {
+    let asks_for_ticket = exchange.is("AS-REQ") || exchange.is("TGS-REQ");
+    let envelope = if asks_for_ticket { envelope::of(recording, exchange) } else { None };
+    if let Some(envelope) = &envelope {
+        opener.envelope(envelope);
+    }
+    if let (true, Some(envelope)) = (exchange.is("AS-REQ"), &envelope) {
+        let inside = envelope.inside.request().expect("a request");
+        if inside.padata.iter().any(|element| element.kind == PaType::SPAKE) {
+            return opener.opened.0.len();
+        }
+        opener.armored_as_exchange(envelope, &inside);
+    } else if exchange.is("AS-REQ") {
         opener.as_exchange();
     } else if exchange.is("TGS-REQ") {
         opener.tgs_exchange();

@@ -1,5 +1,6 @@
 //! The last phase: seals a grant's ticket and reply (RFC 4120 3.1.3, 3.3.3). Decides nothing.
 
+use libkrb::Principal;
 use libkrb::codes::{AuthDataType, MessageType, PaType};
 use libkrb::crypto::Random;
 use libkrb::wire::{
@@ -32,14 +33,22 @@ pub fn seal(grant: &Grant<'_>, random: &mut dyn Random, event: &mut Event) -> Ve
         server: grant.server.into(),
         enc_part: sealed(&grant.ticket_key, &ticket_cipher),
     };
-    let padata = pa_data(&grant.padata);
     // The ticket stands in the reply as a value; its bytes are written when the reply is.
     let ticket_der = wire::encode(&ticket);
+    let nobody = Principal::anonymous();
+    let (client, enveloped) = match &grant.envelope {
+        Some(envelope) => {
+            let around = envelope.padata(random, grant.client, &ticket_der, &pa_data(&grant.padata));
+            (envelope.client(grant.client, &nobody), Some([around]))
+        }
+        None => (grant.client, None),
+    };
+    let padata = pa_data(enveloped.as_ref().map_or(&grant.padata[..], |around| around));
     let reply = KdcRep {
         kind: grant.kind,
         padata: List::Items(&padata),
-        client_realm: grant.client.realm(),
-        client: grant.client.into(),
+        client_realm: client.realm(),
+        client: client.into(),
         ticket: Raw { der: &ticket_der, value: ticket },
         enc_part: sealed(&grant.reply_key, &reply_cipher),
     };

@@ -43,13 +43,11 @@ impl Hints {
         self.offers
     }
 
-    /// METHOD-DATA, with a cookie if there is something to remember.
+    /// METHOD-DATA, always with a cookie: where there is none the conversation is over (RFC 6113 5.2).
     pub(super) fn encode(mut self, work: &mut Try<'_>, gathered: &Gathered<'_>) -> Vec<u8> {
-        if !self.state.is_empty() {
-            // Without a cookie the client's next message fails: the realm has lost its own key.
-            let sealed = cookie::seal(work.kdc, work.at, work.random, &gathered.client_name, &self.state);
-            self.elements.extend(sealed.map(|sealed| (PaType::FX_COOKIE, sealed)));
-        }
+        // Without a cookie the client's next message fails: the realm has lost its own key.
+        let sealed = cookie::seal(work.kdc, work.at, work.random, &gathered.client_name, &self.state);
+        self.elements.extend(sealed.map(|sealed| (PaType::FX_COOKIE, sealed)));
         let elements = self.elements.iter().map(|(kind, value)| PaData { kind: *kind, value }).collect::<Vec<_>>();
         wire::encode(&List::Items(&elements))
     }

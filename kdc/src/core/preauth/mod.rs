@@ -1,6 +1,7 @@
 //! How a client proves itself in an AS exchange: a table of methods, one row and one file each (RFC
 //! 4120 5.2.7, RFC 6113 2). Not here: which keys seal what, and what a proof is worth.
 
+mod challenge;
 mod hints;
 pub mod pkinit;
 pub mod spake;
@@ -91,6 +92,8 @@ struct Method {
     cost: Cost,
     /// Whether it proves possession of a long-term key: not offered to whom has none in common.
     keyed: bool,
+    /// Whether it is for FAST only: elsewhere it is neither offered nor looked at.
+    armored: bool,
     /// Offers the method among the hints of KDC_ERR_PREAUTH_REQUIRED, where it applies.
     offer: fn(&mut Try<'_>, &Gathered<'_>, &mut Hints),
     /// Looks at the client's element. A refusal with PREAUTH_FAILED is a wrong guess.
@@ -98,12 +101,35 @@ struct Method {
 }
 
 const METHODS: &[Method] = &[
-    Method { kind: PaType::PK_AS_REQ, cost: Cost::Heavy, keyed: false, offer: pkinit::offer, verify: pkinit::verify },
-    Method { kind: PaType::SPAKE, cost: Cost::Heavy, keyed: true, offer: spake::offer, verify: spake::verify },
+    Method {
+        kind: PaType::PK_AS_REQ,
+        cost: Cost::Heavy,
+        keyed: false,
+        armored: false,
+        offer: pkinit::offer,
+        verify: pkinit::verify,
+    },
+    Method {
+        kind: PaType::ENCRYPTED_CHALLENGE,
+        cost: Cost::Light,
+        keyed: true,
+        armored: true,
+        offer: challenge::offer,
+        verify: challenge::verify,
+    },
+    Method {
+        kind: PaType::SPAKE,
+        cost: Cost::Heavy,
+        keyed: true,
+        armored: false,
+        offer: spake::offer,
+        verify: spake::verify,
+    },
     Method {
         kind: PaType::ENC_TIMESTAMP,
         cost: Cost::Light,
         keyed: true,
+        armored: false,
         offer: timestamp::offer,
         verify: timestamp::verify,
     },
@@ -113,9 +139,16 @@ fn row(kind: PaType) -> Option<&'static Method> {
     METHODS.iter().find(|method| method.kind == kind)
 }
 
+impl Method {
+    /// Whether it can be of use to this request at all.
+    fn fits(&self, gathered: &Gathered<'_>) -> bool {
+        gathered.armor.is_some() || !self.armored
+    }
+}
+
 /// Whether the request tries to prove anything.
 pub fn attempted(gathered: &Gathered<'_>) -> bool {
-    gathered.request.padata.iter().any(|padata| row(padata.kind).is_some())
+    gathered.request.padata.iter().any(|padata| row(padata.kind).is_some_and(|method| method.fits(gathered)))
 }
 
 /// How much work the proofs are that a request carries, or the hints that it gets.
@@ -165,7 +198,7 @@ fn try_all(work: &mut Try<'_>, gathered: &Gathered<'_>, most: u32) -> (Result<Pr
     let (mut guesses, mut heavy) = (0, 0);
     let mut stand_in = None;
     for padata in gathered.request.padata.iter().take(MOST_GUESSES as usize) {
-        let Some(method) = row(padata.kind) else { continue };
+        let Some(method) = row(padata.kind).filter(|method| method.fits(gathered)) else { continue };
         // One that is much work is enough: so much was the request let in for.
         heavy += u32::from(method.cost == Cost::Heavy);
         if method.cost == Cost::Heavy && heavy > 1 {
@@ -238,12 +271,13 @@ fn hints(work: &mut Try<'_>, gathered: &Gathered<'_>) -> Hints {
     let now = work.at.now.time;
     let keyed = common_key(work, gathered).is_ok();
     let mut hints = Hints::default();
+    hints.tell(PaType::FX_FAST, vec![]);
     if keyed {
         let most = if spake::applies(work.kdc.policy, gathered, now) { 1 } else { usize::MAX };
         let keys = gathered.offered.iter().filter_map(|etype| gathered.client.key(*etype, now)).take(most);
         hints.tell(PaType::ETYPE_INFO2, etype_info2(gathered, keys));
     }
-    for method in METHODS.iter().filter(|method| keyed || !method.keyed) {
+    for method in METHODS.iter().filter(|method| method.fits(gathered) && (keyed || !method.keyed)) {
         (method.offer)(work, gathered, &mut hints);
     }
     hints

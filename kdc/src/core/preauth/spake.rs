@@ -96,7 +96,7 @@ fn challenge(
 fn respond(work: &mut Try<'_>, who: &Gathered<'_>, response: &SpakeResponse<'_>) -> Result<Proof, Refusal> {
     let now = work.at.now.time;
     let failed = || Refusal::new(ErrorCode::PREAUTH_FAILED, UNOPENED);
-    let octets = Zeroizing::new(who.remembered(work.kdc, now, PaType::SPAKE)?);
+    let octets = Zeroizing::new(who.remembered(PaType::SPAKE)?.to_vec());
     let kept = Kept::parse(&octets).ok_or_else(failed)?;
     let known = who.client.living(now).find(|set| set.kvno == kept.kvno).and_then(|set| set.key(kept.etype));
     // A client without that key is told so after the same work as one with another password.

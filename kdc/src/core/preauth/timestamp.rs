@@ -9,12 +9,16 @@ use super::{Gathered, Hints, Proof, Refusal, Step, Try};
 
 const UNOPENED: &str = "the encrypted timestamp does not open with the client's key";
 
-pub fn offer(_: &mut Try<'_>, _: &Gathered<'_>, hints: &mut Hints) {
-    hints.offer(PaType::ENC_TIMESTAMP, vec![]);
+/// In FAST there is better; what Heimdal sends there all the same is looked at.
+pub fn offer(work: &mut Try<'_>, who: &Gathered<'_>, hints: &mut Hints) {
+    if who.armor.is_none() && !who.wants_armor(work.kdc.policy) {
+        hints.offer(PaType::ENC_TIMESTAMP, vec![]);
+    }
 }
 
 pub fn verify(work: &mut Try<'_>, who: &Gathered<'_>, padata: &PaData<'_>) -> Result<Step, Refusal> {
     let (policy, now) = (work.kdc.policy, work.at.now.time);
+    who.has_armor_if_wanted(policy)?;
     let failed = || Refusal::new(ErrorCode::PREAUTH_FAILED, UNOPENED);
     let malformed = |_: Error| Refusal::new(ErrorCode::PREAUTH_FAILED, "malformed encrypted timestamp");
     let sealed = wire::decode::<EncryptedData<'_>>(padata.value).map_err(malformed)?;

@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 
 use super::super::refuse::{Refusal, because};
 use super::foreign::Foreign;
+use super::header::Header;
 
 /// The authorization data that the client sent, decrypted.
 pub struct RequestData(Zeroizing<Vec<u8>>);
@@ -43,6 +44,18 @@ pub fn no_armor(ticket: &EncTicketPart<'_>, authenticator: &Authenticator<'_>) -
     let mut data = ticket.authorization_data.into_iter().chain(authenticator.authorization_data);
     let armor = data.any(|data| data.iter().any(|element| element.kind == AuthDataType::FX_ARMOR));
     Refusal::unless(!armor, ErrorCode::POLICY, "an armor ticket is no ticket-granting ticket")
+}
+
+/// Who says that the request is in FAST, and it is not, sent it otherwise (RFC 6113 5.4.2).
+///
+/// # Errors
+/// MODIFIED.
+pub fn no_fast(header: &Header<'_>) -> Result<(), Refusal> {
+    let unreadable = because(ErrorCode::GENERIC, "malformed ticket or authenticator");
+    let authenticator = header.authenticator.read().map_err(unreadable)?;
+    let mut data = header.ticket.authorization_data.into_iter().chain(authenticator.authorization_data);
+    let used = data.any(|data| data.iter().any(|element| element.kind == AuthDataType::FX_FAST_USED));
+    Refusal::unless(!used, ErrorCode::MODIFIED, "the envelope that the client speaks of is missing")
 }
 
 /// Decrypts enc-authorization-data: under the subkey if there is one, else under the session key.

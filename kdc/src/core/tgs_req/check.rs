@@ -1,5 +1,7 @@
 //! Checking a TGS-REQ: tables of what options and servers demand, and the grant (RFC 4120 3.3.3).
 
+use std::borrow::Cow;
+
 use libkrb::codes::MessageType;
 use libkrb::crypto::{Key, Random};
 use libkrb::flags::{KdcOptions, TicketFlags};
@@ -41,7 +43,7 @@ pub fn check<'a>(
         Some(behalf) => s4u::buffers(gathered, behalf, evidence.as_ref())?,
         None => gathered.pac.as_ref().and_then(|pac| pac::carried(pac, &gathered.server.principal)),
     };
-    grant(kdc, now, random, gathered, (flags, times, buffers))
+    grant(kdc, at, random, gathered, (flags, times, buffers))
 }
 
 /// Whether the request is for the presented ticket itself, renewed or validated.
@@ -206,14 +208,14 @@ fn derived(kdc: &Kdc<'_>, gathered: &Gathered<'_>, now: Time) -> Result<(TicketF
 
 fn grant<'a>(
     kdc: &Kdc<'_>,
-    now: Time,
+    at: Arrival,
     random: &mut dyn Random,
     gathered: &'a Gathered<'a>,
     (flags, times, buffers): (TicketFlags, Times, Option<pac::Buffers<'a>>),
 ) -> Result<Grant<'a>, Refusal> {
     let Gathered { request, ticket, server, offered, .. } = gathered;
     let (subject, source) = (gathered.subject(), gathered.source()?);
-    let body = &request.body;
+    let (body, now) = (&request.body, at.now.time);
     // A renewal changes nothing but times and key, whatever else it asks for (RFC 4120 2.3).
     let elsewhere = !again(gathered) && body.options.any(KdcOptions::FORWARDED | KdcOptions::PROXY);
     let addresses = if elsewhere { body.addresses } else { ticket.addresses };
@@ -227,6 +229,8 @@ fn grant<'a>(
     let indicators = if bare { vec![] } else { gathered.indicators.clone() };
     let (key, usage) = &gathered.reply;
     let occasion = Occasion { tgs: &gathered.tgs, server, sealer: sealer(kdc, gathered, now)?, flags };
+    let strengthened = gathered.armor.map(|armor| armor.strengthen(at.now, random, key)).transpose()?;
+    let (key, envelope) = strengthened.map_or((Cow::Borrowed(key), None), |(key, seal)| (Cow::Owned(key), Some(seal)));
     Ok(Grant {
         kind: MessageType::TGS_REP,
         client: subject.0,
@@ -242,6 +246,7 @@ fn grant<'a>(
         session: new_key(etypes::session(kdc.policy, server, offered, now)?, random)?,
         ticket_key: ticket_key(kdc, gathered, now)?,
         reply_key: SealingKey::session(key.prepare(*usage)),
+        envelope,
         nonce: body.nonce,
         last_req: vec![LastReq { kind: Default::default(), time: Time::EPOCH }],
         key_expiration: None,

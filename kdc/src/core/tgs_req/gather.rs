@@ -14,9 +14,11 @@ use super::super::as_req::policy_of;
 use super::super::claims;
 use super::super::entry::Entry;
 use super::super::event::Event;
+use super::super::fast::Armor;
 use super::super::password_policy::PasswordPolicy;
 use super::super::refuse::{Refusal, because};
 use super::super::{Arrival, Kdc, anonymous, etypes, pac, referral};
+use super::Message;
 use super::authdata::{self, RequestData};
 use super::foreign::{self, Foreign};
 use super::header::{self, Header, Opened};
@@ -58,6 +60,8 @@ pub struct Gathered<'a> {
     pub indicators: Vec<String>,
     /// The authorization data of the request.
     pub data: Option<RequestData>,
+    /// The envelope that the request came in (RFC 6113 5.4); the request is the one inside.
+    pub armor: Option<&'a Armor>,
 }
 
 impl<'a> Gathered<'a> {
@@ -83,16 +87,16 @@ impl<'a> Gathered<'a> {
 pub fn gather<'a>(
     kdc: &Kdc<'a>,
     at: Arrival,
-    request: &'a KdcReq<'a>,
-    header: &'a Header<'a>,
+    message: &Message<'a>,
     event: &mut Event,
 ) -> Result<Gathered<'a>, Refusal> {
+    let Message { outer, request, armor, header } = *message;
     let unreadable = because(ErrorCode::GENERIC, "malformed ticket or authenticator");
     let ticket = header.ticket;
     let authenticator = header.authenticator.read().map_err(&unreadable)?;
     let client_name = ticket.client.principal(ticket.client_realm).map_err(&unreadable)?;
     event.client = Some(client_name.clone());
-    authentic(kdc, at, request, header, &ticket, &authenticator)?;
+    authentic(kdc, at, outer, header, &ticket, &authenticator)?;
 
     let body = &request.body;
     let unknown = |cause| Refusal::new(ErrorCode::S_PRINCIPAL_UNKNOWN, cause);
@@ -144,6 +148,7 @@ pub fn gather<'a>(
         second: second_ticket(kdc, at, request)?,
         behalf,
         pac,
+        armor,
     })
 }
 

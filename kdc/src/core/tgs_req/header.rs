@@ -6,7 +6,7 @@ use std::sync::Arc;
 use libkrb::codes::{EncryptionType, PaType};
 use libkrb::crypto::{Key, KeyUsage};
 use libkrb::ticket::{self, OpenAuthenticator, OpenTicket};
-use libkrb::wire::{self, ApReq, EncTicketPart, EncryptedData, KdcReq, Ticket};
+use libkrb::wire::{self, ApReq, EncTicketPart, EncryptedData, EncryptionKey, KdcReq, Ticket};
 use libkrb::{Error, ErrorCode, Principal, Time};
 
 use super::super::Kdc;
@@ -86,6 +86,14 @@ impl Presented<'_> {
         let Opened { server_name, server, .. } = &self.opened;
         let sealed_by = self.opened.sealed_by();
         Ok(Header { server_name, server, sealed_by, ticket, session, authenticator })
+    }
+}
+
+impl Header<'_> {
+    /// The key that the client proposes for this conversation.
+    pub fn subkey(&self) -> Result<Option<EncryptionKey<'_>>, Refusal> {
+        let unreadable = because(ErrorCode::GENERIC, "malformed ticket or authenticator");
+        self.authenticator.read().map(|said| said.subkey).map_err(unreadable)
     }
 }
 

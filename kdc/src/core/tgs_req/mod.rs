@@ -14,6 +14,7 @@ use libkrb::crypto::Random;
 use libkrb::wire::KdcReq;
 
 use super::event::{Event, Exchange};
+use super::fast::{self, Armor};
 use super::refuse::Refusal;
 use super::{Arrival, Kdc, issue};
 
@@ -29,7 +30,38 @@ pub fn answer(
     event.offered = request.body.etypes.iter().take(16).collect();
     let presented = header::open(kdc, at.now.time, request)?;
     let header = presented.header()?;
-    let gathered = gather::gather(kdc, at, request, &header, event)?;
+    let Some(opened) = fast::of_tgs(kdc, at, request, (&header.session, header.subkey()?))? else {
+        authdata::no_fast(&header)?;
+        return inside(kdc, at, random, &Message { outer: request, request, armor: None, header: &header }, event);
+    };
+    let answer = opened.request().and_then(|within| {
+        event.offered = within.body.etypes.iter().take(16).collect();
+        let armor = Some(&opened.armor);
+        inside(kdc, at, random, &Message { outer: request, request: &within, armor, header: &header }, event)
+    });
+    answer.or_else(|refusal| Ok(opened.refuse(kdc, (at, random), request, &refusal, event)))
+}
+
+/// A request and what it came with.
+struct Message<'a> {
+    /// The message as it came, which the authenticator's checksum is over.
+    outer: &'a KdcReq<'a>,
+    /// The request that counts: the one in the envelope if there is one (RFC 6113 5.4.2).
+    request: &'a KdcReq<'a>,
+    /// The envelope.
+    armor: Option<&'a Armor>,
+    /// The presented ticket.
+    header: &'a header::Header<'a>,
+}
+
+fn inside(
+    kdc: &Kdc<'_>,
+    at: Arrival,
+    random: &mut dyn Random,
+    message: &Message<'_>,
+    event: &mut Event,
+) -> Result<Vec<u8>, Refusal> {
+    let gathered = gather::gather(kdc, at, message, event)?;
     let grant = check::check(kdc, at, random, &gathered)?;
     Ok(issue::seal(&grant, random, event))
 }

@@ -1,0 +1,236 @@
+//! FAST (RFC 6113 5.4): a request that comes in an envelope, and the envelope that its answer goes
+//! back in. The request inside counts in place of the one outside, whose words anybody could have
+//! written. Not here: whom the armor ticket belongs to, for FAST proves nobody; and what is asked.
+
+use libkrb::codes::{MessageType, PaType};
+use libkrb::crypto::{Key, KeyUsage, Random};
+use libkrb::flags::{ApOptions, FastOptions, TicketFlags};
+use libkrb::preauth::fast;
+use libkrb::ticket;
+use libkrb::time::Instant;
+use libkrb::wire::{
+    self, ApReq, EncryptionKey, KdcReq, KrbFastArmor, KrbFastArmoredReq, KrbFastResponse, List, MethodData, PaData,
+    PaFxFastRequest, TypedData,
+};
+use libkrb::{Error, ErrorCode, Principal};
+
+use super::event::Event;
+use super::refuse::{self, Names, Refusal, because};
+use super::{Arrival, Kdc, tgs_req};
+
+/// The envelope of a request.
+#[derive(Debug)]
+pub struct Armor {
+    /// The armor key.
+    pub key: Key,
+    options: FastOptions,
+    nonce: u32,
+}
+
+/// A request that came in an envelope, decrypted.
+pub struct Opened {
+    kind: MessageType,
+    inside: fast::Opened,
+    /// Its envelope.
+    pub armor: Armor,
+}
+
+/// Opens the envelope of an AS-REQ, if it came in one.
+///
+/// # Errors
+/// Those of the armor ticket, as an application server has them; PREAUTH_FAILED for armor of another
+/// kind or none.
+pub fn of_as(kdc: &Kdc<'_>, at: Arrival, request: &KdcReq<'_>) -> Result<Option<Opened>, Refusal> {
+    let Some(element) = request.padata(PaType::FX_FAST) else { return Ok(None) };
+    let envelope = envelope(&element)?;
+    let no_armor = Refusal::new(ErrorCode::PREAUTH_FAILED, "a FAST request without armor");
+    let key = armor_key(kdc, at, &envelope.armor.ok_or(no_armor)?)?;
+    open(key, request, &envelope, request.body.der).map(Some)
+}
+
+/// Opens the envelope of a TGS-REQ, if it came in one. `keys` are the session key of the presented
+/// ticket and the subkey of its authenticator; an armor ticket may come besides.
+///
+/// # Errors
+/// As [`of_as`].
+pub fn of_tgs(
+    kdc: &Kdc<'_>,
+    at: Arrival,
+    request: &KdcReq<'_>,
+    keys: (&Key, Option<EncryptionKey<'_>>),
+) -> Result<Option<Opened>, Refusal> {
+    let (Some(element), Some(ap_req)) = (request.padata(PaType::FX_FAST), request.padata(PaType::TGS_REQ)) else {
+        return Ok(None);
+    };
+    let envelope = envelope(&element)?;
+    let bare = Refusal::new(ErrorCode::PREAUTH_FAILED, "a FAST request whose authenticator has no subkey");
+    let subkey = keys.1.ok_or(bare)?.key().map_err(because(ErrorCode::ETYPE_NOSUPP, "the subkey can't be used"))?;
+    let key = match envelope.armor {
+        None => fast::armor_key(&subkey, keys.0),
+        Some(armor) => fast::explicit_armor_key(&armor_key(kdc, at, &armor)?, &subkey),
+    };
+    let key = key.map_err(because(ErrorCode::ETYPE_NOSUPP, "no armor key can be made"))?;
+    open(key, request, &envelope, ap_req.value).map(Some)
+}
+
+fn envelope<'a>(element: &PaData<'a>) -> Result<KrbFastArmoredReq<'a>, Refusal> {
+    let malformed = because(ErrorCode::PREAUTH_FAILED, "malformed FAST request");
+    wire::decode::<PaFxFastRequest<'_>>(element.value).map(|request| request.0).map_err(malformed)
+}
+
+/// The key of FX_FAST_ARMOR_AP_REQUEST (RFC 6113 5.4.1.1). A client shows the same AP-REQ with every
+/// message of a conversation, so it is no replay.
+fn armor_key(kdc: &Kdc<'_>, at: Arrival, armor: &KrbFastArmor<'_>) -> Result<Key, Refusal> {
+    let known = armor.kind == KrbFastArmor::AP_REQUEST;
+    Refusal::unless(known, ErrorCode::PREAUTH_FAILED, "armor of an unknown kind")?;
+    let ap_req = wire::decode::<ApReq<'_>>(armor.value);
+    let ap_req = ap_req.map_err(because(ErrorCode::PREAUTH_FAILED, "malformed armor"))?;
+    let plain = !ap_req.options.has(ApOptions::USE_SESSION_KEY);
+    Refusal::unless(plain, ErrorCode::PREAUTH_FAILED, "a user-to-user ticket is no armor")?;
+    let opened = tgs_req::open_ticket(kdc, at.now.time, &ap_req.ticket)?;
+    let local = opened.server_name.is_local_tgs();
+    Refusal::unless(local, ErrorCode::SERVER_NOMATCH, "only a ticket-granting ticket of this realm is armor")?;
+    let unreadable = because(ErrorCode::PREAUTH_FAILED, "malformed armor ticket or authenticator");
+    let part = opened.ticket.read().map_err(&unreadable)?;
+    let unusable = because(ErrorCode::ETYPE_NOSUPP, "a key of the armor can't be used");
+    let session = part.key.key().map_err(&unusable)?;
+    let shut = because(ErrorCode::BAD_INTEGRITY, "the authenticator of the armor does not open");
+    let prepared = session.prepare(KeyUsage::AP_REQ_AUTHENTICATOR);
+    let authenticator = ticket::open_authenticator(&ap_req.authenticator, &prepared).map_err(shut)?;
+    let said = authenticator.read().map_err(&unreadable)?;
+    let (now, skew) = (at.now.time, kdc.policy.clock_skew);
+    let same = said.client_realm == part.client_realm && said.client.same_as(&part.client);
+    Refusal::unless(same, ErrorCode::BADMATCH, "the armor's authenticator names another client than its ticket")?;
+    let near = said.time.distance(now) <= skew;
+    Refusal::unless(near, ErrorCode::SKEW, "the client's clock differs too much from the KDC's")?;
+    Refusal::unless(now < part.end_time, ErrorCode::TKT_EXPIRED, "the armor ticket has expired")?;
+    let begun = part.start_time.unwrap_or(part.auth_time) <= now + skew;
+    let valid = begun && !part.flags.has(TicketFlags::INVALID);
+    Refusal::unless(valid, ErrorCode::TKT_NYV, "the armor ticket is not valid yet")?;
+    let bare = Refusal::new(ErrorCode::PREAUTH_FAILED, "the armor's authenticator has no subkey");
+    let subkey = said.subkey.ok_or(bare)?.key().map_err(&unusable)?;
+    let allowed = [&session, &subkey].into_iter().all(|key| kdc.policy.etypes.contains(&key.etype()));
+    Refusal::unless(allowed, ErrorCode::ETYPE_NOSUPP, "a key of the armor is of a type that is not allowed")?;
+    fast::armor_key(&subkey, &session).map_err(unusable)
+}
+
+fn open(key: Key, request: &KdcReq<'_>, envelope: &KrbFastArmoredReq<'_>, outer: &[u8]) -> Result<Opened, Refusal> {
+    let inside = fast::open_request(&key, envelope, outer).map_err(|error| match error {
+        Error::ChecksumNotSupported(_) => {
+            Refusal::new(ErrorCode::INAPP_CKSUM, "the checksum of the envelope is not of the armor key's type")
+        }
+        _ => Refusal::new(ErrorCode::MODIFIED, "the envelope does not open, or belongs to another message"),
+    })?;
+    let read = inside.request().map_err(because(ErrorCode::PREAUTH_FAILED, "malformed request in the envelope"))?;
+    let armor = Armor { key, options: read.options, nonce: read.body.nonce };
+    Ok(Opened { kind: request.kind, inside, armor })
+}
+
+impl Opened {
+    /// The request that counts.
+    ///
+    /// # Errors
+    /// UNKNOWN_CRITICAL_FAST_OPTIONS.
+    pub fn request(&self) -> Result<KdcReq<'_>, Refusal> {
+        let unknown = "a FAST option that the KDC must know and does not";
+        let known = !self.armor.options.unknown_critical();
+        Refusal::unless(known, ErrorCode::UNKNOWN_CRITICAL_FAST_OPTIONS, unknown)?;
+        let malformed = because(ErrorCode::PREAUTH_FAILED, "malformed request in the envelope");
+        let read = self.inside.request().map_err(malformed)?;
+        Ok(KdcReq { kind: self.kind, padata: read.padata, body: read.body })
+    }
+
+    /// The KRB-ERROR for a refusal: what it says stands in the envelope, and outside no more than its
+    /// code (RFC 6113 5.4.4).
+    pub fn refuse(
+        &self,
+        kdc: &Kdc<'_>,
+        (at, random): (Arrival, &mut dyn Random),
+        outer: &KdcReq<'_>,
+        refusal: &Refusal,
+        event: &mut Event,
+    ) -> Vec<u8> {
+        let Refusal { code, cause, data, realm } = refusal;
+        event.refusal = Some((*code, cause));
+        let names = self.inside.request().map(|read| Names::of_body(&read.body)).unwrap_or_default();
+        let told = Refusal { realm: realm.clone(), ..Refusal::new(*code, cause) };
+        let error = refuse::reply(kdc.policy, at.now, &names, &told);
+        let mut padata = vec![PaData { kind: PaType::FX_ERROR, value: &error }];
+        padata.extend(elements(data.as_deref().unwrap_or_default()));
+        let value = fast::seal_response(&self.armor.key, random, &self.armor.response(&padata, None));
+        let data = wire::encode(&List::Items(&[PaData { kind: PaType::FX_FAST, value: &value }]));
+        let outside = Refusal { data: Some(data), ..Refusal::new(*code, "see the FAST envelope") };
+        let nobody = Principal::anonymous();
+        let names = if self.armor.hides() { Names::hidden(outer, &nobody) } else { Names::of_body(&outer.body) };
+        refuse::reply(kdc.policy, at.now, &names, &outside)
+    }
+}
+
+/// What an answer needs to go back in its envelope.
+#[derive(Debug)]
+pub struct Sealing<'a> {
+    armor: &'a Armor,
+    strengthen: Key,
+    now: Instant,
+}
+
+impl Armor {
+    /// The reply key made stronger by a fresh one, and what tells the client of it.
+    pub fn strengthen(
+        &self,
+        now: Instant,
+        random: &mut dyn Random,
+        reply_key: &Key,
+    ) -> Result<(Key, Sealing<'_>), Refusal> {
+        let unable = because(ErrorCode::ETYPE_NOSUPP, "the reply key can't be strengthened");
+        let strengthen = Key::random(reply_key.etype(), random).map_err(&unable)?;
+        let key = fast::strengthened(&strengthen, reply_key).map_err(&unable)?;
+        Ok((key, Sealing { armor: self, strengthen, now }))
+    }
+
+    /// Whether nobody else may read whose request it is.
+    pub fn hides(&self) -> bool {
+        self.options.has(FastOptions::HIDE_CLIENT_NAMES)
+    }
+
+    fn response<'a>(&self, padata: &'a [PaData<'a>], strengthen: Option<&'a Key>) -> KrbFastResponse<'a> {
+        KrbFastResponse {
+            padata: List::Items(padata),
+            strengthen_key: strengthen.map(EncryptionKey::from),
+            finished: None,
+            nonce: self.nonce,
+        }
+    }
+}
+
+/// The elements of e-data: METHOD-DATA, or TYPED-DATA, which has the same numbers.
+fn elements(data: &[u8]) -> Vec<PaData<'_>> {
+    if let Ok(methods) = wire::decode::<MethodData<'_>>(data) {
+        return methods.iter().collect();
+    }
+    let typed = wire::decode::<List<'_, TypedData<'_>>>(data).unwrap_or_default();
+    typed.iter().map(|data| PaData { kind: PaType(data.kind), value: data.value.unwrap_or_default() }).collect()
+}
+
+impl Sealing<'_> {
+    /// The padata of the reply: one envelope around all of it, which vouches for the ticket.
+    pub fn padata(
+        &self,
+        random: &mut dyn Random,
+        client: &Principal,
+        ticket: &[u8],
+        padata: &[PaData<'_>],
+    ) -> (PaType, Vec<u8>) {
+        let Armor { key, .. } = self.armor;
+        let checksum = fast::ticket_checksum(key, ticket);
+        let finished = fast::finished(key, self.now, (client.realm(), client.into()), &checksum);
+        let response =
+            KrbFastResponse { finished: Some(finished), ..self.armor.response(padata, Some(&self.strengthen)) };
+        (PaType::FX_FAST, fast::seal_response(key, random, &response))
+    }
+
+    /// The client's name in the clear part of the reply.
+    pub fn client<'a>(&self, client: &'a Principal, nobody: &'a Principal) -> &'a Principal {
+        if self.armor.hides() { nobody } else { client }
+    }
+}
