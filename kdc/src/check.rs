@@ -10,6 +10,7 @@ use crate::config::{self, Config};
 use crate::core::{Store, StoreError};
 use crate::error::{Error, Result};
 use crate::manage;
+use crate::run::beside::Beside;
 use crate::store::{MasterKey, Redb};
 
 /// What a check found.
@@ -31,6 +32,7 @@ pub fn check(path: &Path) -> Result<Sound> {
     config.dictionary()?;
     manage::check_key(&config.audit)?;
     Https::check(&config)?;
+    Beside::check(&config)?;
     let master = MasterKey::load(&config.master_key)?;
     let realm = config.realm.clone();
     match Redb::open(&config.store, master) {

@@ -25,6 +25,8 @@ pub mod run;
 pub mod source;
 pub mod steer;
 pub mod store;
+mod tls;
+mod unix;
 
 pub use error::{Error, Result};
 

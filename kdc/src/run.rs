@@ -1,6 +1,7 @@
 //! The daemon: opens what the settings name, wires the rooms together, and ends when told so. Not
 //! here: what any of them does.
 
+pub(crate) mod beside;
 mod orders;
 mod reload;
 mod renew;
@@ -29,11 +30,12 @@ use crate::error::{Error, Result};
 use crate::init::{self, Addresses};
 use crate::kpasswd::Kpasswd;
 use crate::manage::{Sources, Station};
-use crate::net::{self, Inherited, Listener, Memories, Passwords, Responder, Server};
+use crate::net::{self, Both, Inherited, Listener, Memories, Passwords, Responder, Server};
 use crate::observe::{Audit, Observer, start_log};
 use crate::rotation::{self, Rotation};
 use crate::store::Vault;
 use crate::{check, manage, store};
+use beside::{Beside, Doors};
 use orders::{Order, Orders, Wheel};
 use renew::Origin;
 
@@ -135,6 +137,7 @@ pub struct Daemon {
     registry: Arc<Registry>,
     responder: Arc<Responder>,
     server: Server,
+    beside: Beside,
     admin: Admin,
     https: Https,
     attempts: WrittenDown,
@@ -168,12 +171,13 @@ impl Daemon {
         init::complete(&*store, &config.realm)?;
         let listeners = take(&config.listen, &mut inherited)?;
         let for_passwords = take(&config.kpasswd_addresses(), &mut inherited)?;
+        let doors = Doors::take(config, &mut inherited)?;
         let admin_socket = match inherited.unix(&config.admin_socket) {
             Some(socket) => socket,
             None => admin::bind(&config.admin_socket)?.into_std().map_err(unserved)?,
         };
         for socket in inherited.left() {
-            let settings = "`listen`, `kpasswd_listen`, `admin_socket`";
+            let settings = "`listen`, `kpasswd_listen`, `unix_listen`, `kkdcp.listen`, `admin_socket`";
             tracing::warn!(socket, "closed: it was handed over and is none of the settings ({settings})");
         }
 
@@ -190,12 +194,15 @@ impl Daemon {
         let changes =
             MemoryReplayCache::new(policy.clock_skew, (replays_limit / 16).max(1024)).refusing_before(admin::now());
         let service = Kpasswd::new(policy.clone(), Arc::clone(&store), steady, Arc::new(changes));
-        let passwords = serve_passwords(service, for_passwords, Arc::clone(&observer), &limits)?;
+        let service = Arc::new(Passwords::new(service, Arc::clone(&observer), &Passwords::limits(&limits)));
+        let passwords = serve_passwords(&service, for_passwords, &limits)?;
         let counted = Arc::clone(&attempts) as Arc<dyn Attempts>;
         let memories = Memories { store: Arc::clone(&store), replays, attempts: Arc::clone(&counted) };
         let responder = Arc::new(Responder::new(policy.clone(), memories, Arc::clone(&observer), &limits));
         responder.govern(policy, config.limits.rate.rates(), &limits);
         let server = Server::start(listeners, Arc::clone(&responder), &limits).map_err(unserved)?;
+        let both = Both::new(Arc::clone(&responder), service, beside::changing(config));
+        let beside = Beside::start(doors, config, both, Arc::clone(&observer), &limits)?;
         let sources = Sources {
             realm: config.realm.clone(),
             observer: Arc::clone(&observer),
@@ -223,6 +230,7 @@ impl Daemon {
             registry,
             responder,
             server,
+            beside,
             passwords,
             admin,
             https,
@@ -252,8 +260,8 @@ impl Daemon {
         let list = |addresses: &[SocketAddr]| addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
         let Addresses { kdc, kpasswd } = self.addresses();
         let passwords = if kpasswd.is_empty() { "nowhere".to_owned() } else { format!("at {}", list(&kpasswd)) };
-        let (realm, kdc) = (&self.config.realm, list(&kdc));
-        format!("{realm} is ready at {kdc} (UDP and TCP), passwords are changed {passwords}")
+        let (realm, kdc, beside) = (&self.config.realm, list(&kdc), self.beside.status());
+        format!("{realm} is ready at {kdc} (UDP and TCP){beside}, passwords are changed {passwords}")
     }
 
     /// Serves and does what it is told until it is to end. `true`: so that another process goes on.
@@ -303,10 +311,12 @@ impl Daemon {
         let new = bind(&self.server.missing(&config.listen))?;
         let new_for_passwords =
             bind(&self.passwords.missing(&for_passwords))?.into_iter().map(Listener::narrow).collect();
+        let doors = self.beside.missing(&config)?;
         self.server.rearrange(&config.listen, new).await.map_err(unserved)?;
         self.passwords.rearrange(&for_passwords, new_for_passwords).await.map_err(unserved)?;
-        // Nothing can fail from here on.
         let limits = config.net_limits();
+        self.beside.follow(&config, doors, &limits).await?;
+        // Nothing can fail from here on.
         self.server.limit(&limits);
         self.passwords.limit(&Passwords::limits(&limits));
         self.responder.govern(policy, config.limits.rate.rates(), &limits);
@@ -324,7 +334,7 @@ impl Daemon {
         drop(self.admin);
         drop(self.https);
         let patience = self.config.net_limits().request_timeout;
-        tokio::join!(self.server.drain(patience), self.passwords.drain(patience));
+        tokio::join!(self.server.drain(patience), self.passwords.drain(patience), self.beside.drain(patience));
         drop(self.attempts);
     }
 
@@ -334,9 +344,13 @@ impl Daemon {
         self.admin.close();
         drop(self.https);
         let patience = self.config.net_limits().request_timeout.min(LAST_REQUESTS);
-        let listeners = tokio::join!(self.server.hand_over(patience), self.passwords.hand_over(patience));
+        let (kdc, passwords, beside) = tokio::join!(
+            self.server.hand_over(patience),
+            self.passwords.hand_over(patience),
+            self.beside.hand_over(patience)
+        );
         drop(self.attempts);
-        let sockets = listeners.0.into_iter().chain(listeners.1).flat_map(Listener::into_files);
+        let sockets = kdc.into_iter().chain(passwords).flat_map(Listener::into_files).chain(beside);
         sockets.chain(self.admin.socket.try_clone().ok().map(OwnedFd::from)).collect()
     }
 
@@ -371,15 +385,9 @@ fn turning(config: &Config, store: &Arc<dyn Store>, registry: &Arc<Registry>) ->
     rotation::Task::start(rotation)
 }
 
-fn serve_passwords(
-    service: Kpasswd,
-    listeners: Vec<Listener>,
-    observer: Arc<Observer>,
-    limits: &net::Limits,
-) -> Result<Server> {
-    let limits = Passwords::limits(limits);
+fn serve_passwords(service: &Arc<Passwords>, listeners: Vec<Listener>, limits: &net::Limits) -> Result<Server> {
     let listeners = listeners.into_iter().map(Listener::narrow).collect();
-    Server::start(listeners, Arc::new(Passwords::new(service, observer, &limits)), &limits).map_err(unserved)
+    Server::start(listeners, Arc::clone(service), &Passwords::limits(limits)).map_err(unserved)
 }
 
 /// Whether a new process could go on where this one is.

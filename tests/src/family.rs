@@ -150,7 +150,7 @@ fn heimdal_program(name: &'static str) -> Program {
     let usr = peers_home().join("heimdal/usr");
     let (path, arguments) = match name {
         "kdc" | "kadmind" | "kpasswdd" => (format!("lib/heimdal-servers/{name}"), vec![]),
-        "kstash" | "kimpersonate" | "hprop" | "hpropd" => (format!("sbin/{name}"), vec![]),
+        "kcm" | "kstash" | "kimpersonate" | "hprop" | "hpropd" => (format!("sbin/{name}"), vec![]),
         "klist" => ("bin/heimtools".to_owned(), vec![name]),
         "kgetcred" => ("bin/kgetcred".to_owned(), vec![]),
         _ => (format!("bin/{name}.heimdal"), vec![]),
@@ -164,7 +164,7 @@ pub(crate) fn unpacked(peer: &str) -> Option<PathBuf> {
 }
 
 /// Where `tests/peers` puts what is not installed on the machine.
-pub(crate) fn peers_home() -> PathBuf {
+pub fn peers_home() -> PathBuf {
     let cache = std::env::var_os("XDG_CACHE_HOME").filter(|path| !path.is_empty()).map(PathBuf::from);
     let cache = cache.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache")));
     cache.unwrap_or_default().join("krb-peers")

@@ -39,7 +39,7 @@ mod tool;
 pub mod website;
 
 pub use daemon::Daemon;
-pub use family::{Family, Program, is_root, java, optional_peer};
+pub use family::{Family, Program, is_root, java, optional_peer, peers_home};
 pub use kdc::Secret;
 pub use port::Port;
 pub use realm::{Plan, Realm};

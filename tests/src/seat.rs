@@ -17,6 +17,15 @@ pub struct Seat<'a> {
     libdefaults: RefCell<Vec<String>>,
     kdc_prefix: Cell<&'static str>,
     kpasswd_prefix: Cell<&'static str>,
+    way: RefCell<Option<Way>>,
+}
+
+/// Another way to the realm than its ports.
+#[derive(Clone, Debug)]
+struct Way {
+    kdc: String,
+    kpasswd: String,
+    more: String,
 }
 
 impl<'a> Seat<'a> {
@@ -29,6 +38,7 @@ impl<'a> Seat<'a> {
             libdefaults: RefCell::default(),
             kdc_prefix: Cell::new(""),
             kpasswd_prefix: Cell::new(""),
+            way: RefCell::default(),
         };
         seat.write_configuration();
         seat
@@ -50,6 +60,14 @@ impl<'a> Seat<'a> {
     /// What stands before the address for changing passwords: `tcp/` or `udp/`, for ours and Heimdal's.
     pub fn kpasswd_prefix(&self, prefix: &'static str) {
         self.kpasswd_prefix.set(prefix);
+        self.write_configuration();
+    }
+
+    /// Another way to the KDC and to who changes passwords than their ports: a URL, or the path of a socket; and a
+    /// further line about the realm.
+    pub fn reach(&self, kdc: &str, kpasswd: &str, line: &str) {
+        let way = Way { kdc: kdc.to_owned(), kpasswd: kpasswd.to_owned(), more: format!("  {line}\n") };
+        self.way.replace(Some(way));
         self.write_configuration();
     }
 
@@ -155,15 +173,17 @@ impl<'a> Seat<'a> {
     fn write_configuration(&self) {
         let realm = self.realm.name();
         let more: String = self.libdefaults.borrow().iter().map(|line| format!(" {line}\n")).collect();
+        let ports = || Way {
+            kdc: format!("{}{}", self.kdc_prefix.get(), self.realm.address()),
+            kpasswd: format!("{}{}", self.kpasswd_prefix.get(), self.realm.kpasswd_address()),
+            more: String::new(),
+        };
+        let Way { kdc, kpasswd, more: of_realm } = self.way.borrow().clone().unwrap_or_else(ports);
         let text = format!(
             "[libdefaults]\n default_realm = {realm}\n dns_lookup_kdc = false\n dns_lookup_realm = false\n \
              dns_canonicalize_hostname = false\n rdns = false\n{more}\
-             [realms]\n {realm} = {{\n  kdc = {prefix}{address}\n  kpasswd_server = {kpasswd_prefix}{kpasswd}\n }}\n\
+             [realms]\n {realm} = {{\n  kdc = {kdc}\n  kpasswd_server = {kpasswd}\n{of_realm} }}\n\
              [domain_realm]\n localhost = {realm}\n .example.org = {realm}\n",
-            prefix = self.kdc_prefix.get(),
-            address = self.realm.address(),
-            kpasswd_prefix = self.kpasswd_prefix.get(),
-            kpasswd = self.realm.kpasswd_address(),
         );
         std::fs::write(self.configuration(), text).expect("the client's krb5.conf");
     }

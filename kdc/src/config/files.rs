@@ -10,15 +10,17 @@ impl Config {
     pub fn files_written(&self) -> Vec<&Path> {
         // The master key too, while it is rolled over.
         let files = [Some(&*self.store), Some(&self.admin_socket), self.audit.file.as_deref(), self.master_key.path()];
-        files.into_iter().flatten().collect()
+        files.into_iter().flatten().chain(self.unix_listen.iter().map(|socket| &**socket)).collect()
     }
 
     /// Files that are only read.
     pub fn files_read(&self) -> Vec<&Path> {
         let admin = &self.admin;
         let tls = [&admin.acl_file, &admin.certificate, &admin.key, &admin.client_ca];
+        let kkdcp = [&self.kkdcp.certificate, &self.kkdcp.key];
         let files = [self.audit.key.as_ref(), self.passwords.dictionary.as_ref()];
-        let files = files.into_iter().chain(tls.map(Option::as_ref)).flatten().map(|file| &**file);
+        let tls = tls.into_iter().chain(kkdcp).map(Option::as_ref);
+        let files = files.into_iter().chain(tls).flatten().map(|file| &**file);
         files.chain(self.pkinit.files()).collect()
     }
 }

@@ -3,6 +3,7 @@
 
 mod abroad;
 mod admin;
+mod doors;
 mod files;
 mod indicators;
 mod kpasswd;
@@ -25,6 +26,7 @@ use serde::Deserialize;
 
 pub use abroad::{Capaths, ReferralSettings, TrustRow};
 pub use admin::AdminSettings;
+pub use doors::KkdcpSettings;
 pub use indicators::IndicatorSettings;
 pub use kpasswd::kpasswd_addresses;
 pub use passwords::PasswordSettings;
@@ -53,6 +55,12 @@ pub struct Config {
     /// Where passwords are changed ([`Config::kpasswd_addresses`]); `[]`: nowhere.
     #[serde(default, deserialize_with = "values::some_addresses")]
     pub kpasswd_listen: Option<Vec<SocketAddr>>,
+    /// Sockets in the file system where both are served too.
+    #[serde(default)]
+    pub unix_listen: Vec<PathBuf>,
+    /// Where both are served over HTTPS.
+    #[serde(default)]
+    pub kkdcp: KkdcpSettings,
     /// The store's file. This and the other paths are taken from the folder of kdc.toml.
     #[serde(default = "store")]
     pub store: PathBuf,
@@ -266,7 +274,8 @@ pub fn parse(path: &Path, text: &str) -> Result<Config> {
     config.pkinit.in_folder(folder);
     config.master_key.in_folder(folder);
     let paths = [&mut config.store, &mut config.admin_socket];
-    let others = config.audit.paths().chain(config.admin.paths());
+    let others = config.audit.paths().chain(config.admin.paths()).chain(config.kkdcp.paths());
+    let others = others.chain(&mut config.unix_listen);
     for file in paths.into_iter().chain(others).chain(config.passwords.dictionary.as_mut()) {
         *file = folder.join(&*file);
     }

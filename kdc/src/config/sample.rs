@@ -22,6 +22,9 @@ listen = [{listen}]
 # Where passwords are changed (RFC 3244), UDP and TCP; [] for nowhere. Default: the addresses of listen with port 464,
 # or where the KDC's own port is not 88, one that is as far above it (8888: 9264).
 kpasswd_listen = [{kpasswd}]
+# Sockets in the file system where both are served as well, for clients on this machine or in this pod (krb5.conf:
+# kdc = /run/kdc/kdc.sock). Everybody may ask there who can reach the file. Default: none.
+#unix_listen = ["/run/kdc/kdc.sock"]
 
 # Paths are taken from the folder of this file.
 # Principals, their keys sealed under the master key. Back up both, apart from each other.
@@ -175,6 +178,14 @@ kpasswd_listen = [{kpasswd}]
 # [[pkinit.spiffe]]
 # id = "spiffe://example.org/ns/{ns}/sa/{sa}"
 # principal = "{sa}/{ns}"
+
+[kkdcp]
+# Where clients ask that get through nothing but HTTPS (MS-KKDCP; krb5.conf: kdc = https://HOST/KdcProxy), for tickets and
+# for new passwords, of this realm alone. Default: nowhere.
+#listen = ["0.0.0.0:443"]
+# The certificate with the chain, and its key, in PEM; read again by kdc reload.
+#certificate = "kkdcp.pem"
+#key = "kkdcp-key.pem"
 
 [audit]
 # A JSON line for every request and every call of administration: who asked for what, and what was

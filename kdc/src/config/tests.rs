@@ -241,7 +241,14 @@ fn the_sample_says_the_defaults() {
     };
     let pkinit = PkinitSettings { identity: Some(source), ..PkinitSettings::default() };
     let limits = Limits { heavy_threads: Some(2), ..Limits::default() };
-    assert_eq!(said, Config { audit, management, keys, passwords, admin, limits, pkinit, ..config });
+    let kkdcp = KkdcpSettings {
+        listen: vec!["0.0.0.0:443".parse().expect("an address")],
+        certificate: file("kkdcp.pem"),
+        key: file("kkdcp-key.pem"),
+    };
+    let unix_listen = vec!["/run/kdc/kdc.sock".into()];
+    let said_all = Config { audit, management, keys, passwords, admin, limits, pkinit, kkdcp, unix_listen, ..config };
+    assert_eq!(said, said_all);
 }
 
 #[test]

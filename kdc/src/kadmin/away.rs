@@ -68,7 +68,7 @@ impl Away {
 
     fn proof(&self, config: &Config, environment: &Environment, realm: Option<&str>, terminal: bool) -> Result<Proof> {
         if let Some(cache) = &self.cache {
-            return Ok(Proof::Cache(CacheName::parse(cache)?));
+            return Ok(Proof::Cache(CacheName::parse(cache)?.as_configured(config)));
         }
         let named = self.principal.as_deref().map(|name| Principal::parse(name, realm)).transpose()?;
         if self.keytab {

@@ -8,6 +8,7 @@ use libkrb::crypto::Random;
 
 use super::Responder;
 use super::lookaside::Answer;
+use crate::observe::Transport;
 
 /// The ends of a message's way.
 #[derive(Clone, Copy, Debug)]
@@ -16,6 +17,8 @@ pub struct Ends {
     pub from: SocketAddr,
     /// Our address that it was sent to, where the system tells.
     pub to: Option<IpAddr>,
+    /// What it came over.
+    pub via: Transport,
 }
 
 /// Sends a reply to who sent a datagram, some time later.
@@ -45,7 +48,7 @@ impl Answers for Responder {
     }
 
     async fn message(&self, ends: Ends, bytes: &[u8]) -> Option<Answer> {
-        self.message(ends.from, bytes).await
+        self.message(ends, bytes).await
     }
 
     fn too_long(&self, from: SocketAddr) -> Answer {

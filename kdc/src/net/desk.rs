@@ -98,7 +98,7 @@ impl Desk {
         match (rules.guard.rates().answer, message.transport) {
             (guard::Answer::Drop, _) => None,
             (guard::Answer::Error, Transport::Udp) => self.too_big(message.bytes),
-            (guard::Answer::Error, Transport::Tcp) => Some(core::busy(&rules.policy, now()).into()),
+            (guard::Answer::Error, _) => Some(core::busy(&rules.policy, now()).into()),
         }
     }
 

@@ -104,6 +104,12 @@ impl Listener {
     }
 }
 
+/// The TCP listener of an address: one that is open already, or a new one.
+pub(super) fn take_tcp(address: SocketAddr, inherited: &mut Inherited) -> Result<TcpListener, BindError> {
+    let listener = inherited.tcp(address).map_or_else(|| bind_tcp(address), adopt_tcp);
+    listener.map_err(|cause| BindError { address, protocol: "TCP", cause })
+}
+
 fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     // A restarted KDC must not wait for the connections of the one before.
@@ -176,7 +182,7 @@ impl fmt::Display for BindError {
         write!(f, "cannot listen on {address} ({protocol}): ")?;
         match cause.kind() {
             io::ErrorKind::AddrInUse => f.write_str(
-                "the port is in use; end the program that has it, or name another (`listen` or `kpasswd_listen`; kdc dev --listen)",
+                "the port is in use; end the program that has it, or name another (`listen`, `kpasswd_listen` or that of [kkdcp]; kdc dev --listen)",
             ),
             io::ErrorKind::PermissionDenied => f.write_str(
                 "permission denied; ports below 1024 need root or the capability CAP_NET_BIND_SERVICE \

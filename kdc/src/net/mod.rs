@@ -1,12 +1,14 @@
-//! Sockets around the core: UDP and TCP on the same ports, the memory of answers given, and the
-//! bounds on what strangers may use up. Not here: what a request means (the core), what is written
+//! Sockets around the core: UDP and TCP on the same ports, HTTPS, sockets in the file system, the memory of
+//! answers given, and the bounds on what strangers may use up. Not here: what a request means (the core), what is written
 //! about it (`observe`), signals and start-up (`run`).
 
 mod answers;
+mod both;
 mod connections;
 mod desk;
 mod gauges;
 pub mod guard;
+mod https;
 mod inherited;
 mod listen;
 mod lookaside;
@@ -14,6 +16,7 @@ mod passwords;
 mod pool;
 mod responder;
 mod server;
+mod streams;
 mod tcp;
 mod udp;
 
@@ -21,7 +24,9 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 pub use answers::{Answers, Ends, Post};
+pub use both::Both;
 pub use gauges::Gauges;
+pub use https::Https;
 pub use inherited::Inherited;
 pub use listen::{BindError, Listener};
 pub use lookaside::Answer;
@@ -29,6 +34,7 @@ pub use passwords::Passwords;
 pub use pool::{Fill, threads as heavy_threads};
 pub use responder::{Memories, Responder};
 pub use server::Server;
+pub use streams::{At, Door, Streams};
 
 /// What strangers may use up.
 #[derive(Clone, Debug, PartialEq, Eq)]

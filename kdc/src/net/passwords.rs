@@ -17,7 +17,7 @@ use super::lookaside::{Answer, Claim, Found, Lookaside};
 use super::{Limits, canonical};
 use crate::core::Outcome;
 use crate::kpasswd::{Arrival, Kpasswd};
-use crate::observe::{Observer, Seen, Transport};
+use crate::observe::{Observer, Seen};
 
 /// Changes that are made over connections at a time.
 const TURNS: usize = 1;
@@ -56,20 +56,13 @@ impl Passwords {
         }
     }
 
-    fn decide(
-        &self,
-        claim: Claim<'_>,
-        ends: Ends,
-        transport: Transport,
-        bytes: &[u8],
-        random: &mut dyn Random,
-    ) -> Decided {
+    fn decide(&self, claim: Claim<'_>, ends: Ends, bytes: &[u8], random: &mut dyn Random) -> Decided {
         let (at, started) = (now(), Instant::now());
         let arrival = Arrival { now: at, from: ends.from, to: ends.to };
         // A bug that one request can trigger must not cost the others their service.
         let outcome = catch_unwind(AssertUnwindSafe(|| self.service.handle(&arrival, random, bytes)));
         let Ok(Outcome { reply, event }) = outcome else {
-            self.observer.panicked(ends.from, transport);
+            self.observer.panicked(ends.from, ends.via);
             return Decided { answer: None, proven: false };
         };
         let answer = reply.map(Answer::from);
@@ -78,7 +71,8 @@ impl Passwords {
         if let Some(answer) = answer.as_ref().filter(|_| proven) {
             claim.settle(Arc::clone(answer));
         }
-        self.observer.observe(&Seen { event: &event, from: ends.from, transport, at, took: started.elapsed() });
+        let Ends { from, via: transport, .. } = ends;
+        self.observer.observe(&Seen { event: &event, from, transport, at, took: started.elapsed() });
         Decided { answer, proven }
     }
 }
@@ -88,12 +82,12 @@ impl Answers for Passwords {
         let ends = Ends { from: canonical(ends.from), ..ends };
         match self.lookaside.find(bytes, Instant::now()) {
             Found::Answered(answer) => {
-                self.observer.repeated(ends.from, Transport::Udp);
+                self.observer.repeated(ends.from, ends.via);
                 Some(answer)
             }
             Found::Claimed => None,
             Found::New(claim) => {
-                let Decided { answer, proven } = self.decide(claim, ends, Transport::Udp, bytes, random);
+                let Decided { answer, proven } = self.decide(claim, ends, bytes, random);
                 // Nobody shall gain by sending us junk in somebody else's name.
                 answer.filter(|answer| proven || answer.len() <= bytes.len())
             }
@@ -110,11 +104,11 @@ impl Answers for Passwords {
         let _turn = self.turns.acquire().await.ok()?;
         match self.lookaside.settled(bytes).await {
             Found::Answered(answer) => {
-                self.observer.repeated(ends.from, Transport::Tcp);
+                self.observer.repeated(ends.from, ends.via);
                 Some(answer)
             }
             Found::New(claim) => {
-                let work = || self.decide(claim, ends, Transport::Tcp, bytes, &mut OsRandom::new()).answer;
+                let work = || self.decide(claim, ends, bytes, &mut OsRandom::new()).answer;
                 // The other connections of this thread, the KDC's among them, must not wait for it.
                 match Handle::current().runtime_flavor() {
                     RuntimeFlavor::MultiThread => tokio::task::block_in_place(work),

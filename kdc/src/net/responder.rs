@@ -11,6 +11,7 @@ use libkrb::crypto::{OsRandom, Random};
 use libkrb::replay::ReplayCache;
 use tokio::sync::oneshot;
 
+use super::answers::Ends;
 use super::desk::{Decided, Desk, Message, Place, Rules, now};
 use super::guard::{self, Guard};
 use super::lookaside::{Answer, Found, Lookaside};
@@ -107,11 +108,11 @@ impl Responder {
     }
 
     /// The reply to a request that came over a connection.
-    pub(super) async fn message(&self, from: SocketAddr, bytes: &[u8]) -> Option<Answer> {
-        let message = Message { from: canonical(from), transport: Transport::Tcp, bytes };
+    pub(super) async fn message(&self, ends: Ends, bytes: &[u8]) -> Option<Answer> {
+        let message = Message { from: canonical(ends.from), transport: ends.via, bytes };
         let claim = match self.desk.lookaside.settled(bytes).await {
             Found::Answered(answer) => {
-                self.desk.observer.repeated(message.from, Transport::Tcp);
+                self.desk.observer.repeated(message.from, message.transport);
                 return Some(answer);
             }
             Found::New(claim) => claim,
@@ -131,9 +132,10 @@ impl Responder {
     /// What the pool will decide; `None`: there is no room.
     fn later(&self, message: Message<'_>) -> Option<oneshot::Receiver<Decided>> {
         let (tell, told) = oneshot::channel();
-        let (desk, from, request) = (Arc::clone(&self.desk), message.from, message.bytes.to_vec());
+        let (desk, request) = (Arc::clone(&self.desk), message.bytes.to_vec());
+        let Message { from, transport, .. } = message;
         let job = move |random: &mut OsRandom| {
-            let message = Message { from, transport: Transport::Tcp, bytes: &request };
+            let message = Message { from, transport, bytes: &request };
             // Who has hung up meanwhile is done no work for.
             if !tell.is_closed()
                 && let Some(decided) = desk.decide(message, Place::Pool, random)
@@ -141,7 +143,7 @@ impl Responder {
                 let _ = tell.send(decided);
             }
         };
-        self.pool.submit(Transport::Tcp, Box::new(job)).then_some(told)
+        self.pool.submit(transport, Box::new(job)).then_some(told)
     }
 
     /// The reply to a message that is longer than any request may be.

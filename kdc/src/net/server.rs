@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::answers::Answers;
+use super::streams::{At, Socket};
 use super::{Gauges, Limits, Listener, tcp, udp};
 
 /// Starts the threads for the datagrams of some sockets.
@@ -32,7 +33,7 @@ impl Server {
         let serving = Arc::default();
         let mut tcp = tcp::Tasks::new(Arc::clone(&responder), limits, &serving);
         for listener in &listeners {
-            tcp.add(listener.asked(), listener.tcp()?)?;
+            tcp.add(At::Tcp(listener.asked()), Socket::Tcp(listener.tcp()?))?;
         }
         let gauges = Gauges { serving: Arc::clone(&serving), tcp: tcp.held() };
         let start = move |open: &[Listener]| {
@@ -86,11 +87,11 @@ impl Server {
         let threads = self.threads_of(&stays).inspect_err(|_| self.open.truncate(before))?;
         let old = mem::replace(&mut self.udp, threads);
         for (address, listener) in added {
-            self.tcp.add(address, listener)?;
+            self.tcp.add(At::Tcp(address), Socket::Tcp(listener))?;
         }
         let gone = self.open.extract_if(.., |listener| !stays(listener)).map(|gone| gone.asked()).collect::<Vec<_>>();
         for address in gone {
-            self.tcp.remove(address).await;
+            self.tcp.remove(&At::Tcp(address)).await;
         }
         let _ = tokio::task::spawn_blocking(|| old.join()).await;
         Ok(())

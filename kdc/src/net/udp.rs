@@ -19,6 +19,7 @@ use rustix::net::sockopt::{self, Ipv4PathMtuDiscovery, Ipv6PathMtuDiscovery};
 use super::answers::{Answers, Ends, Post};
 use super::gauges::Serving;
 use super::responder::too_long;
+use crate::observe::Transport;
 
 /// The kernel may hand over several datagrams of one sender as one, 64 KiB at most.
 const BUFFER: usize = 65_535;
@@ -112,7 +113,7 @@ impl Socket {
         for (meta, buffer) in desk.metas.iter().zip(&buffers).take(count) {
             let received = buffer.get(..meta.len).unwrap_or_default();
             for datagram in received.chunks(meta.stride.max(1)) {
-                let ends = Ends { from: meta.addr, to: self.local.or(meta.dst_ip) };
+                let ends = Ends { from: meta.addr, to: self.local.or(meta.dst_ip), via: Transport::Udp };
                 let (to, from) = (meta.addr, meta.dst_ip.filter(|_| self.local.is_none()));
                 let post = || -> Post {
                     let socket = Arc::clone(self);

@@ -65,7 +65,7 @@ struct Shard {
     proofs: [AtomicU64; PROOFS],
     etypes: [[AtomicU64; ETYPES.len() + 1]; 3],
     latency: [Histogram; EXCHANGES.len()],
-    transports: [AtomicU64; 2],
+    transports: [AtomicU64; Transport::ALL.len()],
     repeated: AtomicU64,
 }
 
@@ -208,10 +208,9 @@ impl Counters {
     /// All counts.
     pub fn traffic(&self) -> Traffic {
         let named = |name: &str, count| Named { name: name.to_owned(), count };
-        let transports = [Transport::Udp, Transport::Tcp];
         Traffic {
             requests: self.counts().iter().map(outcome).collect(),
-            transports: transports
+            transports: Transport::ALL
                 .map(|it| named(it.name(), self.sum(|shard| shard.transports.get(it as usize))))
                 .to_vec(),
             answered_again: self.answered_again(),

@@ -41,14 +41,23 @@ pub enum Transport {
     Udp,
     /// A connection.
     Tcp,
+    /// A POST (MS-KKDCP).
+    Https,
+    /// A connection to a socket in the file system.
+    Unix,
 }
 
 impl Transport {
+    /// All of them.
+    pub const ALL: [Transport; 4] = [Transport::Udp, Transport::Tcp, Transport::Https, Transport::Unix];
+
     /// Its name in logs.
     pub fn name(self) -> &'static str {
         match self {
             Transport::Udp => "udp",
             Transport::Tcp => "tcp",
+            Transport::Https => "https",
+            Transport::Unix => "unix",
         }
     }
 }

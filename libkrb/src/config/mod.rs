@@ -8,6 +8,7 @@
 #![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_types))]
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
 
+mod anchors;
 mod defaults;
 mod duration;
 mod enctypes;
@@ -27,6 +28,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
+pub use anchors::HttpAnchor;
 pub use duration::{When, parse_duration, parse_time, parse_when};
 pub use enctypes::{EnctypeList, parse_enctypes};
 pub use environment::Environment;

@@ -1,18 +1,23 @@
 //! One server at one address, asked once: UDP with repeats (RFC 4120 7.2.1), streams with the
-//! length before the message (RFC 4120 7.2.2). Not here: which address is next, and what the
-//! answer means for the search ([`super::transport`]).
+//! length before the message (RFC 4120 7.2.2), proxies over HTTPS ([`super::https`]). Not here: which
+//! address is next, and what the answer means for the search ([`super::transport`]).
 
 use std::fmt;
 use std::io::{self, ErrorKind};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
+#[cfg(feature = "kkdcp")]
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket, UnixStream};
 use tokio::time::timeout;
 
+#[cfg(feature = "kkdcp")]
+use super::https::Proxy;
 use super::trace::Trace;
+use super::transport::Transport;
 
 /// The largest answer from a stream; MIT's bound.
 const MAX_REPLY: u32 = 1 << 20;
@@ -26,6 +31,20 @@ pub(super) enum Candidate {
     Udp(SocketAddr),
     Tcp(SocketAddr),
     Unix(PathBuf),
+    #[cfg(feature = "kkdcp")]
+    Https(Arc<Proxy>, SocketAddr),
+}
+
+impl Candidate {
+    /// Its kind, as traces name it.
+    pub(super) fn kind(&self) -> &'static str {
+        match self {
+            Candidate::Udp(_) => "UDP",
+            Candidate::Tcp(_) | Candidate::Unix(_) => "TCP",
+            #[cfg(feature = "kkdcp")]
+            Candidate::Https(..) => "HTTPS",
+        }
+    }
 }
 
 impl fmt::Display for Candidate {
@@ -34,18 +53,25 @@ impl fmt::Display for Candidate {
             Candidate::Udp(address) => write!(f, "dgram {address}"),
             Candidate::Tcp(address) => write!(f, "stream {address}"),
             Candidate::Unix(path) => write!(f, "unix {}", path.display()),
+            #[cfg(feature = "kkdcp")]
+            Candidate::Https(_, address) => write!(f, "https {address}"),
         }
     }
 }
 
 /// A question to a candidate.
 pub(super) struct Question<'a> {
+    /// The realm that is asked, of which only a proxy has to be told.
+    #[cfg_attr(not(feature = "kkdcp"), allow(dead_code))]
+    pub(super) realm: &'a str,
     pub(super) message: &'a [u8],
     /// How long to wait before a datagram is sent again; each next wait is twice as long.
     pub(super) repeat: Duration,
     /// Whether bytes can be an answer at all; datagrams that cannot are ignored.
     pub(super) plausible: fn(&[u8]) -> bool,
     pub(super) trace: &'a Trace,
+    #[cfg_attr(not(feature = "kkdcp"), allow(dead_code))]
+    pub(super) transport: &'a Transport,
 }
 
 impl Question<'_> {
@@ -63,6 +89,13 @@ impl Question<'_> {
                 self.trace.line(format_args!("Connecting to {candidate}"));
                 let stream = UnixStream::connect(path).await?;
                 self.stream(candidate, stream).await?
+            }
+            #[cfg(feature = "kkdcp")]
+            Candidate::Https(proxy, address) => {
+                self.trace.line(format_args!("Sending HTTPS request to {candidate}"));
+                let answer =
+                    proxy.ask(*address, self.transport.trust(self.realm).await?, self.realm, self.message).await?;
+                (self.plausible)(&answer).then_some(answer).ok_or_else(|| wrong("not an answer"))?
             }
         };
         self.trace.line(format_args!("Received answer ({} bytes) from {candidate}", answer.len()));

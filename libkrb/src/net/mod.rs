@@ -12,6 +12,8 @@ mod drive;
 mod fetch;
 mod getting;
 mod held;
+#[cfg(feature = "kkdcp")]
+mod https;
 mod kpasswd;
 mod locate;
 mod means;

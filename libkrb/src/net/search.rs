@@ -11,6 +11,8 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
 use super::candidate::{Candidate, Question};
+#[cfg(feature = "kkdcp")]
+use super::https::Proxy;
 use super::locate::Service;
 use super::transport::Transport;
 use crate::codes::MessageType;
@@ -57,6 +59,7 @@ enum Event {
 pub(super) struct Search<'a> {
     transport: &'a Transport,
     service: Service,
+    realm: Arc<str>,
     servers: Vec<Server>,
     message: Arc<[u8]>,
     strategy: Strategy,
@@ -71,10 +74,16 @@ pub(super) struct Search<'a> {
 }
 
 impl<'a> Search<'a> {
-    pub(super) fn new(transport: &'a Transport, service: Service, servers: Vec<Server>, message: &[u8]) -> Search<'a> {
+    /// A search for an answer of `realm`.
+    pub(super) fn new(
+        transport: &'a Transport,
+        (service, realm): (Service, &str),
+        servers: Vec<Server>,
+        message: &[u8],
+    ) -> Search<'a> {
         let (now, later, tasks, message) = (VecDeque::new(), VecDeque::new(), JoinSet::new(), message.into());
-        let (strategy, first, unavailable) = (Strategy::UdpFirst, None, false);
-        Search { transport, service, servers, message, strategy, first, now, later, tasks, unavailable }
+        let (realm, strategy, first, unavailable) = (realm.into(), Strategy::UdpFirst, None, false);
+        Search { transport, service, realm, servers, message, strategy, first, now, later, tasks, unavailable }
     }
 
     /// Asks one candidate after the other, the next one as soon as one fails or after the time
@@ -124,7 +133,7 @@ impl<'a> Search<'a> {
                 });
             }
             Some(Step::Ask(candidate)) => {
-                let message = self.message.clone();
+                let (message, realm) = (self.message.clone(), self.realm.clone());
                 let plausible = match self.service {
                     Service::Kdc | Service::PrimaryKdc => is_kdc_answer,
                     Service::Kpasswd => |bytes: &[u8]| KpasswdReply::decode(bytes).is_ok(),
@@ -132,7 +141,8 @@ impl<'a> Search<'a> {
                 };
                 self.tasks.spawn(async move {
                     let (trace, repeat) = (transport.trace(), transport.pace.repeat);
-                    let question = Question { message: &message, repeat, plausible, trace };
+                    let question =
+                        Question { realm: &realm, message: &message, repeat, plausible, trace, transport: &transport };
                     let answer = question.ask(&candidate).await;
                     Event::Asked { candidate, answer }
                 });
@@ -148,6 +158,14 @@ impl<'a> Search<'a> {
             (_, Ok(addresses)) => addresses,
             (_, Err(error)) => return self.transport.trace().line(format_args!("No address for {server}: {error}")),
         };
+        #[cfg(feature = "kkdcp")]
+        if let Server::Https { host, port, path } = server {
+            let proxy = Arc::new(Proxy { host, port, path });
+            for address in addresses.into_iter().take(MAX_ADDRESSES).rev() {
+                self.now.push_front(Step::Ask(Candidate::Https(Arc::clone(&proxy), address)));
+            }
+            return;
+        }
         let (udp, tcp) = match server {
             Server::Host { transport: config::Transport::Udp, .. } => (true, false),
             Server::Host { transport: config::Transport::Tcp, .. } => (false, true),
@@ -172,8 +190,7 @@ impl<'a> Search<'a> {
         let answer = match answer {
             Ok(answer) => answer,
             Err(error) => {
-                let kind = if matches!(candidate, Candidate::Udp(_)) { "UDP" } else { "TCP" };
-                trace.line(format_args!("{kind} error with {candidate}: {error}"));
+                trace.line(format_args!("{} error with {candidate}: {error}", candidate.kind()));
                 return None;
             }
         };

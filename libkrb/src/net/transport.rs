@@ -33,6 +33,8 @@ pub struct Transport {
     config: Arc<Config>,
     resolver: Arc<dyn Resolve>,
     trace: Trace,
+    #[cfg(feature = "kkdcp")]
+    trust: super::https::Trust,
     pub(super) clock: Arc<dyn Fn() -> Instant + Send + Sync>,
     pub(super) pace: Pace,
 }
@@ -44,7 +46,15 @@ impl Transport {
         let pace =
             Pace { next: Duration::from_secs(1), repeat: Duration::from_secs(2), whole: Duration::from_secs(whole) };
         let resolver = Arc::new(SystemResolver::new());
-        Transport { config, resolver, trace: Trace::off(), clock: Arc::new(system_clock), pace }
+        Transport {
+            config,
+            resolver,
+            trace: Trace::off(),
+            #[cfg(feature = "kkdcp")]
+            trust: super::https::Trust::default(),
+            clock: Arc::new(system_clock),
+            pace,
+        }
     }
 
     /// The same with another resolver.
@@ -130,7 +140,7 @@ impl Transport {
                 // the change that they made with the first looks refused.
                 _ => Strategy::TcpFirst,
             };
-            let mut search = Search::new(self, service, servers, message);
+            let mut search = Search::new(self, (service, realm), servers, message);
             match search.run(strategy, None).await {
                 Found::Answer(answer) => Ok(answer),
                 Found::TooBig(address) => {
@@ -153,6 +163,14 @@ impl Transport {
         }
     }
 
+    /// Whom the proxies of a realm have to be known by.
+    #[cfg(feature = "kkdcp")]
+    pub(super) async fn trust(&self, realm: &str) -> io::Result<Arc<rustls::ClientConfig>> {
+        let (trust, config, realm) = (self.trust.clone(), Arc::clone(&self.config), realm.to_owned());
+        // Files are read.
+        tokio::task::spawn_blocking(move || trust.of(&config, &realm)).await.map_err(io::Error::other)?
+    }
+
     /// The addresses of a server; none for a socket of this machine.
     pub(super) async fn addresses(&self, server: &Server) -> io::Result<Vec<SocketAddr>> {
         match server {
@@ -162,8 +180,11 @@ impl Transport {
                 }
                 self.resolver.addresses(host, *port).await
             }
+            #[cfg(feature = "kkdcp")]
+            Server::Https { host, port, .. } => self.resolver.addresses(host, *port).await,
+            #[cfg(not(feature = "kkdcp"))]
             Server::Https { .. } => {
-                Err(io::Error::new(io::ErrorKind::Unsupported, "HTTPS proxies are not yet supported"))
+                Err(io::Error::new(io::ErrorKind::Unsupported, "HTTPS proxies take the feature kkdcp of libkrb"))
             }
             Server::Unix(_) => Ok(vec![]),
         }

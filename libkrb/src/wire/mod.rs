@@ -15,7 +15,9 @@ mod der;
 mod error;
 mod fast;
 mod gss;
+mod iakerb;
 mod kdc;
+mod kkdcp;
 mod kpasswd;
 mod list;
 mod name;
@@ -42,7 +44,9 @@ pub use fast::{
     PaFxFastRequest,
 };
 pub use gss::{InitialToken, Oid};
+pub use iakerb::{IakerbFinished, IakerbHeader};
 pub use kdc::{EncKdcRepPart, KdcRep, KdcReq, KdcReqBody, LastReq};
+pub use kkdcp::{KdcProxyMessage, is_for_kdc};
 pub use kpasswd::{AdPasswordRules, ChangePasswdData, KpasswdReply, KpasswdRequest, KpasswdResult, NewPassword};
 pub use list::List;
 pub use name::{Components, PrincipalName};

@@ -1,8 +1,6 @@
 //! The API at a Unix socket. Only root and the daemon's own user are heard, who may do everything.
 //! Not here: what the requests mean.
 
-use std::io::ErrorKind;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +16,7 @@ use crate::admin::api;
 use crate::admin::caller::{Caller, Door};
 use crate::admin::registry::Registry;
 use crate::admin::remote::user_name;
+use crate::unix;
 
 /// Connections at a time; more wait.
 const CONNECTIONS: usize = 64;
@@ -29,23 +28,8 @@ const MAX_HEAD: usize = 16 * 1024;
 /// # Errors
 /// [`Error::File`] when another daemon serves it, or it can't be made.
 pub fn bind(path: &Path) -> Result<UnixListener> {
-    let wrong = |error: std::io::Error| match error.kind() {
-        ErrorKind::InvalidInput => Error::file(path, "too long for a socket; set a shorter admin_socket in kdc.toml"),
-        _ => Error::file(path, error),
-    };
-    if let Ok(kind) = std::fs::symlink_metadata(path).map(|it| it.file_type()) {
-        use std::os::unix::fs::FileTypeExt;
-        if !kind.is_socket() {
-            return Err(Error::file(path, "there is another file where the admin socket should be"));
-        }
-        if std::os::unix::net::UnixStream::connect(path).is_ok() {
-            return Err(Error::file(path, "another KDC serves this realm"));
-        }
-        std::fs::remove_file(path).map_err(wrong)?;
-    }
-    let listener = UnixListener::bind(path).map_err(wrong)?;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).map_err(wrong)?;
-    Ok(listener)
+    let listener = unix::bind(path, 0o600, "admin_socket")?;
+    UnixListener::from_std(listener).map_err(|error| Error::file(path, error))
 }
 
 /// Serves `registry` at `listener` until dropped. A commit that has begun is finished also then.

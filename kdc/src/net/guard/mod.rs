@@ -162,7 +162,12 @@ impl Guard {
     /// Looks at one request from its arrival to its end; `None`: whoever sent it is not limited.
     pub(super) fn watch(&self, from: IpAddr, transport: Transport, now: Instant) -> Option<Watch<'_>> {
         let limited = self.tables.iter().any(Option::is_some) && !self.rates.exempt.iter().any(|it| it.contains(from));
-        limited.then(|| Watch { guard: self, source: (transport as u8, peer(from)), client: None, now })
+        limited.then(|| Watch {
+            guard: self,
+            source: (u8::from(transport != Transport::Udp), peer(from)),
+            client: None,
+            now,
+        })
     }
 
     fn table(&self, rule: Rule) -> Option<&Table> {
