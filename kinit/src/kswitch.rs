@@ -20,7 +20,8 @@ struct Arguments {
 }
 
 const EXAMPLES: &str = "\
-A collection is a directory of caches: export KRB5CCNAME=DIR:$HOME/.krb5cc
+A collection is a directory of caches (export KRB5CCNAME=DIR:$HOME/.krb5cc), or what a daemon (KCM:)
+or the kernel (KEYRING:) holds.
 
 Examples:
   kswitch -p alice@EXAMPLE.ORG              by whose it is
@@ -51,7 +52,7 @@ fn run(arguments: Arguments) -> Result<u8> {
             let default = settings.cache(None).briefly_during("while resolving ccache")?;
             default.member_of(&principal).map_err(|_| {
                 Failure::new(format!("Matching credential not found while searching for ccache for {name}"))
-                    .next("klist -l lists the caches that there are; only a DIR: collection has several.")
+                    .next("klist -l lists the caches that there are; a FILE: cache has none beside it.")
             })?
         }
         _ => return Ok(report::usage("kswitch", "Only one -c or -p option allowed", 2)),

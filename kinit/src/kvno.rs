@@ -72,9 +72,9 @@ fn run(arguments: Arguments) -> Result<u8> {
 }
 
 /// The ticket-granting ticket of the user who is the service.
-fn second_ticket(cache: &str, now: impl Fn(&Ccache) -> Time) -> Result<Vec<u8>> {
+fn second_ticket(settings: &Settings, cache: &str, now: impl Fn(&Ccache) -> Time) -> Result<Vec<u8>> {
     let doing = format!("while getting user-to-user ticket from {cache}");
-    let name = CacheName::parse(cache).during(&doing)?;
+    let name = settings.cache(Some(cache)).during(&doing)?;
     let content = name.load().during(&doing)?;
     let tgt = content.tgt(now(&content)).map(|tgt| tgt.ticket.clone());
     tgt.ok_or_else(|| report::not_in_cache(&name, &doing))
@@ -84,14 +84,14 @@ impl Call {
     fn prepare(arguments: Arguments, settings: Settings) -> Result<Call> {
         let etype = arguments.etype()?;
         let cache = settings.cache(arguments.cache.as_deref()).during("while opening ccache")?;
-        let out_cache = arguments.out_cache.as_deref().map(CacheName::parse).transpose();
+        let out_cache = arguments.out_cache.as_deref().map(|name| settings.cache(Some(name))).transpose();
         let out_cache = out_cache.during("while resolving output ccache")?;
         let keytab = arguments.keytab.as_deref();
         let keytab = keytab.map(|name| KeytabName::parse(name).during(&format!("resolving keytab {name}")));
         let keytab = keytab.transpose()?;
         let content = cache.load().during("while getting client principal name")?;
         let kdc_time = |content: &Ccache| settings.offset(content).apply(local::now().into()).time;
-        let second = arguments.u2u.as_deref().map(|name| second_ticket(name, kdc_time)).transpose()?;
+        let second = arguments.u2u.as_deref().map(|name| second_ticket(&settings, name, kdc_time)).transpose()?;
         let offset = settings.offset(&content);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let transport = settings.transport();

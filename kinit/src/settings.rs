@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use libkrb::ccache::{CacheName, Ccache};
+use libkrb::ccache::{CacheName, Ccache, default_cache};
 use libkrb::client::ClockOffset;
 use libkrb::config::{Config, Environment};
 use libkrb::keytab::KeytabName;
@@ -34,8 +34,8 @@ impl Settings {
     /// The cache of this name, or the default one.
     pub(crate) fn cache(&self, name: Option<&str>) -> Result<CacheName> {
         match name {
-            Some(name) => CacheName::parse(name),
-            None => CacheName::parse(&self.config.ccache_name(&self.environment)?),
+            Some(name) => Ok(CacheName::parse(name)?.as_configured(&self.config)),
+            None => default_cache(&self.config, &self.environment, |why| self.trace().line(format_args!("{why}"))),
         }
     }
 
@@ -46,7 +46,11 @@ impl Settings {
 
     /// The way to the KDCs, traced if KRB5_TRACE says so.
     pub(crate) fn transport(&self) -> Transport {
-        Transport::new(Arc::clone(&self.config)).with_trace(Trace::from_environment(&self.environment))
+        Transport::new(Arc::clone(&self.config)).with_trace(self.trace())
+    }
+
+    fn trace(&self) -> Trace {
+        Trace::from_environment(&self.environment)
     }
 
     /// The name that this user is logged in with.

@@ -33,7 +33,7 @@ pub(super) struct Plan {
 impl Plan {
     pub(super) fn make(arguments: &Arguments, settings: &Settings) -> Result<Plan> {
         let default = match arguments.cache.as_deref() {
-            Some(name) => CacheName::parse(name).during(&format!("resolving ccache {name}")),
+            Some(name) => settings.cache(Some(name)).during(&format!("resolving ccache {name}")),
             None => settings.cache(None).during("while getting default ccache"),
         }?;
         let primary = match default.resolve() {
@@ -43,14 +43,14 @@ impl Plan {
         };
         let client = client(arguments, settings, &default)?;
         let chosen = match (&arguments.cache, primary) {
-            (None, Some(primary)) if matches!(default, CacheName::Dir(_)) => in_collection(&default, primary, &client)?,
+            (None, Some(primary)) if default.is_collection() => in_collection(&default, primary, &client)?,
             (Some(name), _) => Chosen { told: format!("specified cache: {name}"), ..Chosen::plain(default) },
             (None, _) => Chosen::plain(default),
         };
         let server = arguments.service.as_deref().map(|name| settings.principal(name)).transpose();
         let server = server.during("while parsing the service's name")?;
         if let Some(name) = &arguments.input_cache {
-            CacheName::parse(name).during(&format!("resolving ccache {name}"))?;
+            settings.cache(Some(name)).during(&format!("resolving ccache {name}"))?;
         }
         if arguments.verbose {
             let input = arguments.input_cache.as_deref();

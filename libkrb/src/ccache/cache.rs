@@ -6,13 +6,16 @@ use crate::name::Principal;
 
 impl CacheName {
     /// The cache itself: for a directory the member that its file `primary` names, which is made if
-    /// there is none.
+    /// there is none; for a daemon or a keyring the one that is the primary one there.
     ///
     /// # Errors
-    /// [`Error::Storage`] if the directory is none or does not say.
+    /// [`Error::Storage`] if the directory is none, or nobody is there to say.
     pub fn resolve(&self) -> Result<CacheName> {
         match self {
             CacheName::Dir(directory) => file::dir::primary(directory).map(CacheName::Member),
+            CacheName::Kcm(name) => name.resolve().map(CacheName::Kcm),
+            #[cfg(feature = "keyring")]
+            CacheName::Keyring(name) => name.resolve().map(CacheName::Keyring),
             name => Ok(name.clone()),
         }
     }
@@ -25,10 +28,14 @@ impl CacheName {
         match self.resolve()? {
             CacheName::Memory(name) => memory::load(&name),
             CacheName::File(path) | CacheName::Member(path) | CacheName::Dir(path) => file::load(&path),
+            CacheName::Kcm(name) => name.load(),
+            #[cfg(feature = "keyring")]
+            CacheName::Keyring(name) => name.load(),
         }
     }
 
-    /// Makes the cache anew, of mode 0600, with this content: who looks sees the old or the new one.
+    /// Makes the cache anew, of mode 0600, with this content: who looks sees the old or the new one. (In a keyring, and
+    /// with an older daemon, it is made piece by piece.)
     ///
     /// # Errors
     /// [`Error::Storage`] if it cannot be written.
@@ -36,6 +43,9 @@ impl CacheName {
         match self.resolve()? {
             CacheName::Memory(name) => memory::replace(&name, cache.clone()),
             CacheName::File(path) | CacheName::Member(path) | CacheName::Dir(path) => file::replace(&path, cache)?,
+            CacheName::Kcm(name) => name.replace(cache)?,
+            #[cfg(feature = "keyring")]
+            CacheName::Keyring(name) => name.replace(cache)?,
         }
         Ok(())
     }
@@ -56,6 +66,9 @@ impl CacheName {
         match self.resolve()? {
             CacheName::Memory(name) => memory::change(&name, |cache| cache.credentials.push(credential.clone())),
             CacheName::File(path) | CacheName::Member(path) | CacheName::Dir(path) => file::store(&path, credential),
+            CacheName::Kcm(name) => name.store(credential),
+            #[cfg(feature = "keyring")]
+            CacheName::Keyring(name) => name.store(credential),
         }
     }
 
@@ -71,6 +84,9 @@ impl CacheName {
                 before.saturating_sub(cache.credentials.len())
             }),
             CacheName::File(path) | CacheName::Member(path) | CacheName::Dir(path) => file::remove(&path, unwanted),
+            CacheName::Kcm(name) => name.remove(unwanted),
+            #[cfg(feature = "keyring")]
+            CacheName::Keyring(name) => name.remove(unwanted),
         }
     }
 
@@ -82,6 +98,9 @@ impl CacheName {
         match self.resolve()? {
             CacheName::Memory(name) => memory::destroy(&name),
             CacheName::File(path) | CacheName::Member(path) | CacheName::Dir(path) => file::destroy(&path),
+            CacheName::Kcm(name) => name.destroy(),
+            #[cfg(feature = "keyring")]
+            CacheName::Keyring(name) => name.destroy(),
         }
     }
 
@@ -92,6 +111,9 @@ impl CacheName {
     pub fn members(&self) -> Result<Vec<CacheName>> {
         match self {
             CacheName::Dir(directory) => file::dir::members(directory),
+            CacheName::Kcm(name) => name.members(),
+            #[cfg(feature = "keyring")]
+            CacheName::Keyring(name) => name.members(),
             CacheName::File(path) | CacheName::Member(path) => {
                 Ok(if file::exists(path) { vec![self.clone()] } else { vec![] })
             }
@@ -121,6 +143,9 @@ impl CacheName {
     pub fn switch(&self) -> Result<()> {
         match self {
             CacheName::Member(path) => file::dir::switch(path),
+            CacheName::Kcm(name) => name.switch(),
+            #[cfg(feature = "keyring")]
+            CacheName::Keyring(name) => name.switch(),
             _ => Ok(()),
         }
     }
@@ -135,6 +160,9 @@ impl CacheName {
             CacheName::Member(path) => file::new_unique(path).map(CacheName::Member),
             CacheName::File(path) => file::new_unique(path).map(CacheName::File),
             CacheName::Memory(_) => Ok(memory::unused_name()),
+            CacheName::Kcm(name) => name.new_unique().map(CacheName::Kcm),
+            #[cfg(feature = "keyring")]
+            CacheName::Keyring(name) => name.new_unique().map(CacheName::Keyring),
         }
     }
 }

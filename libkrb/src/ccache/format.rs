@@ -84,7 +84,7 @@ fn header(reader: &mut Reader<'_>) -> Result<Option<(i32, i32)>> {
     Ok(kdc_offset)
 }
 
-fn principal(reader: &mut Reader<'_>, version: u8) -> Result<Principal> {
+pub(super) fn principal(reader: &mut Reader<'_>, version: u8) -> Result<Principal> {
     let kind = if version == 1 { NameType::UNKNOWN } else { NameType(reader.i32("name type")?) };
     let start = reader.position();
     let count = reader.u32("component count")?;
@@ -106,7 +106,7 @@ fn text<'a>(reader: &mut Reader<'a>, what: &str) -> Result<&'a str> {
     reader.text(bytes, what)
 }
 
-fn credential(reader: &mut Reader<'_>, version: u8) -> Result<Credential> {
+pub(super) fn credential(reader: &mut Reader<'_>, version: u8) -> Result<Credential> {
     let client = principal(reader, version)?;
     let server = principal(reader, version)?;
     let etype = EncryptionType(reader.i16("encryption type")?.into());
@@ -180,14 +180,14 @@ pub(super) fn encode_credential(credential: &Credential) -> Zeroizing<Vec<u8>> {
     writer.finish()
 }
 
-fn write_principal(writer: &mut Writer, principal: &Principal) {
+pub(super) fn write_principal(writer: &mut Writer, principal: &Principal) {
     writer.put(&principal.kind().0.to_be_bytes());
     write_count(writer, principal.components().len());
     writer.counted32(principal.realm().as_bytes());
     principal.components().iter().for_each(|part| writer.counted32(part.as_bytes()));
 }
 
-fn write_credential(writer: &mut Writer, credential: &Credential) {
+pub(super) fn write_credential(writer: &mut Writer, credential: &Credential) {
     write_principal(writer, &credential.client);
     write_principal(writer, &credential.server);
     write_type(writer, credential.key.etype.0);

@@ -1,7 +1,8 @@
 //! Credential caches: a principal's tickets with their session keys, as MIT and Heimdal keep them.
 //!
 //! [`Ccache`] is the content, parsed from bytes and written to bytes; [`CacheName`] says where it lies
-//! and opens the doors: a file, a directory of files, the memory of this process. There is no RFC:
+//! and opens the doors: a file, a directory of files, the memory of this process, a daemon ([`kcm`]), the kernel's keyrings
+//! (`keyring`, a feature). There is no RFC:
 //! the layout is that of MIT's "credential cache file format", versions 1 to 4; only 4 is written.
 //! Not here: which name is the default ([`crate::config`]), how tickets are got ([`crate::client`]).
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
@@ -10,6 +11,9 @@ mod cache;
 mod credential;
 mod file;
 mod format;
+pub mod kcm;
+#[cfg(feature = "keyring")]
+pub mod keyring;
 mod memory;
 mod name;
 
@@ -21,7 +25,7 @@ use crate::time::Time;
 
 pub use crate::storage::RawKey;
 pub use credential::{Address, AuthData, Credential};
-pub use name::CacheName;
+pub use name::{CacheName, default_cache};
 
 /// The content of a credential cache.
 #[derive(Clone, Debug, PartialEq, Eq)]

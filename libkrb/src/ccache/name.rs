@@ -3,10 +3,17 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use super::kcm::KcmName;
+#[cfg(feature = "keyring")]
+use super::keyring::KeyringName;
+use crate::config::{Config, Environment};
 use crate::error::{Error, Result};
 
 const UNKNOWN_TYPE: &str = "Unknown credential cache type";
-const SUPPORTED: &str = "use FILE:, DIR: or MEMORY:";
+#[cfg(feature = "keyring")]
+const SUPPORTED: &str = "use FILE:, DIR:, KCM:, KEYRING: or MEMORY:";
+#[cfg(not(feature = "keyring"))]
+const SUPPORTED: &str = "use FILE:, DIR:, KCM: or MEMORY:";
 
 /// Where a credential cache lies.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -19,6 +26,11 @@ pub enum CacheName {
     Member(PathBuf),
     /// `MEMORY:name`: in this process, and gone with it.
     Memory(String),
+    /// `KCM:name`: one that a daemon holds; without a name, the one that it has as the primary one.
+    Kcm(KcmName),
+    /// `KEYRING:anchor:collection:name`: one in the kernel's keyrings; without a name, the primary one.
+    #[cfg(feature = "keyring")]
+    Keyring(KeyringName),
 }
 
 impl CacheName {
@@ -32,7 +44,9 @@ impl CacheName {
             _ => ("FILE", text),
         };
         match kind {
-            "KEYRING" | "KCM" | "API" | "MSLSA" => {
+            #[cfg(not(feature = "keyring"))]
+            "KEYRING" => Err(Error::storage(UNKNOWN_TYPE, "", format!("KEYRING is not supported here, {SUPPORTED}"))),
+            "API" | "MSLSA" => {
                 Err(Error::storage(UNKNOWN_TYPE, "", format!("{kind} is not supported here, {SUPPORTED}")))
             }
             "FILE" | "DIR" | "MEMORY" if residual.is_empty() => Err(malformed(format!("expected {kind}: and a name"))),
@@ -42,9 +56,54 @@ impl CacheName {
                 None => Ok(CacheName::Dir(residual.into())),
             },
             "MEMORY" => Ok(CacheName::Memory(residual.into())),
+            "KCM" => Ok(CacheName::Kcm(KcmName::new(residual))),
+            #[cfg(feature = "keyring")]
+            "KEYRING" => KeyringName::parse(residual).map(CacheName::Keyring),
             _ => Err(Error::storage(UNKNOWN_TYPE, "", SUPPORTED)),
         }
     }
+}
+
+impl CacheName {
+    /// The same with what krb5.conf says of the place (`kcm_socket`).
+    #[must_use]
+    pub fn as_configured(self, config: &Config) -> Self {
+        match (self, config.kcm_socket()) {
+            (CacheName::Kcm(name), Some(socket)) => CacheName::Kcm(name.at(Path::new(socket))),
+            (name, _) => name,
+        }
+    }
+
+    /// Whether this name stands for several caches, of which one is the primary one.
+    pub fn is_collection(&self) -> bool {
+        match self {
+            CacheName::Dir(_) => true,
+            CacheName::Kcm(name) => name.is_collection(),
+            #[cfg(feature = "keyring")]
+            CacheName::Keyring(name) => name.is_collection(),
+            _ => false,
+        }
+    }
+}
+
+/// The cache that is meant when none is named. Where krb5.conf names a keyring that is no place for tickets here (a
+/// container), it is `FILE:/tmp/krb5cc_%{uid}`, and `told` hears why; who asks for a keyring in `KRB5CCNAME` gets it.
+///
+/// # Errors
+/// As [`CacheName::parse`] and [`Config::ccache_name`].
+pub fn default_cache(config: &Config, environment: &Environment, told: impl FnOnce(&str)) -> Result<CacheName> {
+    let name = CacheName::parse(&config.ccache_name(environment)?)?.as_configured(config);
+    #[cfg(feature = "keyring")]
+    if let CacheName::Keyring(keyring) = &name
+        && environment.ccache.is_none()
+        && let Some(why) = keyring.unfit()
+    {
+        let file = CacheName::File(format!("/tmp/krb5cc_{}", environment.uid).into());
+        told(&format!("Not using {name}, the default of krb5.conf: {why}; using {file}"));
+        return Ok(file);
+    }
+    let _ = told;
+    Ok(name)
 }
 
 fn malformed(detail: String) -> Error {
@@ -75,6 +134,9 @@ impl fmt::Display for CacheName {
             CacheName::Dir(path) => write!(f, "DIR:{}", path.display()),
             CacheName::Member(path) => write!(f, "DIR::{}", path.display()),
             CacheName::Memory(name) => write!(f, "MEMORY:{name}"),
+            CacheName::Kcm(name) => name.fmt(f),
+            #[cfg(feature = "keyring")]
+            CacheName::Keyring(name) => name.fmt(f),
         }
     }
 }
@@ -93,6 +155,8 @@ mod tests {
             ("DIR:/run/user/0/krb5cc", "DIR:/run/user/0/krb5cc"),
             ("DIR::/run/user/0/krb5cc/tktX", "DIR::/run/user/0/krb5cc/tktX"),
             ("MEMORY:a", "MEMORY:a"),
+            ("KCM:", "KCM:"),
+            ("KCM:1000:1", "KCM:1000:1"),
         ] {
             assert_eq!(CacheName::parse(text).expect(text).to_string(), printed);
         }
@@ -100,10 +164,10 @@ mod tests {
 
     #[test]
     fn a_type_that_we_do_not_have_says_which_there_are() {
-        for text in ["KEYRING:persistent:0", "KCM:", "KCM:0", "API:x", "FILES:x"] {
+        for text in ["API:x", "MSLSA:", "FILES:x"] {
             let error = CacheName::parse(text).expect_err(text).to_string();
             assert!(error.starts_with("Unknown credential cache type: "), "{error}");
-            assert!(error.ends_with("use FILE:, DIR: or MEMORY:"), "{error}");
+            assert!(error.ends_with(SUPPORTED), "{error}");
         }
     }
 

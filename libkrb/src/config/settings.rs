@@ -185,6 +185,11 @@ impl Config {
         self.name(environment, environment.ccache.as_deref(), "default_ccache_name", "FILE:/tmp/krb5cc_%{uid}")
     }
 
+    /// `kcm_socket`: where the daemon for `KCM:` caches listens; `-`: nowhere.
+    pub fn kcm_socket(&self) -> Option<&str> {
+        self.value(&["libdefaults", "kcm_socket"]).map(|value| &*value.text)
+    }
+
     /// The default keytab of services: `KRB5_KTNAME`, else `default_keytab_name`, else
     /// `FILE:/etc/krb5.keytab`.
     ///

@@ -160,7 +160,8 @@ impl Builder {
                 begin(principal, source, Arc::new(Backing::Keytab(keytab)))
             }
             Basis::Cache(name) => {
-                let name = CacheName::parse(&name).map_err(|error| explain::cache_type(&name, error))?;
+                let cache = CacheName::parse(&name).map_err(|error| explain::cache_type(&name, error))?;
+                let name = cache.as_configured(transport.config());
                 let principal = match principal {
                     Some(principal) => principal,
                     None => CacheOrigin::read(name.clone()).await?.1.principal,

@@ -107,6 +107,18 @@ impl<'a> Reader<'a> {
         self.take(usize::try_from(length).unwrap_or(usize::MAX), what)
     }
 
+    /// Text up to a NUL, which is skipped.
+    pub(crate) fn terminated(&mut self, what: &str) -> Result<&'a str> {
+        let rest = self.bytes.get(self.at..).unwrap_or_default();
+        let Some(length) = rest.iter().position(|byte| *byte == 0) else {
+            return Err(self.fault(format_args!("expected {what} and a NUL")));
+        };
+        let bytes = self.take(length, what)?;
+        let text = self.text(bytes, what)?;
+        self.take(1, what)?;
+        Ok(text)
+    }
+
     /// The error for what was expected at this position.
     pub(crate) fn fault(&self, expected: impl std::fmt::Display) -> Error {
         self.fault_at(self.at, expected)

@@ -1,0 +1,5 @@
+//! `kcmd`: see [`kinit::kcmd`].
+
+fn main() -> std::process::ExitCode {
+    kinit::kcmd::main()
+}
