@@ -20,6 +20,11 @@ use tests::{
     Realm, Said, Seat, suite,
 };
 
+#[path = "interop_gss/iakerb.rs"]
+mod iakerb;
+
+use iakerb::*;
+
 const SERVICE: &str = "host/localhost";
 const MESSAGE: &str = "a message";
 
@@ -45,6 +50,10 @@ suite! {
         our_initiator_and_its_server_agree_under_camellia256;
         our_initiator_gets_the_flags_that_it_asks_for;
         our_initiator_understands_its_refusal;
+        its_client_logs_in_through_our_acceptor;
+        its_client_with_a_wrong_password_gets_nowhere_through_our_acceptor;
+        our_initiator_logs_in_through_its_server;
+        our_initiator_logs_in_through_our_acceptor_and_nobody_in_between_changes_a_word;
     }
 }
 
@@ -100,7 +109,12 @@ struct Heard {
 fn serve(acceptor: &Arc<Acceptor>, stream: TcpStream) -> Heard {
     let mut sample = Sample(stream);
     assert_eq!(sample.hear(), (about::NOTHING | about::CONTEXT_FOLLOWS, vec![]));
-    let gss::Accepted { mut context, caller, .. } = gss::accept(acceptor, &mut sample);
+    let gss::Accepted { context, caller, .. } = gss::accept(acceptor, &mut sample);
+    listen(sample, context, caller)
+}
+
+/// Answers the messages of an open context.
+fn listen(mut sample: Sample, mut context: Context, caller: Caller) -> Heard {
     let mut messages = vec![];
     loop {
         let (about, token) = sample.hear();

@@ -70,8 +70,23 @@ impl ApExchange {
         now: Instant,
         random: &mut dyn Random,
     ) -> Result<(ApExchange, Vec<u8>)> {
+        let etype = credential.key.key()?.etype();
+        let subkey = request.subkey.then(|| Key::random(etype, random)).transpose()?;
+        ApExchange::with_subkey(credential, request, subkey, now, random)
+    }
+
+    /// The same with a subkey of the caller's, who has used it already: in the checksum.
+    ///
+    /// # Errors
+    /// As [`ApExchange::new`].
+    pub(crate) fn with_subkey(
+        credential: &Credential,
+        request: &ApRequest,
+        subkey: Option<Key>,
+        now: Instant,
+        random: &mut dyn Random,
+    ) -> Result<(ApExchange, Vec<u8>)> {
         let session = credential.key.key()?;
-        let subkey = request.subkey.then(|| Key::random(session.etype(), random)).transpose()?;
         let sequence = request.sequence.then(|| sequence(random));
         let checksum = request.checksum.as_ref();
         let message = ApMessage {

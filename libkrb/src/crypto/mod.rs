@@ -77,6 +77,8 @@ impl KeyUsage {
     // MS-SFU 2.2.2
     pub const S4U_X509_USER_REQUEST: KeyUsage = KeyUsage(26);
     pub const S4U_X509_USER_REPLY: KeyUsage = KeyUsage(27);
+    // draft-ietf-kitten-iakerb 3.2
+    pub const IAKERB_FINISHED: KeyUsage = KeyUsage(42);
     // RFC 6113 8
     pub const FAST_REQ_CHECKSUM: KeyUsage = KeyUsage(50);
     pub const FAST_ENC: KeyUsage = KeyUsage(51);

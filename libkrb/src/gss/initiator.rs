@@ -4,11 +4,12 @@
 
 use std::fmt;
 
+use super::iakerb::{self, Login};
 use super::{ChannelBindings, Context, ContextFlags, Mechanism, krb5, spnego};
 use crate::ccache::Credential;
 use crate::client::ClockOffset;
 use crate::crypto::Random;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::session::CredTicket;
 use crate::time::Instant;
 
@@ -55,6 +56,7 @@ pub struct InitiatorContext {
 enum Machine {
     Kerberos(krb5::Initiator),
     Spnego(spnego::Initiator),
+    Iakerb(Box<iakerb::Initiator>),
 }
 
 impl InitiatorContext {
@@ -78,6 +80,27 @@ impl InitiatorContext {
         Ok(InitiatorContext { machine })
     }
 
+    /// A context with a service that is asked to reach the KDC for us (IAKERB): it hears no secret, and can do no more than
+    /// any network that lies between. [`InitiatorContext::tickets`] has what was got on the way.
+    ///
+    /// # Errors
+    /// [`crate::Error::Setting`] for DCE_STYLE.
+    pub fn through_service(login: Login, options: InitiatorOptions) -> Result<InitiatorContext> {
+        if options.flags.any(ContextFlags::DCE_STYLE) {
+            return Err(Error::Setting("contexts in the style of DCE are not supported".to_owned()));
+        }
+        let iakerb = iakerb::Initiator::new(login, options);
+        Ok(InitiatorContext { machine: Machine::Iakerb(Box::new(iakerb)) })
+    }
+
+    /// The tickets that were got through the service; none without IAKERB.
+    pub fn tickets(&self) -> &[Credential] {
+        match &self.machine {
+            Machine::Iakerb(iakerb) => iakerb.tickets(),
+            _ => &[],
+        }
+    }
+
     /// The next step; the first one has no token. `now` is the service's clock as far as it is known.
     ///
     /// # Errors
@@ -88,6 +111,7 @@ impl InitiatorContext {
         match &mut self.machine {
             Machine::Kerberos(kerberos) => kerberos.step(now, random, token),
             Machine::Spnego(spnego) => spnego.step(now, random, token),
+            Machine::Iakerb(iakerb) => iakerb.step(now, random, token),
         }
     }
 
@@ -97,6 +121,7 @@ impl InitiatorContext {
         match &self.machine {
             Machine::Kerberos(kerberos) => kerberos.clock_offset(),
             Machine::Spnego(spnego) => spnego.clock_offset(),
+            Machine::Iakerb(iakerb) => iakerb.clock_offset(),
         }
     }
 }

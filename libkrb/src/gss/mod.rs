@@ -1,5 +1,5 @@
 //! GSS-API without its C: the Kerberos mechanism (RFC 4121, 2743) and SPNEGO (RFC 4178) as state
-//! machines over bytes. A context is opened by [`InitiatorContext`] and [`AcceptorContext`], and
+//! machines over bytes; and IAKERB, for clients that reach a service but no KDC. A context is opened by [`InitiatorContext`] and [`AcceptorContext`], and
 //! becomes a [`Context`] that wraps and signs. Not here: sockets, clocks, and how a ticket is got
 //! (`libkrb::net`).
 //!
@@ -36,6 +36,7 @@ mod bindings;
 mod certificate;
 mod context;
 mod flags;
+mod iakerb;
 mod initiator;
 mod krb5;
 mod spnego;
@@ -48,6 +49,7 @@ pub use acceptor::{AcceptStep, AcceptorContext, AcceptorOptions, Caller, Refusal
 pub use bindings::ChannelBindings;
 pub use context::{Context, PrfKey, Unwrapped, UnwrappedInPlace, WrapRoom};
 pub use flags::ContextFlags;
+pub use iakerb::{IakerbAcceptor, IakerbAnswer, IakerbStep, Login};
 pub use initiator::{InitiatorContext, InitiatorOptions, InitiatorStep};
 
 /// What the first token speaks.

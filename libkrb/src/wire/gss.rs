@@ -19,6 +19,8 @@ impl Oid<'static> {
     pub const KERBEROS_MICROSOFT: Oid<'static> = Oid(&[0x2a, 0x86, 0x48, 0x82, 0xf7, 0x12, 1, 2, 2]);
     /// 1.2.840.113554.1.2.2.3: Kerberos user-to-user (MS-SPNG 1.9).
     pub const KERBEROS_USER_TO_USER: Oid<'static> = Oid(&[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x12, 1, 2, 2, 3]);
+    /// 1.3.6.1.5.2.5: IAKERB (draft-ietf-kitten-iakerb 3).
+    pub const IAKERB: Oid<'static> = Oid(&[0x2b, 6, 1, 5, 2, 5]);
     /// 1.3.6.1.5.5.2: SPNEGO (RFC 4178 1).
     pub const SPNEGO: Oid<'static> = Oid(&[0x2b, 6, 1, 5, 5, 2]);
     /// 1.3.6.1.4.1.311.2.2.10: NTLM (MS-SPNG 1.9).

@@ -44,7 +44,7 @@ pub use fast::{
     PaFxFastRequest,
 };
 pub use gss::{InitialToken, Oid};
-pub use iakerb::{IakerbFinished, IakerbHeader};
+pub use iakerb::{IakerbFinished, IakerbHeader, IakerbRealm};
 pub use kdc::{EncKdcRepPart, KdcRep, KdcReq, KdcReqBody, LastReq};
 pub use kkdcp::{KdcProxyMessage, is_for_kdc};
 pub use kpasswd::{AdPasswordRules, ChangePasswdData, KpasswdReply, KpasswdRequest, KpasswdResult, NewPassword};

@@ -16,7 +16,7 @@ fn again<'a, T: Decode<'a> + Encode>(bytes: &'a [u8]) -> Result<Vec<u8>> {
 type Recode = fn(&[u8]) -> Result<Vec<u8>>;
 
 /// Each ASN.1 type of RFC 4120 section 5 with the way to decode and encode it again.
-const TYPES: [(&str, Recode); 34] = [
+const TYPES: [(&str, Recode); 37] = [
     ("Authenticator", |b| again::<Authenticator<'_>>(b)),
     ("Ticket", |b| again::<Ticket<'_>>(b)),
     ("EncryptionKey", |b| again::<EncryptionKey<'_>>(b)),
@@ -51,6 +51,9 @@ const TYPES: [(&str, Recode); 34] = [
     ("PA-OTP-CHALLENGE", |b| again::<PaOtpChallenge<'_>>(b)),
     ("PA-OTP-REQUEST", |b| again::<PaOtpRequest<'_>>(b)),
     ("PA-OTP-ENC-REQUEST", |b| again::<PaOtpEncRequest<'_>>(b)),
+    ("KDC-PROXY-MESSAGE", |b| again::<KdcProxyMessage<'_>>(b)),
+    ("IAKERB-HEADER", |b| again::<IakerbHeader<'_>>(b)),
+    ("IAKERB-FINISHED", |b| again::<IakerbFinished<'_>>(b)),
 ];
 
 fn recode(asn1_type: &str) -> Option<Recode> {

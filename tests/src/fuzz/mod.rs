@@ -4,6 +4,7 @@
 
 mod admin;
 mod client;
+mod doors;
 mod formats;
 mod gss;
 mod kdc;
@@ -17,6 +18,7 @@ mod wire;
 
 pub use admin::{admin_frame, admin_operation, kadmin_query, master, store_record};
 pub use client::client_reply;
+pub use doors::{iakerb_token, kcm, kkdcp_message};
 pub use formats::{ccache, kdc_toml, keytab, krb5_conf, master_key, principal};
 pub use gss::{gss_acceptor, gss_acceptor_structured, gss_initiator, gss_message, honest_token};
 pub use kdc::{kdc_request, kdc_structured};
@@ -33,7 +35,7 @@ pub type Target = fn(&[u8]);
 
 /// Every target by its name, which is that of its file in `fuzz/fuzz_targets` and of its seeds'
 /// folder.
-pub const TARGETS: [(&str, Target); 25] = [
+pub const TARGETS: [(&str, Target); 28] = [
     ("kdc_request", kdc_request),
     ("kdc_structured", kdc_structured),
     ("acceptor", acceptor),
@@ -59,4 +61,7 @@ pub const TARGETS: [(&str, Target); 25] = [
     ("mit_dump", mit_dump),
     ("heimdal_dump", heimdal_dump),
     ("pac", pac),
+    ("kkdcp_message", kkdcp_message),
+    ("kcm", kcm),
+    ("iakerb_token", iakerb_token),
 ];

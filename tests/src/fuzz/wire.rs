@@ -3,9 +3,9 @@
 use libkrb::wire::{
     AdAndOr, AdKdcIssued, ApRep, ApReq, Authenticator, AuthorizationData, ChangePasswdData, Checksum, Decode,
     EncApRepPart, EncKdcRepPart, EncKrbCredPart, EncKrbPrivPart, EncTicketPart, Encode, EncryptedData, EncryptionKey,
-    EtypeInfo2Entry, EtypeInfoEntry, HostAddress, InitialToken, KdcRep, KdcReq, KdcReqBody, KrbCred, KrbError, KrbPriv,
-    KrbSafe, List, MethodData, NegotiationToken, PaEncTsEnc, PaForUser, PaPacOptions, PaPacRequest, PaS4uX509User,
-    PrincipalName, Ticket, TypedData,
+    EtypeInfo2Entry, EtypeInfoEntry, HostAddress, IakerbFinished, IakerbHeader, InitialToken, KdcProxyMessage, KdcRep,
+    KdcReq, KdcReqBody, KrbCred, KrbError, KrbPriv, KrbSafe, List, MethodData, NegotiationToken, PaEncTsEnc, PaForUser,
+    PaPacOptions, PaPacRequest, PaS4uX509User, PrincipalName, Ticket, TypedData,
 };
 
 /// Decodes, encodes and decodes again; the bytes in between.
@@ -68,6 +68,9 @@ types! {
     "NegotiationToken" = NegotiationToken<'_>,
     "InitialToken" = InitialToken<'_>,
     "ChangePasswdData" = ChangePasswdData<'_>,
+    "KDC-PROXY-MESSAGE" = KdcProxyMessage<'_>,
+    "IAKERB-HEADER" = IakerbHeader<'_>,
+    "IAKERB-FINISHED" = IakerbFinished<'_>,
 }
 
 /// Any bytes, read as every message.

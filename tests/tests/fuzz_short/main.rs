@@ -102,6 +102,9 @@ targets! {
     mit_dump 1500
     heimdal_dump 2000
     pac 3000
+    kkdcp_message 3000
+    kcm 3000
+    iakerb_token 1000
 }
 
 #[test]

@@ -4,13 +4,15 @@ use std::collections::BTreeSet;
 
 use kdc::core::{Attributes, Entry, KeySet, LongTermKey};
 use kdc::store::{MasterKey, encode_record};
+use libkrb::ccache::Credential;
+use libkrb::ccache::kcm::protocol::{Request, Tag};
 use libkrb::codes::{AuthDataType, EncryptionType};
 use libkrb::crypto::{Key, KeyUsage, Random};
 use libkrb::flags::{KdcOptions, TicketFlags};
 use libkrb::gss::Mechanism;
 use libkrb::session::{Address, CredTicket, Role, Session, make_cred};
 use libkrb::time::Instant;
-use libkrb::wire::{self, List};
+use libkrb::wire::{self, IakerbHeader, IakerbRealm, InitialToken, KdcProxyMessage, List, Oid};
 use libkrb::{Principal, Time};
 use serde_json::Value;
 use tests::joined::{Asking, Joined, NOW, REALM, Sequence, name};
@@ -26,6 +28,7 @@ pub fn all() -> Vec<Seed> {
     files(&mut seeds);
     records(&mut seeds);
     texts(&mut seeds);
+    doors(&mut seeds);
     for target in [
         "kdc_structured",
         "acceptor_structured",
@@ -44,6 +47,41 @@ pub fn all() -> Vec<Seed> {
         }
     }
     seeds
+}
+
+/// What comes through proxies, to the daemon for caches, and to a service that asks the KDC for its client.
+fn doors(seeds: &mut Vec<Seed>) {
+    let message = b"\x6a\x03abc";
+    let whole = KdcProxyMessage::wrap(message, Some(REALM)).expect("short");
+    seeds.push(("kkdcp_message", "whole".to_owned(), whole));
+    let framed = &[&[0, 0, 0, 5], &message[..]].concat();
+    let hint = wire::encode(&KdcProxyMessage { framed, realm: Some(REALM), locator_hint: Some(5) });
+    seeds.push(("kkdcp_message", "hint".to_owned(), hint));
+    let ticket = || Credential { ticket: b"ticket".to_vec(), ..Credential::config(&name("alice"), "key", None, b"") };
+    let cache = || "x".to_owned();
+    let requests = [
+        Request::Initialize(cache(), name("alice")),
+        Request::Store(cache(), Box::new(ticket())),
+        Request::Owner(cache()),
+        Request::CredentialIds(cache()),
+        Request::Remove(cache(), Tag { client: Some(name("alice")), ..Tag::default() }),
+        Request::Move(cache(), "y".to_owned()),
+        Request::CacheById([7; 16]),
+        Request::Primary,
+        Request::Credentials(cache()),
+        Request::SetOffset(cache(), 5),
+        Request::Replace(cache(), 0, name("alice"), vec![ticket()]),
+    ];
+    for (number, request) in requests.iter().enumerate() {
+        seeds.push(("kcm", format!("request{number}"), [&[1], &request.encode()[..]].concat()));
+    }
+    let later = [&[5, 1], &IakerbHeader { realm: IakerbRealm::Text(REALM), cookie: None }.before(message)[..]].concat();
+    let first = wire::encode(&InitialToken { mechanism: Oid::IAKERB, inner: &later });
+    for (name, token) in [("first", first), ("later", later)] {
+        // At most 255 bytes, behind their count.
+        let counted = [&[token.len() as u8], &token[..]].concat();
+        seeds.push(("iakerb_token", name.to_owned(), counted.repeat(2)));
+    }
 }
 
 fn vectors(name: &str) -> Value {

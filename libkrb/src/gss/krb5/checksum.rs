@@ -53,6 +53,31 @@ impl<'a> Checksum<'a> {
     }
 }
 
+/// An extension, as it stands after all else (draft-ietf-kitten-iakerb 3.2, RFC 6542): type and length in network order.
+pub(in crate::gss) fn with_extension(mut content: Vec<u8>, kind: u32, data: &[u8]) -> Vec<u8> {
+    content.extend_from_slice(&kind.to_be_bytes());
+    content.extend_from_slice(&u32::try_from(data.len()).unwrap_or(u32::MAX).to_be_bytes());
+    content.extend_from_slice(data);
+    content
+}
+
+/// The extension of this kind in a checksum's content.
+pub(in crate::gss) fn extension(content: &[u8], kind: u32) -> Option<&[u8]> {
+    let (flags, mut rest) = content.get(4 + 16..)?.split_first_chunk::<4>()?;
+    if ContextFlags(u32::from_le_bytes(*flags)).has(ContextFlags::DELEGATE) {
+        rest = rest.get(DELEGATION.len() + 2 + delegated(rest).ok()?.len()..)?;
+    }
+    loop {
+        let (own, after) = rest.split_first_chunk::<4>()?;
+        let (length, after) = after.split_first_chunk::<4>()?;
+        let (data, after) = after.split_at_checked(usize::try_from(u32::from_be_bytes(*length)).ok()?)?;
+        if u32::from_be_bytes(*own) == kind {
+            return Some(data);
+        }
+        rest = after;
+    }
+}
+
 /// The KRB-CRED that follows the flags.
 fn delegated(rest: &[u8]) -> Result<&[u8]> {
     const SHORT: Error = Error::Malformed("GSS-API checksum: delegation without its ticket");
@@ -84,6 +109,20 @@ mod tests {
             assert_eq!(read(&content).unwrap(), (flags, delegation.clone()));
             content.extend_from_slice(&[0, 0, 0, 1, 0, 0, 0, 0]);
             assert_eq!(read(&content).unwrap(), (flags, delegation));
+        }
+    }
+
+    #[test]
+    fn an_extension_is_found_behind_whatever_stands_before_it() {
+        for checksum in [PLAIN, Checksum { delegation: Some(b"cred"), ..PLAIN }] {
+            let content = checksum.encode().unwrap();
+            assert_eq!(extension(&content, 1), None);
+            let content = with_extension(with_extension(content, 7, b""), 1, b"signed");
+            assert_eq!(extension(&content, 1), Some(&b"signed"[..]));
+            assert_eq!(extension(&content, 2), None);
+            for length in 0..content.len() {
+                assert_eq!(extension(&content[..length], 1), None, "{length}");
+            }
         }
     }
 

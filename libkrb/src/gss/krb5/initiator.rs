@@ -1,13 +1,14 @@
 //! The initiator of the Kerberos mechanism (RFC 4121 4.1).
 
-use super::checksum::Checksum;
+use super::checksum::{Checksum, with_extension};
 use super::{TokenId, frame, unframe};
 use crate::ccache::Credential;
 use crate::client::{ApExchange, ApRequest, ApSession, ClockOffset, Refusal};
 use crate::codes::ChecksumType;
-use crate::crypto::Random;
+use crate::crypto::{Key, Random};
 use crate::error::{Error, ErrorCode, Result};
 use crate::gss::context::Opening;
+use crate::gss::iakerb;
 use crate::gss::{ChannelBindings, Context, ContextFlags, InitiatorOptions, InitiatorStep};
 use crate::session::{CredTicket, Role, make_cred};
 use crate::time::Instant;
@@ -33,6 +34,8 @@ struct Start {
     ticket: Credential,
     bindings: Option<ChannelBindings>,
     delegated: Option<CredTicket>,
+    /// What was said before, and has to be signed (IAKERB).
+    conversation: Option<Vec<u8>>,
 }
 
 impl Initiator {
@@ -43,8 +46,17 @@ impl Initiator {
         ticket.key.key()?;
         // Flags that nobody knows are not to be sent (RFC 4121 4.1.1.1).
         let flags = (options.flags & ContextFlags::KNOWN).with(ContextFlags::DELEGATE, options.delegated.is_some());
-        let start = Start { ticket: ticket.clone(), bindings: options.bindings, delegated: options.delegated };
+        let InitiatorOptions { bindings, delegated, .. } = options;
+        let start = Start { ticket: ticket.clone(), bindings, delegated, conversation: None };
         Ok(Initiator { flags, state: State::Start(Box::new(start)), sent: None, offset: None })
+    }
+
+    /// The same, signing a conversation that went before.
+    pub fn finishing(mut self, conversation: Vec<u8>) -> Initiator {
+        if let State::Start(start) = &mut self.state {
+            start.conversation = Some(conversation);
+        }
+        self
     }
 
     pub fn clock_offset(&self) -> Option<ClockOffset> {
@@ -72,9 +84,14 @@ impl Initiator {
             delegation: cred.as_deref(),
         };
         let mutual = self.flags.has(ContextFlags::MUTUAL);
-        let checksum = Some((ChecksumType::GSSAPI, checksum.encode()?));
+        let subkey = Key::random(session_key.etype(), random)?;
+        let mut content = checksum.encode()?;
+        if let Some(conversation) = &start.conversation {
+            content = with_extension(content, iakerb::FINISHED, &iakerb::sign(conversation, &subkey));
+        }
+        let checksum = Some((ChecksumType::GSSAPI, content));
         let request = ApRequest { mutual, subkey: true, sequence: true, checksum };
-        let (exchange, message) = ApExchange::new(&start.ticket, &request, now, random)?;
+        let (exchange, message) = ApExchange::with_subkey(&start.ticket, &request, Some(subkey), now, random)?;
         let token = frame(TokenId::ApReq, &message);
         self.sent = Some(now);
         if mutual {

@@ -7,8 +7,10 @@ mod checksum;
 mod initiator;
 
 pub(super) use acceptor::{Request, open, refusal_token};
+pub(super) use checksum::extension;
 pub(super) use initiator::Initiator;
 
+use crate::client::Refusal;
 use crate::error::{Error, ErrorCode, Result};
 use crate::wire::{self, InitialToken, Oid};
 
@@ -40,6 +42,17 @@ fn unframe(token: &[u8]) -> Result<(TokenId, &[u8])> {
         [0x02, 0x00, message @ ..] => Ok((TokenId::ApRep, message)),
         [0x03, 0x00, message @ ..] => Ok((TokenId::Error, message)),
         _ => Err(Error::protocol(ErrorCode::MSG_TYPE, "GSS-API token: unknown token identifier")),
+    }
+}
+
+/// What a token says that refuses an initiator before it has said anything.
+pub(super) fn refusal_of(token: &[u8]) -> Error {
+    match unframe(token) {
+        Ok((TokenId::Error, error)) => {
+            Refusal::read(error).map_or_else(|malformed| malformed, |refusal| refusal.error())
+        }
+        Ok(_) => Error::code(ErrorCode::MSG_TYPE),
+        Err(error) => error,
     }
 }
 
