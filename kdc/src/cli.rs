@@ -9,6 +9,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::error::{Error, Result};
 use crate::manage::Watching;
+use crate::settings::Settings;
 use crate::{check, config, dev, init, master_key, moving, pki, run, steer};
 
 const EXAMPLES: &str = "\
@@ -20,6 +21,8 @@ Examples:
                                            its first user
   kdc check --config /var/lib/kdc/kdc.toml
   kdc run --config /var/lib/kdc/kdc.toml   until SIGTERM; SIGHUP as `kdc reload`, SIGUSR2 as `kdc restart`
+
+Without --config, KDC_CONFIG names the kdc.toml, or it is /etc/kdc/kdc.toml or /var/lib/kdc/kdc.toml.
 
 Exit code: 0 if all went well, 1 if not, 2 for a wrong command line.";
 
@@ -80,13 +83,6 @@ struct Init {
 }
 
 #[derive(Debug, Args)]
-struct Settings {
-    /// The realm's kdc.toml
-    #[arg(long, value_name = "FILE")]
-    config: PathBuf,
-}
-
-#[derive(Debug, Args)]
 struct Dev {
     /// The folder that keeps the realm between runs
     #[arg(long, default_value = "./kdc-dev")]
@@ -121,13 +117,13 @@ pub fn command() -> clap::Command {
 pub fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Init(arguments) => make(&arguments),
-        Command::Run(settings) => run::run(&settings.config),
+        Command::Run(settings) => settings.file().and_then(|file| run::run(&file)),
         Command::Dev(arguments) => dev::dev(&arguments.wishes()),
         Command::MasterKey(command) => master_key::run(&command),
         Command::Pki(command) => command.run(),
-        Command::Check(settings) => examine(&settings.config),
-        Command::Reload(settings) => steer::reload(&settings.config),
-        Command::Restart(settings) => steer::restart(&settings.config),
+        Command::Check(settings) => settings.file().and_then(|file| examine(&file)),
+        Command::Reload(settings) => settings.file().and_then(|file| steer::reload(&file)),
+        Command::Restart(settings) => settings.file().and_then(|file| steer::restart(&file)),
         Command::Watching(watching) => watching.run(),
         Command::Import(command) => moving::import(&command),
         Command::Dump(command) => command.run(),

@@ -7,7 +7,6 @@ mod reach;
 mod stdio;
 
 use std::io::{IsTerminal, Write};
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -21,6 +20,7 @@ use crate::attempts::Counted;
 use crate::config::{self, Config};
 use crate::core::{Ledger, Store};
 use crate::error::{Error, Result};
+use crate::settings::Settings;
 use away::Away;
 use json::Recorder;
 use prompt::Prompt;
@@ -49,9 +49,8 @@ Exit code: 0 if every query went well, 1 if one did not, 2 for a wrong command l
 #[derive(Debug, Parser)]
 #[command(name = "kadmin", version, after_help = EXAMPLES)]
 struct Cli {
-    /// The realm's kdc.toml, for its own machine
-    #[arg(long, value_name = "FILE", required_unless_present_any = ["principal", "keytab", "cache", "server"])]
-    config: Option<PathBuf>,
+    #[command(flatten)]
+    settings: Settings,
     #[command(flatten)]
     away: Away,
     /// Answer in JSON, a line for every query
@@ -101,7 +100,7 @@ pub fn main() -> ExitCode {
 fn run(cli: Cli) -> Result<ExitCode> {
     let terminal = std::io::stdin().is_terminal();
     let asks = cli.query.is_none() && cli.words.is_empty();
-    let (registry, realm) = find(cli.config, cli.away, cli.realm, asks && terminal)?;
+    let (registry, realm) = find(&cli.settings, cli.away, cli.realm, asks && terminal)?;
     let recorder = cli.json.then(|| Recorder::new(&*registry));
     let console = Console {
         registry: recorder.as_ref().map_or(&*registry, |recorder| recorder),
@@ -122,16 +121,12 @@ fn run(cli: Cli) -> Result<ExitCode> {
 }
 
 /// The registry that is meant, and its realm.
-fn find(
-    config: Option<PathBuf>,
-    away: Away,
-    realm: Option<String>,
-    prompt: bool,
-) -> Result<(Box<dyn Perform>, String)> {
-    let Some(file) = config.filter(|_| !away.is_meant()) else {
+fn find(settings: &Settings, away: Away, realm: Option<String>, prompt: bool) -> Result<(Box<dyn Perform>, String)> {
+    if away.is_meant() {
         let (remote, realm) = away.log_in(realm, std::io::stdin().is_terminal())?;
         return Ok((Box::new(remote), realm));
-    };
+    }
+    let file = settings.file()?;
     let config = config::load(&file)?;
     if let Some(realm) = realm.filter(|realm| *realm != config.realm) {
         return Err(Error::Other(format!("{} is for {}, not {realm}", file.display(), config.realm)));

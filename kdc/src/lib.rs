@@ -1,6 +1,7 @@
 //! The KDC daemon, room by room: `core` is its mind (no I/O, no clock), the others are its senses.
 #![forbid(unsafe_code)]
 
+pub mod accept;
 pub mod admin;
 pub mod attempts;
 pub mod check;
@@ -22,6 +23,7 @@ pub mod observe;
 pub mod pki;
 pub mod rotation;
 pub mod run;
+pub mod settings;
 pub mod source;
 pub mod steer;
 pub mod store;

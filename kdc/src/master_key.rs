@@ -2,13 +2,13 @@
 //! running KDC, or does it itself where none runs. Not here: the roll-over ([`crate::store`]).
 
 use std::io::{IsTerminal, Write};
-use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::admin::{Answer, Operation};
 use crate::error::{Error, Result};
+use crate::settings::Settings;
 use crate::{config, kadmin};
 
 /// What to do with the master key.
@@ -24,9 +24,8 @@ pub enum Command {
 /// Of which realm, and how it is told.
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// The realm's kdc.toml
-    #[arg(long, value_name = "FILE")]
-    config: PathBuf,
+    #[command(flatten)]
+    settings: Settings,
     /// Tell in JSON, a line each
     #[arg(long)]
     json: bool,
@@ -44,7 +43,7 @@ pub fn run(command: &Command) -> Result<()> {
 }
 
 fn list(arguments: &Arguments) -> Result<()> {
-    let registry = kadmin::reach(&config::load(&arguments.config)?)?;
+    let registry = kadmin::reach(&config::load(&arguments.settings.file()?)?)?;
     let Answer::MasterKey { source, versions } = registry.perform(Operation::MasterKey)? else {
         return Err(unexpected());
     };
@@ -61,7 +60,7 @@ fn list(arguments: &Arguments) -> Result<()> {
 }
 
 fn rotate(arguments: &Arguments) -> Result<()> {
-    let registry = kadmin::reach(&config::load(&arguments.config)?)?;
+    let registry = kadmin::reach(&config::load(&arguments.settings.file()?)?)?;
     let bar = (!arguments.json && std::io::stderr().is_terminal()).then(bar);
     let (mut after, mut done) = (None, 0);
     loop {

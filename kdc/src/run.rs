@@ -1,11 +1,13 @@
 //! The daemon: opens what the settings name, wires the rooms together, and ends when told so. Not
 //! here: what any of them does.
 
+mod ahead;
 pub(crate) mod beside;
 mod orders;
 mod reload;
 mod renew;
 mod sandbox;
+mod sockets;
 mod systemd;
 
 use std::io::Write;
@@ -22,7 +24,8 @@ use tokio::net::UnixListener;
 use tokio::runtime::Runtime;
 use tokio::task::AbortHandle;
 
-use crate::admin::{self, Https, KeyRules, Registry};
+use crate::accept::Host;
+use crate::admin::{self, Https, Identity, KeyRules, Registry};
 use crate::attempts::{Counted, WrittenDown};
 use crate::config::{self, Config, LogFormat};
 use crate::core::{Attempts, Ledger, Store};
@@ -35,9 +38,11 @@ use crate::observe::{Audit, Observer, start_log};
 use crate::rotation::{self, Rotation};
 use crate::store::Vault;
 use crate::{check, manage, store};
-use beside::{Beside, Doors};
+use beside::Beside;
 use orders::{Order, Orders, Wheel};
 use renew::Origin;
+use sandbox::Folders;
+use sockets::Sockets;
 
 /// What the replay cache takes for one authenticator.
 const REPLAY_ENTRY: usize = 40;
@@ -53,11 +58,9 @@ pub fn run(path: &Path) -> Result<()> {
     let inherited = Inherited::from_environment();
     let config = config::load(path)?;
     start_log(config.log.as_str(), config.log_format == LogFormat::Json);
-    if config.landlock {
-        confine(path, &config);
-    }
+    let confined = if config.landlock { confine(path, &config) } else { None };
     let origin = Origin::of_this_process().map_err(|error| Error::Other(format!("no way to start anew: {error}")))?;
-    let source = Source { path, origin: origin.clone() };
+    let source = Source { path, origin: origin.clone(), confined };
     match serve_at(&config, inherited, Some(&source), |daemon| {
         let status = daemon.status();
         let _ = writeln!(std::io::stderr(), "kdc: {status}");
@@ -72,6 +75,8 @@ pub fn run(path: &Path) -> Result<()> {
 struct Source<'a> {
     path: &'a Path,
     origin: Origin,
+    /// The folders that are open to it, where others are closed.
+    confined: Option<Folders>,
 }
 
 /// How a daemon ended.
@@ -82,12 +87,20 @@ enum End {
     HandedOver(Vec<OwnedFd>),
 }
 
-/// Confines this process to its folders. Where that fails it serves all the same, and says so.
-fn confine(path: &Path, config: &Config) {
-    let folders = sandbox::Folders::of(path, config);
+/// Confines this process to its folders, and says to which. Where that fails it serves all the same, and
+/// says so.
+fn confine(path: &Path, config: &Config) -> Option<Folders> {
+    let folders = Folders::of(path, config);
     match sandbox::confine(&folders) {
-        Ok(status) => tracing::info!(written = ?folders.written, read = ?folders.read, landlock = status, "confined"),
-        Err(error) => tracing::warn!(%error, "not confined"),
+        Ok(enforced) => {
+            let (written, read, landlock) = (&folders.written, &folders.read, enforced.words());
+            tracing::info!(?written, ?read, landlock, "confined");
+            enforced.at_all().then_some(folders)
+        }
+        Err(error) => {
+            tracing::warn!(%error, "not confined");
+            None
+        }
     }
 }
 
@@ -113,9 +126,11 @@ fn serve_at(
         let mut daemon = Daemon::start(config, inherited, orders.helm())?;
         if then(&daemon)? {
             systemd::ready(&daemon.status());
-            if daemon.obey(&mut orders, source).await {
+            if let Some(new) = daemon.obey(&mut orders, source).await {
                 systemd::reloading();
-                return Ok(End::HandedOver(daemon.hand_over().await));
+                orders.refuse();
+                let sockets = daemon.hand_over().await;
+                return Ok(End::HandedOver(sockets.into_iter().chain(new).collect()));
             }
         }
         systemd::stopping();
@@ -132,7 +147,9 @@ fn serve_at(
 pub struct Daemon {
     config: Config,
     store: Arc<dyn Store>,
+    vault: Arc<dyn Vault>,
     passwords: Server,
+    changes: Arc<Passwords>,
     observer: Arc<Observer>,
     registry: Arc<Registry>,
     responder: Arc<Responder>,
@@ -151,6 +168,7 @@ struct Admin {
     path: PathBuf,
     socket: std::os::unix::net::UnixListener,
     task: AbortHandle,
+    host: Host,
     keep: bool,
 }
 
@@ -159,7 +177,7 @@ impl Daemon {
     ///
     /// # Errors
     /// What is wrong, and what to do.
-    fn start(config: &Config, mut inherited: Inherited, helm: Wheel) -> Result<Daemon> {
+    fn start(config: &Config, inherited: Inherited, helm: Wheel) -> Result<Daemon> {
         let observer = Arc::new(manage::observer(config)?);
         let limits = &config.limits;
         let store = store::open(&config.store, &config.master_key, limits.principals_in_memory)?;
@@ -169,40 +187,32 @@ impl Daemon {
         let vault = Arc::clone(&store) as Arc<dyn Vault>;
         let store = store as Arc<dyn Store>;
         init::complete(&*store, &config.realm)?;
-        let listeners = take(&config.listen, &mut inherited)?;
-        let for_passwords = take(&config.kpasswd_addresses(), &mut inherited)?;
-        let doors = Doors::take(config, &mut inherited)?;
-        let admin_socket = match inherited.unix(&config.admin_socket) {
-            Some(socket) => socket,
-            None => admin::bind(&config.admin_socket)?.into_std().map_err(unserved)?,
-        };
-        for socket in inherited.left() {
-            let settings = "`listen`, `kpasswd_listen`, `unix_listen`, `kkdcp.listen`, `admin_socket`";
-            tracing::warn!(socket, "closed: it was handed over and is none of the settings ({settings})");
-        }
+        let sockets = Sockets::open(config, inherited)?;
 
         let policy = config.whole_policy()?;
         let registry = Registry::new(Arc::clone(&store), policy.clone(), config.key_rules()).with_acl(config.acl()?);
         let registry = registry.with_dictionary(config.dictionary()?).with_attempts(Arc::clone(&attempts) as Arc<_>);
-        let registry = registry.with_vault(vault).told_to(Arc::clone(&observer)).with_helm(Arc::new(helm));
+        let registry = registry.with_vault(Arc::clone(&vault)).told_to(Arc::clone(&observer)).with_helm(Arc::new(helm));
         let replays_limit = limits.replay_memory / REPLAY_ENTRY;
         let authenticators = Arc::new(MemoryReplayCache::new(policy.clock_skew, replays_limit));
         let replays = Arc::clone(&authenticators) as Arc<dyn ReplayCache>;
         let limits = config.net_limits();
-        let steady = Arc::new(registry.clone());
-        // Here a request that is taken twice sets a password twice: nothing from before the start is taken.
-        let changes =
-            MemoryReplayCache::new(policy.clock_skew, (replays_limit / 16).max(1024)).refusing_before(admin::now());
-        let service = Kpasswd::new(policy.clone(), Arc::clone(&store), steady, Arc::new(changes));
-        let service = Arc::new(Passwords::new(service, Arc::clone(&observer), &Passwords::limits(&limits)));
-        let passwords = serve_passwords(&service, for_passwords, &limits)?;
         let counted = Arc::clone(&attempts) as Arc<dyn Attempts>;
         let memories = Memories { store: Arc::clone(&store), replays, attempts: Arc::clone(&counted) };
         let responder = Arc::new(Responder::new(policy.clone(), memories, Arc::clone(&observer), &limits));
-        responder.govern(policy, config.limits.rate.rates(), &limits);
-        let server = Server::start(listeners, Arc::clone(&responder), &limits).map_err(unserved)?;
-        let both = Both::new(Arc::clone(&responder), service, beside::changing(config));
-        let beside = Beside::start(doors, config, both, Arc::clone(&observer), &limits)?;
+        responder.govern(policy.clone(), config.limits.rate.rates(), &limits);
+        // Here a request that is taken twice sets a password twice: nothing from before the start is taken.
+        let changes =
+            MemoryReplayCache::new(policy.clock_skew, (replays_limit / 16).max(1024)).refusing_before(admin::now());
+        let (shared, steady) = (Arc::clone(&store), Arc::new(registry.clone()));
+        let service = Kpasswd::new(policy, shared, steady, Arc::new(changes), Arc::clone(&counted));
+        let few = Passwords::limits(&limits);
+        let changes = Arc::new(Passwords::new(service, Arc::clone(&responder), Arc::clone(&observer), &few));
+        let narrow = sockets.passwords.into_iter().map(Listener::narrow).collect();
+        let passwords = Server::start(narrow, Arc::clone(&changes), &few).map_err(unserved)?;
+        let server = Server::start(sockets.kdc, Arc::clone(&responder), &limits).map_err(unserved)?;
+        let both = Both::new(Arc::clone(&responder), Arc::clone(&changes), beside::changing(config));
+        let beside = Beside::start(sockets.beside, config, both, Arc::clone(&observer), &limits)?;
         let sources = Sources {
             realm: config.realm.clone(),
             observer: Arc::clone(&observer),
@@ -216,22 +226,24 @@ impl Daemon {
             replays_limit,
             master_key: config.master_key.clone(),
         };
-        let station = Station::start(sources, &config.management)?;
+        let station = Station::start(sources, &config.management, sockets.management)?;
         let gatherer = station.gatherer();
         let registry = Arc::new(registry.with_status(Arc::new(move || gatherer.facts())));
         let rotation = turning(config, &store, &registry);
-        let https = Https::start(config, Arc::clone(&registry), Arc::clone(&store))?;
-        let admin = Admin::serve(admin_socket, Arc::clone(&registry), config.admin_socket.clone())?;
+        let https = Https::start(config, sockets.https, Arc::clone(&registry), Arc::clone(&store))?;
+        let admin = Admin::serve(sockets.admin, Arc::clone(&registry), config.admin_socket.clone())?;
         let (config, attempts) = (config.clone(), attempts.written_down());
         Ok(Daemon {
             config,
             store,
+            vault,
             observer,
             registry,
             responder,
             server,
             beside,
             passwords,
+            changes,
             admin,
             https,
             attempts,
@@ -241,12 +253,12 @@ impl Daemon {
     }
 
     /// Where it serves the admin API over TLS.
-    pub fn admin_addresses(&self) -> &[SocketAddr] {
+    pub fn admin_addresses(&self) -> Vec<SocketAddr> {
         self.https.addresses()
     }
 
     /// Where metrics and health are served.
-    pub fn management(&self) -> &[SocketAddr] {
+    pub fn management(&self) -> Vec<SocketAddr> {
         self.station.addresses()
     }
 
@@ -264,15 +276,16 @@ impl Daemon {
         format!("{realm} is ready at {kdc} (UDP and TCP){beside}, passwords are changed {passwords}")
     }
 
-    /// Serves and does what it is told until it is to end. `true`: so that another process goes on.
-    async fn obey(&mut self, orders: &mut Orders, source: Option<&Source<'_>>) -> bool {
+    /// Serves and does what it is told until it is to end; with sockets, if another process is to go on
+    /// with these besides those that are open.
+    async fn obey(&mut self, orders: &mut Orders, source: Option<&Source<'_>>) -> Option<Vec<OwnedFd>> {
         loop {
             let order = tokio::select! {
                 order = orders.next() => order,
                 () = systemd::watchdog(|| self.lives()) => continue,
             };
             match order {
-                Order::End => return false,
+                Order::End => return None,
                 Order::Reload(told) => {
                     systemd::reloading();
                     self.reopen();
@@ -285,19 +298,33 @@ impl Daemon {
                     told.of(done);
                 }
                 Order::Restart(told) => {
-                    let done = examine(source).await;
-                    match &done {
-                        Ok(()) => self.admin.close(),
-                        Err(error) => tracing::error!(%error, "not restarted"),
-                    }
-                    let ends = done.is_ok();
-                    told.of(done.map_err(|error| format!("{error}; the KDC goes on as it was")));
-                    if ends {
-                        return true;
+                    let (done, new) = match self.examine(source).await {
+                        Ok(new) => {
+                            self.admin.close();
+                            (Ok(()), Some(new))
+                        }
+                        Err(error) => {
+                            tracing::error!(%error, "not restarted");
+                            (Err(format!("{error}; the KDC goes on as it was")), None)
+                        }
+                    };
+                    told.of(done);
+                    if new.is_some() {
+                        return new;
                     }
                 }
             }
         }
+    }
+
+    /// Whether a new process could go on where this one is; the sockets that it will need besides those
+    /// that are open.
+    async fn examine(&self, source: Option<&Source<'_>>) -> Result<Vec<OwnedFd>, String> {
+        let source = source.ok_or("this KDC has no settings in a file")?;
+        let (origin, path) = (source.origin.clone(), source.path.to_owned());
+        let checked = tokio::task::spawn_blocking(move || origin.check(&path)).await;
+        checked.unwrap_or_else(|error| Err(error.to_string()))?;
+        self.look_ahead(source).map_err(|error| error.to_string())
     }
 
     /// Goes on with the settings as they are on disk now, if all of them are sound.
@@ -307,10 +334,11 @@ impl Daemon {
         reload::possible(&self.config, &config).map_err(Error::Other)?;
         let (acl, dictionary) = (config.acl()?, config.dictionary()?);
         let policy = config.whole_policy()?;
+        let identity = Identity::read(&config)?;
         let for_passwords = config.kpasswd_addresses();
-        let new = bind(&self.server.missing(&config.listen))?;
-        let new_for_passwords =
-            bind(&self.passwords.missing(&for_passwords))?.into_iter().map(Listener::narrow).collect();
+        let new = sockets::bind(&self.server.missing(&config.listen))?;
+        let new_for_passwords = sockets::bind(&self.passwords.missing(&for_passwords))?;
+        let new_for_passwords = new_for_passwords.into_iter().map(Listener::narrow).collect();
         let doors = self.beside.missing(&config)?;
         self.server.rearrange(&config.listen, new).await.map_err(unserved)?;
         self.passwords.rearrange(&for_passwords, new_for_passwords).await.map_err(unserved)?;
@@ -320,6 +348,8 @@ impl Daemon {
         self.server.limit(&limits);
         self.passwords.limit(&Passwords::limits(&limits));
         self.responder.govern(policy, config.limits.rate.rates(), &limits);
+        self.changes.govern(config.policy());
+        identity.into_iter().for_each(|identity| self.https.renew(identity));
         self.registry.amend(config.policy(), config.key_rules(), acl, dictionary);
         self.rotation = turning(&config, &self.store, &self.registry);
         let Addresses { kdc, kpasswd } = self.addresses();
@@ -332,9 +362,13 @@ impl Daemon {
     pub async fn drain(self) {
         drop(self.rotation);
         drop(self.admin);
-        drop(self.https);
         let patience = self.config.net_limits().request_timeout;
-        tokio::join!(self.server.drain(patience), self.passwords.drain(patience), self.beside.drain(patience));
+        tokio::join!(
+            self.server.drain(patience),
+            self.passwords.drain(patience),
+            self.beside.drain(patience),
+            self.https.close(patience)
+        );
         drop(self.attempts);
     }
 
@@ -342,8 +376,11 @@ impl Daemon {
     async fn hand_over(mut self) -> Vec<OwnedFd> {
         drop(self.rotation);
         self.admin.close();
-        drop(self.https);
         let patience = self.config.net_limits().request_timeout.min(LAST_REQUESTS);
+        // First those who can wait for others: tickets are issued meanwhile.
+        let host = std::mem::take(&mut self.admin.host);
+        let (https, management, ()) =
+            tokio::join!(self.https.close(patience), self.station.close(patience), host.empty(patience));
         let (kdc, passwords, beside) = tokio::join!(
             self.server.hand_over(patience),
             self.passwords.hand_over(patience),
@@ -351,6 +388,7 @@ impl Daemon {
         );
         drop(self.attempts);
         let sockets = kdc.into_iter().chain(passwords).flat_map(Listener::into_files).chain(beside);
+        let sockets = sockets.chain(https).chain(management);
         sockets.chain(self.admin.socket.try_clone().ok().map(OwnedFd::from)).collect()
     }
 
@@ -369,33 +407,10 @@ impl Daemon {
     }
 }
 
-/// Listens at these addresses, on sockets that were handed over where there are some.
-fn take(addresses: &[SocketAddr], inherited: &mut Inherited) -> Result<Vec<Listener>> {
-    let listeners = addresses.iter().map(|address| Listener::take(*address, inherited)).collect::<Result<Vec<_>, _>>();
-    listeners.map_err(|error| Error::Other(error.to_string()))
-}
-
-fn bind(addresses: &[SocketAddr]) -> Result<Vec<Listener>> {
-    take(addresses, &mut Inherited::default())
-}
-
 /// Keys that are turned over by themselves.
 fn turning(config: &Config, store: &Arc<dyn Store>, registry: &Arc<Registry>) -> rotation::Task {
     let rotation = Rotation::new(Arc::clone(store), Arc::clone(registry), config.policy(), config.rotation());
     rotation::Task::start(rotation)
-}
-
-fn serve_passwords(service: &Arc<Passwords>, listeners: Vec<Listener>, limits: &net::Limits) -> Result<Server> {
-    let listeners = listeners.into_iter().map(Listener::narrow).collect();
-    Server::start(listeners, Arc::clone(service), &Passwords::limits(limits)).map_err(unserved)
-}
-
-/// Whether a new process could go on where this one is.
-async fn examine(source: Option<&Source<'_>>) -> Result<(), String> {
-    let source = source.ok_or("this KDC has no settings in a file")?;
-    let (origin, path) = (source.origin.clone(), source.path.to_owned());
-    let checked = tokio::task::spawn_blocking(move || origin.check(&path)).await;
-    checked.unwrap_or_else(|error| Err(error.to_string()))
 }
 
 fn unserved(error: std::io::Error) -> Error {
@@ -406,13 +421,15 @@ impl Admin {
     fn serve(socket: std::os::unix::net::UnixListener, registry: Arc<Registry>, path: PathBuf) -> Result<Admin> {
         let listener = socket.set_nonblocking(true).and_then(|()| UnixListener::from_std(socket.try_clone()?));
         let listener = listener.map_err(|error| Error::file(&path, error))?;
-        let task = tokio::spawn(admin::serve(listener, registry)).abort_handle();
-        Ok(Admin { path, socket, task, keep: false })
+        let host = Host::default();
+        let task = tokio::spawn(admin::serve(listener, registry, host.guest())).abort_handle();
+        Ok(Admin { path, socket, task, host, keep: false })
     }
 
     /// Accepts nobody any more: whoever comes now waits for the next process.
     fn close(&mut self) {
         self.task.abort();
+        self.host.close();
         self.keep = true;
     }
 }

@@ -96,6 +96,19 @@ impl Source {
     /// # Errors
     /// [`Error::File`] when there is none, when everybody can read it, or when the command failed.
     pub fn read(&self) -> Result<Zeroizing<String>> {
+        let text = self.read_any()?;
+        if !text.trim().is_empty() {
+            return Ok(text);
+        }
+        let problem = match self {
+            Source::Descriptor(_) => "there is nothing in it; a pipe can be read once, so open it anew for every start",
+            Source::Command { .. } => "it printed nothing; it has to print the key's file as `kdc init` wrote it",
+            Source::File(_) | Source::Credential(_) => "it is empty; restore it, without it no key can be read",
+        };
+        Err(Error::file(Path::new(&self.to_string()), problem))
+    }
+
+    fn read_any(&self) -> Result<Zeroizing<String>> {
         match self {
             Source::File(path) => read_file(path, path),
             Source::Descriptor(number) => {
@@ -104,7 +117,13 @@ impl Source {
                 if number < 3 {
                     return Err(Error::file(&label, "a descriptor from 3 on was expected; those before are streams"));
                 }
-                read_file(Path::new(&format!("/proc/self/fd/{number}")), &label)
+                let path = format!("/proc/self/fd/{number}");
+                if std::fs::symlink_metadata(&path).is_err() {
+                    let problem =
+                        format!("not open; whoever starts this program has to open it: {number}</path/to/master.key");
+                    return Err(Error::file(&label, problem));
+                }
+                read_file(Path::new(&path), &label)
             }
             Source::Credential(name) => {
                 let folder = std::env::var_os(CREDENTIALS).ok_or_else(|| {
@@ -345,5 +364,16 @@ mod tests {
             }
         }
         assert!(Source::Descriptor(Some(2)).read().is_err());
+    }
+
+    #[test]
+    fn what_is_not_open_and_what_says_nothing_is_told_with_the_way_out() {
+        let said = |source: Source| source.read().expect_err("nothing").to_string();
+        assert!(said(Source::Descriptor(Some(977))).starts_with("fd:977: not open; whoever starts"));
+        assert!(said(command(&["/bin/true"], 10)).contains("it printed nothing"));
+        let (read, write) = std::io::pipe().expect("a pipe");
+        drop(write);
+        let number = u32::try_from(std::os::fd::AsRawFd::as_raw_fd(&read)).expect("open");
+        assert!(said(Source::Descriptor(Some(number))).contains("a pipe can be read once"));
     }
 }

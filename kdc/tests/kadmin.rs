@@ -81,7 +81,7 @@ impl Realm {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
         let listener = runtime.block_on(async { admin::bind(&config.admin_socket) }).expect("bound");
-        runtime.spawn(admin::serve(listener, Arc::new(registry)));
+        runtime.spawn(admin::serve(listener, Arc::new(registry), kdc::accept::Host::default().guest()));
         test(&*opened)
     }
 }

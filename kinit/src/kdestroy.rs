@@ -11,7 +11,7 @@ use crate::settings::Settings;
 
 /// Destroy your tickets: remove the credential cache and overwrite what it held.
 #[derive(Parser)]
-#[command(name = "kdestroy", after_help = EXAMPLES)]
+#[command(name = "kdestroy", version, after_help = EXAMPLES, disable_version_flag = true)]
 struct Arguments {
     /// Destroy every cache of the collection
     #[arg(short = 'A', long = "all")]
@@ -29,6 +29,9 @@ struct Arguments {
     four: bool,
     #[arg(short = '5', hide = true)]
     five: bool,
+    /// Print the version
+    #[arg(long = "version", action = clap::ArgAction::Version)]
+    _version: Option<bool>,
 }
 
 const EXAMPLES: &str = "\

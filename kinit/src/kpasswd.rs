@@ -29,13 +29,16 @@ Exit code: 0 if the password was changed, 1 if not, 2 if the server did not take
 
 /// Change a password.
 #[derive(Parser)]
-#[command(name = "kpasswd", after_help = EXAMPLES, disable_version_flag = true)]
+#[command(name = "kpasswd", version, after_help = EXAMPLES, disable_version_flag = true)]
 struct Arguments {
     /// Whose; without it the owner of the credential cache, else the name you are logged in with
     principal: Option<String>,
     /// Who sets it; the realm's access list says whether they may
     #[arg(long, value_name = "PRINCIPAL", requires = "principal")]
     by: Option<String>,
+    /// Print the version
+    #[arg(long = "version", action = clap::ArgAction::Version)]
+    _version: Option<bool>,
 }
 
 /// Its command line.

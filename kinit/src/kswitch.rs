@@ -9,7 +9,7 @@ use crate::settings::Settings;
 
 /// Switch to another credential cache of the collection.
 #[derive(Parser)]
-#[command(name = "kswitch", after_help = EXAMPLES)]
+#[command(name = "kswitch", version, after_help = EXAMPLES, disable_version_flag = true)]
 struct Arguments {
     /// The cache to switch to
     #[arg(short = 'c', long, value_name = "CACHE")]
@@ -17,6 +17,9 @@ struct Arguments {
     /// The principal to whose cache to switch
     #[arg(short = 'p', long, value_name = "PRINCIPAL")]
     principal: Vec<String>,
+    /// Print the version
+    #[arg(long = "version", action = clap::ArgAction::Version)]
+    _version: Option<bool>,
 }
 
 const EXAMPLES: &str = "\

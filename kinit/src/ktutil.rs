@@ -17,10 +17,13 @@ use crate::settings::Settings;
 
 /// Edit keytabs: read keys into a list, change the list, write it.
 #[derive(Parser)]
-#[command(name = "ktutil", after_help = EXAMPLES)]
+#[command(name = "ktutil", version, after_help = EXAMPLES, disable_version_flag = true)]
 struct Arguments {
     #[command(subcommand)]
     command: Option<Subcommand>,
+    /// Print the version
+    #[arg(long = "version", action = clap::ArgAction::Version)]
+    _version: Option<bool>,
 }
 
 #[derive(clap::Subcommand)]

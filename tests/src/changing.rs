@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use kdc::admin::acl::Acl;
 use kdc::admin::{KeyRules, Registry};
-use kdc::core::{Change, Entry, Outcome, PasswordPolicy, Store};
+use kdc::attempts::Counted;
+use kdc::core::{Attempts, Change, Entry, Outcome, PasswordPolicy, Policy, Store};
 use kdc::kpasswd::{Arrival, Kpasswd};
 use kdc::store::Memory;
 use libkrb::Principal;
@@ -34,6 +35,8 @@ pub struct Changing {
     pub realm: Joined,
     /// The store that changes are made in.
     pub store: Arc<Memory>,
+    /// Failures as the realm counts them.
+    pub attempts: Arc<Counted>,
     service: Kpasswd,
     random: Sequence,
 }
@@ -66,8 +69,15 @@ impl Changing {
         let registry = Registry::new(Arc::clone(&shared), realm.policy.clone(), KeyRules { etypes, iterations: None });
         let registry = registry.with_acl(acl);
         let replays = Arc::new(MemoryReplayCache::new(300, 1_000_000));
-        let service = Kpasswd::new(realm.policy.clone(), shared, Arc::new(registry), replays);
-        Changing { realm, store, service, random: Sequence(3) }
+        let attempts = Arc::new(Counted::default());
+        let counted = Arc::clone(&attempts) as Arc<dyn Attempts>;
+        let service = Kpasswd::new(realm.policy.clone(), shared, Arc::new(registry), replays, counted);
+        Changing { realm, store, attempts, service, random: Sequence(3) }
+    }
+
+    /// Has the service answer by other rules.
+    pub fn govern(&self, policy: Policy) {
+        self.service.govern(policy);
     }
 
     /// A ticket to change passwords with.

@@ -106,6 +106,11 @@ impl Realm {
         self.passwords = daemon.map(|(tool, ready)| Daemon::start(tool.command(), ready));
     }
 
+    /// Stops the daemon that changes passwords; the KDC goes on.
+    pub fn keep_passwords(&mut self) {
+        self.passwords = None;
+    }
+
     /// The folder with the KDC's files.
     pub fn folder(&self) -> &Path {
         &self.site.folder

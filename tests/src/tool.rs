@@ -7,6 +7,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::channel;
+use std::time::Duration;
 
 use crate::PATIENCE;
 use crate::family::Program;
@@ -21,6 +22,7 @@ pub struct Tool {
     folder: Option<PathBuf>,
     user: Option<User>,
     stdin: Vec<u8>,
+    patience: Duration,
 }
 
 impl Tool {
@@ -34,7 +36,15 @@ impl Tool {
             environment.insert("LD_LIBRARY_PATH".into(), libraries.into());
         }
         let arguments = program.arguments.into_iter().map(OsString::from).collect();
-        Tool { program: program.path, arguments, environment, folder: None, user: None, stdin: Vec::new() }
+        Tool {
+            program: program.path,
+            arguments,
+            environment,
+            folder: None,
+            user: None,
+            stdin: Vec::new(),
+            patience: PATIENCE,
+        }
     }
 
     /// Adds arguments.
@@ -67,6 +77,12 @@ impl Tool {
         self
     }
 
+    /// How long it may take, when it is known to need long.
+    pub fn patience(mut self, patience: Duration) -> Tool {
+        self.patience = patience;
+        self
+    }
+
     /// The command, for those who run it themselves ([`crate::Daemon`]).
     pub fn command(&self) -> Command {
         let mut command = Command::new(&self.program);
@@ -95,7 +111,7 @@ impl Tool {
         // A program that does not read its input closes the pipe: no error of the test's.
         let writer = std::thread::spawn(move || drop(stdin.write_all(&input)));
         let (stdout, stderr) = (drain(child.stdout.take()), drain(child.stderr.take()));
-        let code = wait(child, &line);
+        let code = wait(child, &line, self.patience);
         writer.join().expect("the writer of stdin");
         Said {
             line,
@@ -147,7 +163,7 @@ fn drain(stream: Option<impl Read + Send + 'static>) -> std::thread::JoinHandle<
 }
 
 /// The exit code, or `None` when a signal ended it. A program that hangs is killed and blamed.
-fn wait(mut child: Child, line: &str) -> Option<i32> {
+fn wait(mut child: Child, line: &str, patience: Duration) -> Option<i32> {
     let pid = rustix::process::Pid::from_child(&child);
     let (sender, receiver) = channel();
     let waiter = std::thread::spawn(move || {
@@ -155,9 +171,9 @@ fn wait(mut child: Child, line: &str) -> Option<i32> {
         let _ = sender.send(());
         status.expect("an exit status").code()
     });
-    if receiver.recv_timeout(PATIENCE).is_err() {
+    if receiver.recv_timeout(patience).is_err() {
         let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
-        panic!("{line} did not end within {PATIENCE:?}");
+        panic!("{line} did not end within {patience:?}");
     }
     waiter.join().expect("the waiter")
 }

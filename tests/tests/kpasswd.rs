@@ -1,7 +1,8 @@
 //! The service that changes passwords, joined in memory: what it does, and what it refuses to whom
 //! and why (RFC 3244; attack B12 by name).
 
-use kdc::core::{Attributes, Entry, Exchange, PasswordPolicy};
+use kdc::core::attempts::{Lockout, Proven};
+use kdc::core::{Attempts, Attributes, Change, Entry, Exchange, PasswordPolicy, Policy, Store};
 use libkrb::client::NewSecret;
 use libkrb::codes::{EncryptionType, KpasswdCode};
 use libkrb::crypto::{Key, KeyUsage};
@@ -104,6 +105,36 @@ fn a_password_that_must_be_changed_can_be_and_then_need_not() {
     realm.change(&ticket, NEW).expect("changed");
     let alice = realm.entry("alice");
     assert!(!alice.attributes.has(Attributes::REQUIRES_PWCHANGE) && alice.password_expires.is_none());
+}
+
+#[test]
+fn a_client_that_failures_have_locked_changes_nothing_with_the_ticket_that_it_has() {
+    let joined = Joined::new();
+    joined
+        .store
+        .commit(&[Change::PutPolicy(PasswordPolicy { max_failures: 3, ..PasswordPolicy::new("three") })])
+        .expect("a policy");
+    joined.change("alice", |entry| entry.policy = Some("three".into()));
+    let mut realm = Changing::of(joined);
+    let ticket = realm.ticket("alice");
+    let (id, rule) = (realm.entry("alice").id, Lockout { max_failures: 3, interval: 0, duration: 0 });
+    let _ = realm.attempts.attempt(&id, Some(&rule), NOW, &mut |_| Proven::No(3));
+    let (code, text) = refused(realm.change(&ticket, NEW));
+    assert_eq!((code, &*text), (KpasswdCode::ACCESSDENIED, "The account is locked after too many failures"));
+    realm.attempts.unlock(&id).expect("opened");
+    realm.change(&ticket, NEW).expect("changed");
+}
+
+#[test]
+fn other_rules_are_in_force_for_whoever_asks_next() {
+    let mut realm = Changing::new();
+    let ticket = realm.ticket("alice");
+    let narrow = Policy { etypes: vec![EncryptionType::CAMELLIA256], ..realm.realm.policy.clone() };
+    realm.govern(narrow);
+    let (code, text) = refused(realm.change(&ticket, NEW));
+    assert_eq!(code, KpasswdCode::AUTHERROR, "{text}");
+    realm.govern(realm.realm.policy.clone());
+    realm.change(&ticket, NEW).expect("changed");
 }
 
 #[test]
@@ -251,7 +282,7 @@ fn who_was_disabled_or_deleted_since_the_login_changes_nothing() {
         realm.bend("alice", bend);
         assert_eq!(refused(realm.change(&ticket, NEW)).0, KpasswdCode::ACCESSDENIED);
     }
-    kdc::core::Store::commit(&*realm.store, &[kdc::core::Change::Delete(name("alice"))]).expect("deleted");
+    realm.store.commit(&[Change::Delete(name("alice"))]).expect("deleted");
     assert_eq!(refused(realm.change(&ticket, NEW)).0, KpasswdCode::ACCESSDENIED);
 }
 

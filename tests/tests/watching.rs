@@ -40,7 +40,7 @@ impl Watched {
 
     /// The status and the body of a page.
     fn page(&self, path: &str) -> (u16, String) {
-        self.asked(&format!("GET {path} HTTP/1.1\r\nHost: kdc\r\nConnection: close\r\n\r\n"))
+        self.asked(&format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"))
     }
 
     fn asked(&self, request: &str) -> (u16, String) {
@@ -147,7 +147,7 @@ fn who_asks_for_anything_else_is_told_what_there_is() {
     let watched = Watched::with(&[]);
     assert_eq!(watched.page("/readyz"), (200, "ok   store\nok   sockets\nok   audit\n".to_owned()));
     assert_eq!(watched.page("/admin").0, 404);
-    assert_eq!(watched.asked("POST /metrics HTTP/1.1\r\nHost: kdc\r\nContent-Length: 0\r\n\r\n").0, 405);
+    assert_eq!(watched.asked("POST /metrics HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n").0, 405);
     // A stranger's endless head is cut off, and nobody else waits for it.
     let mut endless = TcpStream::connect(watched.management).expect("a connection");
     let _ = endless.write_all(&vec![b'a'; 1 << 20]);
@@ -200,6 +200,11 @@ fn an_audit_of_what_really_happened_is_unbroken_until_somebody_alters_it() {
     let mut watched = Watched::with(&["file = \"audit.jsonl\""]);
     watched.realm.add("alice", "secret", &[]);
     watched.realm.seat(Family::Ours).kinit(&["alice"], "secret").succeeds();
+    let _ = watched
+        .realm
+        .seat(Family::Ours)
+        .asked("kpasswd", &["alice"], &["secret", "by herself", "by herself"])
+        .succeeds();
     let json = watched.kdc(&["status", "--json"]).run().succeeds();
     let facts: kdc::observe::facts::Facts = serde_json::from_str(json.stdout()).expect("the facts");
     let head = format!("{}:{}", facts.audit[0].seq, facts.audit[0].hash);
@@ -220,7 +225,19 @@ fn an_audit_of_what_really_happened_is_unbroken_until_somebody_alters_it() {
                 || !tests::is_root()
         );
     }
-    assert!(!text.contains("secret"), "a password");
+    assert!(!text.contains("secret") && !text.contains("by herself"), "a password");
+    let changed =
+        text.lines().find(|line| line.contains("\"from\":\"kpasswd 127.0.0.1:")).expect("a line of kpasswd's");
+    for part in [
+        "\"operation\":\"change_keys\"",
+        "\"by\":\"alice@EXAMPLE.ORG\"",
+        "\"subject\":\"alice@EXAMPLE.ORG\"",
+        "\"outcome\":\"done\"",
+    ] {
+        assert!(changed.contains(part), "{part} in {changed}");
+    }
+    let begun = text.lines().filter(|line| line.contains("\"audit\":\"begun\"")).count();
+    assert!(begun >= 4, "one for each start of a process: {begun}");
     std::fs::write(&file, text.replacen("alice@", "bob@", 1)).expect("an altered audit");
     let altered = 1 + text.lines().position(|line| line.contains("alice@")).expect("a line");
     let _ = verify(&[]).fails_with(1).saying(&format!("audit.jsonl:{altered}: it is not as it was written"));

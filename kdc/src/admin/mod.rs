@@ -8,6 +8,7 @@
 //! root's only, so nothing is gained by keeping a password from it.
 
 pub mod acl;
+mod answer;
 pub mod api;
 mod authorize;
 mod caller;
@@ -32,7 +33,7 @@ mod zone;
 
 pub use acl::Acl;
 pub use caller::{Authority, Caller, Door};
-pub use doors::{ClientRow, Https, bind, serve};
+pub use doors::{ClientRow, Https, Identity, bind, serve};
 pub use helm::Helm;
 pub use keys::{KeyRules, random_keys};
 pub use operation::{

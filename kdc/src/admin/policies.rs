@@ -19,21 +19,27 @@ const MAX_NAME: usize = 256;
 pub struct PolicyRules {
     /// How old a password must be before its owner may change it again.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 0, maximum = 2_147_483_647)]
     pub min_life: Option<i64>,
     /// How old a password may become.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 0, maximum = 2_147_483_647)]
     pub max_life: Option<i64>,
     /// Characters of a password, at least; 1 by default.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1, maximum = 1024)]
     pub min_length: Option<u32>,
     /// Kinds of characters in a password, at least, 1 to 5; 1 by default.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1, maximum = 5)]
     pub min_classes: Option<u32>,
     /// How many passwords, the present one among them, may not be used again, 1 to 64; 1 by default.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1, maximum = 64)]
     pub history: Option<u32>,
     /// zxcvbn's score of a password, at least, 0 to 4; 0 by default.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 0, maximum = 4)]
     pub min_strength: Option<u32>,
     /// Whether words of the realm's dictionary are refused; they are by default.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -43,21 +49,27 @@ pub struct PolicyRules {
     pub max_failures: Option<u32>,
     /// After so long without a failure the count begins anew.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 0, maximum = 2_147_483_647)]
     pub failure_interval: Option<i64>,
     /// How long a lock holds; 0: until an administrator opens it.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 0, maximum = 2_147_483_647)]
     pub lockout_duration: Option<i64>,
     /// Bound on the life of tickets.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 0, maximum = 2_147_483_647)]
     pub max_ticket_life: Option<i64>,
     /// Bound on the renewable life of tickets.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 0, maximum = 2_147_483_647)]
     pub max_renewable_life: Option<i64>,
     /// How old a random key may become before the KDC makes the next one.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 0, maximum = 2_147_483_647)]
     pub rotate_keys_after: Option<i64>,
     /// How long the keys before the newest stay good; never less than tickets live.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 0, maximum = 2_147_483_647)]
     pub keep_old_keys: Option<i64>,
     /// The kinds of keys that principals may have, `enctype:salt,...`; empty for any.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -193,7 +205,7 @@ impl From<&PasswordPolicy> for PolicyDescription {
 }
 
 impl Refusal {
-    pub(super) fn in_use(user: &libkrb::Principal) -> Self {
+    pub(super) fn in_use(user: &impl std::fmt::Display) -> Self {
         let advice = format!("{user} is under it; put its principals under another one first, or under none");
         Refusal::new(Reason::InUse, "Policy is in use").advising(advice)
     }

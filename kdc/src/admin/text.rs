@@ -121,17 +121,30 @@ impl<'de> Deserialize<'de> for Secret {
 
 /// Types that are texts in JSON, as the OpenAPI document describes them.
 macro_rules! texts {
-    ($($type:ident: $about:literal, $example:literal;)*) => {$(
+    ($($type:ident: $about:literal, $example:literal, $pattern:expr;)*) => {$(
         impl PartialSchema for $type {
             fn schema() -> RefOr<Schema> {
                 let text = ObjectBuilder::new().schema_type(Type::String).description(Some($about));
-                text.examples([$example]).min_length(Some(1)).build().into()
+                text.examples([$example]).min_length(Some(1)).pattern($pattern).build().into()
             }
         }
 
         impl ToSchema for $type {}
     )*};
 }
+
+/// An enctype of which keys can be made.
+pub(super) enum Supported {}
+
+impl PartialSchema for Supported {
+    fn schema() -> RefOr<Schema> {
+        let names = libkrb::crypto::SUPPORTED.iter().map(ToString::to_string);
+        let text = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(names));
+        text.description(Some("An encryption type of which keys can be made")).build().into()
+    }
+}
+
+impl ToSchema for Supported {}
 
 impl PartialSchema for Facts {
     /// As much as a reader may rely on: more is added when there is more to know.
@@ -144,7 +157,10 @@ impl PartialSchema for Facts {
 impl ToSchema for Facts {}
 
 texts! {
-    Name: "A principal; without a realm, one of this realm", "alice@EXAMPLE.ORG";
-    Etype: "An encryption type, by name or number", "aes256-cts-hmac-sha1-96";
-    Secret: "A password, or a key's octets in hexadecimal", "correct horse battery staple";
+    Name: "A principal; without a realm, one of this realm", "alice@EXAMPLE.ORG", Some(NAME_PATTERN);
+    Etype: "An encryption type, by name or number", "aes256-cts-hmac-sha1-96", Some("^([a-z0-9-]+|-?[0-9]{1,10})$");
+    Secret: "A password, or a key's octets in hexadecimal", "correct horse battery staple", None::<&str>;
 }
+
+/// What a principal is as text, with its realm or without.
+pub(super) const NAME_PATTERN: &str = r"^([^\\@\u0000]|\\[^\u0000])+(@([^\\@/\u0000]|\\[^\u0000])+)?$";

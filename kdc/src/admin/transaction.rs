@@ -14,7 +14,18 @@ use crate::core::{Change, Entry, PasswordPolicy, Store, StoreError};
 use crate::store::normal;
 
 /// How many operations may be one.
-const MAX_BATCH: usize = 500;
+pub(super) const MAX_BATCH: usize = 500;
+/// Operations that are in no batch, and why.
+pub(super) const ALONE: &[(&str, &str)] = &[
+    ("batch", "neither a batch nor a guarded one can be in a batch"),
+    ("guarded", "neither a batch nor a guarded one can be in a batch"),
+    // Who reads the audit must find each by itself.
+    ("extract", "keys are extracted one principal at a time"),
+    ("rotate_master_key", "the master key is turned over by itself"),
+    ("reload", "the KDC is steered by itself"),
+    ("restart", "the KDC is steered by itself"),
+    ("dump", "the store is copied by itself"),
+];
 /// Each attempt makes the keys of all passwords anew.
 const ATTEMPTS: usize = 10;
 
@@ -25,19 +36,16 @@ impl Registry {
             return Err(Refusal::invalid(format!("a batch has at most {MAX_BATCH} operations")).at("operations"));
         }
         for (index, operation) in operations.iter().enumerate() {
-            let why = match operation {
-                Operation::Batch { .. } | Operation::Guarded { .. } => {
-                    "neither a batch nor a guarded one can be in a batch"
-                }
-                // Who reads the audit must find each by itself.
-                Operation::Extract { .. } => "keys are extracted one principal at a time",
-                Operation::RotateMasterKey { .. } => "the master key is turned over by itself",
-                Operation::Reload | Operation::Restart => "the KDC is steered by itself",
+            let name = if let Operation::Guarded { .. } = operation { "guarded" } else { operation.name() };
+            let row = ALONE.iter().find(|(alone, _)| *alone == name).map(|(_, why)| *why);
+            let why = row.or(match operation {
                 // This is not in the store, so it could not be taken back.
-                Operation::Modify { settings, .. } if settings.unlock => "a principal is unlocked by itself",
-                _ => continue,
-            };
-            return Err(Refusal::invalid(why).at(format!("operations[{index}]")));
+                Operation::Modify { settings, .. } if settings.unlock => Some("a principal is unlocked by itself"),
+                _ => None,
+            });
+            if let Some(why) = why {
+                return Err(Refusal::invalid(why).at(format!("operations[{index}]")));
+            }
         }
         for _ in 0..ATTEMPTS {
             let transaction = Arc::new(Transaction::over(Arc::clone(&self.store)));

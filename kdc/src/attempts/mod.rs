@@ -25,6 +25,11 @@ const SHARDS: usize = 256;
 /// Those that are not yet are kept besides, which is no more than accounts tried within [`INTERVAL`].
 const KEPT: usize = 1024;
 
+/// What stands for a record that can't be read: more failures than any rule allows, which no time
+/// heals. Where failures lock, such an account is locked until an administrator opens it, which puts a
+/// sound record in the place of the other; else whoever damages a record could guess on.
+const UNREADABLE: Record = Record { failures: u32::MAX, last_failure: None, last_success: None };
+
 /// Attempts counted in this process.
 pub struct Counted {
     shards: Box<[Mutex<Shard>]>,
@@ -86,22 +91,21 @@ impl Counted {
     }
 
     /// The record of an account, from memory or from where it is written down.
-    fn known(&self, shard: &mut Shard, who: &AccountId) -> Record {
+    fn known(&self, shard: &mut Shard, who: &AccountId) -> Result<Record, StoreError> {
         if let Some(slot) = shard.slots.get(who) {
-            return slot.record;
+            return Ok(slot.record);
         }
-        let Some(ledger) = &self.ledger else { return Record::default() };
-        let written = ledger.record(who).unwrap_or_else(|error| {
-            tracing::error!(%error, "what is known of failed logins can't be read; counting anew");
-            None
+        let Some(ledger) = &self.ledger else { return Ok(Record::default()) };
+        let record = ledger.record(who).inspect_err(|error| {
+            tracing::error!(%error, "what is known of failed logins can't be read: the account counts as locked");
         });
-        let record = written.unwrap_or_default();
+        let record = record?.unwrap_or_default();
         // All that are written down give way at once, when there are too many: few are asked for again.
         if shard.slots.len() >= KEPT && shard.changed.len() < shard.slots.len() {
             shard.slots.retain(|_, slot| slot.state != State::Written);
         }
         shard.slots.insert(*who, Slot { record, state: State::Written });
-        record
+        Ok(record)
     }
 
     fn remember(&self, shard: &mut Shard, who: &AccountId, record: Record) {
@@ -124,14 +128,16 @@ impl Attempts for Counted {
             let proven = try_it(u32::MAX);
             if proven != Proven::Unclear {
                 let mut shard = self.shard(who);
-                let record = self.known(&mut shard, who).after(proven, None, now);
-                self.remember(&mut shard, who, record);
+                // One that can't be read stays as it is.
+                if let Ok(record) = self.known(&mut shard, who) {
+                    self.remember(&mut shard, who, record.after(proven, None, now));
+                }
             }
             return Tried::Made;
         };
         // Held while trying, which takes microseconds: so no two guesses at one account are made at once.
         let mut shard = self.shard(who);
-        let record = self.known(&mut shard, who);
+        let Ok(record) = self.known(&mut shard, who) else { return Tried::Locked };
         let left = record.guesses(lockout, now);
         if left == 0 {
             return Tried::Locked;
@@ -149,13 +155,13 @@ impl Attempts for Counted {
     }
 
     fn record(&self, who: &AccountId) -> Record {
-        self.known(&mut self.shard(who), who)
+        self.known(&mut self.shard(who), who).unwrap_or(UNREADABLE)
     }
 
     fn unlock(&self, who: &AccountId) -> Result<(), StoreError> {
         {
             let mut shard = self.shard(who);
-            let record = self.known(&mut shard, who);
+            let record = self.known(&mut shard, who).unwrap_or(UNREADABLE);
             if record.failures == 0 {
                 return Ok(());
             }

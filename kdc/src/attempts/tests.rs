@@ -12,10 +12,14 @@ struct Book {
     rows: Mutex<HashMap<AccountId, Record>>,
     writes: AtomicUsize,
     full: AtomicBool,
+    damaged: AtomicBool,
 }
 
 impl Ledger for Book {
     fn record(&self, who: &AccountId) -> Result<Option<Record>, StoreError> {
+        if self.damaged.load(Ordering::Relaxed) {
+            return Err(StoreError::Storage("the record is none".into()));
+        }
         Ok(self.rows.lock().expect("whole").get(who).copied())
     }
 
@@ -173,4 +177,17 @@ async fn a_lock_does_not_wait_for_the_next_batch() {
     assert!(!urgent().await);
     fail(&counted, &WHO, 1);
     assert!(urgent().await);
+}
+
+#[test]
+fn a_record_that_can_not_be_read_locks_where_failures_lock_until_somebody_opens_it() {
+    let (book, counted) = book();
+    book.damaged.store(true, Ordering::Relaxed);
+    assert_eq!(counted.attempt(&WHO, Some(&RULE), NOW, &mut |_| panic!("no guess is made")), Tried::Locked);
+    assert!(RULE.locks(&counted.record(&WHO), NOW + 1_000_000_000), "before it is asked for a proof too");
+    // Where no failures lock, nobody is kept out.
+    assert_eq!(counted.attempt(&[8; 16], None, NOW, &mut |_| Proven::Yes), Tried::Made);
+    counted.unlock(&WHO).expect("written down");
+    assert_eq!(counted.attempt(&WHO, Some(&RULE), NOW, &mut |_| Proven::Yes), Tried::Made);
+    assert_eq!(book.rows.lock().expect("whole").get(&WHO).map(|record| record.failures), Some(0));
 }

@@ -32,6 +32,8 @@ pub struct AdminSettings {
     pub require_channel_bindings: bool,
     /// The authority of clients' certificates, in PEM. Without it nobody is asked for one.
     pub client_ca: Option<PathBuf>,
+    /// What that authority has revoked, in PEM.
+    pub client_crl: Option<PathBuf>,
     /// Which principals clients with certificates are.
     pub clients: Vec<ClientRow>,
 }
@@ -47,6 +49,7 @@ impl Default for AdminSettings {
             services: vec![],
             require_channel_bindings: true,
             client_ca: None,
+            client_crl: None,
             clients: vec![],
         }
     }
@@ -54,7 +57,8 @@ impl Default for AdminSettings {
 
 impl AdminSettings {
     pub(super) fn paths(&mut self) -> impl Iterator<Item = &mut PathBuf> {
-        [&mut self.acl_file, &mut self.certificate, &mut self.key, &mut self.client_ca].into_iter().flatten()
+        let tls = [&mut self.certificate, &mut self.key, &mut self.client_ca, &mut self.client_crl];
+        [&mut self.acl_file].into_iter().chain(tls).flatten()
     }
 }
 

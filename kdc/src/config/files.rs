@@ -16,7 +16,7 @@ impl Config {
     /// Files that are only read.
     pub fn files_read(&self) -> Vec<&Path> {
         let admin = &self.admin;
-        let tls = [&admin.acl_file, &admin.certificate, &admin.key, &admin.client_ca];
+        let tls = [&admin.acl_file, &admin.certificate, &admin.key, &admin.client_ca, &admin.client_crl];
         let kkdcp = [&self.kkdcp.certificate, &self.kkdcp.key];
         let files = [self.audit.key.as_ref(), self.passwords.dictionary.as_ref()];
         let tls = tls.into_iter().chain(kkdcp).map(Option::as_ref);

@@ -127,6 +127,8 @@ kpasswd_listen = [{kpasswd}]
 # The authority of clients' certificates, in PEM, and which principals they are: dns:, email: or uri: and a name among
 # the subjectAltName, or subject: and the whole subject. Default: nobody comes with a certificate.
 #client_ca = "clients.pem"
+# What that authority has revoked, in PEM: a list for every authority of a chain, and none out of date. Default: not looked at.
+#client_crl = "revoked.pem"
 # [[admin.clients]]
 # certificate = "dns:ci.example.org"
 # principal = "ci/admin"
@@ -141,7 +143,7 @@ kpasswd_listen = [{kpasswd}]
 
 [limits.rate]
 # How often one source (IPv4 address or IPv6 /64 network) or principal may fail, or make work that takes a hundred
-# times longer than most (public keys), before it is turned away: so many at once, and so many again in so long; or "off".
+# times longer than most (public keys, passwords), before it is turned away: so many at once, and so many again in so long; or "off".
 #source_failures = "1200/1m"
 #source_work = "6000/1m"
 # Whoever knows a name can use these up and keep its owner out.
@@ -194,6 +196,9 @@ kpasswd_listen = [{kpasswd}]
 #file = "audit.jsonl"
 #journald = "/run/systemd/journal/socket"
 #syslog = "/dev/log"
+# Which lines are on the disk before what they tell of is answered: those of "changes" and of keys that leave, "everything"
+# (a millisecond or more a ticket), or "nothing". Of the others a power failure may take the last seconds.
+#sync = "changes"
 # Another file is begun before one is longer than this; so many old ones stay, for at most so long
 # (default: for ever).
 #rotate_at = "100 MiB"
@@ -207,6 +212,8 @@ kpasswd_listen = [{kpasswd}]
 # connect. Default: nowhere. A kdc built with --features otel also knows a section [telemetry] with
 # otlp = "http://127.0.0.1:4318": a collector that gets a span for every request.
 #listen = ["127.0.0.1:9088"]
+# They are asked for by an address, as localhost, or by one of these names: no page in a browser has another name here.
+#hosts = ["kdc.example.org"]
 
 # Whose random keys turn over by themselves: new ones can be fetched (`ktutil fetch`) for `announce` before tickets are
 # sealed in them, and the old ones open tickets for `overlap` after that. The first row that matches counts, and a

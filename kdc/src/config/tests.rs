@@ -223,6 +223,7 @@ fn the_sample_says_the_defaults() {
         key: file("admin-key.pem"),
         services: vec!["HTTP/kdc.example.org".into()],
         client_ca: file("clients.pem"),
+        client_crl: file("revoked.pem"),
         ..AdminSettings::default()
     };
     let audit = AuditSettings {
@@ -234,7 +235,10 @@ fn the_sample_says_the_defaults() {
         ..AuditSettings::default()
     };
     let passwords = PasswordSettings { dictionary: Some("/realm/words".into()) };
-    let management = ManagementSettings { listen: vec!["127.0.0.1:9088".parse().expect("an address")] };
+    let management = ManagementSettings {
+        listen: vec!["127.0.0.1:9088".parse().expect("an address")],
+        hosts: vec!["kdc.example.org".into()],
+    };
     let source = libkrb::preauth::pkinit::identity::file::Source::Pem {
         chain: "/realm/pki/kdc.crt".into(),
         key: "/realm/pki/kdc.key".into(),

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Deserializer};
 
 use super::values;
+use crate::observe::Sync;
 
 /// The section `[audit]`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -28,6 +29,8 @@ pub struct AuditSettings {
     pub syslog: Option<PathBuf>,
     /// A file with a key for the chain of the lines.
     pub key: Option<PathBuf>,
+    /// Which lines are forced to the disk.
+    pub sync: Sync,
 }
 
 /// The section `[management]`.
@@ -37,6 +40,8 @@ pub struct ManagementSettings {
     /// Where `/metrics`, `/livez` and `/readyz` are served; nowhere unless said.
     #[serde(deserialize_with = "values::listen")]
     pub listen: Vec<SocketAddr>,
+    /// Names as which they may be asked for besides addresses and `localhost`.
+    pub hosts: Vec<String>,
 }
 
 /// The section `[telemetry]`.
@@ -58,6 +63,7 @@ impl Default for AuditSettings {
             journald: None,
             syslog: None,
             key: None,
+            sync: Sync::default(),
         }
     }
 }

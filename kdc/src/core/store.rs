@@ -188,6 +188,14 @@ pub enum StoreError {
     /// Somebody else changed the password policy since it was read.
     #[error("policy {0} was changed by somebody else meanwhile; read it again")]
     PolicyConflict(String),
+    /// A principal is under the password policy that was to go.
+    #[error("policy {policy} is in use by {user}")]
+    PolicyInUse {
+        /// Its name.
+        policy: String,
+        /// One of those under it.
+        user: String,
+    },
     /// A record does not open: wrong master key, or not the record it claims to be.
     #[error("record of {principal}: {problem}")]
     Record {

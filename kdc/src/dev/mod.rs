@@ -64,7 +64,7 @@ fn introduce(screen: &mut Screen, realm: &Realm, dir: &Path, daemon: &Daemon) ->
     screen.title(&format!("The realm {} at {addresses}, kept in {}", realm.name(), dir.display()))?;
     screen.fact("user", &realm.user().without_realm().to_string(), &format!("password {}", realm.password()))?;
     screen.fact("service", &realm.service().without_realm().to_string(), &realm.keytab().display().to_string())?;
-    let pages = daemon.management().iter().map(|address| format!("http://{address}/metrics"));
+    let pages = daemon.management().into_iter().map(|address| format!("http://{address}/metrics"));
     screen.fact("metrics", &pages.collect::<Vec<_>>().join(" "), "")
 }
 

@@ -10,6 +10,7 @@ use libkrb::{Principal, Time};
 use super::refuse::Refusal;
 use super::{Arrival, Kpasswd};
 use crate::admin::{Caller, Door, Name, NewKeys, Operation, Secret};
+use crate::core::attempts::Lockout;
 use crate::core::{Attributes, Entry, Event};
 
 impl Kpasswd {
@@ -37,12 +38,15 @@ impl Kpasswd {
 
     /// The client's entry, if it may still act: its ticket can be as old as five minutes.
     fn client(&self, accepted: &Accepted, now: Time) -> Result<Arc<Entry>, Refusal> {
-        let ours = accepted.client.realm() == self.policy.realm;
+        let ours = accepted.client.realm() == self.policy.load().realm;
         let entry = self.store.lookup(&accepted.client).map_err(|_| Refusal::failed())?;
         let entry = entry.filter(|_| ours).ok_or_else(|| Refusal::denied("There is no such principal any more"))?;
         let open = !entry.attributes.has(Attributes::DISALLOW_ALL_TIX);
         if !open || entry.expires.is_some_and(|expires| now >= expires) {
             return Err(Refusal::denied("The account is disabled or has expired"));
+        }
+        if self.locked(&entry, now)? {
+            return Err(Refusal::denied("The account is locked after too many failures"));
         }
         // Who has stolen a ticket can't use it once the owner has changed the password, nor the next
         // owner of the name.
@@ -50,6 +54,15 @@ impl Kpasswd {
             return Err(Refusal::denied("The password was changed since this ticket was issued; log in anew"));
         }
         Ok(entry)
+    }
+
+    /// Whether too many failures have locked an account since its ticket was issued: a change would open
+    /// it again.
+    fn locked(&self, entry: &Entry, now: Time) -> Result<bool, Refusal> {
+        let Some(name) = entry.policy.as_deref() else { return Ok(false) };
+        let policy = self.store.policy(name).map_err(|_| Refusal::failed())?;
+        let lockout = policy.as_deref().and_then(Lockout::of);
+        Ok(lockout.is_some_and(|rule| rule.locks(&self.attempts.record(&entry.id), now)))
     }
 
     /// The canonical name of the principal that was named.

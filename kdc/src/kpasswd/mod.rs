@@ -12,6 +12,7 @@ mod refuse;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use libkrb::codes::KpasswdCode;
 use libkrb::crypto::{Key, Random};
 use libkrb::keytab::{Keytab, KeytabEntry};
@@ -23,7 +24,7 @@ use libkrb::wire::{self, KpasswdReply, KpasswdRequest, KpasswdResult};
 use libkrb::{Error, ErrorCode, Principal, Time};
 
 use crate::admin::Registry;
-use crate::core::{Entry, Event, Exchange, Outcome, Policy, Store};
+use crate::core::{Attempts, Entry, Event, Exchange, Outcome, Policy, Store};
 use refuse::Refusal;
 
 /// The tag of an AP-REQ.
@@ -31,10 +32,11 @@ const AP_REQ: Option<u8> = Some(14);
 
 /// The service of one realm.
 pub struct Kpasswd {
-    policy: Policy,
+    policy: ArcSwap<Policy>,
     store: Arc<dyn Store>,
     registry: Arc<Registry>,
     replays: Arc<dyn ReplayCache>,
+    attempts: Arc<dyn Attempts>,
 }
 
 /// When a request came, and from where to where.
@@ -55,14 +57,21 @@ struct Caller {
 }
 
 impl Kpasswd {
-    /// The service of `policy`'s realm; `registry` makes the changes in `store`.
+    /// The service of `policy`'s realm; `registry` makes the changes in `store`. Who has failed too often
+    /// there, by `attempts`, changes nothing here.
     pub fn new(
         policy: Policy,
         store: Arc<dyn Store>,
         registry: Arc<Registry>,
         replays: Arc<dyn ReplayCache>,
+        attempts: Arc<dyn Attempts>,
     ) -> Kpasswd {
-        Kpasswd { policy, store, registry, replays }
+        Kpasswd { policy: ArcSwap::from_pointee(policy), store, registry, replays, attempts }
+    }
+
+    /// Answers by other rules from now on, in the same realm.
+    pub fn govern(&self, policy: Policy) {
+        self.policy.store(Arc::new(policy));
     }
 
     /// Answers one request. Only one whose client has proven itself gives the event a client.
@@ -75,7 +84,18 @@ impl Kpasswd {
     /// The answer to a message that is longer than any request.
     pub fn too_long(&self, now: Instant) -> Vec<u8> {
         let refusal = Refusal::malformed("The request is too long");
-        refuse::krb_error(&Principal::changepw(&self.policy.realm), now, ErrorCode::FIELD_TOOLONG, &refusal)
+        refuse::krb_error(&self.name(), now, ErrorCode::FIELD_TOOLONG, &refusal)
+    }
+
+    /// The answer to one who is over a limit.
+    pub fn limited(&self, now: Instant) -> Vec<u8> {
+        let refusal = Refusal::denied("Too much came from there; try again later");
+        refuse::krb_error(&self.name(), now, ErrorCode::POLICY, &refusal)
+    }
+
+    /// The principal as which it is asked.
+    fn name(&self) -> Principal {
+        Principal::changepw(&self.policy.load().realm)
     }
 
     /// No reply for what is itself a reply: two servers would talk to each other for ever.
@@ -125,21 +145,21 @@ impl Kpasswd {
 
     /// Opens the ticket with the service's own keys, and makes the checks of RFC 4120 3.2.3.
     fn accept(&self, at: &Arrival, random: &mut dyn Random, ap_req: &[u8]) -> Result<Caller, (ErrorCode, Refusal)> {
-        let name = Principal::changepw(&self.policy.realm);
+        let (name, policy) = (self.name(), self.policy.load());
         let refused = |code| (code, Refusal::unproven(code));
         let entry = self.store.lookup(&name).map_err(|_| (ErrorCode::GENERIC, Refusal::failed()))?;
         let entry = entry.ok_or_else(|| refused(ErrorCode::NOKEY))?;
         let options = Options {
             service: Some(name.clone()),
-            clock_skew: self.policy.clock_skew,
-            etypes: self.policy.etypes.clone(),
+            clock_skew: policy.clock_skew,
+            etypes: policy.etypes.clone(),
             acceptor_subkey: false,
             known_tickets: 0,
             ..Options::default()
         };
         let acceptor = Acceptor::new(&keytab(&name, &entry, at.now.time), options, Arc::clone(&self.replays));
         let acceptor = acceptor.map_err(|error: Error| refused(error.wire_code()))?;
-        let peer = Some(at.from.ip()).filter(|_| self.policy.check_addresses);
+        let peer = Some(at.from.ip()).filter(|_| policy.check_addresses);
         let accepted = acceptor.accept(at.now, random, ap_req, peer);
         let accepted = accepted.map_err(|error: AcceptError| refused(error.code()))?;
         let subkey = accepted.client_subkey.clone().ok_or_else(|| (ErrorCode::GENERIC, Refusal::no_subkey()))?;
@@ -150,7 +170,7 @@ impl Kpasswd {
     fn refuse(&self, at: &Arrival, code: Option<ErrorCode>, refusal: Refusal, event: &mut Event) -> Vec<u8> {
         let code = code.unwrap_or(ErrorCode::GENERIC);
         event.refusal = Some((code, refusal.told().1));
-        refuse::krb_error(&Principal::changepw(&self.policy.realm), at.now, code, &refusal)
+        refuse::krb_error(&self.name(), at.now, code, &refusal)
     }
 }
 

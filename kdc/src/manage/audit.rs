@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use crate::config::{AuditSettings, Config};
 use crate::error::{Error, Result};
-use crate::observe::{Audit, ChainKey, Head, Observer, Plan, Rotation, verify};
+use crate::observe::{Audit, ChainKey, Head, Observer, Plan, Rotation, usable, verify};
 
 /// Opens what the settings ask for; `None` if that is nothing.
 ///
@@ -31,6 +31,7 @@ pub fn audit(settings: &AuditSettings) -> Result<Option<Audit>> {
         journald: settings.journald.clone(),
         syslog: settings.syslog.clone(),
         key: settings.key.as_deref().map(key).transpose()?,
+        sync: settings.sync,
     };
     let place = settings.file.clone().unwrap_or_else(|| PathBuf::from("the audit's sockets"));
     Audit::start(plan).map(Some).map_err(|error| Error::file(&place, error))
@@ -42,6 +43,14 @@ pub fn audit(settings: &AuditSettings) -> Result<Option<Audit>> {
 /// What is wrong with the key.
 pub fn check_key(settings: &AuditSettings) -> Result<()> {
     settings.key.as_deref().map_or(Ok(()), |path| key(path).map(drop))
+}
+
+/// Whether a file that no process of ours writes yet could be the audit's; it is made.
+///
+/// # Errors
+/// Why not.
+pub fn check_file(path: &Path) -> Result<()> {
+    usable(path).map_err(|error| Error::file(path, error))
 }
 
 /// The observer that the settings ask for.

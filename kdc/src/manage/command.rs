@@ -8,6 +8,7 @@ use clap::{Args, Subcommand};
 
 use super::{audit_verify, status, top};
 use crate::error::{Error, Result};
+use crate::settings::Settings;
 
 /// What can be looked at.
 #[derive(Debug, Subcommand)]
@@ -24,9 +25,8 @@ pub enum Watching {
 /// How it is told.
 #[derive(Debug, Args)]
 pub struct Status {
-    /// The realm's kdc.toml
-    #[arg(long, value_name = "FILE")]
-    config: PathBuf,
+    #[command(flatten)]
+    settings: Settings,
     /// Everything, as JSON
     #[arg(long)]
     json: bool,
@@ -35,9 +35,8 @@ pub struct Status {
 /// How it is watched.
 #[derive(Debug, Args)]
 pub struct Top {
-    /// The realm's kdc.toml
-    #[arg(long, value_name = "FILE")]
-    config: PathBuf,
+    #[command(flatten)]
+    settings: Settings,
     /// Print one frame, of a second, and end
     #[arg(long)]
     once: bool,
@@ -80,14 +79,16 @@ impl Watching {
     /// What is wrong.
     pub fn run(self) -> Result<()> {
         match self {
-            Watching::Status(Status { config, json }) => {
-                let facts = status::ask(&config)?;
+            Watching::Status(Status { settings, json }) => {
+                let facts = status::ask(&settings.file()?)?;
                 match json {
                     true => say(&format!("{}\n", serde_json::to_string_pretty(&facts).unwrap_or_default())),
                     false => say(&status::screen(&facts)),
                 }
             }
-            Watching::Top(Top { config, once, every }) => top::top(&config, once, Duration::from_secs(every)),
+            Watching::Top(Top { settings, once, every }) => {
+                top::top(&settings.file()?, once, Duration::from_secs(every))
+            }
             Watching::Audit(AuditCommand::Verify(Verify { files, key, head, new_chains })) => {
                 let found = audit_verify(&files, key.as_deref(), head.as_deref(), new_chains)?;
                 say(&format!("{found}\n"))

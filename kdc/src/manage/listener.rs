@@ -1,13 +1,17 @@
 //! `/metrics`, `/livez` and `/readyz` over HTTP, apart from everything that serves tickets: whoever asks here
 //! can slow nobody down there. One request a connection, a bound on connections and on their time.
+//!
+//! A request says in whose name it comes (`Host`): an address, `localhost`, or a name of the settings. A
+//! page of another site that a browser was made to believe is here (DNS rebinding) says that site's name.
 
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
-use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
+use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HOST, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
@@ -16,6 +20,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 
 use super::gather::Gatherer;
+use crate::accept::{self, Guest};
 use crate::observe::facts::Part;
 use crate::observe::metrics;
 
@@ -28,30 +33,51 @@ const HEAD: usize = 16 << 10;
 
 type Answer = Response<Full<Bytes>>;
 
-/// Serves until it is dropped.
-pub async fn serve(listener: TcpListener, gatherer: Arc<Gatherer>) {
+/// Whom the pages are served to, and what they tell.
+pub struct Pages {
+    gatherer: Arc<Gatherer>,
+    /// Names besides addresses and `localhost` as which they may be asked for.
+    hosts: Vec<String>,
+}
+
+impl Pages {
+    /// What `gatherer` knows, for who asks by an address, as `localhost`, or by one of these names.
+    pub fn new(gatherer: Arc<Gatherer>, hosts: Vec<String>) -> Pages {
+        Pages { gatherer, hosts }
+    }
+
+    /// Whether a request for this `Host` is meant for us.
+    fn answers_to(&self, host: &str) -> bool {
+        let name = match host.rsplit_once(':') {
+            Some((name, port)) if port.bytes().all(|digit| digit.is_ascii_digit()) => name,
+            _ => host,
+        };
+        let bare = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
+        bare.parse::<IpAddr>().is_ok()
+            || name.eq_ignore_ascii_case("localhost")
+            || self.hosts.iter().any(|own| own.eq_ignore_ascii_case(name))
+    }
+}
+
+/// Serves until it is dropped; every connection holds a copy of `guest`.
+pub async fn serve(listener: TcpListener, pages: Arc<Pages>, guest: Guest) {
     let places = Arc::new(Semaphore::new(CONNECTIONS));
     loop {
         // The semaphore is never closed.
         let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
-        match listener.accept().await {
-            Ok((stream, _)) => {
-                let gatherer = Arc::clone(&gatherer);
-                tokio::spawn(async move {
-                    let _ = tokio::time::timeout(PATIENCE, converse(stream, gatherer)).await;
-                    drop(place);
-                });
-            }
-            // Out of file descriptors, or a connection gone before it was taken.
-            Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
-        }
+        let (stream, _) = accept::next(|| listener.accept()).await;
+        let (pages, guest) = (Arc::clone(&pages), guest.clone());
+        tokio::spawn(async move {
+            let _ = tokio::time::timeout(PATIENCE, converse(stream, pages)).await;
+            drop((place, guest));
+        });
     }
 }
 
-async fn converse(stream: TcpStream, gatherer: Arc<Gatherer>) {
+async fn converse(stream: TcpStream, pages: Arc<Pages>) {
     let service = service_fn(move |request: Request<Incoming>| {
-        let gatherer = Arc::clone(&gatherer);
-        async move { Ok::<_, Infallible>(answer(&request, gatherer).await) }
+        let pages = Arc::clone(&pages);
+        async move { Ok::<_, Infallible>(answer(&request, &pages).await) }
     });
     let mut builder = http1::Builder::new();
     builder.keep_alive(false).max_buf_size(HEAD).timer(TokioTimer::new()).header_read_timeout(PATIENCE);
@@ -59,7 +85,14 @@ async fn converse(stream: TcpStream, gatherer: Arc<Gatherer>) {
     let _ = builder.serve_connection(TokioIo::new(stream), service).await;
 }
 
-async fn answer(request: &Request<Incoming>, gatherer: Arc<Gatherer>) -> Answer {
+async fn answer(request: &Request<Incoming>, pages: &Pages) -> Answer {
+    // Without one it is no browser's (HTTP/1.0).
+    let host = request.headers().get(HOST).map(|host| host.to_str().unwrap_or_default());
+    if !host.is_none_or(|host| pages.answers_to(host)) {
+        let words = "ask by an address or as localhost, or name this host in [management] hosts of kdc.toml\n";
+        return text(StatusCode::MISDIRECTED_REQUEST, words.to_owned());
+    }
+    let gatherer = Arc::clone(&pages.gatherer);
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         let mut answer = text(StatusCode::METHOD_NOT_ALLOWED, "only GET is served here\n".to_owned());
         answer.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));

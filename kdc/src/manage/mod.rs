@@ -11,7 +11,7 @@ mod status;
 mod system;
 mod top;
 
-pub use audit::{audit, audit_verify, check_key, observer};
+pub use audit::{audit, audit_verify, check_file, check_key, observer};
 pub use command::Watching;
 pub use gather::{Gatherer, Sources};
 pub use station::Station;

@@ -1,13 +1,15 @@
 //! Everything that watches the running KDC, started and ended together.
 
 use std::net::{SocketAddr, TcpListener};
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::AbortHandle;
 
 use super::gather::{BEAT, Gatherer, Sources};
-use super::listener;
+use super::listener::{self, Pages};
+use crate::accept::Host;
 use crate::config::ManagementSettings;
 use crate::error::{Error, Result};
 
@@ -17,31 +19,33 @@ const LOOK: Duration = Duration::from_secs(3600);
 /// What watches; gone when dropped.
 pub struct Station {
     gatherer: Arc<Gatherer>,
-    addresses: Vec<SocketAddr>,
+    sockets: Vec<TcpListener>,
     tasks: Vec<AbortHandle>,
+    host: Host,
 }
 
 impl Station {
-    /// Starts it on the tokio runtime that this is called in.
+    /// Starts it, and serves at these sockets, which are those that the settings name. On the tokio
+    /// runtime that this is called in.
     ///
     /// # Errors
-    /// An address that can't be served.
-    pub fn start(sources: Sources, settings: &ManagementSettings) -> Result<Station> {
+    /// A socket that can't be served.
+    pub fn start(sources: Sources, settings: &ManagementSettings, sockets: Vec<TcpListener>) -> Result<Station> {
         let gatherer = Arc::new(Gatherer::new(sources));
-        let (mut addresses, mut tasks) = (vec![], vec![]);
-        for address in &settings.listen {
-            let listener = bind(*address).map_err(|error| {
-                Error::Other(format!("cannot listen on {address} for [management] listen in kdc.toml: {error}"))
-            })?;
-            addresses.push(listener.local_addr().unwrap_or(*address));
-            tasks.push(tokio::spawn(listener::serve(listener, Arc::clone(&gatherer))).abort_handle());
+        let pages = Arc::new(Pages::new(Arc::clone(&gatherer), settings.hosts.clone()));
+        let mut station = Station { gatherer, sockets, tasks: vec![], host: Host::default() };
+        for socket in &station.sockets {
+            let listener = socket.try_clone().and_then(tokio::net::TcpListener::from_std);
+            let listener = listener.map_err(|error| Error::Other(format!("[management] listen: {error}")))?;
+            let serving = listener::serve(listener, Arc::clone(&pages), station.host.guest());
+            station.tasks.push(tokio::spawn(serving).abort_handle());
         }
-        for address in &addresses {
+        for address in station.addresses() {
             tracing::info!(%address, "metrics and health are served over HTTP");
         }
-        tasks.push(tokio::spawn(beat(Arc::clone(&gatherer))).abort_handle());
-        tasks.push(tokio::spawn(look(Arc::clone(&gatherer))).abort_handle());
-        Ok(Station { gatherer, addresses, tasks })
+        station.tasks.push(tokio::spawn(beat(station.gatherer())).abort_handle());
+        station.tasks.push(tokio::spawn(look(station.gatherer())).abort_handle());
+        Ok(station)
     }
 
     /// Where facts are.
@@ -50,8 +54,15 @@ impl Station {
     }
 
     /// Where metrics and health are served.
-    pub fn addresses(&self) -> &[SocketAddr] {
-        &self.addresses
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.sockets.iter().filter_map(|socket| socket.local_addr().ok()).collect()
+    }
+
+    /// Accepts nobody any more, answers what was asked, and gives its sockets back.
+    pub async fn close(mut self, patience: Duration) -> Vec<OwnedFd> {
+        self.tasks.iter().for_each(AbortHandle::abort);
+        std::mem::take(&mut self.host).empty(patience).await;
+        std::mem::take(&mut self.sockets).into_iter().map(OwnedFd::from).collect()
     }
 }
 
@@ -59,12 +70,6 @@ impl Drop for Station {
     fn drop(&mut self) {
         self.tasks.iter().for_each(AbortHandle::abort);
     }
-}
-
-fn bind(address: SocketAddr) -> std::io::Result<tokio::net::TcpListener> {
-    let listener = TcpListener::bind(address)?;
-    listener.set_nonblocking(true)?;
-    tokio::net::TcpListener::from_std(listener)
 }
 
 async fn beat(gatherer: Arc<Gatherer>) {

@@ -10,7 +10,7 @@ use ratatui::crossterm::event::{self, Event, KeyCode, KeyModifiers};
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::{Line, Span};
-use ratatui::widgets::{Block, Borders, Paragraph, Row, Table};
+use ratatui::widgets::{Block, Borders, Paragraph, Row, Table, Wrap};
 
 use super::status::{ask, bytes, latencies, span};
 use crate::error::{Error, Result};
@@ -30,7 +30,7 @@ pub fn top(settings: &Path, once: bool, pause: Duration) -> Result<()> {
     let before = ask(settings)?;
     if once {
         std::thread::sleep(FIRST);
-        let frame = text(&View { before, now: ask(settings)? })?;
+        let frame = text(&View { before, now: ask(settings)? }, WIDTH)?;
         return super::command::say(&frame);
     }
     let mut view = View { now: before.clone(), before };
@@ -66,20 +66,22 @@ struct View {
     now: Facts,
 }
 
-/// One frame as text.
-fn text(view: &View) -> Result<String> {
+/// One frame as text, of so many columns.
+fn text(view: &View, width: u16) -> Result<String> {
     let failed = |error: &dyn std::fmt::Display| Error::Other(format!("no frame: {error}"));
-    let mut terminal = Terminal::new(TestBackend::new(WIDTH, HEIGHT)).map_err(|error| failed(&error))?;
+    let mut terminal = Terminal::new(TestBackend::new(width, HEIGHT)).map_err(|error| failed(&error))?;
     terminal.draw(|frame| view.draw(frame)).map_err(|error| failed(&error))?;
     let buffer = terminal.backend().buffer();
-    let cells = buffer.content().chunks(usize::from(WIDTH));
+    let cells = buffer.content().chunks(usize::from(width));
     let line = |row: &[ratatui::buffer::Cell]| row.iter().map(|cell| cell.symbol()).collect::<String>();
     Ok(cells.map(|row| format!("{}\n", line(row).trim_end())).collect())
 }
 
 impl View {
     fn draw(&self, frame: &mut Frame<'_>) {
-        let rows = [Constraint::Length(4), Constraint::Length(6), Constraint::Min(5), Constraint::Length(8)];
+        // Where there is less room, what is said of the process takes more lines.
+        let head = if frame.area().width < WIDTH { 6 } else { 4 };
+        let rows = [Constraint::Length(head), Constraint::Length(6), Constraint::Min(5), Constraint::Length(8)];
         let [head, rates, lists, last] = Layout::vertical(rows).areas(frame.area());
         self.head(frame, head);
         self.rates(frame, rates);
@@ -131,7 +133,7 @@ impl View {
             Line::raw(held),
             Line::styled("q quits", Style::new().fg(Color::DarkGray)),
         ];
-        frame.render_widget(Paragraph::new(lines), area);
+        frame.render_widget(Paragraph::new(lines).wrap(Wrap { trim: true }), area);
     }
 
     fn rates(&self, frame: &mut Frame<'_>, area: Rect) {
@@ -144,8 +146,8 @@ impl View {
             let cells = [all, issued, asked, (all - issued - asked).max(0.0)].map(|rate| format!("{rate:.1}"));
             Row::new([now.exchange.clone()].into_iter().chain(cells).chain([latencies(&buckets)]))
         });
-        let names = ["", "requests/s", "issued/s", "asked for proof/s", "refused/s", "latency"];
-        let widths = [6, 12, 10, 19, 11, 30].map(Constraint::Length);
+        let names = ["", "requests/s", "issued/s", "to prove/s", "refused/s", "latency"];
+        let widths = [6, 10, 9, 10, 9].map(Constraint::Length).into_iter().chain([Constraint::Min(10)]);
         let header = Row::new(names).style(Style::new().add_modifier(Modifier::BOLD));
         frame.render_widget(Table::new(rows, widths).header(header).block(block("requests")), area);
     }
@@ -198,9 +200,9 @@ impl View {
         let widths = [
             Constraint::Length(9),
             Constraint::Length(6),
-            Constraint::Length(24),
-            Constraint::Length(21),
-            Constraint::Min(10),
+            Constraint::Fill(2),
+            Constraint::Max(21),
+            Constraint::Fill(3),
         ];
         frame.render_widget(Table::new(rows, widths).block(block("last refusals")), area);
     }
@@ -242,10 +244,15 @@ mod tests {
             ..Facts::default()
         };
         let view = View { before: at(0, 100), now: at(2_000_000, 300) };
-        let text = text(&view).expect("a frame");
-        for part in ["EXAMPLE.ORG", "100.0", "p50 5 us", "no such client in this realm", "eve?[2J@EXAMPLE.ORG"] {
-            assert!(text.contains(part), "{part}:\n{text}");
+        for width in [200, WIDTH, 80, 72] {
+            let text = text(&view, width).expect("a frame");
+            let said =
+                ["EXAMPLE.ORG", "p50 5 us", "no such client in this", "eve?[2J@EXAMPLE.ORG", "requests/s issued/s"];
+            let numbers = ["AS     100.0      100.0", "udp queue 0", "locked 0"];
+            for part in said.into_iter().chain(numbers) {
+                assert!(text.contains(part), "{part} in {width} columns:\n{text}");
+            }
+            assert!(!text.contains('\u{1b}'));
         }
-        assert!(!text.contains('\u{1b}'));
     }
 }

@@ -11,7 +11,9 @@ use super::item::Source;
 use super::pipeline::Lines;
 use super::{heimdal, mit};
 use crate::config::{self, Config};
+use crate::core::store::ExportHead;
 use crate::error::{Error, Result};
+use crate::settings::Settings;
 use crate::store::Existing;
 
 /// More than any password has.
@@ -32,12 +34,11 @@ pub enum Import {
     Heimdal(Heimdal),
 }
 
-/// What every import is told.
+/// What every import is told. No KDC must run.
 #[derive(Debug, Args)]
 struct Common {
-    /// The realm's kdc.toml; `kdc init` makes one. Its KDC must not run
-    #[arg(long, value_name = "FILE")]
-    config: PathBuf,
+    #[command(flatten)]
+    settings: Settings,
     /// The file to take over
     #[arg(long, value_name = "FILE")]
     dump: PathBuf,
@@ -104,9 +105,8 @@ impl From<Who> for Existing {
 /// `kdc dump`
 #[derive(Debug, Args)]
 pub struct Dump {
-    /// The realm's kdc.toml
-    #[arg(long, value_name = "FILE")]
-    config: PathBuf,
+    #[command(flatten)]
+    settings: Settings,
     /// The file to write; `-` is the standard output
     #[arg(long, value_name = "FILE")]
     to: PathBuf,
@@ -115,12 +115,11 @@ pub struct Dump {
     json: bool,
 }
 
-/// `kdc load`
+/// `kdc load`, while no KDC runs and the store has no principals
 #[derive(Debug, Args)]
 pub struct Load {
-    /// The realm's kdc.toml. Its KDC must not run, and its store have no principals
-    #[arg(long, value_name = "FILE")]
-    config: PathBuf,
+    #[command(flatten)]
+    settings: Settings,
     /// The file that `kdc dump` wrote
     #[arg(long, value_name = "FILE")]
     from: PathBuf,
@@ -138,12 +137,12 @@ impl Dump {
     /// # Errors
     /// As [`super::dump()`].
     pub fn run(&self) -> Result<()> {
-        let config = config::load(&self.config)?;
-        let records = super::dump(&config, &self.to, self.json)?;
+        let config = config::load(&self.settings.file()?)?;
+        let head = super::dump(&config, &self.to, self.json)?;
         if self.to == Path::new("-") {
             return Ok(());
         }
-        say("dumped", &config.realm, records, false, self.json)
+        say("dumped", &head, false, self.json)
     }
 }
 
@@ -153,19 +152,30 @@ impl Load {
     /// # Errors
     /// As [`super::load()`].
     pub fn run(&self) -> Result<()> {
-        let config = config::load(&self.config)?;
-        let records = super::load(&config, &self.from, self.dry_run, self.json)?;
-        say("loaded", &config.realm, records, self.dry_run, self.json)
+        let config = config::load(&self.settings.file()?)?;
+        let head = super::load(&config, &self.from, self.dry_run, self.json)?;
+        say("loaded", &head, self.dry_run, self.json)
     }
 }
 
-fn say(verb: &str, realm: &str, records: u64, dry_run: bool, json: bool) -> Result<()> {
+fn say(verb: &str, head: &ExportHead, dry_run: bool, json: bool) -> Result<()> {
+    let ExportHead { realm, principals, policies, attempts, .. } = head;
     let tense = if dry_run { "would be " } else { "" };
     let line = match json {
         true => {
-            serde_json::json!({ "event": verb, "realm": realm, "dry_run": dry_run, "records": records }).to_string()
+            let counts = serde_json::json!({ "principals": principals, "policies": policies, "logins": attempts });
+            let records = head.records();
+            serde_json::json!({ "event": verb, "realm": realm, "dry_run": dry_run, "records": records, "counts": counts })
+                .to_string()
         }
-        false => format!("{tense}{verb}, {realm}: {records} principals and policies"),
+        false => {
+            let count =
+                |number: u64, one: &str, many: &str| format!("{number} {}", if number == 1 { one } else { many });
+            let (principals, policies) =
+                (count(*principals, "principal", "principals"), count(*policies, "policy", "policies"));
+            let logins = count(*attempts, "record", "records");
+            format!("{tense}{verb}, {realm}: {principals}, {policies}, {logins} of logins")
+        }
     };
     writeln!(std::io::stdout(), "{line}").map_err(|error| Error::Other(error.to_string()))
 }
@@ -178,7 +188,7 @@ pub fn import(command: &Import) -> Result<()> {
     match command {
         Import::Mit(arguments) => import_mit(arguments),
         Import::Heimdal(arguments) => {
-            let config = config::load(&arguments.common.config)?;
+            let config = config::load(&arguments.common.settings.file()?)?;
             let source = heimdal::Heimdal::new(&config.realm, arguments.master_key.as_deref())?;
             bring(&arguments.common, &config, Lines::open(&arguments.common.dump)?, &source)
         }
@@ -192,7 +202,7 @@ fn import_mit(arguments: &Mit) -> Result<()> {
         (None, Some(file)) => mit::Told::Password(password(Some(file))?),
         (None, None) => mit::Told::Password(password(None)?),
     };
-    let config = config::load(&common.config)?;
+    let config = config::load(&common.settings.file()?)?;
     // First what needs no store: a wrong master key is known at once.
     let (source, lines) = mit::survey(&common.dump, &config.realm, &told)?;
     bring(common, &config, lines, &source)

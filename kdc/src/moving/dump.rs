@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 use super::progress::Progress;
 use crate::admin::{Answer, Operation, Perform, Reason, Refusal, Remote, now};
 use crate::config::Config;
+use crate::core::store::ExportHead;
 use crate::core::{Store, StoreError};
 use crate::error::{Error, Result};
 use crate::store::{DumpLine, MasterKey, Redb, Trailer, dump_lines, dump_trailer, read_dump_line};
@@ -18,11 +19,11 @@ use crate::store::{DumpLine, MasterKey, Redb, Trailer, dump_lines, dump_trailer,
 /// Lines as they come, wherever from.
 type Lines<'a> = Box<dyn Iterator<Item = Result<String>> + 'a>;
 
-/// Writes a dump of the realm's store into `to`; how many records it has.
+/// Writes a dump of the realm's store into `to`; what it says of itself.
 ///
 /// # Errors
 /// When the store can't be read or the file not written; then the file is as it was.
-pub fn dump(config: &Config, to: &Path, silent: bool) -> Result<u64> {
+pub fn dump(config: &Config, to: &Path, silent: bool) -> Result<ExportHead> {
     // Opened here, it stays ours until all is written.
     let store = match Redb::open(&config.store, MasterKey::load(&config.master_key)?) {
         Ok(store) => Some(store),
@@ -37,9 +38,9 @@ pub fn dump(config: &Config, to: &Path, silent: bool) -> Result<u64> {
         return write(lines, std::io::stdout().lock(), to, silent);
     }
     let making = Making::beside(to)?;
-    let records = write(lines, &making.file, to, silent)?;
+    let head = write(lines, &making.file, to, silent)?;
     making.finish(to)?;
-    Ok(records)
+    Ok(head)
 }
 
 /// The lines that a running KDC says, page by page.
@@ -67,11 +68,11 @@ fn asked(config: &Config) -> Result<impl Iterator<Item = Result<String>>> {
     }))
 }
 
-fn write(lines: Lines<'_>, out: impl Write, to: &Path, silent: bool) -> Result<u64> {
+fn write(lines: Lines<'_>, out: impl Write, to: &Path, silent: bool) -> Result<ExportHead> {
     let mut out = BufWriter::with_capacity(256 << 10, out);
     let failed = |error: std::io::Error| Error::file(to, error);
     let mut digest = Sha256::new();
-    let mut progress = None;
+    let (mut progress, mut found) = (None, None);
     let mut records = 0;
     for (number, line) in (0..).zip(lines) {
         let mut line = line?;
@@ -79,6 +80,7 @@ fn write(lines: Lines<'_>, out: impl Write, to: &Path, silent: bool) -> Result<u
             && let Ok(DumpLine::Header(head)) = read_dump_line(&line)
         {
             progress = Some(Progress::new("dumping", head.records(), silent));
+            found = Some(head);
         }
         line.push('\n');
         digest.update(&line);
@@ -91,7 +93,7 @@ fn write(lines: Lines<'_>, out: impl Write, to: &Path, silent: bool) -> Result<u
     let sha256 = digest.finalize().iter().map(|octet| format!("{octet:02x}")).collect();
     let last = dump_trailer(Trailer { records, sha256 })? + "\n";
     out.write_all(last.as_bytes()).and_then(|()| out.flush()).map_err(failed)?;
-    Ok(records)
+    found.ok_or_else(|| Error::file(to, "the store says nothing of itself; try again"))
 }
 
 /// A file beside the one that it becomes when it is whole.

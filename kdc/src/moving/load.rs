@@ -16,12 +16,12 @@ use crate::core::store::{ExportHead, Exported, Kind};
 use crate::error::{Error, Result};
 use crate::store::{DumpLine, Existing, Redb, Sealed, read_dump_line};
 
-/// Puts the records of `from` into the realm's store; how many there were.
+/// Puts the records of `from` into the realm's store; what the dump says of itself.
 ///
 /// # Errors
 /// When the file is torn, of another realm, or sealed under another master key, or when the store has
 /// principals; then nothing has changed.
-pub fn load(config: &Config, from: &Path, dry_run: bool, silent: bool) -> Result<u64> {
+pub fn load(config: &Config, from: &Path, dry_run: bool, silent: bool) -> Result<ExportHead> {
     let head = whole(from)?;
     if head.realm != config.realm {
         let problem = format!("a dump of {}, but `realm` in kdc.toml is {}", head.realm, config.realm);
@@ -41,7 +41,6 @@ pub fn load(config: &Config, from: &Path, dry_run: bool, silent: bool) -> Result
     }
     let lines = Lines::open(from)?;
     let mut progress = Progress::new("loading", lines.size(), silent);
-    let mut records = 0;
     store.bulk(head.revision, |bulk| {
         let put = &mut |line, ready| -> Result<()> {
             let done = match ready {
@@ -50,7 +49,6 @@ pub fn load(config: &Config, from: &Path, dry_run: bool, silent: bool) -> Result
                 Ready::Attempts(who, octets) => bulk.restore_attempts(&who, &octets),
                 Ready::Policy(name, octets) => bulk.restore_policy(&name, &octets),
             };
-            records += 1;
             done.map_err(|error| wrong(from, line, &error.to_string()))
         };
         each(lines, &|line| ready(store, line), put, &mut |bytes| progress.at(bytes))
@@ -59,7 +57,7 @@ pub fn load(config: &Config, from: &Path, dry_run: bool, silent: bool) -> Result
     if !dry_run {
         place.finish()?;
     }
-    Ok(records)
+    Ok(head)
 }
 
 enum Ready {

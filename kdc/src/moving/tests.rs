@@ -82,12 +82,12 @@ fn what_was_dumped_is_loaded_into_a_folder_with_settings_and_master_key_only() {
     let file = realm.path("dump");
     // Those of `init`, a policy and a record of logins.
     let records = realm.open().list(None, 1000).expect("readable").len() as u64 + 2;
-    assert_eq!(dump(&realm.config, &file, true), Ok(records));
+    assert_eq!(dump(&realm.config, &file, true).map(|head| head.records()), Ok(records));
     assert_eq!(std::fs::metadata(&file).expect("a file").permissions().mode() & 0o777, 0o600);
     let bare = realm.bare();
-    assert_eq!(load(&bare.config, &file, true, true), Ok(records));
+    assert_eq!(load(&bare.config, &file, true, true).map(|head| head.records()), Ok(records));
     assert!(!bare.config.store.exists());
-    assert_eq!(load(&bare.config, &file, false, true), Ok(records));
+    assert_eq!(load(&bare.config, &file, false, true).map(|head| head.records()), Ok(records));
     assert_eq!(everything(&bare.open()), everything(&realm.open()));
     assert_eq!(bare.open().verify(), Ok(records as usize - 2));
     let again = bare.path("again");
@@ -100,6 +100,24 @@ fn what_was_dumped_is_loaded_into_a_folder_with_settings_and_master_key_only() {
     assert_eq!(lines(&again), lines(&file));
     let error = load(&bare.config, &file, false, true).expect_err("used");
     assert!(error.to_string().contains("it has principals already"), "{error}");
+}
+
+#[test]
+fn who_has_made_the_realm_anew_before_a_restore_is_told_step_by_step_how_to_go_on() {
+    let realm = Realm::filled(3);
+    let file = realm.path("dump");
+    dump(&realm.config, &file, true).expect("dumped");
+    // `kdc init` has made a master key and a store of its own.
+    let fresh = Realm::new();
+    let refused = || load(&fresh.config, &file, false, true).expect_err("refused").to_string();
+    assert!(refused().contains("under another master key than") && refused().contains("put that one there"));
+    std::fs::copy(realm.path("r/master.key"), fresh.path("r/master.key")).expect("copied");
+    let error = refused();
+    let store = fresh.config.store.display().to_string();
+    assert!(error.contains("to load a backup") && error.contains(&format!("move {store} away")), "{error}");
+    std::fs::remove_file(&fresh.config.store).expect("moved away");
+    load(&fresh.config, &file, false, true).expect("loaded");
+    assert_eq!(everything(&fresh.open()), everything(&realm.open()));
 }
 
 #[test]

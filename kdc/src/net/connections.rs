@@ -6,10 +6,12 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::mem;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::oneshot;
+
+use crate::accept::peer;
 
 /// All connections.
 pub struct Connections {
@@ -182,14 +184,6 @@ impl Drop for Place {
     }
 }
 
-/// Who is at an address, as far as bounds are concerned.
-pub fn peer(address: IpAddr) -> Peer {
-    match address.to_canonical() {
-        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
-        v4 => v4,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -248,13 +242,5 @@ mod tests {
         assert_eq!(connections.open(), 0);
         let state = connections.lock();
         assert!(state.idle.is_empty() && state.peers.is_empty());
-    }
-
-    #[test]
-    fn addresses_of_one_ipv6_network_are_one_peer() {
-        let [one, two, three] = ["2001:db8::1", "2001:db8::2", "2001:db8:0:1::1"].map(|text| text.parse().unwrap());
-        assert_eq!(peer(one), peer(two));
-        assert_ne!(peer(one), peer(three));
-        assert_eq!(peer("::ffff:10.0.0.1".parse().unwrap()), peer([10, 0, 0, 1].into()));
     }
 }

@@ -13,11 +13,12 @@ use tokio::sync::Semaphore;
 
 use super::answers::{Answers, Ends, Post};
 use super::desk::now;
+use super::guard;
 use super::lookaside::{Answer, Claim, Found, Lookaside};
-use super::{Limits, canonical};
-use crate::core::Outcome;
+use super::{Limits, Responder, canonical};
+use crate::core::{Outcome, Policy};
 use crate::kpasswd::{Arrival, Kpasswd};
-use crate::observe::{Observer, Seen};
+use crate::observe::{Observer, Seen, Transport};
 
 /// Changes that are made over connections at a time.
 const TURNS: usize = 1;
@@ -25,6 +26,8 @@ const TURNS: usize = 1;
 /// A service for changing passwords that answers.
 pub struct Passwords {
     service: Kpasswd,
+    /// Whose door has the guard of both.
+    kdc: Arc<Responder>,
     observer: Arc<Observer>,
     lookaside: Lookaside,
     turns: Semaphore,
@@ -38,10 +41,15 @@ struct Decided {
 }
 
 impl Passwords {
-    /// Answers for `service` and reports to `observer`.
-    pub fn new(service: Kpasswd, observer: Arc<Observer>, limits: &Limits) -> Passwords {
+    /// Answers for `service` and reports to `observer`. Who is turned away at the door of `kdc` is so here.
+    pub fn new(service: Kpasswd, kdc: Arc<Responder>, observer: Arc<Observer>, limits: &Limits) -> Passwords {
         let lookaside = Lookaside::new(limits.lookaside_memory);
-        Passwords { service, observer, lookaside, turns: Semaphore::new(TURNS) }
+        Passwords { service, kdc, observer, lookaside, turns: Semaphore::new(TURNS) }
+    }
+
+    /// Answers by other rules from now on.
+    pub fn govern(&self, policy: Policy) {
+        self.service.govern(policy);
     }
 
     /// What of the KDC's limits is enough for changes: nobody makes many.
@@ -58,6 +66,13 @@ impl Passwords {
 
     fn decide(&self, claim: Claim<'_>, ends: Ends, bytes: &[u8], random: &mut dyn Random) -> Decided {
         let (at, started) = (now(), Instant::now());
+        let guard = self.kdc.guard();
+        let watch = guard.watch(ends.from.ip(), ends.via, started);
+        // What is asked here is much work if it is granted, and who asks is not known before.
+        let turned = watch.as_ref().and_then(|watch| watch.turns_away().or_else(|| watch.works()));
+        if turned.is_some() {
+            return Decided { answer: self.turned_away(guard.rates().answer, ends.via), proven: false };
+        }
         let arrival = Arrival { now: at, from: ends.from, to: ends.to };
         // A bug that one request can trigger must not cost the others their service.
         let outcome = catch_unwind(AssertUnwindSafe(|| self.service.handle(&arrival, random, bytes)));
@@ -67,6 +82,11 @@ impl Passwords {
         };
         let answer = reply.map(Answer::from);
         let proven = event.client.is_some();
+        // A password that breaks a rule is no guess.
+        if let Some(rule) = watch.filter(|_| !proven).and_then(|watch| watch.ended(&event)) {
+            let (from, rule) = (ends.from, rule.name());
+            tracing::warn!(target: "kdc", %from, rule, "too many failures at the port for passwords: limited from now on");
+        }
         // Its authenticator is remembered: the same bytes would be a replay from now on.
         if let Some(answer) = answer.as_ref().filter(|_| proven) {
             claim.settle(Arc::clone(answer));
@@ -74,6 +94,13 @@ impl Passwords {
         let Ends { from, via: transport, .. } = ends;
         self.observer.observe(&Seen { event: &event, from, transport, at, took: started.elapsed() });
         Decided { answer, proven }
+    }
+
+    /// What one hears who is over a limit: over UDP nothing, since clients that hear nothing come over
+    /// TCP, where their address is their own.
+    fn turned_away(&self, answer: guard::Answer, via: Transport) -> Option<Answer> {
+        let heard = answer == guard::Answer::Error && via != Transport::Udp;
+        heard.then(|| self.service.limited(now()).into())
     }
 }
 

@@ -138,6 +138,12 @@ fn take_unix(path: &Path, inherited: &mut Inherited, setting: &str) -> Result<Un
     Ok(listener)
 }
 
+impl From<Door> for OwnedFd {
+    fn from(door: Door) -> OwnedFd {
+        door.socket.into()
+    }
+}
+
 impl From<Socket> for OwnedFd {
     fn from(socket: Socket) -> OwnedFd {
         match socket {

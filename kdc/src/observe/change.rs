@@ -125,6 +125,12 @@ impl Called<'_> {
         self.refusal.map(|(_, text)| clipped(text.to_owned()))
     }
 
+    /// Whether anything is otherwise than before, or keys have left.
+    pub(super) fn is_change(&self) -> bool {
+        let reveals = matches!(self.operation, "extract" | "dump" | "rotate_master_key") && self.refusal.is_none();
+        reveals || !self.changes.is_empty()
+    }
+
     /// "done", or why not.
     pub(super) fn outcome(&self) -> &'static str {
         self.refusal.map_or("done", |(reason, _)| reason)

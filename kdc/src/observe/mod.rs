@@ -20,7 +20,7 @@ use std::time::Duration;
 use libkrb::ErrorCode;
 use libkrb::time::Instant;
 
-pub use audit::{Audit, Broken, ChainKey, Fault, Head, Plan, Rotation, Verified, verify};
+pub use audit::{Audit, Broken, ChainKey, Fault, Head, Plan, Rotation, Sync, Verified, usable, verify};
 pub use change::{Called, Changed};
 pub use counters::{Count, Counters};
 pub use histogram::{BOUNDS, percentile};
@@ -145,7 +145,8 @@ impl Observer {
         let (by, subject, cause) = (clipped(called.by.to_owned()), called.told_subject().0, called.told_cause());
         tracing::info!(target: log::TARGET, operation, subject, by, from, outcome, cause, "administration");
         if let Some(audit) = &self.audit {
-            audit.append(&CallRecord::new(called));
+            let record = CallRecord::new(called);
+            if called.is_change() { audit.append_change(&record) } else { audit.append(&record) }
         }
     }
 

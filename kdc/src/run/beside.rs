@@ -46,6 +46,13 @@ impl Doors {
     }
 }
 
+impl Doors {
+    /// Their sockets, for another process.
+    pub fn into_files(self) -> impl Iterator<Item = OwnedFd> {
+        self.https.into_iter().chain(self.unix).map(OwnedFd::from)
+    }
+}
+
 impl Beside {
     /// Serves them, on the tokio runtime that this is called in.
     pub fn start(

@@ -72,6 +72,12 @@ impl Orders {
         }
     }
 
+    /// Hears nobody any more: who waits to be heard is told so.
+    pub fn refuse(&mut self) {
+        self.others.close();
+        while self.others.try_recv().is_ok() {}
+    }
+
     /// Waits to be told to end.
     pub async fn end(&mut self) {
         end(&mut self.terminate, &mut self.interrupt).await;

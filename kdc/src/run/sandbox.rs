@@ -23,7 +23,7 @@ const DEVICES: [&str; 2] = ["/dev/null", "/dev/tty"];
 const SOURCES: [&str; 3] = ["/dev/urandom", "/dev/random", "/dev/zero"];
 
 /// The folders that settings name.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Folders {
     /// Where files are made and changed.
     pub written: BTreeSet<PathBuf>,
@@ -42,10 +42,41 @@ impl Folders {
         let read = config.files_read().into_iter().chain([path]).map(folder).collect();
         Folders { written, read }
     }
+
+    /// The first folder of `wanted` that is not open to who is confined to these.
+    pub fn lacks(&self, wanted: &Folders) -> Option<PathBuf> {
+        let real = |folder: &PathBuf| folder.canonicalize().unwrap_or_else(|_| folder.clone());
+        let written: Vec<_> = self.written.iter().map(real).collect();
+        let system = SYSTEM.iter().map(PathBuf::from);
+        let read: Vec<_> = written.iter().cloned().chain(self.read.iter().map(real)).chain(system).collect();
+        let lacking = |open: &[PathBuf], folder: &&PathBuf| !open.iter().any(|open| real(folder).starts_with(open));
+        let first = wanted.written.iter().find(|folder| lacking(&written, folder));
+        first.or_else(|| wanted.read.iter().find(|folder| lacking(&read, folder))).cloned()
+    }
 }
 
-/// How much of it the kernel enforces, in words for the log.
-pub fn confine(folders: &Folders) -> Result<&'static str, RulesetError> {
+/// How much of a confinement a kernel enforces.
+#[derive(Debug)]
+pub struct Enforced(RulesetStatus);
+
+impl Enforced {
+    /// Whether any of it.
+    pub fn at_all(&self) -> bool {
+        self.0 != RulesetStatus::NotEnforced
+    }
+
+    /// In words for the log.
+    pub fn words(&self) -> &'static str {
+        match self.0 {
+            RulesetStatus::FullyEnforced => "enforced",
+            RulesetStatus::PartiallyEnforced => "enforced as far as this kernel can",
+            RulesetStatus::NotEnforced => "not enforced: this kernel has no Landlock",
+        }
+    }
+}
+
+/// Confines this process; how much of that the kernel enforces.
+pub fn confine(folders: &Folders) -> Result<Enforced, RulesetError> {
     let (all, reading) = (AccessFs::from_all(NEWEST), AccessFs::from_read(NEWEST));
     // The program itself may be started anew, and another version of it in its place.
     let program = std::env::current_exe().ok().and_then(|program| program.parent().map(Path::to_owned));
@@ -60,9 +91,23 @@ pub fn confine(folders: &Folders) -> Result<&'static str, RulesetError> {
         .add_rules(path_beneath_rules(SOURCES, AccessFs::ReadFile))?
         .add_rules(path_beneath_rules(DEVICES, AccessFs::ReadFile | AccessFs::WriteFile))?
         .restrict_self()?;
-    Ok(match status.ruleset {
-        RulesetStatus::FullyEnforced => "enforced",
-        RulesetStatus::PartiallyEnforced => "enforced as far as this kernel can",
-        RulesetStatus::NotEnforced => "not enforced: this kernel has no Landlock",
-    })
+    Ok(Enforced(status.ruleset))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_below_an_open_folder_is_open_and_what_is_beside_it_is_not() {
+        let folders = |written: &[&str], read: &[&str]| {
+            let set = |paths: &[&str]| paths.iter().map(PathBuf::from).collect();
+            Folders { written: set(written), read: set(read) }
+        };
+        let open = folders(&["/realm"], &["/keys"]);
+        assert_eq!(open.lacks(&folders(&["/realm", "/realm/logs"], &["/keys", "/realm/x", "/etc/kdc"])), None);
+        assert_eq!(open.lacks(&folders(&["/realm2"], &[])), Some("/realm2".into()));
+        assert_eq!(open.lacks(&folders(&["/keys"], &[])), Some("/keys".into()), "it may be read only");
+        assert_eq!(open.lacks(&folders(&[], &["/secrets"])), Some("/secrets".into()));
+    }
 }

@@ -111,4 +111,10 @@ impl Base for State {
     fn policy_revision(&self, name: &str) -> Result<Option<u64>, StoreError> {
         Ok(self.policies.get(name).map(|policy| policy.revision))
     }
+
+    fn policy_user(&self, name: &str, except: &dyn Fn(&str) -> bool) -> Result<Option<String>, StoreError> {
+        let mut users =
+            self.entries.iter().filter(|(key, entry)| entry.policy.as_deref() == Some(name) && !except(key));
+        Ok(users.next().map(|(key, _)| key.clone()))
+    }
 }

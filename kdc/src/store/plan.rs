@@ -64,6 +64,9 @@ pub(super) trait Base {
 
     /// The revision of a password policy; `None` if there is none of this name.
     fn policy_revision(&self, name: &str) -> Result<Option<u64>, StoreError>;
+
+    /// The key of an entry that is under a password policy; not one that `except` holds for.
+    fn policy_user(&self, name: &str, except: &dyn Fn(&str) -> bool) -> Result<Option<String>, StoreError>;
 }
 
 /// What a commit writes: each key with its new value, `None` for a removal.
@@ -102,7 +105,23 @@ impl<'a> Plan<'a> {
                 }
             }
         }
+        plan.leaves_nobody_without_rules(base)?;
         Ok(plan)
+    }
+
+    /// Looked at where nobody else commits: who is put under a policy while it goes keeps it there.
+    fn leaves_nobody_without_rules(&self, base: &dyn Base) -> Result<(), StoreError> {
+        for (name, _) in self.policies.iter().filter(|(_, policy)| policy.is_none()) {
+            let put = |entry: &&Entry| entry.policy.as_deref() == Some(name);
+            let user = match self.entries.values().flatten().copied().find(|entry| put(entry)) {
+                Some(entry) => Some(key(&entry.principal)),
+                None => base.policy_user(name, &|key| self.entries.contains_key(key))?,
+            };
+            if let Some(user) = user {
+                return Err(StoreError::PolicyInUse { policy: name.clone(), user });
+            }
+        }
+        Ok(())
     }
 
     /// Takes an entry out, with all its names.

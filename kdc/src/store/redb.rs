@@ -7,8 +7,9 @@
 mod bulk;
 mod export;
 mod ledger;
+mod tables;
+mod trouble;
 
-use std::fmt::Display;
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Read};
 use std::ops::Bound;
@@ -21,13 +22,16 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use arc_swap::ArcSwap;
 use libkrb::Principal;
 use redb::{
-    Builder, Database, DatabaseError, ReadOnlyTable, ReadableDatabase, ReadableTable, ReadableTableMetadata, Table,
-    TableDefinition, TableError,
+    Builder, Database, ReadOnlyTable, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition,
+    TableError,
 };
 
 pub use bulk::{Bulk, Existing, Put, Sealed};
 
-use super::plan::{Base, Plan, Stored, folded, key};
+use self::tables::Tables;
+pub(super) use self::trouble::failed;
+use self::trouble::{damaged, foreign, guarded, opening};
+use super::plan::{Plan, folded, key};
 use super::seal::MasterKey;
 use super::{policy_record, record};
 use crate::core::store::Export;
@@ -176,11 +180,7 @@ impl Redb {
                 let next = "it was written by another version of kdc; use that version";
                 return Err(StoreError::Storage(format!("{}: {next}", store.file.display())));
             }
-            let check = value("master")?;
-            let opened = check
-                .split_first_chunk()
-                .and_then(|(version, sealed)| store.master.load().open(u32::from_be_bytes(*version), sealed, CHECK));
-            if opened.is_none_or(|plain| *plain != CHECK) {
+            if !opens_check(&store.master.load(), &value("master")?) {
                 return Err(store.wrong_master_key());
             }
             String::from_utf8(value("realm")?).map_err(|_| damaged(&store.file, "its realm is no text"))
@@ -190,7 +190,8 @@ impl Redb {
     fn wrong_master_key(&self) -> StoreError {
         let (file, master) = (self.file.display(), self.master.load().file().display().to_string());
         StoreError::Storage(format!(
-            "wrong master key: {master} is not the key that {file} was sealed with; restore that key file from its copy"
+            "wrong master key: {master} is not the key that {file} was sealed with; restore that key file from its copy, \
+             or, to load a backup that was taken under it, move {file} away first"
         ))
     }
 
@@ -403,36 +404,12 @@ impl Drop for Redb {
     }
 }
 
-/// The tables of a commit, as its plan reads them.
-struct Tables<'a, 'b> {
-    store: &'a Redb,
-    principals: &'a Table<'b, &'static str, &'static [u8]>,
-    names: &'a Table<'b, (&'static str, &'static str), &'static str>,
-    policies: &'a Table<'b, &'static str, &'static [u8]>,
-}
-
-impl Base for Tables<'_, '_> {
-    fn stored(&self, key: &str) -> Result<Option<Stored>, StoreError> {
-        let bytes = self.store.sound(self.principals.get(key))?;
-        bytes.map(|bytes| record::stored(key, bytes.value())).transpose()
-    }
-
-    fn names(&self, folded: &str) -> Result<Vec<(String, String)>, StoreError> {
-        let mut group = vec![];
-        for row in self.store.sound(self.names.range((folded, "")..))? {
-            let (name, owner) = self.store.sound(row)?;
-            match name.value() {
-                (fold, key) if fold == folded => group.push((key.to_owned(), owner.value().to_owned())),
-                _ => break,
-            }
-        }
-        Ok(group)
-    }
-
-    fn policy_revision(&self, name: &str) -> Result<Option<u64>, StoreError> {
-        let bytes = self.store.sound(self.policies.get(name))?;
-        bytes.map(|bytes| Ok(policy_record::decode(name, bytes.value())?.revision)).transpose()
-    }
+/// Whether a master key is the one that sealed this.
+pub(super) fn opens_check(master: &MasterKey, sealed: &[u8]) -> bool {
+    let opened = sealed
+        .split_first_chunk()
+        .and_then(|(version, sealed)| master.open(u32::from_be_bytes(*version), sealed, CHECK));
+    opened.is_some_and(|plain| *plain == CHECK)
 }
 
 fn builder() -> Builder {
@@ -471,42 +448,6 @@ fn sniff(file: &Path) -> Result<u64, StoreError> {
         return Err(foreign(file));
     }
     Ok(size)
-}
-
-/// Runs redb with its panics, which only damage outside its care brings about, made errors.
-fn guarded<T>(file: &Path, run: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
-    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| Err(damaged(file, "its pages contradict each other")))
-}
-
-fn opening(file: &Path, error: DatabaseError) -> StoreError {
-    match error {
-        DatabaseError::DatabaseAlreadyOpen => StoreError::InUse(file.to_owned()),
-        error => failed(file, error.into()),
-    }
-}
-
-pub(super) fn failed(file: &Path, error: redb::Error) -> StoreError {
-    use std::io::ErrorKind::{FileTooLarge, InvalidData, QuotaExceeded, StorageFull, UnexpectedEof};
-    match error {
-        redb::Error::Io(error) if matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge) => {
-            let (file, next) =
-                (file.display(), "nothing was changed and tickets are issued still; make room, then try again");
-            StoreError::Storage(format!("{file}: the disk is full ({error}); {next}"))
-        }
-        redb::Error::Corrupted(what) => damaged(file, what),
-        redb::Error::Io(error) if matches!(error.kind(), InvalidData | UnexpectedEof) => damaged(file, error),
-        redb::Error::UpgradeRequired(version) => damaged(file, format!("redb file format {version}")),
-        error @ (redb::Error::TableDoesNotExist(_) | redb::Error::TableTypeMismatch { .. }) => damaged(file, error),
-        error => StoreError::Storage(format!("{}: {error}", file.display())),
-    }
-}
-
-fn damaged(file: &Path, what: impl Display) -> StoreError {
-    StoreError::Storage(format!("{}: the store is damaged ({what}); restore it from a backup", file.display()))
-}
-
-fn foreign(file: &Path) -> StoreError {
-    StoreError::Storage(format!("{}: not a store of kdc; look at `store` in kdc.toml", file.display()))
 }
 
 fn number(bytes: &[u8]) -> Option<u64> {

@@ -12,7 +12,7 @@ use redb::{ReadableDatabase, ReadableTable, ReadableTableMetadata};
 
 use super::plan::key;
 use super::record;
-use super::redb::{CHECK, META, PRINCIPALS, Redb, begin, failed};
+use super::redb::{CHECK, META, PRINCIPALS, Redb, begin, failed, opens_check};
 use super::seal::MasterKey;
 use super::{Cached, StoreError};
 use crate::core::Store;
@@ -34,6 +34,12 @@ pub trait Vault: Send + Sync {
     /// # Errors
     /// [`StoreError`] when the key can't be extended, or records can't be read or written.
     fn reseal(&self, after: Option<&Principal>) -> Result<Resealed, StoreError>;
+
+    /// Whether a master key is the one of this store, as somebody would find who opened it with that.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store can't be read.
+    fn opens_with(&self, master: &MasterKey) -> Result<bool, StoreError>;
 }
 
 /// What a step of a roll-over came to.
@@ -68,6 +74,14 @@ impl Vault for Redb {
             Ok(())
         })?;
         Ok((master.file().display().to_string(), counts))
+    }
+
+    fn opens_with(&self, master: &MasterKey) -> Result<bool, StoreError> {
+        self.read(|store, database| {
+            let meta = store.sound(store.sound(database.begin_read())?.open_table(META))?;
+            let sealed = store.sound(meta.get("master"))?;
+            Ok(sealed.is_some_and(|sealed| opens_check(master, sealed.value())))
+        })
     }
 
     fn reseal(&self, after: Option<&Principal>) -> Result<Resealed, StoreError> {
@@ -164,6 +178,10 @@ impl<S: Store + Vault> Vault for Cached<S> {
     fn reseal(&self, after: Option<&Principal>) -> Result<Resealed, StoreError> {
         // What is opened stays as it is: the keys are the same.
         self.inner().reseal(after)
+    }
+
+    fn opens_with(&self, master: &MasterKey) -> Result<bool, StoreError> {
+        self.inner().opens_with(master)
     }
 }
 

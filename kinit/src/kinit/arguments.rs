@@ -21,7 +21,7 @@ Exit code: 0 if there is a ticket, 1 if not, 2 for a wrong command line.";
 
 /// Get a ticket-granting ticket and keep it in a credential cache.
 #[derive(Parser)]
-#[command(name = "kinit", after_help = EXAMPLES, disable_version_flag = true)]
+#[command(name = "kinit", version, after_help = EXAMPLES, disable_version_flag = true)]
 pub(super) struct Arguments {
     /// Whose ticket; without it the owner of the cache, else the name you are logged in with
     pub principal: Option<String>,
@@ -104,6 +104,9 @@ pub(super) struct Arguments {
     pub four: bool,
     #[arg(short = '5', hide = true)]
     pub five: bool,
+    /// Print the version
+    #[arg(long = "version", action = clap::ArgAction::Version)]
+    _version: Option<bool>,
 }
 
 /// The spans of time that were asked for.

@@ -21,7 +21,7 @@ Exit code: 0 if every ticket was got, 1 if one was not or the command line is wr
 
 /// Get service tickets and print the versions of the services' keys.
 #[derive(Parser)]
-#[command(name = "kvno", after_help = EXAMPLES, disable_version_flag = true)]
+#[command(name = "kvno", version, after_help = EXAMPLES, disable_version_flag = true)]
 pub(super) struct Arguments {
     /// The services, or with -S their hosts
     #[arg(required = true, value_name = "SERVICE")]
@@ -68,6 +68,9 @@ pub(super) struct Arguments {
     /// User-to-user: the service's ticket-granting ticket is in this cache
     #[arg(long, value_name = "CACHE")]
     pub u2u: Option<String>,
+    /// Print the version
+    #[arg(long = "version", action = clap::ArgAction::Version)]
+    _version: Option<bool>,
 }
 
 impl Arguments {

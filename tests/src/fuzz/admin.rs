@@ -81,7 +81,7 @@ impl Served {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("admin.sock");
         let listener = runtime.block_on(async { kdc::admin::bind(&path) }).expect("a socket");
-        runtime.spawn(kdc::admin::serve(listener, registry()));
+        runtime.spawn(kdc::admin::serve(listener, registry(), kdc::accept::Host::default().guest()));
         Served { runtime, folder }
     }
 }

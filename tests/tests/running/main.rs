@@ -3,6 +3,7 @@
 mod disk;
 mod killed;
 mod papers;
+mod passwords;
 mod place;
 mod reload;
 mod restart;

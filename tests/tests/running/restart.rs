@@ -9,7 +9,7 @@ use tests::{Family, Port, Tool};
 
 use crate::place::*;
 
-const CLIENTS: usize = 8;
+const CLIENTS: usize = 9;
 const RELOADS: usize = 4;
 
 fn restarts() -> usize {
@@ -54,8 +54,8 @@ impl Drop for Over<'_> {
 }
 
 /// kinit, as a user runs it.
-fn kinit(place: &Place, client: usize) -> Result<(), String> {
-    let tool = Tool::new(Family::Ours.program("kinit")).args(["alice"]).stdin(format!("{PASSWORD}\n"));
+fn kinit(place: &Place, family: Family, client: usize) -> Result<(), String> {
+    let tool = Tool::new(family.program("kinit")).args(["alice"]).stdin(format!("{PASSWORD}\n"));
     let cache = format!("FILE:{}", place.path(&format!("cache{client}")).display());
     let said = tool.env("KRB5_CONFIG", &place.files.client).env("KRB5CCNAME", cache).run();
     if said.code == Some(0) { Ok(()) } else { Err(said.stderr) }
@@ -78,6 +78,8 @@ fn nobody_fails_to_log_in_while_the_kdc_is_restarted_and_reloaded_again_and_agai
     place.add("alice");
     let (own, other) = (place.port.address(), Port::claim());
     let load = Load::default();
+    // Without it ours takes its place.
+    let other_family = if Family::Mit.has_clients() { Family::Mit } else { Family::Ours };
     std::thread::scope(|scope| {
         let _over = Over(&load);
         for client in 0..CLIENTS {
@@ -86,7 +88,8 @@ fn nobody_fails_to_log_in_while_the_kdc_is_restarted_and_reloaded_again_and_agai
             scope.spawn(move || match client {
                 0..4 => load.go_on(client, || log_in("alice", &mut udp)),
                 4..7 => load.go_on(client, || log_in("alice", &mut tcp)),
-                _ => load.go_on(client, || kinit(place, client)),
+                7 => load.go_on(client, || kinit(place, Family::Ours, client)),
+                _ => load.go_on(client, || kinit(place, other_family, client)),
             });
         }
         for restart in 0..restarts() {
@@ -120,6 +123,60 @@ fn a_new_kdc_that_could_not_start_does_not_take_over() {
     assert!(said.stderr.contains("master.key") && said.stderr.contains("goes on as it was"), "{}", said.stderr);
     log_in("alice", &mut place.udp()).expect("a ticket");
     std::fs::write(&place.files.master_key, key).expect("written");
+    place.kdc("restart").run().succeeds();
+    log_in("alice", &mut place.udp()).expect("a ticket");
+}
+
+#[test]
+fn a_restart_that_would_end_the_kdc_is_refused_and_says_why() {
+    let place = Place::new();
+    let daemon = place.start();
+    place.add("alice");
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a listener");
+    let taken = taken.local_addr().map(|address| (taken, address)).expect("an address");
+    let elsewhere = tempfile::tempdir().expect("a folder");
+    let settings = std::fs::read_to_string(&place.files.config).expect("settings");
+    let own = place.port.address();
+    let confined = daemon.log().contains("landlock=\"enforced");
+    let with =
+        |change: &dyn Fn(&str) -> String| std::fs::write(&place.files.config, change(&settings)).expect("written");
+    let address = taken.1;
+    let cases: Vec<(&str, Box<dyn Fn(&str) -> String>)> = vec![
+        (
+            "the port is in use",
+            Box::new(move |text| {
+                text.replacen(&format!("listen = [\"{own}\""), &format!("listen = [\"{own}\", \"{address}\""), 1)
+            }),
+        ),
+        (
+            "[management] listen",
+            Box::new(move |text| text.replace("[management]\n", &format!("[management]\nlisten = ['{address}']\n"))),
+        ),
+        (
+            "but `realm` in kdc.toml is OTHER.ORG",
+            Box::new(|text| text.replace(&format!("realm = \"{REALM}\""), "realm = \"OTHER.ORG\"")),
+        ),
+    ];
+    for (words, change) in &cases {
+        with(change);
+        let said = place.kdc("restart").run();
+        assert!(said.code == Some(1) && said.stderr.contains(words), "{words}: {said}");
+        assert!(said.stderr.contains("goes on as it was"), "{said}");
+        log_in("alice", &mut place.udp()).expect("a ticket");
+    }
+    if confined {
+        let file = elsewhere.path().join("audit.jsonl");
+        with(&|text: &str| text.replace("[audit]\n", &format!("[audit]\nfile = '{}'\n", file.display())));
+        let said = place.kdc("restart").run();
+        assert!(said.code == Some(1) && said.stderr.contains("Landlock"), "{said}");
+    }
+    let other = place.path("other.key");
+    std::fs::copy(Place::new().files.master_key, other).expect("a key of another realm");
+    with(&|text: &str| text.replace("#master_key = \"master.key\"", "master_key = \"other.key\""));
+    let said = place.kdc("restart").run();
+    assert!(said.code == Some(1) && said.stderr.contains("other.key"), "{said}");
+    with(&str::to_owned);
+    log_in("alice", &mut place.udp()).expect("a ticket");
     place.kdc("restart").run().succeeds();
     log_in("alice", &mut place.udp()).expect("a ticket");
 }

@@ -7,12 +7,15 @@ use serde_json::{Map, Value, json};
 use utoipa::PartialSchema;
 use utoipa::openapi::{Components, ComponentsBuilder};
 
+use super::exact::exact;
 use super::problem::{MEDIA_TYPE, Problem};
-use super::route::{Field, Kind, ROUTES, Route};
+use super::route::{Field, Kind, MAX_NAME, ROUTES, Route};
 use crate::admin::operation::{
     Answer, Description, Etype, ExtractedKey, Keep, KeyKind, KeyLine, Name, NewKeys, Operation, Salt, Secret, Settings,
 };
 use crate::admin::policies::{PolicyDescription, PolicyRules};
+use crate::admin::text::{NAME_PATTERN, Supported};
+use crate::admin::transaction::{ALONE, MAX_BATCH};
 use crate::observe::facts::Facts;
 
 const ABOUT: &str = "Principals and password policies of a Kerberos realm. Callers are known by Negotiate with \
@@ -43,13 +46,15 @@ fn describe() -> Value {
         "negotiate": { "type": "http", "scheme": "negotiate", "description": "RFC 4559, bound to the TLS connection" },
         "certificate": { "type": "mutualTLS", "description": "A certificate that kdc.toml gives a principal" },
     });
-    json!({
+    let mut document = json!({
         "openapi": "3.1.0",
         "info": { "title": "kdc admin API", "version": "1", "description": ABOUT, "license": { "name": "MIT OR Apache-2.0" } },
         "paths": paths,
         "components": components,
         "security": [{ "negotiate": [] }, { "certificate": [] }],
-    })
+    });
+    exact(&mut document);
+    document
 }
 
 /// The types that others refer to by name.
@@ -74,7 +79,8 @@ fn schemas() -> Components {
         Problem,
         Salt,
         Secret,
-        Settings
+        Settings,
+        Supported
     )
 }
 
@@ -110,8 +116,9 @@ fn operation(route: &Route) -> Value {
 
 fn parameter(field: Field, place: &str) -> Value {
     let schema = match field.kind {
-        Kind::Name => json!({ "type": "string", "minLength": 1, "maxLength": 1024 }),
-        Kind::Text => json!({ "type": "string", "minLength": 1 }),
+        Kind::Name => json!({ "type": "string", "minLength": 1, "maxLength": MAX_NAME, "pattern": NAME_PATTERN }),
+        Kind::Text if place == "path" => json!({ "type": "string", "minLength": 1 }),
+        Kind::Text => json!({ "type": "string" }),
         Kind::Number => json!({ "type": "integer", "minimum": 1, "maximum": u32::MAX }),
     };
     json!({ "name": field.name, "in": place, "required": place == "path", "description": field.about, "schema": schema })
@@ -127,9 +134,22 @@ fn body(route: &Route) -> Value {
     if let Some(required) = schema.get_mut("required").and_then(Value::as_array_mut) {
         required.retain(|name| !said.iter().any(|said| name == said));
     }
+    if route.operation == "batch" {
+        let variants = value(&Operation::schema())["oneOf"].as_array().cloned().unwrap_or_default();
+        let alone = |variant: &Value| ALONE.iter().any(|(name, _)| names(variant, name));
+        schema["properties"]["operations"]["items"] =
+            json!({ "oneOf": variants.into_iter().filter(|variant| !alone(variant)).collect::<Vec<_>>() });
+        schema["properties"]["operations"]["maxItems"] = json!(MAX_BATCH);
+    }
     schema["type"] = json!("object");
     schema["additionalProperties"] = json!(false);
     schema
+}
+
+/// Whether a variant is the one of this name.
+fn names(variant: &Value, name: &str) -> bool {
+    let alone = variant.get("enum").and_then(Value::as_array).is_some_and(|names| names.iter().any(|it| it == name));
+    alone || variant.get("properties").is_some_and(|properties| properties.get(name).is_some())
 }
 
 fn responses(route: &Route) -> Value {

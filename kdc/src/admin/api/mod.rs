@@ -8,6 +8,7 @@
 mod answer;
 mod call;
 mod document;
+mod exact;
 mod problem;
 #[allow(clippy::result_large_err, reason = "a problem is made once a request, and sent")]
 mod read;

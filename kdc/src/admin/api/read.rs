@@ -10,7 +10,7 @@ use libkrb::Principal;
 use serde_json::{Map, Value};
 
 use super::problem::Problem;
-use super::route::{Kind, NAMES, Route};
+use super::route::{Kind, LISTS, MAX_NAME, NAMES, Route};
 use crate::admin::operation::Operation;
 
 /// The operation that a request asks for.
@@ -63,9 +63,13 @@ fn invalid(detail: String, field: &str) -> Problem {
 /// The object that a body is, its principals in full.
 fn object(body: &[u8], realm: &str) -> Result<Map<String, Value>, Problem> {
     // What serde says may repeat the body, and so a password: only where it is goes back.
-    let body: Value = serde_json::from_slice(body).map_err(|error| {
+    let mut body: Value = serde_json::from_slice(body).map_err(|error| {
         malformed(&format!("the body is no JSON: line {}, column {}", error.line(), error.column()))
     })?;
+    whole_numbers(&mut body);
+    if let Some(field) = stray_list(&body) {
+        return Err(invalid("expected no list here".to_owned(), field));
+    }
     let Value::Object(mut said) = body else { return Err(malformed("the body has to be a JSON object")) };
     complete(&mut said, realm);
     // Those of a batch's operations are one level further down, under the operation's name.
@@ -74,6 +78,37 @@ fn object(body: &[u8], realm: &str) -> Result<Map<String, Value>, Problem> {
         operation.as_object_mut().into_iter().for_each(|operation| complete(operation, realm));
     }
     Ok(said)
+}
+
+/// The field whose value is a list where an operation has none: serde would take it for an object whose
+/// fields are in order.
+fn stray_list(said: &Value) -> Option<&str> {
+    match said {
+        Value::Object(fields) => fields.iter().find_map(|(name, value)| match value {
+            Value::Array(list) if LISTS.contains(&&**name) => {
+                list.iter().find_map(|item| if item.is_array() { Some(&**name) } else { stray_list(item) })
+            }
+            Value::Array(_) => Some(&**name),
+            other => stray_list(other),
+        }),
+        _ => None,
+    }
+}
+
+/// To JSON, 4.0 is the number 4. Not deeper than JSON is read.
+fn whole_numbers(said: &mut Value) {
+    match said {
+        Value::Array(list) => list.iter_mut().for_each(whole_numbers),
+        Value::Object(fields) => fields.values_mut().for_each(whole_numbers),
+        Value::Number(number) => {
+            // What a double holds exactly.
+            let whole = number.as_f64().filter(|it| number.is_f64() && it.fract() == 0.0 && it.abs() < 2_f64.powi(53));
+            if let Some(whole) = whole {
+                *said = Value::from(whole as i64);
+            }
+        }
+        _ => {}
+    }
 }
 
 /// Gives names without a realm ours. What is no name stays as it is, and is refused when it is read.
@@ -126,6 +161,9 @@ fn value(kind: Kind, text: &str, field: &str, realm: &str) -> Result<Value, Prob
     Ok(match kind {
         Kind::Text => Value::String(text.to_owned()),
         Kind::Name => {
+            if text.chars().count() > MAX_NAME {
+                return Err(invalid(format!("a name has {MAX_NAME} characters at most"), field));
+            }
             let name = Principal::parse(text, Some(realm));
             Value::String(name.map_err(|error| invalid(error.to_string(), field))?.to_string())
         }

@@ -59,6 +59,12 @@ const PATH_FIELDS: &[Field] = &[
 /// What names principals in bodies.
 pub(super) const NAMES: &[&str] = &["principal", "to", "alias", "after"];
 
+/// What has lists in bodies.
+pub(super) const LISTS: &[&str] = &["operations", "random", "kinds", "fresh"];
+
+/// Characters of the longest name in a path or a query.
+pub(super) const MAX_NAME: usize = 1024;
+
 const PATTERN: Field = Field {
     name: "pattern",
     kind: Kind::Text,

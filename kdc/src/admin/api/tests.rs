@@ -179,6 +179,28 @@ fn the_list_of_operations_here_is_complete_and_every_route_has_one() {
 }
 
 #[test]
+fn a_list_is_no_object_and_a_whole_number_is_one_however_it_is_written() {
+    let api = api();
+    let keys = json!({ "random": [] });
+    for (wrong, field) in [
+        (json!({ "principal": "x", "keys": keys, "settings": [null, null] }), "settings"),
+        (json!({ "principal": "x", "keys": { "random": [["aes128-cts", "normal"]] } }), "random"),
+        (json!({ "principal": "x", "keys": ["random"] }), "keys"),
+    ] {
+        api.ask("POST", "/v1/principals", Some(wrong)).is(422, "invalid", Some(field));
+    }
+    let body = json!({ "principal": "x", "keys": keys, "kvno": 4.0 });
+    assert_eq!(api.ask("POST", "/v1/principals", Some(body)).status, 201);
+    assert_eq!(api.ask("GET", "/v1/principals/x", None).body["keys"][0]["kvno"], 4);
+    api.ask("POST", "/v1/principals", Some(json!({ "principal": "y", "keys": keys, "kvno": 4.5 }))).is(
+        422,
+        "invalid",
+        Some("kvno"),
+    );
+    api.ask("GET", &format!("/v1/principals/{}", "x".repeat(1025)), None).is(422, "invalid", Some("principal"));
+}
+
+#[test]
 fn every_route_is_in_the_document_and_the_document_refers_to_nothing_that_it_lacks() {
     let said = api().ask("GET", "/v1/openapi.json", None);
     assert_eq!((said.status, &said.body["openapi"]), (200, &json!("3.1.0")));

@@ -4,9 +4,11 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
+use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::middleware::{Next, from_fn};
@@ -24,6 +26,7 @@ use super::clients::Clients;
 use super::converse;
 use super::keys::ServiceKeys;
 use super::tls::Tls;
+use crate::accept::{self, Guest, Host};
 use crate::admin::api::{self, Problem};
 use crate::admin::caller::{Caller, Door};
 use crate::admin::registry::{Registry, now};
@@ -32,8 +35,8 @@ use crate::core::{Attributes, Store};
 
 /// Connections at a time; a newcomer beyond that is turned away.
 const CONNECTIONS: usize = 256;
-/// Of these, connections of one address.
-const OF_ONE_ADDRESS: usize = 32;
+/// Of these, connections of one peer: an IPv4 address or an IPv6 /64 network.
+const OF_ONE_PEER: usize = 32;
 /// How long a handshake may take.
 const HANDSHAKE: Duration = Duration::from_secs(5);
 /// Octets of a request's head, with a ticket in it.
@@ -42,44 +45,30 @@ const MAX_HEAD: usize = 128 * 1024;
 const SESSION: i64 = 300;
 
 /// The API, served until dropped.
+#[derive(Default)]
 pub struct Https {
-    addresses: Vec<SocketAddr>,
-    tasks: Vec<AbortHandle>,
+    open: Vec<Open>,
+    shared: Option<Arc<Shared>>,
+    host: Host,
 }
 
-/// What the settings name.
-struct Parts {
-    tls: Tls,
+/// A listener that is served.
+struct Open {
+    address: SocketAddr,
+    socket: std::net::TcpListener,
+    task: AbortHandle,
+}
+
+/// By what the door is known, and knows others: certificates, and whose they are.
+pub struct Identity {
+    tls: TlsAcceptor,
+    connection: Connection,
     clients: Clients,
-    services: Vec<Principal>,
-    /// In whose name sessions are.
-    first: Principal,
-}
-
-impl Parts {
-    /// Reads it; `None` when this door is not wanted.
-    fn read(config: &Config) -> Result<Option<Parts>> {
-        let settings = &config.admin;
-        if settings.listen.is_empty() {
-            return Ok(None);
-        }
-        let missing = |name: &str| Error::Setting(format!("[admin] listen needs [admin] {name} too"));
-        let certificate = settings.certificate.as_ref().ok_or_else(|| missing("certificate"))?;
-        let key = settings.key.as_ref().ok_or_else(|| missing("key"))?;
-        let tls = Tls::load(certificate, key, settings.client_ca.as_deref())?;
-        let clients = Clients::new(&settings.clients, &config.realm).map_err(Error::Setting)?;
-        let services = settings.services.iter().map(|name| Principal::parse(name, Some(&config.realm)));
-        let services = services.collect::<Result<Vec<_>>>()?;
-        let first = services.first().ok_or_else(|| missing("services"))?.clone();
-        Ok(Some(Parts { tls, clients, services, first }))
-    }
 }
 
 /// What connections share.
 struct Shared {
-    tls: TlsAcceptor,
-    connection: Connection,
-    clients: Clients,
+    identity: ArcSwap<Identity>,
     /// Behind a proof by ticket.
     negotiated: Router,
     /// For who has proven itself.
@@ -87,42 +76,77 @@ struct Shared {
     places: Arc<Places>,
 }
 
-impl Https {
-    /// Serves `registry` where the settings say; nowhere unless they do. On the tokio runtime that this
-    /// is called in.
+impl Identity {
+    /// Reads what the settings name; `None` when this door is not wanted.
     ///
     /// # Errors
     /// What is missing or wrong, and what to do.
-    pub fn start(config: &Config, registry: Arc<Registry>, store: Arc<dyn Store>) -> Result<Https> {
+    pub fn read(config: &Config) -> Result<Option<Identity>> {
         let settings = &config.admin;
-        let mut https = Https { addresses: vec![], tasks: vec![] };
-        let Some(Parts { tls, clients, services, first }) = Parts::read(config)? else { return Ok(https) };
+        if settings.listen.is_empty() {
+            return Ok(None);
+        }
+        let certificate = settings.certificate.as_ref().ok_or_else(|| missing("certificate"))?;
+        let key = settings.key.as_ref().ok_or_else(|| missing("key"))?;
+        if settings.client_crl.is_some() && settings.client_ca.is_none() {
+            return Err(Error::Setting("[admin] client_crl needs [admin] client_ca too".to_owned()));
+        }
+        let tls = Tls::load(certificate, key, settings.client_ca.as_deref(), settings.client_crl.as_deref())?;
+        let clients = Clients::new(&settings.clients, &config.realm).map_err(Error::Setting)?;
+        let connection = Connection::new().with_bindings(tls.bindings);
+        Ok(Some(Identity { tls: TlsAcceptor::from(tls.config), connection, clients }))
+    }
+}
+
+fn missing(name: &str) -> Error {
+    Error::Setting(format!("[admin] listen needs [admin] {name} too"))
+}
+
+/// The principals as which the API is called; sessions are in the name of the first.
+fn services(config: &Config) -> Result<(Principal, Vec<Principal>)> {
+    let names = config.admin.services.iter().map(|name| Principal::parse(name, Some(&config.realm)));
+    let services = names.collect::<Result<Vec<_>>>()?;
+    let first = services.first().ok_or_else(|| missing("services"))?.clone();
+    Ok((first, services))
+}
+
+impl Https {
+    /// Serves `registry` at these sockets, which are those that the settings name; nowhere unless they
+    /// name some. On the tokio runtime that this is called in.
+    ///
+    /// # Errors
+    /// What is missing or wrong, and what to do.
+    pub fn start(
+        config: &Config,
+        sockets: Vec<std::net::TcpListener>,
+        registry: Arc<Registry>,
+        store: Arc<dyn Store>,
+    ) -> Result<Https> {
+        let Some(identity) = Identity::read(config)? else { return Ok(Https::default()) };
+        let (first, services) = services(config)?;
         let keys = ServiceKeys::of(Arc::clone(&store), services, config.policy.clock_skew)?;
         let sessions = Sessions::bearer(SessionKeys::random()?, &first).max_life(SESSION);
         let mut layer = NegotiateLayer::new(keys.acceptor()).sessions(sessions);
-        if settings.require_channel_bindings {
+        if config.admin.require_channel_bindings {
             layer = layer.require_bindings();
         }
-        let people = Arc::clone(&store);
         let home: Arc<str> = config.realm.as_str().into();
         let open = api::router(registry);
         let open =
-            open.layer(from_fn(move |request, next| standing(Arc::clone(&people), Arc::clone(&home), request, next)));
+            open.layer(from_fn(move |request, next| standing(Arc::clone(&store), Arc::clone(&home), request, next)));
         let shared = Arc::new(Shared {
-            tls: TlsAcceptor::from(tls.config),
-            connection: Connection::new().with_bindings(tls.bindings),
-            clients,
+            identity: ArcSwap::from_pointee(identity),
             negotiated: negotiated(open.clone(), layer, Arc::new(keys)),
             open,
             places: Arc::default(),
         });
-        for address in &settings.listen {
-            let wrong = |error| Error::Setting(format!("[admin] listen: {address}: {error}"));
-            let listener = std::net::TcpListener::bind(address).map_err(wrong)?;
-            listener.set_nonblocking(true).map_err(wrong)?;
-            let listener = TcpListener::from_std(listener).map_err(wrong)?;
-            https.addresses.push(listener.local_addr().map_err(wrong)?);
-            https.tasks.push(tokio::spawn(serve(listener, Arc::clone(&shared))).abort_handle());
+        let mut https = Https { open: vec![], shared: Some(Arc::clone(&shared)), host: Host::default() };
+        for socket in sockets {
+            let wrong = |error| Error::Setting(format!("[admin] listen: {error}"));
+            let address = socket.local_addr().map_err(wrong)?;
+            let listener = socket.try_clone().and_then(TcpListener::from_std).map_err(wrong)?;
+            let task = tokio::spawn(serve(listener, Arc::clone(&shared), https.host.guest())).abort_handle();
+            https.open.push(Open { address, socket, task });
         }
         Ok(https)
     }
@@ -132,18 +156,36 @@ impl Https {
     /// # Errors
     /// What is missing or wrong, and what to do.
     pub fn check(config: &Config) -> Result<()> {
-        Parts::read(config).map(drop)
+        let identity = Identity::read(config)?;
+        identity.map_or(Ok(()), |_| services(config).map(drop))
+    }
+
+    /// Shows these certificates from now on, to whoever connects.
+    pub fn renew(&self, identity: Identity) {
+        if let Some(shared) = &self.shared {
+            shared.identity.store(Arc::new(identity));
+        }
     }
 
     /// Where it is served.
-    pub fn addresses(&self) -> &[SocketAddr] {
-        &self.addresses
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.open.iter().map(|open| open.address).collect()
+    }
+
+    /// Accepts nobody any more, answers what was asked, and gives its sockets back: whoever connects
+    /// meanwhile waits in them.
+    pub async fn close(mut self, patience: Duration) -> Vec<OwnedFd> {
+        let (open, host) = (std::mem::take(&mut self.open), std::mem::take(&mut self.host));
+        // It holds a guest of its own.
+        open.iter().for_each(|open| open.task.abort());
+        host.empty(patience).await;
+        open.into_iter().map(|open| open.socket.into()).collect()
     }
 }
 
 impl Drop for Https {
     fn drop(&mut self) {
-        self.tasks.iter().for_each(AbortHandle::abort);
+        self.open.iter().for_each(|open| open.task.abort());
     }
 }
 
@@ -216,39 +258,35 @@ fn refused(status: StatusCode, why: &'static str) -> Response {
     Problem::new(status, why).into_response()
 }
 
-async fn serve(listener: TcpListener, shared: Arc<Shared>) {
+async fn serve(listener: TcpListener, shared: Arc<Shared>, guest: Guest) {
     loop {
-        match listener.accept().await {
-            Ok((stream, from)) => {
-                if let Some(place) = Places::take(&shared.places, from.ip()) {
-                    tokio::spawn(connection(stream, from, Arc::clone(&shared), place));
-                }
-            }
-            // Out of file descriptors, or a connection gone before it was taken.
-            Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+        let (stream, from) = accept::next(|| listener.accept()).await;
+        if let Some(place) = Places::take(&shared.places, from.ip()) {
+            tokio::spawn(connection(stream, from, Arc::clone(&shared), guest.clone(), place));
         }
     }
 }
 
-async fn connection(stream: TcpStream, from: SocketAddr, shared: Arc<Shared>, _place: Place) {
+async fn connection(stream: TcpStream, from: SocketAddr, shared: Arc<Shared>, guest: Guest, _place: Place) {
     let _ = stream.set_nodelay(true);
-    let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE, shared.tls.accept(stream)).await else { return };
+    let identity = shared.identity.load_full();
+    let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE, identity.tls.accept(stream)).await else { return };
     let certificate = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
-    let router = match certificate.and_then(|certificate| shared.clients.principal(certificate)) {
+    let router = match certificate.and_then(|certificate| identity.clients.principal(certificate)) {
         // Who has the certificate's key has just shown it.
         Some(name) => {
             let caller = Caller::principal(name.clone(), Door::Https(from), true);
             shared.open.clone().layer(Extension(caller)).layer(Extension(Proven(now())))
         }
         None => {
-            let connection = shared.connection.clone().with_peer(from.ip());
+            let connection = identity.connection.clone().with_peer(from.ip());
             shared.negotiated.clone().layer(Extension(from)).layer(Extension(connection))
         }
     };
-    converse(stream, MAX_HEAD, router).await;
+    converse(stream, MAX_HEAD, router, guest).await;
 }
 
-/// Who has how many connections.
+/// Which peer has how many connections.
 #[derive(Default)]
 struct Places(Mutex<HashMap<IpAddr, usize>>);
 
@@ -257,9 +295,10 @@ struct Place(Arc<Places>, IpAddr);
 
 impl Places {
     fn take(places: &Arc<Places>, address: IpAddr) -> Option<Place> {
+        let address = accept::peer(address);
         let mut taken = places.0.lock().unwrap_or_else(PoisonError::into_inner);
         let own = taken.get(&address).copied().unwrap_or(0);
-        if own >= OF_ONE_ADDRESS || taken.values().sum::<usize>() >= CONNECTIONS {
+        if own >= OF_ONE_PEER || taken.values().sum::<usize>() >= CONNECTIONS {
             return None;
         }
         taken.insert(address, own + 1);
@@ -274,5 +313,23 @@ impl Drop for Place {
             Some(own) if *own > 1 => *own -= 1,
             _ => drop(taken.remove(&self.1)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_network_of_ipv6_has_as_many_places_as_one_address_of_ipv4() {
+        let places = Arc::default();
+        let of = |text: &str| Places::take(&places, text.parse().expect(text));
+        let mut taken: Vec<_> = (0..OF_ONE_PEER).filter_map(|last| of(&format!("2001:db8:1:2::{last:x}"))).collect();
+        assert_eq!(taken.len(), OF_ONE_PEER);
+        assert!(of("2001:db8:1:2:ffff::1").is_none());
+        taken.extend(of("2001:db8:1:3::1"));
+        assert_eq!(taken.len(), OF_ONE_PEER + 1);
+        taken.clear();
+        assert!(of("2001:db8:1:2:ffff::1").is_some(), "places are given back");
     }
 }

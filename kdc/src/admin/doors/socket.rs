@@ -3,7 +3,6 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::http::StatusCode;
 use axum::{Extension, Router};
@@ -12,6 +11,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Semaphore;
 
 use super::{closed, converse};
+use crate::accept::{self, Guest};
 use crate::admin::api;
 use crate::admin::caller::{Caller, Door};
 use crate::admin::registry::Registry;
@@ -32,25 +32,21 @@ pub fn bind(path: &Path) -> Result<UnixListener> {
     UnixListener::from_std(listener).map_err(|error| Error::file(path, error))
 }
 
-/// Serves `registry` at `listener` until dropped. A commit that has begun is finished also then.
-pub async fn serve(listener: UnixListener, registry: Arc<Registry>) {
+/// Serves `registry` at `listener` until dropped; every connection holds a copy of `guest`. A commit that
+/// has begun is finished also then.
+pub async fn serve(listener: UnixListener, registry: Arc<Registry>, guest: Guest) {
     let places = Arc::new(Semaphore::new(CONNECTIONS));
     let realm = registry.realm().to_owned();
     let router = api::router(registry);
     loop {
         // The semaphore is never closed.
         let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
-        match listener.accept().await {
-            Ok((stream, _)) => {
-                let router = admitted(&stream, &realm, &router);
-                tokio::spawn(async move {
-                    converse(stream, MAX_HEAD, router).await;
-                    drop(place);
-                });
-            }
-            // Out of file descriptors, or a connection gone before it was taken.
-            Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
-        }
+        let (stream, _) = accept::next(|| listener.accept()).await;
+        let (router, guest) = (admitted(&stream, &realm, &router), guest.clone());
+        tokio::spawn(async move {
+            converse(stream, MAX_HEAD, router, guest).await;
+            drop(place);
+        });
     }
 }
 

@@ -20,7 +20,7 @@ pub const MAX_HISTORY: u32 = 64;
 /// When an old key can't be made again.
 pub fn reused(password: &str, entry: &Entry, policy: &PasswordPolicy) -> libkrb::Result<bool> {
     let mut made = Made { password, default_salt: entry.principal.salt(), keys: vec![] };
-    let remembered = entry.newest().into_iter().chain(&entry.history);
+    let remembered = entry.newest().filter(|set| of_password(set)).into_iter().chain(&entry.history);
     for set in remembered.take(policy.history.min(MAX_HISTORY) as usize) {
         if let Some(old) = made.cheapest(set)
             && made.like(old)?.same_as(&old.key)
@@ -31,16 +31,23 @@ pub fn reused(password: &str, entry: &Entry, policy: &PasswordPolicy) -> libkrb:
     Ok(false)
 }
 
-/// Puts the present keys, which are about to be replaced, among the former ones.
-pub fn remember(entry: &mut Entry, policy: &PasswordPolicy) {
+/// Puts the present keys, which are about to be replaced, among the former ones, if a password made
+/// them: random ones in between neither count as one nor make one forgotten. `by_password`: whether
+/// what takes their place will be the latest password.
+pub fn remember(entry: &mut Entry, policy: &PasswordPolicy, by_password: bool) {
     // The present one is remembered as long as it is that.
-    let former = policy.history.min(MAX_HISTORY).saturating_sub(1) as usize;
+    let former = policy.history.min(MAX_HISTORY).saturating_sub(u32::from(by_password)) as usize;
     if former > 0
-        && let Some(present) = entry.newest().filter(|set| !set.keys.is_empty()).cloned()
+        && let Some(present) = entry.newest().filter(|set| of_password(set)).cloned()
     {
         entry.history.insert(0, present);
     }
     entry.history.truncate(former);
+}
+
+/// Random keys have no salt.
+fn of_password(set: &KeySet) -> bool {
+    set.keys.iter().any(|key| key.salt.is_some())
 }
 
 /// The keys that a password has been made into.

@@ -122,7 +122,7 @@ fn the_passwords_that_the_policy_remembers_are_refused_and_older_ones_are_not() 
     let mut entry = entry();
     for (index, password) in ["one", "two", "three", "four"].into_iter().enumerate() {
         assert!(!reused(password, &entry, &policy).expect("made"));
-        remember(&mut entry, &policy);
+        remember(&mut entry, &policy, true);
         let salt = if index % 2 == 0 { "a salt" } else { "another" };
         entry.keys = vec![keys(password, index as u32 + 1, salt)];
     }
@@ -140,6 +140,26 @@ fn a_policy_that_remembers_fewer_forgets_the_others_at_the_next_change() {
     let mut entry = entry();
     entry.keys = vec![keys("now", 9, "s")];
     entry.history = (1..9).rev().map(|kvno| keys("old", kvno, "s")).collect();
-    remember(&mut entry, &strict());
+    remember(&mut entry, &strict(), true);
     assert_eq!(entry.history.iter().map(|set| set.kvno).collect::<Vec<_>>(), [9, 8]);
+}
+
+#[test]
+fn random_keys_in_between_neither_make_a_password_forgotten_nor_count_as_one() {
+    let policy = strict();
+    let mut entry = entry();
+    entry.keys = vec![keys("three", 3, "s")];
+    entry.history = vec![keys("two", 2, "s"), keys("one", 1, "s")];
+    for kvno in 4..9 {
+        remember(&mut entry, &policy, false);
+        let random = crate::admin::random_keys([ETYPE]).expect("random keys");
+        entry.keys = vec![KeySet::new(kvno, random)];
+        for password in ["one", "two", "three"] {
+            assert!(reused(password, &entry, &policy).expect("made"), "{password} after {kvno}");
+        }
+    }
+    remember(&mut entry, &policy, true);
+    entry.keys = vec![keys("four", 9, "s")];
+    let again = |password| reused(password, &entry, &policy).expect("made");
+    assert_eq!(["one", "two", "three", "four"].map(again), [false, true, true, true]);
 }

@@ -60,8 +60,8 @@ impl Registry {
                 passwords::check_age(Changer::of(caller, entry), entry, policy, now())?;
             }
             let made = self.new_keys(entry, policy, wanted)?;
-            if let Some(policy) = policy.filter(|_| of_password) {
-                passwords::remember(entry, policy);
+            if let Some(policy) = policy {
+                passwords::remember(entry, policy, of_password);
             }
             new_version(entry, made, keep_old, policy)
         })?;
@@ -80,6 +80,9 @@ impl Registry {
             let current = before.current(now).map_or(0, |set| set.kvno);
             if matches!(keep, Keep::Nothing) || matches!(keep, Keep::From(first) if first > current) {
                 unlocked(entry)?;
+                if let Some(policy) = self.policy_of(entry)? {
+                    passwords::remember(entry, &policy, false);
+                }
             }
             let replaced = |kvno| before.replaced(before.keys.iter().position(|set| set.kvno == kvno)?);
             entry.keys.retain(|set| match keep {
@@ -105,6 +108,9 @@ impl Registry {
                 unlocked(changed)?;
                 let policy = self.policy_of(changed)?;
                 let made = self.new_keys(changed, policy.as_deref(), &keys)?;
+                if let Some(policy) = policy.as_deref() {
+                    passwords::remember(changed, policy, false);
+                }
                 new_version(changed, made, false, policy.as_deref())?;
                 entry = Arc::new(changed.clone());
                 Ok(())

@@ -35,8 +35,8 @@ impl Registry {
         Err(Refusal::new(Reason::Failed, "others keep changing the policy; try again"))
     }
 
-    /// A principal that is put under the policy at this very moment is then under one that does not
-    /// exist, as if it had none.
+    /// Refused while a principal is under it; the commit looks once more, for one that is put there at
+    /// this very moment.
     pub(super) fn delete_policy(&self, name: &str) -> Step<Answer> {
         self.policy_named(name)?;
         if let Some(user) = self.store.policy_user(name)? {

@@ -14,7 +14,7 @@ fn served<T: Send + 'static>(run: impl FnOnce(&Path, &Memory) -> T + Send + 'sta
     let (store, registry) = registry();
     runtime.block_on(async {
         let listener = bind(&path).expect("bound");
-        let server = tokio::spawn(serve(listener, registry));
+        let server = tokio::spawn(serve(listener, registry, crate::accept::Host::default().guest()));
         let result = tokio::task::spawn_blocking(move || run(&path, &store)).await.expect("ran");
         server.abort();
         result

@@ -21,7 +21,7 @@ use std::time::Instant;
 pub use table::Rate;
 use table::{Charged, Table};
 
-use super::connections::peer;
+use crate::accept::peer;
 use crate::core::{Asked, Cost, Event};
 use crate::observe::Transport;
 use libkrb::ErrorCode;
@@ -219,10 +219,12 @@ impl Watch<'_> {
         {
             return Some(self.turned(Rule::PrincipalFailures));
         }
-        if asked.cost == Cost::Light {
-            return None;
-        }
-        // Charged before the work is done: so many at once are no way around it.
+        if asked.cost == Cost::Light { None } else { self.works() }
+    }
+
+    /// Charged before much work is done, so that so many at once are no way around it: the rule by which
+    /// it is not done.
+    pub fn works(&self) -> Option<Rule> {
         [Rule::SourceWork, Rule::PrincipalWork]
             .into_iter()
             .find(|rule| self.charge(*rule) == Some(Charged::Over))

@@ -7,6 +7,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use super::Writer;
@@ -39,7 +40,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 pub struct FileSink {
     path: PathBuf,
     rotation: Rotation,
-    file: File,
+    file: Arc<File>,
     /// Octets of whole lines; what is no regular file, such as a pipe, has none and is never rotated.
     length: Option<u64>,
     /// Behind them lies a part of a line that could neither be finished nor removed.
@@ -53,8 +54,24 @@ pub struct Tail {
     pub head: Head,
     /// Behind it was a part of a line.
     pub torn: bool,
-    /// What is written next must say what came before.
-    pub begins: bool,
+}
+
+/// Lines that were written.
+pub struct OnDisk(Arc<File>);
+
+impl OnDisk {
+    /// Waits until they are on the disk.
+    pub fn wait(&self) -> io::Result<()> {
+        self.0.sync_data()
+    }
+}
+
+/// Whether a file could be written by this process alone; it is made if it is not there.
+///
+/// # Errors
+/// Those of the system.
+pub fn usable(path: &Path) -> io::Result<()> {
+    open(path).map(drop)
 }
 
 impl FileSink {
@@ -62,7 +79,7 @@ impl FileSink {
     pub fn open(path: &Path, rotation: Rotation) -> io::Result<(FileSink, Tail)> {
         let (file, length) = open(path)?;
         let mut sink = FileSink { path: path.to_owned(), rotation, file, length, ragged: false };
-        let mut tail = Tail { begins: true, ..Tail::default() };
+        let mut tail = Tail::default();
         match sink.length {
             Some(0) => tail.head = sink.before()?,
             Some(length) => tail = ending(path, length)?,
@@ -136,9 +153,13 @@ impl FileSink {
 }
 
 impl Writer for FileSink {
+    fn on_disk(&self) -> Option<OnDisk> {
+        self.length.map(|_| OnDisk(Arc::clone(&self.file)))
+    }
+
     fn write(&mut self, line: &str, _seq: u64) -> io::Result<()> {
         let octets = if self.ragged { ["\n", line].concat() } else { line.to_owned() };
-        if let Err(error) = self.file.write_all(octets.as_bytes()) {
+        if let Err(error) = (&*self.file).write_all(octets.as_bytes()) {
             // What was written of the line goes again; where it can't, the next line says "lost" behind it.
             let cut = self.length.filter(|_| !self.ragged).is_some_and(|length| self.file.set_len(length).is_ok());
             self.ragged = !cut;
@@ -178,15 +199,15 @@ impl Writer for FileSink {
 }
 
 /// Opens or makes a file for this process alone; its length if it is a regular one.
-fn open(path: &Path) -> io::Result<(File, Option<u64>)> {
+fn open(path: &Path) -> io::Result<(Arc<File>, Option<u64>)> {
     let file = OpenOptions::new().append(true).create(true).mode(0o600).open(path)?;
     let metadata = file.metadata()?;
     if !metadata.is_file() {
-        return Ok((file, None));
+        return Ok((Arc::new(file), None));
     }
     for _ in 0..TRIES {
         if file.try_lock().is_ok() {
-            return Ok((file, Some(metadata.len())));
+            return Ok((Arc::new(file), Some(metadata.len())));
         }
         std::thread::sleep(PAUSE);
     }
@@ -207,5 +228,5 @@ fn ending(path: &Path, length: u64) -> io::Result<Tail> {
     if last.is_none() {
         tracing::warn!(file = %path.display(), "no line of an audit chain is at its end; a new chain begins");
     }
-    Ok(Tail { begins: torn || last.is_none(), head: last.unwrap_or_default(), torn })
+    Ok(Tail { head: last.unwrap_or_default(), torn })
 }

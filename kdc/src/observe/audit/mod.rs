@@ -4,8 +4,7 @@
 //! A line is written before its reply is sent, with one call that appends, so that neither a crash
 //! nor a second writer tears it. A disk that is slow slows the KDC. A disk that is full stops the
 //! audit and not the realm: the log says so at once, `/readyz` too, and the file itself says how many lines
-//! are missing as soon as it can be written again. Lines are not forced to the disk one by one: a power
-//! failure may take the last seconds of them.
+//! are missing as soon as it can be written again. What a power failure may take is [`Sync`]'s to say.
 
 mod chain;
 mod datagram;
@@ -18,18 +17,31 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use libkrb::time::Instant;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 pub use chain::{ChainKey, Head};
-pub use file::Rotation;
+pub use file::{Rotation, usable};
 pub use verify::{Broken, Fault, Verified, verify};
 
 #[cfg(test)]
 use self::chain::Line;
 use self::datagram::{Journald, Syslog};
-use self::file::FileSink;
+use self::file::{FileSink, OnDisk};
 use super::facts;
 use super::record::Micros;
+
+/// Which lines are on the disk, and not only with the system, before what they tell of is answered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Sync {
+    /// Each: a power failure takes none.
+    Everything,
+    /// Those of changes and of keys that leave: it takes the last requests, and no change.
+    #[default]
+    Changes,
+    /// None: it takes the last seconds.
+    Nothing,
+}
 
 /// Where the audit goes, and how.
 #[derive(Clone, Default)]
@@ -42,11 +54,14 @@ pub struct Plan {
     pub syslog: Option<PathBuf>,
     /// A key for the chain.
     pub key: Option<ChainKey>,
+    /// What is forced to the disk.
+    pub sync: Sync,
 }
 
 /// The audit of a realm.
 pub struct Audit {
     key: Option<ChainKey>,
+    sync: Sync,
     sinks: Mutex<Vec<Sink>>,
 }
 
@@ -77,6 +92,11 @@ trait Writer: Send {
     fn reopen(&mut self) -> io::Result<bool> {
         Ok(false)
     }
+
+    /// What was written, where it can be waited for that it is on the disk.
+    fn on_disk(&self) -> Option<OnDisk> {
+        None
+    }
 }
 
 impl Audit {
@@ -97,9 +117,8 @@ impl Audit {
         if let Some((path, rotation)) = plan.file {
             let (file, tail) = FileSink::open(&path, rotation)?;
             let mut sink = Sink::new("file", path, Box::new(file), tail.head);
-            if tail.begins {
-                sink.begin(plan.key.as_ref(), tail.torn);
-            }
+            // Also where a chain goes on: a start is something that happened.
+            sink.begin(plan.key.as_ref(), tail.torn);
             sinks.push(sink);
         }
         let mut sockets: Vec<(&str, Box<dyn Writer>, PathBuf)> = vec![];
@@ -114,7 +133,7 @@ impl Audit {
             sink.begin(plan.key.as_ref(), false);
             sinks.push(sink);
         }
-        Ok(Audit { key: plan.key, sinks: Mutex::new(sinks) })
+        Ok(Audit { key: plan.key, sync: plan.sync, sinks: Mutex::new(sinks) })
     }
 
     /// Opens files anew that have been moved away.
@@ -158,12 +177,32 @@ impl Audit {
         self.lock().iter().map(fact).collect()
     }
 
+    /// Writes down a request.
     pub(super) fn append(&self, record: &impl Serialize) {
+        self.write(record, self.sync == Sync::Everything);
+    }
+
+    /// Writes down a change, or that keys have left.
+    pub(super) fn append_change(&self, record: &impl Serialize) {
+        self.write(record, self.sync != Sync::Nothing);
+    }
+
+    fn write(&self, record: &impl Serialize, forced: bool) {
         // Serializing to memory can't fail: there are no maps with odd keys in a record.
         let Ok(json) = serde_json::to_string(record) else { return };
         let Some(fields) = json.strip_prefix('{').and_then(|json| json.strip_suffix('}')) else { return };
+        let mut written = vec![];
         for sink in &mut *self.lock() {
             sink.append(self.key.as_ref(), fields);
+            if forced {
+                written.extend(sink.writer.on_disk());
+            }
+        }
+        // Others write meanwhile: tickets must not wait for the disk because somebody is administered.
+        for written in written {
+            if let Err(error) = written.wait() {
+                tracing::error!(%error, "audit records may not be on the disk");
+            }
         }
     }
 

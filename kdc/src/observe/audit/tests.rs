@@ -2,7 +2,7 @@ use std::fs;
 use std::io::Cursor;
 use std::os::unix::net::UnixDatagram;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use serde_json::{Value, json};
 
@@ -226,7 +226,7 @@ fn records_that_could_not_be_written_are_counted_in_the_chain_itself() {
     let disk = Disk { full: Arc::clone(&full), lines: Arc::clone(&lines) };
     let mut sink = Sink::new("file", "disk".into(), Box::new(disk), Head::default());
     sink.begin(None, false);
-    let audit = Audit { key: None, sinks: Mutex::new(vec![sink]) };
+    let audit = Audit { key: None, sync: Sync::Changes, sinks: Mutex::new(vec![sink]) };
     write(&audit, 2);
     full.store(true, Ordering::Relaxed);
     write(&audit, 3);
@@ -240,6 +240,33 @@ fn records_that_could_not_be_written_are_counted_in_the_chain_itself() {
     assert!(text.contains("\"audit\":\"lost\",\"lost\":3"), "{text}");
     let found = verify(vec![("disk".into(), Cursor::new(text))], None, Some(&head(&audit)), false);
     assert_eq!(found.expect("readable").expect("unbroken").lost, 3);
+}
+
+/// Counts how often somebody waits for the disk.
+struct Slow(Arc<AtomicUsize>);
+
+impl Writer for Slow {
+    fn write(&mut self, _line: &str, _seq: u64) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn on_disk(&self) -> Option<OnDisk> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        None
+    }
+}
+
+#[test]
+fn what_is_forced_to_the_disk_is_what_the_settings_say() {
+    for (sync, waits) in [(Sync::Everything, [1, 1]), (Sync::Changes, [0, 1]), (Sync::Nothing, [0, 0])] {
+        let waited = Arc::new(AtomicUsize::new(0));
+        let sink = Sink::new("file", "slow".into(), Box::new(Slow(Arc::clone(&waited))), Head::default());
+        let audit = Audit { key: None, sync, sinks: Mutex::new(vec![sink]) };
+        audit.append(&json!({ "exchange": "AS" }));
+        let for_request = waited.swap(0, Ordering::Relaxed);
+        audit.append_change(&json!({ "operation": "create" }));
+        assert_eq!([for_request, waited.load(Ordering::Relaxed)], waits, "{sync:?}");
+    }
 }
 
 #[test]

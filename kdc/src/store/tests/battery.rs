@@ -59,6 +59,7 @@ battery! {
     a_policy_that_is_deleted_is_gone_and_was_there_once,
     principals_policies_and_commits_are_counted,
     who_is_under_a_policy_is_found,
+    a_policy_that_somebody_is_under_stays_also_when_they_come_with_the_same_commit,
 }
 
 fn create(store: &dyn Store, entry: Entry) {
@@ -159,6 +160,23 @@ fn who_is_under_a_policy_is_found(store: &dyn Store) {
     assert_eq!(store.policy_user("lax"), Ok(None));
     change(store, "bob", |entry| entry.policy = None);
     assert_eq!(store.policy_user("strict"), Ok(Some(name("carol"))));
+}
+
+fn a_policy_that_somebody_is_under_stays_also_when_they_come_with_the_same_commit(store: &dyn Store) {
+    store.commit(&[Change::PutPolicy(PasswordPolicy::new("strict"))]).expect("created");
+    create(store, entry("alice"));
+    let under = |store: &dyn Store, policy: Option<&str>| {
+        let alice = find(store, "alice").expect("there");
+        Change::Replace(Entry { policy: policy.map(str::to_owned), ..(*alice).clone() })
+    };
+    let delete = || Change::DeletePolicy("strict".into());
+    let used = Err(StoreError::PolicyInUse { policy: "strict".into(), user: name("alice").to_string() });
+    assert_eq!(store.commit(&[under(store, Some("strict")), delete()]), used);
+    assert_eq!(find(store, "alice").expect("there").policy, None, "nothing was changed");
+    store.commit(&[under(store, Some("strict"))]).expect("put under it");
+    assert_eq!(store.commit(&[delete()]), used);
+    store.commit(&[delete(), under(store, None)]).expect("deleted by who takes the last one out of it");
+    assert_eq!(store.policy("strict"), Ok(None));
 }
 
 fn a_name_that_is_not_there_is_no_error(store: &dyn Store) {

@@ -1,6 +1,8 @@
 //! Realms of others taken over: MIT's database dumped by MIT's tools, Heimdal's by Heimdal's, and
 //! afterwards everybody logs in as before, with the old passwords and the old keytabs.
 
+mod rehearsal;
+
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;

@@ -1,120 +1,20 @@
 //! The doors of administration as programs find them: the same answers at both, whoever asks rightly
 //! served at the one over TLS, and nobody else.
 
+mod described;
+mod middle;
+mod place;
+mod renewed;
+
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::path::PathBuf;
-use std::sync::Arc;
 
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
-use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use serde_json::{Value, json};
+use tests::Heard;
 use tests::caller::{curl, curls_answer};
-use tests::{Family, Heard, Port, Realm, Seat, Tool};
-use tokio::net::TcpListener;
-use tokio_rustls::{TlsAcceptor, TlsConnector};
 
-const BOSS: &str = "boss/admin";
-const PASSWORD: &str = "correct horse battery staple";
-
-/// An authority, and what it has signed.
-struct Authority {
-    issuer: Issuer<'static, KeyPair>,
-    pem: String,
-}
-
-/// A certificate and its key, in PEM.
-struct Identity {
-    certificate: String,
-    key: String,
-}
-
-impl Authority {
-    fn new() -> Authority {
-        let key = KeyPair::generate().expect("a key");
-        let mut parameters = CertificateParams::default();
-        parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        parameters.distinguished_name.push(DnType::CommonName, "an authority");
-        let pem = parameters.self_signed(&key).expect("a certificate").pem();
-        Authority { issuer: Issuer::new(parameters, key), pem }
-    }
-
-    fn sign(&self, name: &str) -> Identity {
-        let key = KeyPair::generate().expect("a key");
-        let parameters = CertificateParams::new([name.to_owned()]).expect("parameters");
-        let certificate = parameters.signed_by(&key, &self.issuer).expect("a certificate").pem();
-        Identity { certificate, key: key.serialize_pem() }
-    }
-}
-
-/// A realm that is administered over TLS.
-struct Place {
-    realm: Realm,
-    port: Port,
-    authority: Authority,
-}
-
-impl Place {
-    /// With further lines of `[admin]`.
-    fn new(lines: &str) -> Place {
-        let mut realm = Realm::start(Family::Ours);
-        realm.add(BOSS, PASSWORD, &[]);
-        realm.add("alice", "secret", &[]);
-        realm.query(&["addprinc", "-randkey", "HTTP/localhost"]);
-        realm.query(&["addprinc", "-nokey", "ci/admin"]);
-        let (port, authority) = (Port::claim(), Authority::new());
-        let own = authority.sign("localhost");
-        let folder = realm.folder().join("kdc");
-        let write = |name: &str, text: &str| std::fs::write(folder.join(name), text).expect("written");
-        write("admin.pem", &own.certificate);
-        write("admin-key.pem", &own.key);
-        write("ca.pem", &authority.pem);
-        let settings = std::fs::read_to_string(folder.join("kdc.toml")).expect("settings");
-        let section = format!(
-            "[admin]\nlisten = [\"127.0.0.1:{}\"]\ncertificate = 'admin.pem'\nkey = 'admin-key.pem'
-             services = ['HTTP/localhost']\nclient_ca = 'ca.pem'\n{lines}
-             [[admin.clients]]\ncertificate = 'dns:ci.example.org'\nprincipal = 'ci/admin'
-             [[admin.acl]]\nwho = '*/admin'\nmay = ['all', 'extract']\n",
-            port.number()
-        );
-        write("kdc.toml", &settings.replace("[admin]\n", &section));
-        realm.restart();
-        Place { realm, port, authority }
-    }
-
-    /// One that lets in who does not bind to the connection, as Debian's curl.
-    fn lenient() -> Place {
-        Place::new("require_channel_bindings = false")
-    }
-
-    fn file(&self, name: &str) -> PathBuf {
-        self.realm.folder().join("kdc").join(name)
-    }
-
-    fn seat(&self) -> Seat<'_> {
-        self.realm.seat(Family::Ours)
-    }
-
-    /// kadmin at the socket.
-    fn here(&self, seat: &Seat<'_>) -> Tool {
-        seat.tool("kadmin").args(["--config"]).args([self.file("kdc.toml")])
-    }
-
-    /// kadmin over TLS, at some port.
-    fn at(&self, port: u16, seat: &Seat<'_>) -> Tool {
-        seat.tool("kadmin").args(["-s", &format!("localhost:{port}"), "--ca"]).args([self.file("ca.pem")])
-    }
-
-    /// kadmin over TLS.
-    fn away(&self, seat: &Seat<'_>) -> Tool {
-        self.at(self.port.number(), seat)
-    }
-
-    fn url(&self, path: &str) -> String {
-        format!("https://localhost:{}{path}", self.port.number())
-    }
-}
+use middle::Middle;
+use place::*;
 
 /// Both doors, asked the same with names of their own: `NAME` stands for one that the other has not.
 fn same(said: &Heard, name: &str) -> String {
@@ -443,46 +343,4 @@ fn c5_a_name_that_begins_with_a_dash_is_a_name_and_a_password_has_no_option() {
     on_the_line.run().fails_with(1).saying("Command not found -w").not_saying("hunter2");
     // What another user reads in the list of processes, or in a log.
     assert!(!place.realm.log().contains(PASSWORD) && !seat.trace().contains(PASSWORD));
-}
-
-/// Somebody between client and server, whose certificate the client believes.
-struct Middle {
-    port: Port,
-    _runtime: tokio::runtime::Runtime,
-}
-
-impl Middle {
-    fn start(place: &Place) -> Middle {
-        use rustls::pki_types::pem::PemObject;
-        let provider = || Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let own = place.authority.sign("localhost");
-        let certificate = CertificateDer::from_pem_slice(own.certificate.as_bytes()).expect("PEM");
-        let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from_pem_slice(own.key.as_bytes()).expect("PEM"));
-        let server =
-            ServerConfig::builder_with_provider(provider()).with_safe_default_protocol_versions().expect("TLS");
-        let server = server.with_no_client_auth().with_single_cert(vec![certificate], key).expect("a certificate");
-        let mut roots = RootCertStore::empty();
-        roots.add(CertificateDer::from_pem_slice(place.authority.pem.as_bytes()).expect("PEM")).expect("a root");
-        let client =
-            ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions().expect("TLS");
-        let client = client.with_root_certificates(roots).with_no_client_auth();
-        let (acceptor, connector) = (TlsAcceptor::from(Arc::new(server)), TlsConnector::from(Arc::new(client)));
-        let runtime =
-            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
-        let (port, real) = (Port::claim(), place.port.address());
-        let listener = runtime.block_on(TcpListener::bind(port.address())).expect("bound");
-        runtime.spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                let (acceptor, connector) = (acceptor.clone(), connector.clone());
-                tokio::spawn(async move {
-                    let mut from = acceptor.accept(stream).await.ok()?;
-                    let host = ServerName::try_from("localhost").expect("a name");
-                    let stream = tokio::net::TcpStream::connect(real).await.ok()?;
-                    let mut to = connector.connect(host, stream).await.ok()?;
-                    tokio::io::copy_bidirectional(&mut from, &mut to).await.ok()
-                });
-            }
-        });
-        Middle { port, _runtime: runtime }
-    }
 }
