@@ -52,7 +52,7 @@ suite! {
         our_initiator_understands_its_refusal;
         its_client_logs_in_through_our_acceptor;
         its_client_with_a_wrong_password_gets_nowhere_through_our_acceptor;
-        our_initiator_logs_in_through_its_server;
+        our_initiator_logs_in_through_its_library;
         our_initiator_logs_in_through_our_acceptor_and_nobody_in_between_changes_a_word;
     }
 }
