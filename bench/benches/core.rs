@@ -6,10 +6,13 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use bench::thread_nanos;
+use kdc::core::Outcome;
 use kdc::observe::{Observer, Seen, Transport};
-use libkrb::codes::EncryptionType;
+use libkrb::codes::{EncryptionType, PaType};
+use libkrb::preauth::spake::{GROUPS, Group, client};
 use libkrb::wire::{self, KdcReq};
 use tests::joined::{Asking, Joined};
+use tests::spake::{Talk, Told};
 
 const ROUNDS: usize = 20_000;
 
@@ -39,6 +42,45 @@ fn main() {
         report(&format!("core TGS, {etype}"), &requests, |request| issued(&mut server, request));
     }
     observed(&mut client);
+    GROUPS.iter().for_each(spake);
+}
+
+/// A login by SPAKE: what the KDC spends on all three of its requests. The client's share is not counted.
+fn spake(group: &'static Group) {
+    const LOGINS: usize = 500;
+    let mut server = Joined::new();
+    server.policy.spake.groups = vec![group];
+    let (asking, key) = (Asking::login("alice"), server.key("alice", EncryptionType::AES256_SHA1));
+    let support = client::support(&[group]);
+    let bare = server.as_req(&asking, None);
+    let asked = Asking { padata: vec![(PaType::SPAKE, support.clone())], ..asking.clone() };
+    let named = server.as_req(&asked, None);
+    let mut nanos = Vec::new();
+    let mut spent = |server: &mut Joined, requests: &[Vec<u8>]| -> Vec<Outcome> {
+        let start = thread_nanos();
+        let outcomes = requests.iter().map(|request| server.send(request)).collect();
+        nanos.push(thread_nanos() - start);
+        outcomes
+    };
+    // What is made once for all logins.
+    spent(&mut server, &[bare.clone(), named.clone()]);
+    spent(&mut server, &vec![bare; LOGINS]);
+    let challenges = spent(&mut server, &vec![named; LOGINS]);
+    let responses: Vec<_> = challenges
+        .iter()
+        .map(|outcome| {
+            let told = Told::read(outcome.reply.as_ref().expect("a challenge"));
+            let talk = Talk::from(&asking, Some(support.clone()), &told);
+            let (response, _) = talk.respond(&mut server, &key);
+            talk.request(&mut server, &response)
+        })
+        .collect();
+    let tickets = spent(&mut server, &responses);
+    assert!(tickets.iter().all(|outcome| outcome.event.issued.is_some()), "{:?}", tickets[0].event);
+    let each: Vec<_> = nanos[1..].iter().map(|nanos| *nanos as f64 / LOGINS as f64 / 1000.0).collect();
+    let what = format!("core AS with SPAKE {}: all requests of a login", group.name);
+    let [hint, challenge, ticket] = each[..] else { panic!("three requests") };
+    println!("{what:<60} {:>8.2} us ({hint:.1} + {challenge:.1} + {ticket:.1})", each.iter().sum::<f64>());
 }
 
 /// What counting costs, without a log and an audit: it comes on top of every request.

@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use libkrb::client::{AsExchange, AsRequest, Exchange, Secret, Step, TgsExchange, TgsRequest};
 use libkrb::codes::{EncryptionType, PaType};
 use libkrb::crypto::{Key, KeyUsage};
+use libkrb::preauth::Means;
 use libkrb::wire::{self, ApReq, Authenticator, EncKdcRepPart, EncryptedData, KdcRep, KdcReq};
 use libkrb::{Principal, ccache};
 
@@ -37,7 +38,9 @@ thread_local! {
 }
 
 fn login(key: &Key) -> AsExchange {
-    AsExchange::new(AsRequest::new(name("alice")), Secret::Keys(vec![(1, key.clone())]))
+    // By an encrypted timestamp, so that the reply is under a key that is known here.
+    let means = Means { spake_groups: Some(vec![]), ..Means::default() };
+    AsExchange::with_means(AsRequest::new(name("alice")), Secret::Keys(vec![(1, key.clone())]), means)
 }
 
 /// A login, then a ticket for a service, each with a KDC in between that bends what it answers.

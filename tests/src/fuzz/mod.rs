@@ -14,6 +14,7 @@ mod negotiation;
 mod pac;
 mod script;
 mod service;
+mod spake;
 mod wire;
 
 pub use admin::{admin_frame, admin_operation, kadmin_query, master, store_record};
@@ -28,6 +29,7 @@ pub use negotiation::gss_negotiation;
 pub use pac::pac;
 pub use script::Script;
 pub use service::{acceptor, acceptor_structured, honest_ap_req};
+pub use spake::spake;
 pub use wire::{TYPES as WIRE_TYPES, wire};
 
 /// A target: one function over bytes.
@@ -35,7 +37,7 @@ pub type Target = fn(&[u8]);
 
 /// Every target by its name, which is that of its file in `fuzz/fuzz_targets` and of its seeds'
 /// folder.
-pub const TARGETS: [(&str, Target); 28] = [
+pub const TARGETS: [(&str, Target); 29] = [
     ("kdc_request", kdc_request),
     ("kdc_structured", kdc_structured),
     ("acceptor", acceptor),
@@ -64,4 +66,5 @@ pub const TARGETS: [(&str, Target); 28] = [
     ("kkdcp_message", kkdcp_message),
     ("kcm", kcm),
     ("iakerb_token", iakerb_token),
+    ("spake", spake),
 ];

@@ -105,6 +105,7 @@ targets! {
     kkdcp_message 3000
     kcm 3000
     iakerb_token 1000
+    spake 400
 }
 
 #[test]

@@ -38,6 +38,7 @@ pub fn all() -> Vec<Seed> {
         "gss_message",
         "gss_negotiation",
         "kpasswd_request",
+        "spake",
     ] {
         seeds.push((target, "nothing".to_owned(), vec![]));
         for number in 0..8_u64 {
