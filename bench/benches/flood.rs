@@ -43,8 +43,9 @@ fn main() {
     round_trips(realm.address(), &requests(&mut client));
     let alone = measured(&realm, "alone", &requests(&mut client));
     let (flood, stop, sent) = (challenges(&mut client), AtomicBool::new(false), AtomicUsize::new(0));
+    let address = realm.address();
     let flooded = thread::scope(|scope| {
-        scope.spawn(|| pour(realm.address(), &flood, &stop, &sent));
+        scope.spawn(|| pour(address, &flood, &stop, &sent));
         thread::sleep(Duration::from_millis(300));
         let requests = requests(&mut client);
         let before = (sent.load(Ordering::Relaxed), Instant::now());

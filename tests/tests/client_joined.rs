@@ -6,7 +6,7 @@ use libkrb::ccache::{Address, Credential};
 use libkrb::client::{AsExchange, AsRequest, Exchange, Outcome, Secret, Step, TgsExchange, TgsRequest};
 use libkrb::codes::{AddressType, EncryptionType, NameType, PaType};
 use libkrb::flags::{KdcOptions, TicketFlags};
-use libkrb::preauth::KeyHint;
+use libkrb::preauth::{KeyHint, Means};
 use libkrb::time::Instant;
 use libkrb::{Error, ErrorCode, Principal, Result, Time, wire};
 use tests::joined::{Joined, NOW, PASSWORD, REALM, Sequence, name};
@@ -204,6 +204,17 @@ fn a_login_in_fast_is_by_encrypted_challenge_and_hides_what_it_is_told_to() {
         assert_eq!(outcome.credential.client, name("alice"));
         assert!(outcome.fast_available);
     }
+}
+
+#[test]
+fn a_login_is_by_spake_and_in_fast_too_where_that_is_preferred() {
+    let mut kdc = Joined::new();
+    assert_eq!(login(&mut kdc, |_| ()).expect("a login").preauth, Some(PaType::SPAKE));
+    let means = Means { preferred: vec![PaType::SPAKE], ..Means::default() };
+    let exchange = AsExchange::with_means(AsRequest::new(name("alice")), password(), means);
+    let ticket = armor(&mut kdc);
+    let outcome = run(&mut kdc, &mut exchange.armored(ticket).expect("armor")).expect("a login in FAST");
+    assert_eq!(outcome.preauth, Some(PaType::SPAKE));
 }
 
 #[test]

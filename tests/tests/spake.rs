@@ -5,8 +5,10 @@ use libkrb::ErrorCode as E;
 use libkrb::codes::{EncryptionType, PaType};
 use libkrb::crypto::{Key, KeyUsage};
 use libkrb::flags::TicketFlags;
+use libkrb::preauth::fast;
 use libkrb::preauth::spake::{GROUPS, Group, client};
 use libkrb::wire::{self, EncryptedData, EtypeInfo2Entry, List, PaSpake, SpakeResponse};
+use tests::armored::{Armor, Inside};
 use tests::joined::{Asking, Credential, Joined, as_error};
 use tests::spake::{Talk, told};
 
@@ -155,7 +157,9 @@ fn a_cookie_is_of_one_client_one_realm_and_some_minutes() {
     for place in [0, 5, 10, good.len() / 2, good.len() - 1] {
         talk.cookie = good.clone();
         talk.cookie[place] ^= 1;
-        assert_eq!(talk.end(&mut joined, &key).unwrap_err(), E::PREAUTH_FAILED, "changed at {place}");
+        // Without the first word it is none of ours at all, and the client begins again.
+        let code = if place == 0 { E::PREAUTH_EXPIRED } else { E::PREAUTH_FAILED };
+        assert_eq!(talk.end(&mut joined, &key).unwrap_err(), code, "changed at {place}");
     }
     talk.cookie = vec![0; 100_000];
     assert_eq!(talk.end(&mut joined, &key).unwrap_err(), E::PREAUTH_FAILED, "huge");
@@ -185,6 +189,36 @@ fn a_response_without_a_cookie_begins_again() {
     let request = joined.as_req(&asking, None);
     assert_eq!(told(&mut joined, &request).code, E::PREAUTH_EXPIRED);
     assert_eq!(failures(&joined, "alice"), 0);
+}
+
+#[test]
+fn within_fast_the_inner_request_is_bound_and_the_reply_key_made_stronger() {
+    let mut joined = Joined::new();
+    let host = joined.login(&Asking::login("host/b.example.org")).expect("a host's ticket");
+    let armor = Armor::new(&mut joined, &host);
+    let (asking, key) = (Asking::login("alice"), joined.key("alice", AES256));
+    let support = client::support(&[&GROUPS[0]]);
+    let request = armor.as_req(&mut joined, &asking, &Inside::of(vec![(PaType::SPAKE, support.clone())]));
+    let reply = joined.send(&request).reply.expect("an answer");
+    let told = armor.open(&reply, asking.nonce).expect("in the envelope");
+    assert_eq!(told.code, Some(E::MORE_PREAUTH_DATA_REQUIRED));
+    let value = |kind| told.value(kind).expect("an element").to_vec();
+    let (challenge, cookie) = (value(PaType::SPAKE), value(PaType::FX_COOKIE));
+    let talk = Talk { asking: asking.clone(), support: Some(support), challenge, cookie: cookie.clone() };
+    let (response, reply_key) = talk.respond(&mut joined, &key);
+    let padata = vec![(PaType::FX_COOKIE, cookie), (PaType::SPAKE, response)];
+    let elsewhere = Asking { till: tests::joined::NOW + 60, ..asking.clone() };
+    let request = armor.as_req(&mut joined, &elsewhere, &Inside::of(padata.clone()));
+    let refused = joined.send(&request).reply.expect("an answer");
+    assert_eq!(armor.open(&refused, asking.nonce).expect("in the envelope").code, Some(E::PREAUTH_FAILED));
+    // Another body outside: it does not count.
+    let outer = elsewhere.body(true, None, &[]);
+    let inside = Inside { outer: Some(outer), ..Inside::of(padata) };
+    let request = armor.as_req(&mut joined, &asking, &inside);
+    let reply = joined.send(&request).reply.expect("an answer");
+    let told = armor.open(&reply, asking.nonce).expect("in the envelope");
+    let stronger = fast::strengthened(told.strengthen.as_ref().expect("a key"), &reply_key).expect("a key");
+    Credential::open(&reply, &stronger, KeyUsage::AS_REP_ENC_PART).expect("a ticket");
 }
 
 #[test]

@@ -4,12 +4,14 @@
 
 use libkrb::codes::{EncryptionType, PaType};
 use libkrb::crypto::{Key, KeyUsage, OsRandom, Random};
+use libkrb::preauth::fast;
 use libkrb::preauth::spake::client::{self, Said};
 use libkrb::preauth::spake::kdc::{self, State};
 use libkrb::preauth::spake::{GROUPS, Group};
-use libkrb::wire::{self, EncKdcRepPart, KdcRep, KdcReq, KrbError, MethodData, PaSpake, Reader, SpakeResponse};
+use libkrb::wire::{self, EncKdcRepPart, KdcRep, KdcReq, KdcReqBody, KrbError, MethodData, PaSpake, Reader};
 use libkrb::{Error, Principal};
 
+use super::envelope::{self, Envelope};
 use super::recording::{Exchange, Recording};
 
 /// MIT's usage for its cookies.
@@ -29,7 +31,7 @@ struct Remembered {
     transcript: Vec<u8>,
 }
 
-/// Goes through every recorded login by SPAKE outside of FAST; how many there are.
+/// Goes through every recorded login by SPAKE; how many there are.
 pub fn open_all(recording: &Recording) -> usize {
     let exchanges: Vec<_> = recording.exchanges().filter(|exchange| exchange.is("AS-REQ")).collect();
     let logins = exchanges.windows(2).filter_map(|pair| match pair {
@@ -39,25 +41,56 @@ pub fn open_all(recording: &Recording) -> usize {
     logins.map(|login| login.open()).count()
 }
 
+/// What counts of a request: in FAST what stands in the envelope.
+struct Asked {
+    padata: Vec<(PaType, Vec<u8>)>,
+    body: Vec<u8>,
+    /// The key of the envelope.
+    armor: Option<Key>,
+}
+
+impl Asked {
+    fn of(recording: &Recording, exchange: &Exchange<'_>) -> Asked {
+        let request = wire::decode::<KdcReq<'_>>(&exchange.request).expect("a request");
+        let own = |padata: MethodData<'_>| padata.iter().map(|it| (it.kind, it.value.to_vec())).collect();
+        match envelope::of(recording, exchange) {
+            None => Asked { padata: own(request.padata), body: request.body.der.to_vec(), armor: None },
+            Some(Envelope { key, inside, .. }) => {
+                let read = inside.request().expect("a request in the envelope");
+                Asked { padata: own(read.padata), body: read.body.der.to_vec(), armor: Some(key) }
+            }
+        }
+    }
+
+    fn value(&self, kind: PaType) -> Option<&[u8]> {
+        self.padata.iter().find(|(of, _)| *of == kind).map(|(_, value)| value.as_slice())
+    }
+
+    fn client(&self) -> Principal {
+        let body = wire::decode::<KdcReqBody<'_>>(&self.body).expect("a body");
+        body.client.expect("a client").principal(body.realm).expect("a name")
+    }
+}
+
 impl Login<'_> {
     /// Whether the one message names groups and the other brings a cookie with a response.
     fn is_one(&self) -> bool {
         let message = |exchange: &Exchange<'_>| {
-            let request = wire::decode::<KdcReq<'_>>(&exchange.request).expect("a request");
-            request.padata(PaType::SPAKE).and_then(|padata| padata.value.first().copied())
+            let asked = Asked::of(self.recording, exchange);
+            asked.value(PaType::SPAKE).and_then(|value| value.first().copied())
         };
         (message(self.first), message(self.second)) == (Some(0xa0), Some(0xa2))
     }
 
     fn open(&self) {
         println!("mit {} {}", self.second.number(), self.second.scenario);
-        let asked = wire::decode::<KdcReq<'_>>(&self.first.request).expect("a request");
-        let support = asked.padata(PaType::SPAKE).expect("a list of groups").value;
-        let challenge = self.challenge();
-        let answered = wire::decode::<KdcReq<'_>>(&self.second.request).expect("a request");
-        let client = answered.body.client.expect("a client").principal(answered.body.realm).expect("a name");
+        let asked = Asked::of(self.recording, self.first);
+        let support = asked.value(PaType::SPAKE).expect("a list of groups");
+        let challenge = self.challenge(asked.armor.as_ref());
+        let answered = Asked::of(self.recording, self.second);
+        let client = answered.client();
         let initial = self.recording.key(&client, EncryptionType::AES256_SHA1).expect("a key");
-        let sealed = answered.padata(PaType::FX_COOKIE).expect("a cookie").value;
+        let sealed = answered.value(PaType::FX_COOKIE).expect("a cookie");
         let Remembered { group, private, transcript } = self.cookie(&client, sealed);
 
         // The same private key makes the same challenge, and the same state.
@@ -68,15 +101,15 @@ impl Login<'_> {
         let theirs = State::resume(group, &private, &transcript).expect("a state");
         assert_eq!(state_of(&state), state_of(&theirs), "private key and transcript hash");
 
-        let response = answered.padata(PaType::SPAKE).expect("a response").value;
-        let Ok(PaSpake::Response(response)) = wire::decode(response) else { panic!("a response") };
-        self.judge(&theirs, &initial, &response, answered.body.der);
-        self.in_their_place(&theirs, &initial, support, answered.body.der, &challenge);
+        self.judge(&theirs, &initial, &answered);
+        self.in_their_place(&theirs, &initial, support, &answered.body, &challenge);
     }
 
     /// Opens the response, and what MIT's KDC answered to it.
-    fn judge(&self, state: &State, initial: &Key, response: &SpakeResponse<'_>, body: &[u8]) {
-        let opened = state.open(initial, response, body);
+    fn judge(&self, state: &State, initial: &Key, answered: &Asked) {
+        let response = answered.value(PaType::SPAKE).expect("a response");
+        let Ok(PaSpake::Response(response)) = wire::decode(response) else { panic!("a response") };
+        let opened = state.open(initial, &response, &answered.body);
         if self.second.scenario == "err-bad-password-spake" {
             assert_eq!(opened.expect_err("a wrong password"), Error::Integrity);
             return;
@@ -86,7 +119,13 @@ impl Login<'_> {
         assert!(keys.key(1).expect("a key").same_as(&factor.key()), "K'[1]");
         assert_eq!(keys.open(1, &response.factor).expect("readable").to_vec(), factor.plaintext().expect("plain"));
         let reply = wire::decode::<KdcRep<'_>>(&self.second.reply).expect("a reply");
-        let key = keys.reply().expect("a key");
+        let mut key = keys.reply().expect("a key");
+        if let Some(armor) = &answered.armor {
+            let opened = envelope::of_reply(armor, &self.second.reply).expect("an envelope");
+            let nonce = wire::decode::<KdcReqBody<'_>>(&answered.body).expect("a body").nonce;
+            let strengthen = opened.response(nonce).expect("a response").strengthen_key.expect("a key");
+            key = fast::strengthened(&strengthen.key().expect("a key"), &key).expect("a key");
+        }
         let plain = key.decrypt(KeyUsage::AS_REP_ENC_PART, reply.enc_part.cipher).expect("under K'[0]");
         assert_eq!(plain.to_vec(), self.second.step("AS-REP enc-part").expect("a part").plaintext().expect("plain"));
         wire::decode::<EncKdcRepPart<'_>>(&plain).expect("a part");
@@ -103,10 +142,18 @@ impl Login<'_> {
     }
 
     /// The challenge in MIT's answer.
-    fn challenge(&self) -> Vec<u8> {
+    fn challenge(&self, armor: Option<&Key>) -> Vec<u8> {
+        let value = |methods: MethodData<'_>| {
+            methods.iter().find(|method| method.kind == PaType::SPAKE).expect("a challenge").value.to_vec()
+        };
+        if let Some(armor) = armor {
+            let nonce =
+                wire::decode::<KdcReqBody<'_>>(&Asked::of(self.recording, self.first).body).expect("a body").nonce;
+            let opened = envelope::of_reply(armor, &self.first.reply).expect("an envelope");
+            return value(opened.response(nonce).expect("a response").padata);
+        }
         let error = wire::decode::<KrbError<'_>>(&self.first.reply).expect("KRB-ERROR");
-        let methods = wire::decode::<MethodData<'_>>(error.data.expect("e-data")).expect("METHOD-DATA");
-        methods.iter().find(|method| method.kind == PaType::SPAKE).expect("a challenge").value.to_vec()
+        value(wire::decode::<MethodData<'_>>(error.data.expect("e-data")).expect("METHOD-DATA"))
     }
 
     /// formats.md, 4: a magic word and the version of the realm's key, then a ciphertext.
