@@ -30,6 +30,7 @@ pub fn check(path: &Path) -> Result<Sound> {
     let config = config::load(path)?;
     let _ = config.acl()?;
     config.dictionary()?;
+    config.check_secrets()?;
     manage::check_key(&config.audit)?;
     Https::check(&config)?;
     Beside::check(&config)?;

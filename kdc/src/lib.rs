@@ -21,6 +21,7 @@ pub mod moving;
 pub mod net;
 pub mod observe;
 pub mod pki;
+pub mod radius;
 pub mod rotation;
 pub mod run;
 pub mod settings;

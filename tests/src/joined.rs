@@ -178,6 +178,11 @@ impl Joined {
         self.store.lookup(&name(who)).expect("a store").expect("a principal")
     }
 
+    /// What is remembered of a principal's proofs.
+    pub fn attempts_of(&self, who: &str) -> kdc::core::attempts::Record {
+        kdc::core::Attempts::record(&self.attempts, &self.entry(who).id)
+    }
+
     /// A principal's key of an enctype that is in use.
     pub fn key(&self, who: &str, etype: EncryptionType) -> Key {
         self.entry(who).key(etype, self.now.time).expect("a key").key.clone()

@@ -28,6 +28,7 @@ mod kdc;
 pub mod library;
 pub mod papers;
 mod port;
+pub mod radius;
 mod realm;
 mod redis;
 pub mod remote;

@@ -512,7 +512,7 @@ fn a_service_in_its_own_name_gets_what_its_role_allows_and_no_more() {
     market.ask_at("ad-service", &[], "/ads").is(200);
     for (service, arguments, path, reason) in [
         ("ad-service", &[][..], "/ads/mine", "none of the roles user"),
-        ("ad-service", &["--json", r#"{"title":"Vase","price":1}"#], "/ads", "none of the roles user"),
+        ("ad-service", &["--json", r#"{"title":"Vase","price":1}"#], "/ads", "none of the roles seller"),
         ("user-service", &["--json", "[]"], "/sellers", "no rule allows it"),
         ("gateway", &[], "/ads", "no rule allows it"),
     ] {

@@ -23,7 +23,8 @@ use crate::chassis::{Chassis, Error};
 /// How this service is called in logs and metrics.
 pub const NAME: &str = "ad_service";
 
-/// Who may come in. What each role may do stands with the routes.
+/// Who may come in. What each role may do stands with the routes. `seller` is in the tickets of those to whom
+/// the realm gives it (`setstr alice role:HTTP/ad-service.shop seller`).
 const POLICY: &str = "
     role   user     *@{realm}
     role   service  HTTP/gateway.*@{realm}
@@ -71,7 +72,7 @@ struct Stalls {
 
 fn routes(stalls: Stalls) -> Router {
     Router::new()
-        .route("/ads", get(list).layer(only(&["user", "service"])).merge(post(sell).layer(only(&["user"]))))
+        .route("/ads", get(list).layer(only(&["user", "service"])).merge(post(sell).layer(only(&["seller"]))))
         .route("/ads/mine", get(mine).layer(only(&["user"])))
         .route("/ads/{id}", delete(take_back).layer(only(&["user"])))
         .with_state(stalls)

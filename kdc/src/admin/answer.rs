@@ -10,6 +10,7 @@ use super::operation::Operation;
 use super::operation::Salt;
 use super::policies::PolicyDescription;
 use super::text::{Etype, Name, Secret};
+use super::tokens::TokenLine;
 use crate::observe::facts::Facts;
 
 /// How an operation went, when it went well.
@@ -133,6 +134,9 @@ pub struct Description {
     pub failures: u32,
     /// Its keys, newest version first.
     pub keys: Vec<KeyLine>,
+    /// Its one-time password tokens.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tokens: Vec<TokenLine>,
 }
 
 /// A key as it is shown.

@@ -99,6 +99,7 @@ impl Registry {
             Operation::ChangeKeys { keys: NewKeys::Random(_), .. } => return Ok(()),
             Operation::ChangeKeys { principal, .. }
             | Operation::Extract { principal, .. }
+            | Operation::AddToken { principal, .. }
             | Operation::Delete { principal }
             | Operation::Rename { principal, .. }
             | Operation::PurgeKeys { principal, keep: Keep::Nothing | Keep::From(_) } => principal,

@@ -27,6 +27,7 @@ mod registry;
 mod remote;
 mod rotate;
 mod text;
+pub mod tokens;
 mod trail;
 mod transaction;
 mod zone;

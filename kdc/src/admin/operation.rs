@@ -11,6 +11,7 @@ pub use super::answer::{Answer, Description, ExtractedKey, KeyLine};
 use super::policies::PolicyRules;
 use super::text::Supported;
 pub use super::text::{Etype, Name, Secret};
+pub use super::tokens::{NewToken, OtpAlgorithm, TokenLine};
 use crate::core::StoreError;
 
 /// What an administrator may ask for.
@@ -132,6 +133,20 @@ pub enum Operation {
         name: String,
         /// To this value; `None` removes it.
         value: Option<String>,
+    },
+    /// A new one-time password token for a principal: from then on its password alone is not enough.
+    AddToken {
+        /// Whose.
+        principal: Name,
+        /// The token.
+        token: NewToken,
+    },
+    /// No such token any more.
+    DeleteToken {
+        /// Whose.
+        principal: Name,
+        /// Its name.
+        name: String,
     },
     /// How the running KDC is. For root and the KDC's own user only.
     Status,

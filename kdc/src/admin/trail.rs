@@ -68,6 +68,8 @@ impl Operation {
             O::Rotate { principal, .. } => ("rotate", principal),
             O::PurgeKeys { principal, .. } => ("purge_keys", principal),
             O::SetString { principal, .. } => ("set_string", principal),
+            O::AddToken { principal, .. } => ("add_token", principal),
+            O::DeleteToken { principal, .. } => ("delete_token", principal),
             O::Status => return ("status", None),
             O::Strings { principal } => ("strings", principal),
             O::CreatePolicy { name, .. } => return ("create_policy", Some(name.clone())),
@@ -111,6 +113,8 @@ impl Operation {
             | O::Extract { principal, .. }
             | O::PurgeKeys { principal, .. }
             | O::Rotate { principal, .. }
+            | O::AddToken { principal, .. }
+            | O::DeleteToken { principal, .. }
             | O::SetString { principal, .. } => Some(Guard::Principal(principal.clone())),
             O::ModifyPolicy { name, .. } | O::DeletePolicy { name } => Some(Guard::Policy(name.clone())),
             _ => None,

@@ -21,6 +21,7 @@ impl Config {
         let files = [self.audit.key.as_ref(), self.passwords.dictionary.as_ref()];
         let tls = tls.into_iter().chain(kkdcp).map(Option::as_ref);
         let files = files.into_iter().chain(tls).flatten().map(|file| &**file);
-        files.chain(self.pkinit.files()).collect()
+        let secrets = self.otp.radius.iter().filter_map(|row| row.secret.path());
+        files.chain(self.pkinit.files()).chain(secrets).collect()
     }
 }

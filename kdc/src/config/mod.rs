@@ -7,6 +7,7 @@ mod doors;
 mod files;
 mod indicators;
 mod kpasswd;
+mod otp;
 mod passwords;
 mod pkinit;
 mod rate;
@@ -29,6 +30,7 @@ pub use admin::AdminSettings;
 pub use doors::KkdcpSettings;
 pub use indicators::IndicatorSettings;
 pub use kpasswd::kpasswd_addresses;
+pub use otp::{OtpSettings, RadiusRow};
 pub use passwords::PasswordSettings;
 pub use pkinit::{PkinitSettings, SpiffeRow};
 pub use rate::RateSettings;
@@ -94,6 +96,9 @@ pub struct Config {
     /// What tickets say of how clients proved themselves.
     #[serde(default)]
     pub indicators: IndicatorSettings,
+    /// Who knows one-time passwords that the KDC doesn't know itself.
+    #[serde(default)]
+    pub otp: OtpSettings,
     /// What new keys are made of.
     #[serde(default)]
     pub keys: KeySettings,
@@ -269,10 +274,12 @@ pub fn parse(path: &Path, text: &str) -> Result<Config> {
     };
     let mut config: Config = toml::from_str(text)
         .map_err(|error| wrong(error.span().map_or(0, |span| span.start), error.message().replace('\n', "; ")))?;
+    config.check_otp().map_err(|problem| wrong(0, problem))?;
     config.check_rotation().map_err(|(at, problem)| wrong(at, problem))?;
     let folder = path.parent().unwrap_or(Path::new(""));
     config.pkinit.in_folder(folder);
     config.master_key.in_folder(folder);
+    config.otp.radius.iter_mut().for_each(|row| row.secret.in_folder(folder));
     let paths = [&mut config.store, &mut config.admin_socket];
     let others = config.audit.paths().chain(config.admin.paths()).chain(config.kkdcp.paths());
     let others = others.chain(&mut config.unix_listen);
@@ -304,6 +311,7 @@ impl Config {
             restrict_anonymous_to_tgt: self.pkinit.restrict_anonymous_to_tgt,
             abroad: self.abroad(),
             spake: self.spake.rules(),
+            otp_types: self.otp_types(),
         }
     }
 

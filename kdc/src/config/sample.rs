@@ -74,6 +74,24 @@ kpasswd_listen = [{kpasswd}]
 # Bounds on the life of tickets that bear one: max_life.otp = "10h".
 #max_life = {}
 
+# One-time passwords that a RADIUS server knows (RFC 6560), a row each; principals have them by `setstr PRINCIPAL otp
+# '[{"type": "DEFAULT"}]'`. The server must sign its answers with a Message-Authenticator. Tokens that the KDC knows
+# itself need no setting: kadmin otp add.
+#[[otp.radius]]
+# The name of the type; DEFAULT unless given.
+#name = "DEFAULT"
+#server = "192.0.2.1:1812"
+# A file with the shared secret on its first line; as with master_key other sources will do.
+#secret = "radius.secret"
+#timeout = "5s"
+#tries = 3
+# How many may wait for an answer at once.
+#at_once = 16
+# Ask for "alice", not "alice@EXAMPLE.ORG".
+#strip_realm = true
+# What tickets say of these tokens beside what [indicators] otp has.
+#indicators = []
+
 [keys]
 # New principals and passwords get one key of each.
 #etypes = ["aes256-cts-hmac-sha1-96", "aes128-cts-hmac-sha1-96", "aes256-cts-hmac-sha384-192", "aes128-cts-hmac-sha256-128", "camellia256-cts-cmac", "camellia128-cts-cmac"]

@@ -245,13 +245,25 @@ fn the_sample_says_the_defaults() {
     };
     let pkinit = PkinitSettings { identity: Some(source), ..PkinitSettings::default() };
     let limits = Limits { heavy_threads: Some(2), ..Limits::default() };
+    let radius = RadiusRow {
+        name: "DEFAULT".into(),
+        server: "192.0.2.1:1812".parse().expect("an address"),
+        secret: Path::new("/realm/radius.secret").into(),
+        timeout: 5,
+        tries: 3,
+        at_once: 16,
+        strip_realm: true,
+        indicators: vec![],
+    };
+    let otp = OtpSettings { radius: vec![radius] };
     let kkdcp = KkdcpSettings {
         listen: vec!["0.0.0.0:443".parse().expect("an address")],
         certificate: file("kkdcp.pem"),
         key: file("kkdcp-key.pem"),
     };
     let unix_listen = vec!["/run/kdc/kdc.sock".into()];
-    let said_all = Config { audit, management, keys, passwords, admin, limits, pkinit, kkdcp, unix_listen, ..config };
+    let said_all =
+        Config { audit, management, keys, passwords, admin, limits, otp, pkinit, kkdcp, unix_listen, ..config };
     assert_eq!(said, said_all);
 }
 

@@ -65,7 +65,7 @@ impl Gathered<'_> {
     pub fn wants_armor(&self, policy: &Policy) -> bool {
         let own = self.client.strings.get("require_armor").map(|value| value == "true");
         let mut keys = self.client.keys.iter().flat_map(|set| &set.keys);
-        own.unwrap_or(policy.require_armor) && keys.any(|key| key.salt.is_some())
+        own.unwrap_or(policy.require_armor) && keys.any(|key| key.salt.is_some()) || self.client.needs_token()
     }
 
     /// Refuses what needs armor and has none.
@@ -241,7 +241,7 @@ fn check<'a>(
     event: &mut Event,
 ) -> Result<Grant<'a>, Refusal> {
     check_options(kdc.policy, gathered)?;
-    let proof = check_client(&mut Try { kdc, at, random: &mut *random }, gathered)?;
+    let proof = check_client(&mut Try { kdc, at, random: &mut *random, question: None }, gathered)?;
     event.proof = proof.as_ref().map_or("", |proof| proof.name);
     event.indicators = kdc.policy.indicators.of(proof.as_ref());
     check_server(at.now.time, gathered)?;
@@ -302,6 +302,7 @@ fn check_proof(work: &mut Try<'_>, gathered: &Gathered<'_>) -> Result<Option<Pro
     let either = |attribute| gathered.client.attributes.has(attribute) || gathered.server.attributes.has(attribute);
     let unknown = gathered.decoy || gathered.client_name.is_anonymous();
     let needed = work.kdc.policy.require_preauth || unknown || either(Attributes::REQUIRES_PRE_AUTH);
+    let needed = needed || gathered.client.needs_token();
     if !needed {
         // The reply under a password's key is as good for guessing as a proof.
         gathered.has_armor_if_wanted(work.kdc.policy)?;

@@ -54,6 +54,8 @@ pub enum Proven {
     No(u32),
     /// Neither: a clock that is off, a message sent twice.
     Unclear,
+    /// A guess that was counted was never looked at.
+    Withdrawn,
 }
 
 /// What a try was allowed to.
@@ -118,6 +120,7 @@ impl Record {
                 Record { failures, last_failure: Some(now), ..self }
             }
             Proven::Unclear => self,
+            Proven::Withdrawn => Record { failures: self.failures.saturating_sub(1), ..self },
         }
     }
 

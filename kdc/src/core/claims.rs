@@ -13,7 +13,7 @@ use libkrb::{ErrorCode, Principal, Time};
 use super::entry::{Attributes, Entry};
 use super::preauth::Proof;
 use super::refuse::Refusal;
-use super::{Kdc, Policy};
+use super::{Kdc, Policy, second};
 
 /// The string attribute of a server with the indicators of which a client needs one, as MIT krb5 has it.
 pub const REQUIRE_AUTH: &str = "require_auth";
@@ -141,6 +141,7 @@ fn services(pattern: &str, realm: &str) -> Result<Glob, String> {
 pub fn check_string(name: &str, value: &str) -> Result<(), String> {
     let some = |count| if count > 0 { Ok(()) } else { Err(format!("{name} names nothing: use delstr to remove it")) };
     match (name, name.strip_prefix(ROLE)) {
+        (second::OTP, _) => second::check_string(value),
         (REQUIRE_AUTH, _) => some(each(indicators::check, indicators::split(value))?),
         (MEMBER_OF, _) => match roles::split(value).count() {
             count if count > MOST_GROUPS => Err(format!("a principal is in at most {MOST_GROUPS} groups")),

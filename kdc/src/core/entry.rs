@@ -1,11 +1,18 @@
 //! What the KDC knows of a principal, opened and ready for use. How it is kept is the store's matter.
 
+mod token;
+
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 use libkrb::codes::EncryptionType;
 use libkrb::crypto::{Key, KeyUsage, PreparedChecksum, PreparedKey};
 use libkrb::{Principal, Time};
+
+pub use token::{Token, TokenKind};
+
+/// The string attribute with which a principal that has tokens may do without: `true`.
+pub const OTP_OPTIONAL: &str = "otp_optional";
 
 /// One principal of the realm.
 #[derive(Clone, Debug)]
@@ -38,6 +45,8 @@ pub struct Entry {
     pub policy: Option<String>,
     /// Keys of former passwords, newest first: not to be used again, and good for nothing else.
     pub history: Vec<KeySet>,
+    /// Its one-time password tokens.
+    pub tokens: Vec<Token>,
     /// String attributes (`setstr`).
     pub strings: BTreeMap<String, String>,
     /// Set by the store at every commit; 0 for an entry that was never stored.
@@ -171,9 +180,20 @@ impl Entry {
             modified_by: modified_by.to_owned(),
             policy: None,
             history: vec![],
+            tokens: vec![],
             strings: BTreeMap::new(),
             revision: 0,
         }
+    }
+
+    /// Whether it must prove itself with a one-time password: its password alone is not enough.
+    pub fn needs_token(&self) -> bool {
+        self.has_token() && self.strings.get(OTP_OPTIONAL).is_none_or(|value| value != "true")
+    }
+
+    /// Whether it may prove itself with a one-time password.
+    pub fn has_token(&self) -> bool {
+        !self.tokens.is_empty() || self.strings.contains_key(super::second::OTP)
     }
 
     /// The keys of the highest version, in use or not yet; `None` for a principal without any.

@@ -1,5 +1,6 @@
 //! The realm's rules as values. `config` builds it; the core reads it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use libkrb::codes::EncryptionType;
@@ -8,6 +9,7 @@ use super::Pkinit;
 use super::SpakeRules;
 use super::abroad::Abroad;
 use super::claims::IndicatorRules;
+use super::second::OtpType;
 
 /// The rules of a realm.
 #[derive(Clone, Debug)]
@@ -52,6 +54,8 @@ pub struct Policy {
     pub abroad: Abroad,
     /// Logins by SPAKE.
     pub spake: SpakeRules,
+    /// Types of one-time password tokens that others know, by name.
+    pub otp_types: BTreeMap<String, OtpType>,
 }
 
 impl Policy {
@@ -76,6 +80,7 @@ impl Policy {
             restrict_anonymous_to_tgt: false,
             abroad: Abroad::default(),
             spake: SpakeRules::default(),
+            otp_types: BTreeMap::new(),
         }
     }
 }

@@ -4,12 +4,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use libkrb::codes::{EncryptionType, NameType};
-use libkrb::crypto::Key;
+use libkrb::crypto::{Key, OtpHash};
 use libkrb::{Principal, Time};
 use prost::Message;
 
 use super::plan::{Stored, key, normal};
-use super::seal::{MasterKey, key_context};
+use super::seal::{MasterKey, key_context, token_context};
+use crate::core::entry::{Token, TokenKind};
 use crate::core::{Attributes, Entry, KeySet, LongTermKey, StoreError};
 
 /// What this code writes, and the newest that it reads.
@@ -51,6 +52,8 @@ struct Record {
     policy: Option<String>,
     #[prost(message, repeated, tag = "17")]
     history: Vec<SealedSet>,
+    #[prost(message, repeated, tag = "18")]
+    tokens: Vec<SealedToken>,
 }
 
 /// A principal: its text, and the name type, which the text does not tell.
@@ -91,6 +94,34 @@ struct SealedKey {
     iterations: Option<u32>,
 }
 
+/// A one-time password token.
+#[derive(Clone, PartialEq, Message)]
+struct SealedToken {
+    #[prost(string, tag = "1")]
+    name: String,
+    /// Seconds of a step; 0: it counts.
+    #[prost(uint32, tag = "2")]
+    period: u32,
+    /// 1, 256 or 512.
+    #[prost(uint32, tag = "3")]
+    hash: u32,
+    #[prost(uint32, tag = "4")]
+    digits: u32,
+    #[prost(uint64, tag = "5")]
+    next: u64,
+    #[prost(bool, tag = "6")]
+    with_password: bool,
+    #[prost(string, repeated, tag = "7")]
+    indicators: Vec<String>,
+    #[prost(sint64, tag = "8")]
+    created: i64,
+    /// Version of the master key.
+    #[prost(uint32, tag = "9")]
+    master: u32,
+    #[prost(bytes = "vec", tag = "10")]
+    sealed: Vec<u8>,
+}
+
 /// The bytes of an entry, committed as `revision`.
 ///
 /// # Errors
@@ -100,6 +131,7 @@ pub fn encode(entry: &Entry, revision: u64, master: &MasterKey) -> Result<Vec<u8
     let owner = principal.to_string();
     let seal = |sets: &[KeySet]| sets.iter().map(|set| seal_set(&owner, set, master)).collect::<Result<_, _>>();
     let (keys, history) = (seal(&entry.keys)?, seal(&entry.history)?);
+    let tokens = entry.tokens.iter().map(|token| seal_token(&owner, token, master)).collect::<Result<_, _>>()?;
     let record = Record {
         version: VERSION,
         principal: Some(Name::of(&principal)),
@@ -118,6 +150,7 @@ pub fn encode(entry: &Entry, revision: u64, master: &MasterKey) -> Result<Vec<u8
         revision,
         policy: entry.policy.clone(),
         history,
+        tokens,
     };
     Ok(record.encode_to_vec())
 }
@@ -130,6 +163,7 @@ pub fn decode(owner: &str, bytes: &[u8], master: &MasterKey) -> Result<Entry, St
     let record = read(owner, bytes)?;
     let open = |sets: &[SealedSet]| sets.iter().map(|set| open_set(owner, set, master)).collect::<Result<_, _>>();
     let (keys, history) = (open(&record.keys)?, open(&record.history)?);
+    let tokens = record.tokens.iter().map(|token| open_token(owner, token, master)).collect::<Result<_, _>>()?;
     Ok(Entry {
         principal: record.principal.unwrap_or_default().principal(owner)?,
         aliases: record.aliases.iter().map(|name| name.principal(owner)).collect::<Result<_, _>>()?,
@@ -145,6 +179,7 @@ pub fn decode(owner: &str, bytes: &[u8], master: &MasterKey) -> Result<Entry, St
         modified_by: record.modified_by,
         policy: record.policy,
         history,
+        tokens,
         strings: record.strings,
         revision: record.revision,
     })
@@ -165,7 +200,8 @@ pub(super) fn policy(owner: &str, bytes: &[u8]) -> Result<Option<String>, StoreE
 /// The versions of the master key that a record is sealed under.
 pub(super) fn sealed_under(owner: &str, bytes: &[u8]) -> Result<BTreeSet<u32>, StoreError> {
     let record = read(owner, bytes)?;
-    Ok(record.keys.iter().chain(&record.history).flat_map(|set| &set.keys).map(|key| key.master).collect())
+    let keys = record.keys.iter().chain(&record.history).flat_map(|set| &set.keys).map(|key| key.master);
+    Ok(keys.chain(record.tokens.iter().map(|token| token.master)).collect())
 }
 
 /// The same record, its keys sealed under the newest version; `None` if they are.
@@ -181,6 +217,13 @@ pub(super) fn reseal(owner: &str, bytes: &[u8], master: &MasterKey) -> Result<Op
             (key.master, key.sealed) = master.seal(&plain, &context)?;
             changed = true;
         }
+    }
+    for token in record.tokens.iter_mut().filter(|token| token.master != master.version()) {
+        let context = token_context(owner, &token.name);
+        let plain = master.open(token.master, &token.sealed, &context);
+        let plain = plain.ok_or_else(|| unopened(owner, token.master, master))?;
+        (token.master, token.sealed) = master.seal(&plain, &context)?;
+        changed = true;
     }
     Ok(changed.then(|| record.encode_to_vec()))
 }
@@ -240,6 +283,48 @@ fn open_set(owner: &str, set: &SealedSet, master: &MasterKey) -> Result<KeySet, 
         created: Time(set.created),
         from: Time(set.from),
         until: set.until.map(Time),
+    })
+}
+
+/// The hash functions by the numbers of the records.
+const HASHES: [(OtpHash, u32); 3] = [(OtpHash::Sha1, 1), (OtpHash::Sha256, 256), (OtpHash::Sha512, 512)];
+
+fn seal_token(owner: &str, token: &Token, master: &MasterKey) -> Result<SealedToken, StoreError> {
+    let (version, sealed) = master.seal(&token.secret, &token_context(owner, &token.name))?;
+    let hash = HASHES.iter().find(|(hash, _)| *hash == token.hash).map_or(1, |(_, number)| *number);
+    let period = match token.kind {
+        TokenKind::Counting => 0,
+        TokenKind::Timed { period } => period,
+    };
+    Ok(SealedToken {
+        name: token.name.clone(),
+        period,
+        hash,
+        digits: token.digits,
+        next: token.next,
+        with_password: token.with_password,
+        indicators: token.indicators.clone(),
+        created: token.created.seconds(),
+        master: version,
+        sealed,
+    })
+}
+
+fn open_token(owner: &str, token: &SealedToken, master: &MasterKey) -> Result<Token, StoreError> {
+    let secret = master.open(token.master, &token.sealed, &token_context(owner, &token.name));
+    let secret = secret.ok_or_else(|| unopened(owner, token.master, master))?;
+    let hash = HASHES.iter().find(|(_, number)| *number == token.hash).map(|(hash, _)| *hash);
+    let period = token.period;
+    Ok(Token {
+        name: token.name.clone(),
+        kind: if period == 0 { TokenKind::Counting } else { TokenKind::Timed { period } },
+        hash: hash.ok_or_else(|| damaged(owner, "a token of an unknown kind"))?,
+        digits: token.digits,
+        secret,
+        next: token.next,
+        with_password: token.with_password,
+        indicators: token.indicators.clone(),
+        created: Time(token.created),
     })
 }
 

@@ -188,6 +188,12 @@ pub(super) fn key_context(principal: &str, kvno: u32, etype: i32) -> Vec<u8> {
     [b"key", &length.to_be_bytes()[..], principal.as_bytes(), &kvno.to_be_bytes(), &etype.to_be_bytes()].concat()
 }
 
+/// What the secret of a token is bound to.
+pub(super) fn token_context(principal: &str, token: &str) -> Vec<u8> {
+    let length = principal.len() as u64;
+    [b"otp", &length.to_be_bytes()[..], principal.as_bytes(), token.as_bytes()].concat()
+}
+
 fn fresh_text() -> Result<Zeroizing<String>, StoreError> {
     let row = fresh_row(1)?;
     Ok(Zeroizing::new(format!(

@@ -54,7 +54,8 @@ pub(crate) fn sha1(parts: &[&[u8]]) -> [u8; 20] {
 }
 
 /// MD5 (RFC 1321): what channel bindings are folded to (RFC 4121 4.1.1.2). Broken for signatures;
-/// there it stands inside the encrypted authenticator, and both sides choose what goes in.
-pub(crate) fn md5(bytes: &[u8]) -> [u8; 16] {
+/// there it stands inside the encrypted authenticator, and both sides choose what goes in. To other crates it
+/// is `danger_md5`: RADIUS has nothing else.
+pub fn md5(bytes: &[u8]) -> [u8; 16] {
     Md5::digest(bytes).into()
 }

@@ -14,6 +14,7 @@ mod cts;
 mod etype;
 mod hash;
 mod hmac_md5;
+mod hotp;
 mod key;
 mod mac;
 mod nfold;
@@ -34,10 +35,12 @@ pub(crate) mod testing;
 mod tests;
 
 pub use etype::{SUPPORTED, cipher_len, default_s2kparams, is_weak, key_len, supported};
+pub use hash::md5 as danger_md5;
 #[cfg(feature = "pkinit")]
 pub(crate) use hash::sha1;
 pub(crate) use hash::{Hash, md5};
 pub use hmac_md5::{hmac_md5, verify_hmac_md5};
+pub use hotp::{OTP_DIGITS, OtpHash, hotp};
 pub use key::Key;
 pub use prepared::{PreparedChecksum, PreparedKey};
 pub use random::{OsRandom, Random};
@@ -79,6 +82,8 @@ impl KeyUsage {
     pub const S4U_X509_USER_REPLY: KeyUsage = KeyUsage(27);
     // draft-ietf-kitten-iakerb 3.2
     pub const IAKERB_FINISHED: KeyUsage = KeyUsage(42);
+    // RFC 6560 4.2
+    pub const OTP_REQUEST: KeyUsage = KeyUsage(45);
     // RFC 6113 8
     pub const FAST_REQ_CHECKSUM: KeyUsage = KeyUsage(50);
     pub const FAST_ENC: KeyUsage = KeyUsage(51);

@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use super::{KeyHint, Means, enc_challenge, enc_timestamp};
+use super::{KeyHint, Means, enc_challenge, enc_timestamp, otp};
 use crate::codes::{EncryptionType, PaType};
 use crate::crypto::{Key, Random};
 use crate::error::{ErrorCode, Result};
@@ -129,6 +129,7 @@ pub const CLIENT_METHODS: &[ClientMethod] = &[
     ClientMethod { kind: PaType::PK_AS_REQ, begin: super::pkinit::begin },
     #[cfg(feature = "spake")]
     ClientMethod { kind: PaType::SPAKE, begin: super::spake::begin },
+    ClientMethod { kind: PaType::OTP_CHALLENGE, begin: otp::begin },
     ClientMethod { kind: PaType::ENCRYPTED_CHALLENGE, begin: enc_challenge::begin },
     ClientMethod { kind: PaType::ENC_TIMESTAMP, begin: enc_timestamp::begin },
 ];

@@ -9,6 +9,7 @@ pub mod etype_info;
 pub mod fast;
 mod means;
 mod method;
+pub mod otp;
 #[cfg(feature = "pkinit")]
 pub mod pkinit;
 pub mod req_enc_pa_rep;

@@ -12,6 +12,7 @@ mod kpasswd;
 mod moving;
 mod negotiation;
 mod pac;
+mod radius;
 mod script;
 mod service;
 mod spake;
@@ -27,6 +28,7 @@ pub use kpasswd::kpasswd_request;
 pub use moving::{heimdal_dump, mit_dump};
 pub use negotiation::gss_negotiation;
 pub use pac::pac;
+pub use radius::radius_answer;
 pub use script::Script;
 pub use service::{acceptor, acceptor_structured, honest_ap_req};
 pub use spake::spake;
@@ -37,7 +39,7 @@ pub type Target = fn(&[u8]);
 
 /// Every target by its name, which is that of its file in `fuzz/fuzz_targets` and of its seeds'
 /// folder.
-pub const TARGETS: [(&str, Target); 29] = [
+pub const TARGETS: [(&str, Target); 30] = [
     ("kdc_request", kdc_request),
     ("kdc_structured", kdc_structured),
     ("acceptor", acceptor),
@@ -67,4 +69,5 @@ pub const TARGETS: [(&str, Target); 29] = [
     ("kcm", kcm),
     ("iakerb_token", iakerb_token),
     ("spake", spake),
+    ("radius_answer", radius_answer),
 ];

@@ -1,11 +1,12 @@
 //! Every message of RFC 4120: what decodes, encodes, and decodes to the same.
 
 use libkrb::wire::{
-    AdAndOr, AdKdcIssued, ApRep, ApReq, Authenticator, AuthorizationData, ChangePasswdData, Checksum, Decode,
+    AdAndOr, AdCammac, AdKdcIssued, ApRep, ApReq, Authenticator, AuthorizationData, ChangePasswdData, Checksum, Decode,
     EncApRepPart, EncKdcRepPart, EncKrbCredPart, EncKrbPrivPart, EncTicketPart, Encode, EncryptedData, EncryptionKey,
     EtypeInfo2Entry, EtypeInfoEntry, HostAddress, IakerbFinished, IakerbHeader, InitialToken, KdcProxyMessage, KdcRep,
     KdcReq, KdcReqBody, KrbCred, KrbError, KrbPriv, KrbSafe, List, MethodData, NegotiationToken, PaEncTsEnc, PaForUser,
-    PaPacOptions, PaPacRequest, PaS4uX509User, PrincipalName, Ticket, TypedData,
+    PaOtpChallenge, PaOtpEncRequest, PaOtpPinChange, PaOtpRequest, PaPacOptions, PaPacRequest, PaS4uX509User,
+    PrincipalName, Ticket, TypedData, Utf8,
 };
 
 /// Decodes, encodes and decodes again; the bytes in between.
@@ -65,6 +66,12 @@ types! {
     "AuthorizationData" = AuthorizationData<'_>,
     "AD-KDCIssued" = AdKdcIssued<'_>,
     "AD-AND-OR" = AdAndOr<'_>,
+    "AD-CAMMAC" = AdCammac<'_>,
+    "AD-AUTHENTICATION-INDICATOR" = List<'_, Utf8<'_>>,
+    "PA-OTP-CHALLENGE" = PaOtpChallenge<'_>,
+    "PA-OTP-REQUEST" = PaOtpRequest<'_>,
+    "PA-OTP-ENC-REQUEST" = PaOtpEncRequest<'_>,
+    "PA-OTP-PIN-CHANGE" = PaOtpPinChange<'_>,
     "NegotiationToken" = NegotiationToken<'_>,
     "InitialToken" = InitialToken<'_>,
     "ChangePasswdData" = ChangePasswdData<'_>,

@@ -106,6 +106,7 @@ targets! {
     kcm 3000
     iakerb_token 1000
     spake 400
+    radius_answer 3000
 }
 
 #[test]

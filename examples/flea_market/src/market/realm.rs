@@ -179,14 +179,18 @@ impl Realm {
 
     /// A user must prove the password before there is a ticket.
     fn add_user(&self, registry: &dyn Perform, user: &str) -> Result<(), Error> {
-        if self.password_file(user).exists() {
-            return Ok(());
+        let principal = self.name(user)?;
+        if !self.password_file(user).exists() {
+            let password = new_password();
+            let keys = NewKeys::Password { password: Secret::new(password.to_string()), kinds: vec![] };
+            let settings = Settings { set: Attributes::REQUIRES_PRE_AUTH.0, ..Settings::default() };
+            perform(registry, Operation::Create { principal: principal.clone(), keys, kvno: None, settings })?;
+            write_secret(&self.password_file(user), &format!("{}\n", *password))?;
         }
-        let password = new_password();
-        let keys = NewKeys::Password { password: Secret::new(password.to_string()), kinds: vec![] };
-        let settings = Settings { set: Attributes::REQUIRES_PRE_AUTH.0, ..Settings::default() };
-        perform(registry, Operation::Create { principal: self.name(user)?, keys, kvno: None, settings })?;
-        write_secret(&self.password_file(user), &format!("{}\n", *password))
+        // What the ad service finds in their tickets, and no other service.
+        let name = format!("role:{}", ADS.principal);
+        perform(registry, Operation::SetString { principal, name, value: Some("seller".to_owned()) })?;
+        Ok(())
     }
 
     /// A badge for each user, for the gateway to know them by: another secret than the password.

@@ -35,6 +35,10 @@ pub(in crate::admin) fn needs(operation: &Operation) -> Vec<Need<'_>> {
         Op::ChangeKeys { principal, .. } | Op::Rotate { principal, .. } | Op::Extract { principal, fresh: Some(_) } => {
             vec![need(Right::ChangePassword, Over::Principal(principal))]
         }
+        // Who has a token logs in with it, as with a password.
+        Op::AddToken { principal, .. } | Op::DeleteToken { principal, .. } => {
+            vec![need(Right::ChangePassword, Over::Principal(principal))]
+        }
         Op::Delete { principal } => vec![need(Right::Delete, Over::Principal(principal))],
         Op::Rename { principal, to } => {
             vec![need(Right::Delete, Over::Principal(principal)), need(Right::Add, Over::Unbounded(to))]

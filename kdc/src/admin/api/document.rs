@@ -11,7 +11,8 @@ use super::exact::exact;
 use super::problem::{MEDIA_TYPE, Problem};
 use super::route::{Field, Kind, MAX_NAME, ROUTES, Route};
 use crate::admin::operation::{
-    Answer, Description, Etype, ExtractedKey, Keep, KeyKind, KeyLine, Name, NewKeys, Operation, Salt, Secret, Settings,
+    Answer, Description, Etype, ExtractedKey, Keep, KeyKind, KeyLine, Name, NewKeys, NewToken, Operation, OtpAlgorithm,
+    Salt, Secret, Settings, TokenLine,
 };
 use crate::admin::policies::{PolicyDescription, PolicyRules};
 use crate::admin::text::{NAME_PATTERN, Supported};
@@ -73,14 +74,17 @@ fn schemas() -> Components {
         KeyLine,
         Name,
         NewKeys,
+        NewToken,
         Operation,
+        OtpAlgorithm,
         PolicyDescription,
         PolicyRules,
         Problem,
         Salt,
         Secret,
         Settings,
-        Supported
+        Supported,
+        TokenLine
     )
 }
 

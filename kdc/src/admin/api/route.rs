@@ -53,7 +53,7 @@ pub enum Kind {
 /// What stands in braces in the paths.
 const PATH_FIELDS: &[Field] = &[
     Field { name: "principal", kind: Kind::Name, about: "The principal; without a realm, of this realm" },
-    Field { name: "name", kind: Kind::Text, about: "The name of the policy, or of the string attribute" },
+    Field { name: "name", kind: Kind::Text, about: "The name of the policy, of the string attribute, or of the token" },
 ];
 
 /// What names principals in bodies.
@@ -113,6 +113,14 @@ pub const ROUTES: &[Route] = &[
         .named("delete_string")
         .without(&["value"])
         .guarded(),
+    Route::new("POST", "/v1/principals/{principal}/tokens", "add_token", "Enrol a one-time password token").guarded(),
+    Route::new(
+        "DELETE",
+        "/v1/principals/{principal}/tokens/{name}",
+        "delete_token",
+        "Remove a one-time password token",
+    )
+    .guarded(),
     Route::new("POST", "/v1/policies", "create_policy", "Make a password policy").creating(),
     Route::new("GET", "/v1/policies", "list_policies", "The names of the password policies")
         .asking(&[PATTERN])

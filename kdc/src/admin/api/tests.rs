@@ -8,6 +8,7 @@ use tower::ServiceExt;
 
 use super::*;
 use crate::admin::policies::PolicyRules;
+use crate::admin::tokens::{NewToken, OtpAlgorithm};
 use crate::admin::{Caller, Door, Keep, KeyRules, Name, NewKeys, Secret, Settings};
 use crate::core::{Policy, Store};
 use crate::store::Memory;
@@ -83,6 +84,18 @@ impl Said {
     }
 }
 
+fn token() -> NewToken {
+    NewToken {
+        name: "a phone".into(),
+        secret: Secret::hex(&[7; 20]),
+        period: 30,
+        algorithm: OtpAlgorithm::Sha256,
+        digits: 8,
+        with_password: true,
+        indicators: vec!["phone".into()],
+    }
+}
+
 /// One of each operation.
 fn each() -> Vec<Operation> {
     let x = || Name(libkrb::Principal::parse(r"HTTP/ü %2F?#&=\/\@x@R", None).expect("a name"));
@@ -105,6 +118,8 @@ fn each() -> Vec<Operation> {
         Operation::SetString { principal: x(), name: "a/..".into(), value: Some("b".into()) },
         Operation::SetString { principal: x(), name: "..".into(), value: None },
         Operation::Strings { principal: x() },
+        Operation::AddToken { principal: x(), token: token() },
+        Operation::DeleteToken { principal: x(), name: "a phone".into() },
         Operation::CreatePolicy {
             name: "p / ü".into(),
             rules: PolicyRules { max_life: Some(1), ..PolicyRules::default() },

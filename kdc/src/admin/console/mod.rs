@@ -2,6 +2,7 @@
 //! and the principals themselves ([`super::Perform`]).
 
 mod keytab;
+mod otp;
 mod policy;
 mod show;
 
@@ -130,6 +131,9 @@ impl Console<'_> {
             Query::Rotate { name, announce, overlap } => self.rotate(&name, announce, overlap, talk),
             Query::Strings { name } => self.strings(&name, talk),
             Query::SetString { name, key, value } => self.set_string(&name, key, value, talk),
+            Query::AddToken { name, token } => self.add_token(&name, token, talk),
+            Query::Tokens { name } => self.tokens(&name, talk),
+            Query::DeleteToken { name, token } => self.delete_token(&name, token, talk),
             Query::Help { command: None } => say(talk, &help()),
             Query::Help { command: Some(command) } => say(talk, &command.help()),
             Query::Quit => Ok(()),

@@ -106,6 +106,31 @@ impl Desk {
 }
 
 #[test]
+fn a_token_is_enrolled_with_a_picture_and_its_secret_is_shown_once() {
+    let desk = Desk::new();
+    desk.ask("addprinc -randkey alice", &[]);
+    let (outcome, script) = desk.ask("otp add -indicator yubikey alice", &[]);
+    assert_eq!((outcome, &*script.err), (Outcome::Done, ""));
+    let uri = script.out.lines().next().expect("the URI");
+    assert!(uri.starts_with("otpauth://totp/R:alice?secret="), "{uri}");
+    assert!(script.out.contains('\u{2588}'), "a picture: {}", script.out);
+    let token = desk.entry("alice").expect("alice").tokens[0].clone();
+    assert_eq!((token.secret.len(), token.next, &*token.name), (20, 0, "phone"));
+    let (_, script) = desk.ask("otp list alice", &[]);
+    assert!(script.out.starts_with("phone: 6 digits, every 30 s, says yubikey, since "), "{}", script.out);
+    assert!(!script.out.contains("secret"));
+    let again = desk.failed("otp add alice");
+    assert!(again.contains("there is a token phone already; remove it first"), "{again}");
+    let nobody = desk.failed("otp add -name other -with_password alice");
+    assert!(nobody.contains("has no password to be asked for"), "{nobody}");
+    desk.ask("otp del alice phone", &[]);
+    assert!(desk.entry("alice").expect("alice").tokens.is_empty());
+    assert!(desk.failed("otp del alice phone").contains("there is no token phone"));
+    let (_, script) = desk.ask("otp list alice", &[]);
+    assert_eq!(script.out, "(No tokens.)\n");
+}
+
+#[test]
 fn what_goes_well_is_told_in_mits_words() {
     let desk = Desk::new();
     for (line, expected) in [

@@ -6,6 +6,7 @@
 
 mod dates;
 mod keys;
+mod otp;
 mod policy;
 mod principal;
 mod words;
@@ -17,6 +18,7 @@ use super::operation::{Keep, KeyKind, Secret, Settings};
 use super::policies::PolicyRules;
 use super::zone::Zone;
 
+pub use otp::TokenWish;
 pub use words::words;
 
 /// What a query asks for.
@@ -43,6 +45,9 @@ pub enum Query {
     Rotate { name: Principal, announce: i64, overlap: Option<i64> },
     Strings { name: Principal },
     SetString { name: Principal, key: String, value: Option<String> },
+    AddToken { name: Principal, token: TokenWish },
+    Tokens { name: Principal },
+    DeleteToken { name: Principal, token: String },
     Help { command: Option<&'static Command> },
     Quit,
 }
@@ -307,6 +312,15 @@ pub static COMMANDS: &[Command] = &[
         about: "Delete a string attribute on a principal",
         usage: "usage: del_string principal key\n",
         read: principal::delete_string,
+    },
+    Command {
+        names: &["otp"],
+        about: "Enrol, list and remove one-time password tokens",
+        usage: "usage: otp add [-name name] [-counting] [-period seconds] [-digits number] [-algorithm sha1|sha256|sha512]\n\
+                \x20          [-with_password] [-indicator text] [-noqr] principal\n\
+                \x20      otp list principal\n\
+                \x20      otp del principal name\n",
+        read: otp::otp,
     },
     Command {
         names: &["list_requests", "lr", "?"],

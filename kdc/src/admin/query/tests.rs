@@ -71,6 +71,7 @@ fn every_command_is_known_by_all_its_names() {
         ("get_strings getstrs", "a"),
         ("set_string setstr", "a b c"),
         ("del_string delstr", "a b"),
+        ("otp", "list a"),
         ("list_requests lr ?", ""),
         ("quit exit q", ""),
     ] {
@@ -78,7 +79,7 @@ fn every_command_is_known_by_all_its_names() {
         meanings.dedup();
         assert_eq!(meanings.len(), 1, "{names}");
     }
-    assert_eq!(COMMANDS.len(), 23);
+    assert_eq!(COMMANDS.len(), 24);
 }
 
 #[test]
@@ -112,6 +113,13 @@ fn queries_mean_what_they_mean_to_mit() {
         ("rotate -overlap 2d -announce 1h a", "announce: 3600, overlap: Some(172800)"),
         ("setstr a b \"c d\"", "SetString { name: Principal(a@R), key: \"b\", value: Some(\"c d\") }"),
         ("delstr a b", "SetString { name: Principal(a@R), key: \"b\", value: None }"),
+        ("otp list a", "Tokens { name: Principal(a@R) }"),
+        ("otp del a b", "DeleteToken { name: Principal(a@R), token: \"b\" }"),
+        (
+            "otp add -name key -counting -digits 8 -with_password -indicator x -noqr a",
+            "AddToken { name: Principal(a@R), token: TokenWish { name: \"key\", period: 0, algorithm: Sha1, digits: 8, \
+             with_password: true, indicators: [\"x\"], plain: true } }",
+        ),
         (
             "ktadd a",
             "KeytabAdd { keytab: None, quiet: false, fresh: Some([]), whose: [One(Typed { name: Principal(a@R), typed: \"a\" })] }",

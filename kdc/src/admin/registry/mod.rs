@@ -22,6 +22,7 @@ use super::keys::KeyRules;
 use super::operation::{Answer, Name, Operation, Reason, Refusal};
 use super::passwords::Dictionary;
 use super::rotate::Turn;
+use super::tokens::{add_token, delete_token};
 use super::trail;
 use crate::attempts::Counted;
 use crate::core::attempts::AccountId;
@@ -241,6 +242,13 @@ impl Registry {
             Operation::PurgeKeys { principal, keep } => self.purge(by, &meant(&principal), keep),
             Operation::SetString { principal, name, value } => {
                 self.change(by, &meant(&principal), |entry| set_string(entry, &name, value.as_deref()))
+            }
+            Operation::AddToken { principal, token } => {
+                let token = token.token(now())?;
+                self.change(by, &meant(&principal), |entry| unlocked(entry).and_then(|()| add_token(entry, &token)))
+            }
+            Operation::DeleteToken { principal, name } => {
+                self.change(by, &meant(&principal), |entry| delete_token(entry, &name))
             }
             Operation::CreatePolicy { name, rules } => self.create_policy(by, &name, &rules),
             Operation::ModifyPolicy { name, rules } => self.modify_policy(by, &name, &rules),

@@ -5,7 +5,9 @@ use libkrb::{Principal, Time};
 use super::keys::{check_kvno, expiry, renumber, salt_of};
 use super::{Forgiven, Registry, Step, fresh_id, now, stamp, unlocked};
 use crate::admin::glob;
-use crate::admin::operation::{Answer, Description, Etype, KeyLine, Name, NewKeys, Refusal, Secret, Settings, time};
+use crate::admin::operation::{
+    Answer, Description, Etype, KeyLine, Name, NewKeys, Refusal, Secret, Settings, TokenLine, time,
+};
 use crate::core::{Attributes, Change, Entry, KeySet, LongTermKey, StoreError};
 use crate::core::{claims, delegation};
 
@@ -153,6 +155,7 @@ impl Registry {
             last_failure: record.last_failure.map(Time::seconds),
             failures: record.failures,
             keys: entry.keys.iter().flat_map(lines).collect(),
+            tokens: entry.tokens.iter().map(TokenLine::from).collect(),
         })
     }
 

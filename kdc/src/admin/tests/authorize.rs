@@ -1,6 +1,7 @@
 use std::net::SocketAddr;
 
 use super::*;
+use crate::admin::tokens::{NewToken, OtpAlgorithm};
 use crate::core::Change;
 
 fn guarded(kadm5: &str) -> (Arc<Memory>, Registry) {
@@ -12,6 +13,18 @@ fn guarded(kadm5: &str) -> (Arc<Memory>, Registry) {
 
 fn caller(text: &str) -> Caller {
     Caller::principal(name(text).0, Door::Https(SocketAddr::from(([192, 0, 2, 1], 4711))), true)
+}
+
+fn token() -> NewToken {
+    NewToken {
+        name: "phone".into(),
+        secret: Secret::hex(&[7; 20]),
+        period: 0,
+        algorithm: OtpAlgorithm::Sha1,
+        digits: 6,
+        with_password: false,
+        indicators: vec![],
+    }
 }
 
 /// One of each operation, with the letters of kadm5.acl that allow it.
@@ -26,6 +39,8 @@ fn each() -> Vec<(&'static str, Operation)> {
         ("e", Operation::Extract { principal: x(), fresh: None }),
         ("m", Operation::PurgeKeys { principal: x(), keep: Keep::Newest }),
         ("m", Operation::SetString { principal: x(), name: "a".into(), value: Some("b".into()) }),
+        ("c", Operation::AddToken { principal: x(), token: token() }),
+        ("c", Operation::DeleteToken { principal: x(), name: "phone".into() }),
         ("i", Operation::Strings { principal: x() }),
         ("i", Operation::Describe { principal: x() }),
         ("l", Operation::List { pattern: None, after: None, limit: None }),
@@ -113,6 +128,7 @@ fn from_afar_nobody_sees_sets_or_removes_the_keys_of_the_realms_own_services() {
         for operation in [
             Operation::Extract { principal: name(vital), fresh: None },
             Operation::Extract { principal: name(vital), fresh: Some(vec![]) },
+            Operation::AddToken { principal: name(vital), token: token() },
             Operation::ChangeKeys { principal: name(vital), keys: password("mine"), keep_old: false },
             Operation::ChangeKeys { principal: name(vital), keys: NewKeys::Keyless, keep_old: false },
             Operation::Delete { principal: name(vital) },

@@ -3,6 +3,7 @@
 
 mod challenge;
 mod hints;
+mod otp;
 pub mod pkinit;
 pub mod spake;
 mod timestamp;
@@ -17,6 +18,7 @@ use super::asked::Cost;
 use super::attempts::{Lockout, Proven, Tried};
 use super::policy::Policy;
 use super::refuse::Refusal;
+use super::second::{Answer, Question};
 use super::{Arrival, Kdc, etypes};
 
 pub use hints::{Hints, etype_info2};
@@ -74,6 +76,8 @@ pub enum Step {
     More(Hints),
     /// The method is not for this client: PREAUTH_FAILED, though no guess was made.
     Inapplicable(&'static str),
+    /// Somebody else knows. Until the answer is there it counts as a wrong guess.
+    Ask(Question),
 }
 
 /// What a method works on.
@@ -84,6 +88,8 @@ pub struct Try<'a> {
     pub at: Arrival,
     /// For keys and confounders.
     pub random: &'a mut dyn Random,
+    /// What somebody else is to be asked.
+    pub question: Option<Question>,
 }
 
 /// One way to prove oneself.
@@ -108,6 +114,14 @@ const METHODS: &[Method] = &[
         armored: false,
         offer: pkinit::offer,
         verify: pkinit::verify,
+    },
+    Method {
+        kind: PaType::OTP_REQUEST,
+        cost: Cost::Light,
+        keyed: false,
+        armored: true,
+        offer: otp::offer,
+        verify: otp::verify,
     },
     Method {
         kind: PaType::ENCRYPTED_CHALLENGE,
@@ -153,7 +167,9 @@ pub fn attempted(gathered: &Gathered<'_>) -> bool {
 
 /// How much work the proofs are that a request carries, or the hints that it gets.
 pub fn cost(policy: &Policy, request: &KdcReq<'_>) -> Cost {
-    if policy.spake.challenge.is_some() {
+    // In FAST the answer may be somebody else's, who takes seconds.
+    let asks = !policy.otp_types.is_empty() && request.padata(PaType::FX_FAST).is_some();
+    if asks || policy.spake.challenge.is_some() {
         return Cost::Heavy;
     }
     request.padata.iter().filter_map(|padata| row(padata.kind)).map(|method| method.cost).max().unwrap_or_default()
@@ -171,7 +187,7 @@ pub fn verify(work: &mut Try<'_>, gathered: &Gathered<'_>) -> Result<Option<Proo
     if gathered.decoy {
         return try_all(work, gathered, MOST_GUESSES).0.map(Some);
     }
-    let lockout = gathered.client_policy.as_deref().and_then(Lockout::of);
+    let lockout = lockout(gathered);
     let mut outcome = Err(LOCKED);
     let kdc = work.kdc;
     let tried = kdc.attempts.attempt(&gathered.client.id, lockout.as_ref(), work.at.now.time, &mut |left| {
@@ -183,7 +199,38 @@ pub fn verify(work: &mut Try<'_>, gathered: &Gathered<'_>) -> Result<Option<Proo
         // A lock is nobody's business who can't tell whether there is such a client.
         outcome = try_all(work, gathered, 0).0;
     }
+    if let Some(question) = work.question.take() {
+        outcome = asked(work, gathered, question);
+    }
     outcome.map(Some)
+}
+
+/// Asks somebody else, while nothing is held: so many seconds would be too long. The guess is counted
+/// already, so that many at once are no more guesses than one after the other.
+fn asked(work: &mut Try<'_>, gathered: &Gathered<'_>, question: Question) -> Result<Proof, Refusal> {
+    let (answer, now) = (question.server.ask(&question.user, &question.password), work.at.now.time);
+    let count = |proven| work.kdc.attempts.attempt(&gathered.client.id, None, now, &mut |_| proven);
+    match answer {
+        Answer::Right => {
+            count(Proven::Yes);
+            Ok(question.proof)
+        }
+        Answer::Wrong => {
+            let data = Some(hints(work, gathered).encode(work, gathered));
+            Err(Refusal { data, ..Refusal::new(ErrorCode::PREAUTH_FAILED, "the one-time password is wrong") })
+        }
+        Answer::Silent => {
+            count(Proven::Withdrawn);
+            Err(Refusal::new(ErrorCode::SVC_UNAVAILABLE, "who knows the one-time password does not answer"))
+        }
+    }
+}
+
+/// When failures lock a client. Six digits want a bound also where no policy has one (RFC 4226 7.3).
+fn lockout(gathered: &Gathered<'_>) -> Option<Lockout> {
+    const OF_TOKENS: Lockout = Lockout { max_failures: 10, interval: 600, duration: 300 };
+    let own = gathered.client_policy.as_deref().and_then(Lockout::of);
+    own.or(gathered.client.has_token().then_some(OF_TOKENS))
 }
 
 /// Some clients send one timestamp for each enctype and salt they can think of. Each is a guess.
@@ -209,10 +256,18 @@ fn try_all(work: &mut Try<'_>, gathered: &Gathered<'_>, most: u32) -> (Result<Pr
             break;
         }
         let who = if spent { &*stand_in.get_or_insert_with(|| gathered.stand_in(policy)) } else { gathered };
+        if method.keyed && who.client.needs_token() {
+            failed = Refusal::new(ErrorCode::POLICY, "a password alone is not enough: a one-time password is wanted");
+            continue;
+        }
         match (method.verify)(work, who, &padata) {
             Ok(Step::Proven(proof)) => return (Ok(proof), Proven::Yes),
             Ok(Step::More(hints)) => failed = more(work, gathered, hints),
             Ok(Step::Inapplicable(cause)) => failed = Refusal::new(ErrorCode::PREAUTH_FAILED, cause),
+            Ok(Step::Ask(question)) => {
+                work.question = Some(question);
+                return (Err(Refusal::new(ErrorCode::PREAUTH_FAILED, "asked elsewhere")), Proven::No(guesses + 1));
+            }
             Err(refusal) => {
                 // What has hints of its own was not a wrong guess.
                 let guess = refusal.code == ErrorCode::PREAUTH_FAILED && refusal.data.is_none();
@@ -237,8 +292,7 @@ const LOCKED: Refusal = Refusal {
 
 /// Refuses a client that is locked, before it is asked for a proof.
 pub fn not_locked(kdc: &Kdc<'_>, now: Time, gathered: &Gathered<'_>) -> Result<(), Refusal> {
-    let lockout = gathered.client_policy.as_deref().and_then(Lockout::of);
-    match lockout {
+    match lockout(gathered) {
         Some(rule) if rule.locks(&kdc.attempts.record(&gathered.client.id), now) => Err(LOCKED),
         _ => Ok(()),
     }
@@ -277,6 +331,7 @@ fn hints(work: &mut Try<'_>, gathered: &Gathered<'_>) -> Hints {
         let keys = gathered.offered.iter().filter_map(|etype| gathered.client.key(*etype, now)).take(most);
         hints.tell(PaType::ETYPE_INFO2, etype_info2(gathered, keys));
     }
+    let keyed = keyed && !gathered.client.needs_token();
     for method in METHODS.iter().filter(|method| method.fits(gathered) && (keyed || !method.keyed)) {
         (method.offer)(work, gathered, &mut hints);
     }

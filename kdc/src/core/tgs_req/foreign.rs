@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use libkrb::authz::{cammac, indicators};
 use libkrb::codes::TransitedType;
+use libkrb::crypto::Key;
 use libkrb::flags::{KdcOptions, TicketFlags};
 use libkrb::transited;
 use libkrb::wire::{AuthData, EncTicketPart, KdcReqBody, Ticket, TransitedEncoding};
@@ -138,8 +139,9 @@ impl Foreign<'_> {
     }
 
     /// What another realm says of how its client proved itself, as far as its word counts here. Nobody here
-    /// can verify who said it; the key around the ticket says who repeats it. `None`: the ticket is ours.
-    pub fn indicators(&self, ticket: &EncTicketPart<'_>) -> Option<Vec<String>> {
+    /// can verify who said it; the key around the ticket says who repeats it, and must have made the verifier
+    /// too: else a KDC there may just have passed on what its client added. `None`: the ticket is ours.
+    pub fn indicators(&self, ticket: &EncTicketPart<'_>, sealed_by: Option<&Key>) -> Option<Vec<String>> {
         if self.ours {
             return None;
         }
@@ -151,7 +153,8 @@ impl Foreign<'_> {
             })
         };
         let containers = cammac::find(ticket.authorization_data.as_ref());
-        let said = containers.iter().flat_map(|container| indicators::read(&container.elements));
+        let repeated = |container| sealed_by.and_then(|key| cammac::vouched_by_service(container, key).ok());
+        let said = containers.iter().filter_map(repeated).flat_map(|elements| indicators::read(&elements));
         Some(said.filter(counts).collect::<BTreeSet<_>>().into_iter().collect())
     }
 

@@ -125,7 +125,8 @@ pub fn gather<'a>(
     }
     let behalf = s4u::gather(kdc, at.now.time, request, header, &reply)?;
     event.on_behalf_of = behalf.as_ref().map(|behalf| behalf.user.clone());
-    let indicators = match foreign.as_ref().and_then(|foreign| foreign.indicators(&ticket)) {
+    let sealed_by = header.sealed_by.map(|(_, key)| &key.key);
+    let indicators = match foreign.as_ref().and_then(|foreign| foreign.indicators(&ticket, sealed_by)) {
         Some(accepted) => accepted,
         None => indicators(kdc, at, &tgs, &ticket, behalf.as_ref())?,
     };

@@ -3,7 +3,11 @@
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
 
+use libkrb::crypto::OtpHash;
+use zeroize::Zeroizing;
+
 use super::*;
+use crate::core::entry::{Token, TokenKind};
 use crate::core::{Attributes, Change, PasswordPolicy, Store};
 
 macro_rules! battery {
@@ -81,6 +85,7 @@ fn what_is_created_is_found_whole(store: &dyn Store) {
     made.strings.insert("key".into(), "value".into());
     made.policy = Some("strict".into());
     made.history = entry("y").keys;
+    made.tokens = [TokenKind::Counting, TokenKind::Timed { period: 60 }].map(token).into();
     made.principal = made.principal.with_kind(libkrb::codes::NameType::SRV_HST);
     let announced = KeySet::new(70_000, entry("x").keys.remove(0).keys).made(Time(17));
     made.keys.insert(0, KeySet { from: Time(18), until: Some(Time(19)), ..announced });
@@ -91,10 +96,25 @@ fn what_is_created_is_found_whole(store: &dyn Store) {
     let same = Entry { revision: 0, ..(*found).clone() };
     assert_eq!(format!("{same:?}"), format!("{made:?}"));
     assert_eq!(found.principal.kind(), made.principal.kind());
+    assert!(found.tokens == made.tokens, "tokens with their secrets");
     for (found, made) in found.keys.iter().zip(&made.keys) {
         for (found, made) in found.keys.iter().zip(&made.keys) {
             assert!(found.key.same_as(&made.key));
         }
+    }
+}
+
+fn token(kind: TokenKind) -> Token {
+    Token {
+        name: format!("{kind:?}"),
+        kind,
+        hash: OtpHash::Sha512,
+        digits: 8,
+        secret: Zeroizing::new(vec![7; 64]),
+        next: u64::MAX,
+        with_password: kind == TokenKind::Counting,
+        indicators: vec!["phone".into()],
+        created: Time(20),
     }
 }
 

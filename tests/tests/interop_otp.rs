@@ -1,0 +1,179 @@
+//! One-time passwords and what follows from them: `kinit -T`, a RADIUS server that knows the passwords,
+//! tokens that the KDC knows itself, and services that want them (RFC 6560, RFC 8129).
+
+use std::path::PathBuf;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use libkrb::crypto::{OtpHash, hotp};
+use tests::radius::RadiusServer;
+use tests::{Family, Pair, Realm, Said, Seat, optional_peer, suite};
+
+const HOST: &str = "host/armor.example.org";
+const SERVICE: &str = "host/server.example.org";
+
+suite! {
+    mit_tools_our_kdc: Mit, Ours;
+    => {
+        a_password_that_a_radius_server_knows_opens_a_tgt;
+        c4_a_radius_server_that_does_not_sign_is_not_believed;
+        a_service_may_want_a_one_time_password;
+    }
+}
+
+/// The modules that only stand where otp.so is, and our KDC has it always.
+fn able(pair: Pair) -> bool {
+    pair.kdc != Family::Mit
+        || optional_peer("krb5-otp", "/usr/lib/x86_64-linux-gnu/krb5/plugins/preauth/otp.so").is_some()
+}
+
+/// A realm whose alice has a token that this server knows, and nothing else.
+fn realm(pair: Pair, server: &RadiusServer) -> Realm {
+    let mut realm = pair.realm();
+    realm.add_service(HOST);
+    realm.add_service(SERVICE);
+    realm.query(&["setstr", "alice", "otp", "[]"]);
+    realm.query(&["purgekeys", "-all", "alice"]);
+    realm.add("bob", "secret", &[]);
+    let (address, secret) = (server.address(), server.secret_file(realm.folder()));
+    let secret = secret.display();
+    let (file, lines) = match pair.kdc {
+        Family::Mit => (
+            "kdc.conf",
+            format!(
+                "[otp]\n DEFAULT = {{\n  server = {address}\n  secret = {secret}\n  timeout = 1\n  retries = 1\n  indicator = otp\n }}\n"
+            ),
+        ),
+        _ => (
+            "kdc/kdc.toml",
+            format!("\n[[otp.radius]]\nserver = \"{address}\"\nsecret = \"{secret}\"\ntimeout = \"1s\"\ntries = 1\n"),
+        ),
+    };
+    let path = realm.folder().join(file);
+    let text = std::fs::read_to_string(&path).expect("settings");
+    std::fs::write(&path, text + &lines).expect("written");
+    realm.restart();
+    realm
+}
+
+/// Armor for this seat: the host's own ticket in a cache of its own.
+fn armor(realm: &Realm, seat: &Seat<'_>) -> PathBuf {
+    let keytab = realm.keytab(HOST);
+    let cache = seat.path("armor");
+    seat.kinit_with(&keytab, &["-c", cache.to_str().expect("a path"), HOST]).succeeds();
+    cache
+}
+
+fn login(realm: &Realm, seat: &Seat<'_>, typed: &str) -> Said {
+    let armor = armor(realm, seat);
+    seat.kinit(&["-T", armor.to_str().expect("a path"), "alice"], typed)
+}
+
+fn a_password_that_a_radius_server_knows_opens_a_tgt(pair: Pair) {
+    if !able(pair) {
+        return;
+    }
+    let server = RadiusServer::start("alice", "secret123456");
+    let realm = realm(pair, &server);
+    let seat = pair.seat(&realm);
+    login(&realm, &seat, "secret123456").succeeds();
+    assert!(seat.tgt().has("IA"));
+    assert_eq!(server.asked(), 1);
+    login(&realm, &seat, "secret000000").fails();
+    assert!(server.asked() >= 2);
+    seat.kinit(&["alice"], "secret123456").fails();
+}
+
+fn c4_a_radius_server_that_does_not_sign_is_not_believed(pair: Pair) {
+    // Debian's MIT of this version asks for no signature.
+    if pair.kdc != Family::Ours {
+        return;
+    }
+    let server = RadiusServer::answering("alice", "secret123456", false);
+    let realm = realm(pair, &server);
+    let seat = pair.seat(&realm);
+    login(&realm, &seat, "secret123456").fails();
+    assert!(server.asked() > 0, "it was asked, and answered");
+}
+
+fn a_service_may_want_a_one_time_password(pair: Pair) {
+    if !able(pair) {
+        return;
+    }
+    let server = RadiusServer::start("alice", "secret123456");
+    let realm = realm(pair, &server);
+    realm.query(&["setstr", SERVICE, "require_auth", "smartcard otp"]);
+    let seat = pair.seat(&realm);
+    login(&realm, &seat, "secret123456").succeeds();
+    seat.fetch(&[SERVICE]).succeeds();
+    let other = pair.seat(&realm);
+    other.kinit(&["bob"], "secret").succeeds();
+    other.fetch(&[SERVICE]).fails();
+    other.kinit(&["-S", SERVICE, "bob"], "secret").fails();
+}
+
+/// The secret of an otpauth URI.
+fn secret(uri: &str) -> Vec<u8> {
+    let text = uri.split_once("secret=").expect("a secret").1.split('&').next().expect("a value");
+    let (mut octets, mut word, mut bits) = (vec![], 0_u32, 0);
+    for letter in text.bytes() {
+        let value = if letter.is_ascii_uppercase() { letter - b'A' } else { letter - b'2' + 26 };
+        (word, bits) = (word << 5 | u32::from(value), bits + 5);
+        if bits >= 8 {
+            bits -= 8;
+            octets.push((word >> bits & 0xff) as u8);
+        }
+    }
+    octets
+}
+
+/// What `kadmin otp add` shows first.
+fn enrolled(realm: &Realm, words: &[&str]) -> String {
+    let tool = tests::Tool::new(Family::Ours.program("kadmin"));
+    let config = realm.folder().join("kdc/kdc.toml");
+    let query = ["otp add -noqr", &words.join(" ")].join(" ");
+    let said = tool.args(["--config"]).args([config]).args(["-q", &query]).run().succeeds();
+    said.stdout().lines().find(|line| line.starts_with("otpauth://")).expect("a URI").to_owned()
+}
+
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs()
+}
+
+#[test]
+fn mits_kinit_logs_in_with_a_token_that_kadmin_enrolled() {
+    let Some(pair) = Pair::present(Family::Mit, Family::Ours).filter(|pair| pair.kdc == Family::Ours) else { return };
+    let realm = pair.realm();
+    realm.add_service(HOST);
+    let secret_of_key = secret(&enrolled(&realm, &["-name", "key", "-counting", "-with_password", "alice"]));
+    let seat = pair.seat(&realm);
+    seat.kinit(&["alice"], "secret").fails();
+    let cache = armor(&realm, &seat);
+    let cache = cache.to_str().expect("a path");
+    let value = hotp(OtpHash::Sha1, &secret_of_key, 0, 6);
+    let login = |pin: &str, value: &str| seat.kinit(&["-T", cache, "alice"], &format!("{value}\n{pin}"));
+    login("wrong", &value).fails();
+    login("secret", &value).succeeds();
+    assert!(seat.tgt().has("IA"));
+    login("secret", &value).fails();
+    realm.query(&["otp", "del", "alice", "key"]);
+    let secret_of_phone = secret(&enrolled(&realm, &["-algorithm", "sha256", "-digits", "8", "alice"]));
+    let value = hotp(OtpHash::Sha256, &secret_of_phone, now() / 30, 8);
+    seat.kinit(&["-T", cache, "alice"], &value).succeeds();
+}
+
+#[test]
+fn mits_acceptor_shows_indicators_and_passes_over_roles() {
+    let Some(pair) = Pair::present(Family::Mit, Family::Ours).filter(|pair| pair.kdc == Family::Ours) else { return };
+    let gssapi = optional_peer("python3-gssapi", "/usr/lib/python3/dist-packages/gssapi");
+    let (Some(python), Some(_)) = (optional_peer("python3", "/usr/bin/python3"), gssapi) else { return };
+    let realm = pair.realm();
+    let keytab = realm.add_service(SERVICE);
+    realm.query(&["setstr", "alice", "role:host/*", "seller"]);
+    let seat = pair.seat(&realm);
+    seat.kinit(&["alice"], "secret").succeeds();
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/python/indicators.py");
+    let service = format!("{SERVICE}@{}", realm.name());
+    let said = seat.program(python).env("KRB5_KTNAME", &keytab).args([script, &service]).run().succeeds();
+    assert!(said.stdout().contains("client alice@EXAMPLE.ORG"), "{}", said.stdout());
+    assert!(said.stdout().contains("auth-indicators hardened spake"), "{}", said.stdout());
+}

@@ -1,0 +1,367 @@
+//! One-time passwords (RFC 6560): a KDC in memory and a client by hand, in FAST.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use kdc::core::entry::{Token, TokenKind};
+use kdc::core::second::{Answer, OtpServer, OtpType};
+use kdc::core::{Arrival, Attributes, Kdc, PasswordPolicy};
+use libkrb::client::{AsExchange, AsRequest, Exchange, Secret, Step};
+use libkrb::codes::{EncryptionType, PaType};
+use libkrb::crypto::{Key, KeyUsage, OtpHash, hotp};
+use libkrb::flags::OtpFlags;
+use libkrb::preauth::{Means, fast};
+use libkrb::wire::{self, EncryptedData, PaEncTsEnc, PaOtpChallenge, PaOtpEncRequest, PaOtpRequest, Utf8};
+use libkrb::{ErrorCode, authz};
+use tests::armored::{Armor, Inside, Told};
+use tests::joined::{Asking, Credential, Joined, NOW, PASSWORD, Sequence, as_error, name};
+use zeroize::Zeroizing;
+
+const SECRET: &[u8] = b"12345678901234567890";
+const HOST: &str = "host/a.example.org";
+
+fn token(name: &str, kind: TokenKind) -> Token {
+    Token {
+        name: name.into(),
+        kind,
+        hash: OtpHash::Sha1,
+        digits: 6,
+        secret: Zeroizing::new(SECRET.to_vec()),
+        next: 0,
+        with_password: false,
+        indicators: vec![],
+        created: NOW,
+    }
+}
+
+/// A realm whose alice has a token that counts.
+fn realm() -> Joined {
+    let realm = Joined::new();
+    realm.change("alice", |entry| entry.tokens = vec![token("key", TokenKind::Counting)]);
+    realm
+}
+
+fn code(count: u64) -> String {
+    hotp(OtpHash::Sha1, SECRET, count, 6)
+}
+
+/// Armor of the host's own ticket.
+fn armor(realm: &mut Joined) -> Armor {
+    let host = realm.login(&Asking { client: name(HOST), ..Asking::login("alice") }).expect("the host's TGT");
+    Armor::new(realm, &host)
+}
+
+/// What the KDC says first: that it wants a proof, and its challenge.
+fn challenged(realm: &mut Joined, armor: &Armor) -> Told {
+    let asking = Asking::login("alice");
+    let request = armor.as_req(realm, &asking, &Inside::default());
+    let reply = realm.send(&request).reply.expect("an answer");
+    let told = armor.open(&reply, asking.nonce).expect("an envelope");
+    assert_eq!(told.code, Some(ErrorCode::PREAUTH_REQUIRED));
+    told
+}
+
+/// How an answer departs from an honest one.
+#[derive(Default)]
+struct Bend<'a> {
+    nonce: Option<&'a [u8]>,
+    clock: bool,
+    pin: Option<&'a str>,
+    token: Option<&'a str>,
+    vendor: Option<&'a str>,
+    no_value: bool,
+    no_cookie: bool,
+    key: Option<&'a Key>,
+}
+
+/// The AS-REQ that answers a challenge.
+fn answer(realm: &mut Joined, armor: &Armor, told: &Told, value: &str, bend: &Bend<'_>) -> Vec<u8> {
+    realm.tick();
+    let challenge: PaOtpChallenge<'_> = wire::decode(told.value(PaType::OTP_CHALLENGE).expect("offered")).expect("one");
+    let plain = match bend.clock {
+        true => wire::encode(&PaEncTsEnc { time: realm.now.time, micros: Some(realm.now.micros) }),
+        false => wire::encode(&PaOtpEncRequest { nonce: bend.nonce.unwrap_or(challenge.nonce) }),
+    };
+    let key = bend.key.unwrap_or(&armor.key);
+    let cipher = key.encrypt(KeyUsage::OTP_REQUEST, &mut Sequence(7), &plain);
+    let request = wire::encode(&PaOtpRequest {
+        flags: OtpFlags::NONE,
+        nonce: None,
+        enc_data: EncryptedData { etype: key.etype(), kvno: None, cipher: &cipher },
+        hash: None,
+        iterations: None,
+        value: (!bend.no_value).then_some(value.as_bytes()),
+        pin: bend.pin.map(Utf8),
+        challenge: None,
+        time: None,
+        counter: None,
+        format: None,
+        token_id: bend.token.map(str::as_bytes),
+        algorithm: None,
+        vendor: bend.vendor.map(Utf8),
+    });
+    let cookie = told.value(PaType::FX_COOKIE).expect("a cookie").to_vec();
+    let mut padata = vec![(PaType::OTP_REQUEST, request)];
+    padata.extend((!bend.no_cookie).then_some((PaType::FX_COOKIE, cookie)));
+    armor.as_req(realm, &Asking::login("alice"), &Inside::of(padata))
+}
+
+fn opened(armor: &Armor, reply: &[u8]) -> Result<Credential, ErrorCode> {
+    let told = armor.open(reply, Asking::login("alice").nonce).expect("an envelope");
+    if let Some(code) = told.code {
+        return Err(code);
+    }
+    let key = fast::strengthened(told.strengthen.as_ref().expect("a key"), &armor.key).expect("a key");
+    Credential::open(reply, &key, KeyUsage::AS_REP_ENC_PART)
+}
+
+fn login_with(realm: &mut Joined, value: &str, bend: &Bend<'_>) -> Result<Credential, ErrorCode> {
+    let armor = armor(realm);
+    let told = challenged(realm, &armor);
+    let request = answer(realm, &armor, &told, value, bend);
+    let reply = realm.send(&request).reply.expect("an answer");
+    opened(&armor, &reply)
+}
+
+fn login(realm: &mut Joined, value: &str) -> Result<Credential, ErrorCode> {
+    login_with(realm, value, &Bend::default())
+}
+
+fn indicators(realm: &Joined, ticket: &Credential) -> Vec<String> {
+    realm.open(&ticket.ticket, |part| {
+        let containers = authz::cammac::find(part.authorization_data.as_ref());
+        containers.iter().flat_map(|container| authz::indicators::read(&container.elements.value)).collect()
+    })
+}
+
+#[test]
+fn s6560_a_value_of_the_token_is_a_login_and_the_ticket_says_so() {
+    let mut realm = realm();
+    realm.change("alice", |entry| entry.tokens[0].indicators = vec!["yubikey".into()]);
+    let ticket = login(&mut realm, &code(0)).expect("a TGT");
+    assert_eq!(indicators(&realm, &ticket), ["otp", "yubikey"]);
+    let timed = token("phone", TokenKind::Timed { period: 30 });
+    realm.change("alice", |entry| entry.tokens.push(timed));
+    let now = code(realm.now.time.seconds() as u64 / 30);
+    assert!(login_with(&mut realm, &now, &Bend { token: Some("key"), ..Bend::default() }).is_err(), "of that token");
+    assert!(login_with(&mut realm, &now, &Bend { token: Some("phone"), ..Bend::default() }).is_ok());
+}
+
+#[test]
+fn s6560_the_challenge_names_the_tokens_and_has_a_long_nonce() {
+    let mut realm = realm();
+    realm.change("alice", |entry| entry.tokens[0].with_password = true);
+    let armor = armor(&mut realm);
+    let told = challenged(&mut realm, &armor);
+    let challenge: PaOtpChallenge<'_> = wire::decode(told.value(PaType::OTP_CHALLENGE).expect("offered")).expect("one");
+    assert!(challenge.nonce.len() >= armor.key.expose().len());
+    let tokens: Vec<_> = challenge.tokens.iter().collect();
+    let [token] = &tokens[..] else { panic!("one token") };
+    assert_eq!((token.vendor, token.token_id, token.length), (Some(Utf8("key")), Some(&b"key"[..]), Some(6)));
+    assert_eq!(token.flags, OtpFlags::COLLECT_PIN | OtpFlags::SEPARATE_PIN_REQUIRED);
+    let kinds: Vec<_> = told.padata.iter().map(|(kind, _)| *kind).collect();
+    assert!(!kinds.contains(&PaType::ENCRYPTED_CHALLENGE) && !kinds.contains(&PaType::ENC_TIMESTAMP), "{kinds:?}");
+}
+
+#[test]
+fn a_value_is_good_once_also_with_a_fresh_challenge() {
+    let mut realm = realm();
+    assert!(login(&mut realm, &code(3)).is_ok(), "three were made in vain");
+    for used in [3, 2, 0] {
+        assert_eq!(login(&mut realm, &code(used)).expect_err("used"), ErrorCode::PREAUTH_FAILED);
+    }
+    assert!(login(&mut realm, &code(4)).is_ok());
+    let timed = token("phone", TokenKind::Timed { period: 30 });
+    realm.change("alice", |entry| entry.tokens = vec![timed]);
+    let step = realm.now.time.seconds() as u64 / 30;
+    assert!(login(&mut realm, &code(step)).is_ok());
+    assert_eq!(login(&mut realm, &code(step)).expect_err("used"), ErrorCode::PREAUTH_FAILED);
+    assert_eq!(login(&mut realm, &code(step - 1)).expect_err("older"), ErrorCode::PREAUTH_FAILED);
+    assert!(login(&mut realm, &code(step + 1)).is_ok(), "the next one, of a clock that is ahead");
+}
+
+#[test]
+fn of_two_clients_who_come_at_once_with_one_value_one_gets_in() {
+    for round in 0..8 {
+        let mut realm = realm();
+        let armors = [armor(&mut realm), armor(&mut realm)];
+        let requests = armors.each_ref().map(|armor| {
+            let told = challenged(&mut realm, armor);
+            answer(&mut realm, armor, &told, &code(0), &Bend::default())
+        });
+        let kdc =
+            Kdc { policy: &realm.policy, store: &realm.store, replays: &realm.replays, attempts: &realm.attempts };
+        let at = Arrival { now: realm.now, from: None };
+        let start = std::sync::Barrier::new(2);
+        let replies: Vec<_> = std::thread::scope(|scope| {
+            let threads = requests.each_ref().map(|request| {
+                let (kdc, start) = (&kdc, &start);
+                scope.spawn(move || {
+                    start.wait();
+                    kdc::core::handle(kdc, at, &mut Sequence(round), request).reply.expect("an answer")
+                })
+            });
+            threads.into_iter().map(|thread| thread.join().expect("no panic")).collect()
+        });
+        let outcomes: Vec<_> = armors.iter().zip(&replies).map(|(armor, reply)| opened(armor, reply)).collect();
+        assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 1, "{outcomes:?}");
+        let refused = outcomes.into_iter().find_map(Result::err);
+        assert_eq!(refused, Some(ErrorCode::PREAUTH_FAILED));
+    }
+}
+
+#[test]
+fn a_password_alone_is_not_enough_for_who_has_a_token_unless_that_is_allowed() {
+    let mut realm = realm();
+    assert_eq!(realm.login(&Asking::login("alice")).expect_err("no FAST"), ErrorCode::POLICY);
+    let armor = armor(&mut realm);
+    assert_eq!(armor.login(&mut realm, &Asking::login("alice")).expect_err("no token"), ErrorCode::POLICY);
+    realm.change("alice", |entry| entry.attributes = Default::default());
+    let bare = realm.as_req(&Asking::login("alice"), None);
+    assert!(as_error(&realm.send(&bare).reply.expect("an answer")).is_some(), "also without requires_preauth");
+    realm.change("alice", |entry| entry.attributes = Attributes::REQUIRES_PRE_AUTH);
+    realm.change("alice", |entry| drop(entry.strings.insert("otp_optional".into(), "true".into())));
+    assert!(armor.login(&mut realm, &Asking::login("alice")).is_ok());
+    assert!(realm.login(&Asking::login("alice")).is_ok());
+    assert!(login(&mut realm, &code(0)).is_ok(), "and the token does too");
+}
+
+#[test]
+fn wrong_values_lock_with_and_without_a_policy() {
+    let mut plain = realm();
+    for _ in 0..10 {
+        assert_eq!(login(&mut plain, "000000").expect_err("wrong"), ErrorCode::PREAUTH_FAILED);
+    }
+    let told = plain.as_req(&Asking::login("alice"), None);
+    assert!(as_error(&plain.send(&told).reply.expect("an answer")).is_some());
+    let armor = armor(&mut plain);
+    let request = armor.as_req(&mut plain, &Asking::login("alice"), &Inside::default());
+    let reply = plain.send(&request).reply.expect("an answer");
+    assert_eq!(armor.open(&reply, 4711).expect("an envelope").code, Some(ErrorCode::CLIENT_REVOKED));
+    plain.wait(300);
+    assert!(login(&mut plain, &code(0)).is_ok(), "for five minutes");
+    let mut strict = realm();
+    strict.add_policy(PasswordPolicy { max_failures: 2, lockout_duration: 60, ..PasswordPolicy::new("strict") });
+    strict.change("alice", |entry| entry.policy = Some("strict".into()));
+    assert_eq!(login(&mut strict, "000000").expect_err("wrong"), ErrorCode::PREAUTH_FAILED);
+    assert!(login(&mut strict, &code(0)).is_ok());
+    for _ in 0..2 {
+        assert_eq!(login(&mut strict, "000000").expect_err("wrong"), ErrorCode::PREAUTH_FAILED);
+    }
+    assert_eq!(strict.attempts_of("alice").failures, 2);
+}
+
+#[test]
+fn a_token_that_wants_the_password_too_wants_both() {
+    let mut realm = realm();
+    realm.change("alice", |entry| entry.tokens[0].with_password = true);
+    let right = std::str::from_utf8(PASSWORD).expect("text");
+    let with = |pin| Bend { pin, ..Bend::default() };
+    assert_eq!(login_with(&mut realm, &code(0), &with(None)).expect_err("none"), ErrorCode::PIN_REQUIRED);
+    assert_eq!(login_with(&mut realm, &code(0), &with(Some("wrong"))).expect_err("wrong"), ErrorCode::PREAUTH_FAILED);
+    assert_eq!(login_with(&mut realm, "000000", &with(Some(right))).expect_err("wrong"), ErrorCode::PREAUTH_FAILED);
+    assert_eq!(realm.attempts_of("alice").failures, 2, "each a wrong guess, and a missing one none");
+    assert!(login_with(&mut realm, &code(0), &with(Some(right))).is_ok(), "a value is not used up by a wrong password");
+}
+
+#[test]
+fn s6560_answers_to_other_challenges_and_without_armor_are_refused() {
+    let mut realm = realm();
+    let refused = |realm: &mut Joined, bend| login_with(realm, &code(0), &bend).expect_err("refused");
+    let other = Key::new(EncryptionType::AES256_SHA1, &[5; 32]).expect("a key");
+    assert_eq!(refused(&mut realm, Bend { nonce: Some(b"other"), ..Bend::default() }), ErrorCode::PREAUTH_FAILED);
+    assert_eq!(refused(&mut realm, Bend { key: Some(&other), ..Bend::default() }), ErrorCode::PREAUTH_FAILED);
+    assert_eq!(refused(&mut realm, Bend { no_value: true, ..Bend::default() }), ErrorCode::PREAUTH_FAILED);
+    assert!(login_with(&mut realm, &code(0), &Bend { no_cookie: true, ..Bend::default() }).is_err());
+    let armor = armor(&mut realm);
+    let told = challenged(&mut realm, &armor);
+    realm.wait(601);
+    let armor = self::armor(&mut realm);
+    let late = answer(&mut realm, &armor, &told, &code(0), &Bend::default());
+    let reply = realm.send(&late).reply.expect("an answer");
+    assert_eq!(opened(&armor, &reply).expect_err("too late"), ErrorCode::PREAUTH_EXPIRED);
+    let bare = Asking { padata: vec![(PaType::OTP_REQUEST, b"0\0".to_vec())], ..Asking::login("alice") };
+    let bare = realm.as_req(&bare, None);
+    assert!(as_error(&realm.send(&bare).reply.expect("an answer")).is_some());
+    assert!(login(&mut realm, &code(0)).is_ok(), "none of it used the value up");
+}
+
+#[test]
+fn s6560_who_has_seen_no_challenge_may_show_a_clock_instead() {
+    let mut realm = realm();
+    let clock = || Bend { clock: true, no_cookie: true, ..Bend::default() };
+    assert!(login_with(&mut realm, &code(0), &clock()).is_ok());
+    assert!(login_with(&mut realm, &code(0), &clock()).is_err(), "the value is used all the same");
+}
+
+/// A server that says what it is told to, and counts who asks.
+#[derive(Debug)]
+struct Scripted {
+    answer: Answer,
+    asked: AtomicU32,
+}
+
+impl OtpServer for Scripted {
+    fn ask(&self, user: &str, password: &[u8]) -> Answer {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        assert_eq!((user, password), ("al", &b"secret123456"[..]));
+        self.answer
+    }
+}
+
+#[test]
+fn a_value_that_somebody_else_knows_is_asked_for_there() {
+    for (answer, expected) in [
+        (Answer::Right, None),
+        (Answer::Wrong, Some(ErrorCode::PREAUTH_FAILED)),
+        (Answer::Silent, Some(ErrorCode::SVC_UNAVAILABLE)),
+    ] {
+        let mut realm = Joined::new();
+        let server = Arc::new(Scripted { answer, asked: AtomicU32::new(0) });
+        let kind = OtpType { server: server.clone(), strip_realm: true, indicators: vec!["radius".into()] };
+        realm.policy.otp_types.insert("corp".into(), kind);
+        let otp = "[{\"type\":\"corp\",\"username\":\"al\"}]".to_owned();
+        realm.change("alice", |entry| drop(entry.strings.insert("otp".into(), otp)));
+        let outcome = login(&mut realm, "secret123456");
+        assert_eq!(outcome.as_ref().err().copied(), expected);
+        assert_eq!(server.asked.load(Ordering::Relaxed), 1);
+        let failures = u32::from(answer == Answer::Wrong);
+        assert_eq!(realm.attempts_of("alice").failures, failures, "a server that is down is nobody's wrong guess");
+        if let Ok(ticket) = outcome {
+            assert_eq!(indicators(&realm, &ticket), ["otp", "radius"]);
+        }
+        assert_eq!(realm.login(&Asking::login("alice")).expect_err("alone"), ErrorCode::POLICY);
+    }
+}
+
+#[test]
+fn our_client_types_the_value_and_opens_the_reply() {
+    let mut realm = realm();
+    let right = std::str::from_utf8(PASSWORD).expect("text");
+    realm.change("alice", |entry| {
+        entry.tokens[0].with_password = true;
+        entry.tokens.push(token("phone", TokenKind::Timed { period: 30 }));
+    });
+    let host = realm.login(&Asking { client: name(HOST), ..Asking::login("alice") }).expect("the host's TGT");
+    let answers = ["1".to_owned(), code(0), right.to_owned()];
+    let asked = Arc::new(AtomicU32::new(0));
+    let count = asked.clone();
+    let ask = move |question: &str| {
+        let at = count.fetch_add(1, Ordering::Relaxed) as usize;
+        assert!(at > 0 || question.contains("1. key") && question.contains("2. phone"), "{question}");
+        Ok(Zeroizing::new(answers[at].clone()))
+    };
+    let means = Means { ask: Some(Box::new(ask)), ..Means::default() };
+    let secret = Secret::Prompt(Box::new(|_| panic!("no password is asked for but the token's")));
+    let exchange = AsExchange::with_means(AsRequest::new(name("alice")), secret, means);
+    let mut exchange = exchange.armored(host.cached()).expect("armor");
+    let mut reply = None;
+    let outcome = loop {
+        realm.tick();
+        match exchange.step(realm.now, &mut Sequence(8), reply.as_deref()).expect("a login") {
+            Step::Done(outcome) => break outcome,
+            Step::Send { message, .. } => reply = realm.send(&message).reply,
+        }
+    };
+    assert_eq!((outcome.credential.client, asked.load(Ordering::Relaxed)), (name("alice"), 3));
+}
