@@ -469,7 +469,7 @@ pub struct Bend {
     /// No checksum.
     pub no_checksum: bool,
     /// An authenticator that says of itself what it was made for.
-    pub armor: Option<libkrb::codes::AuthDataType>,
+    pub armor: Option<AuthDataType>,
     /// A subkey.
     pub subkey: Option<Key>,
 }

@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use libkrb::ccache::{Credential, RawKey};
+use libkrb::ccache::{CacheName, Credential, RawKey};
 use libkrb::client::{ClockOffset, TgsExchange, TgsRequest};
 use libkrb::config::Config;
 use libkrb::keytab::KeytabName;
@@ -40,6 +40,14 @@ pub fn ticket(seat: &Seat<'_>, client: &str, password: &str, service: &str) -> C
     let (client, service) = (name(&transport, client), name(&transport, service));
     let client = Client::with_password(transport, client, password);
     (*wait(client.ticket(&service))).clone()
+}
+
+/// A ticket for a service, with a credential cache.
+pub fn ticket_from(seat: &Seat<'_>, cache: &Path, service: &str) -> Credential {
+    let transport = transport(seat);
+    let service = name(&transport, service);
+    let cache = CacheName::File(cache.to_owned());
+    (*wait(async { Client::with_cache(transport, cache).await?.ticket(&service).await })).clone()
 }
 
 /// A ticket-granting ticket to hand over, with a password; the seat has to ask for forwardable ones.

@@ -2,11 +2,18 @@
 //! RFC 4120 from a password to a message for a service. Not here: bent messages (attacks) and the
 //! KDC's own rules (conformance).
 
+use std::sync::Arc;
+
+use kdc::core::Attributes;
 use libkrb::ccache::{Address, Credential};
-use libkrb::client::{AsExchange, AsRequest, Exchange, Outcome, Secret, Step, TgsExchange, TgsRequest};
+use libkrb::client::{
+    ApExchange, ApRequest, AsExchange, AsRequest, Exchange, Outcome, Secret, Step, TgsExchange, TgsRequest, User,
+};
 use libkrb::codes::{AddressType, EncryptionType, NameType, PaType};
 use libkrb::flags::{KdcOptions, TicketFlags};
 use libkrb::preauth::{KeyHint, Means};
+use libkrb::replay::MemoryReplayCache;
+use libkrb::service::{Acceptor, Options};
 use libkrb::time::Instant;
 use libkrb::{Error, ErrorCode, Principal, Result, Time, wire};
 use tests::joined::{Joined, NOW, PASSWORD, REALM, Sequence, name};
@@ -358,4 +365,104 @@ fn tickets_are_got_in_fast_and_answers_outside_of_it_are_those_of_an_old_kdc() {
     let bare = wire::encode(&wire::KdcReq { padata: wire::List::Items(&header), ..sent });
     let reply = kdc.send(&bare).reply.expect("a reply");
     assert_eq!(tests::joined::as_error(&reply), Some(ErrorCode::MODIFIED));
+}
+
+/// A realm in which the one service may act for users at the other, and that service's own ticket.
+fn acting(kdc: &mut Joined) -> Credential {
+    kdc.change("host/a.example.org", |entry| {
+        entry.attributes = Attributes::OK_TO_AUTH_AS_DELEGATE;
+        entry.strings.insert("allowed_to_delegate_to".into(), "host/b.example.org".into());
+    });
+    let key = kdc.key("host/a.example.org", EncryptionType::AES256_SHA1);
+    let mut request = AsRequest::new(service());
+    request.options |= KdcOptions::FORWARDABLE;
+    let secret = Secret::Keys(vec![(1, key)]);
+    run(kdc, &mut AsExchange::new(request, secret)).expect("the service's own ticket").credential
+}
+
+#[test]
+fn a_service_acts_for_a_user_by_each_name_and_with_the_ticket_that_it_was_shown() {
+    let mut kdc = Joined::new();
+    let own = acting(&mut kdc);
+    let enterprise = Principal::parse_enterprise("alice", Some(REALM)).expect("a name");
+    let target = name("host/b.example.org");
+    let shown = {
+        let tgt = tgt(&mut kdc, |request| request.options |= KdcOptions::FORWARDABLE);
+        let ticket = tgs(&mut kdc, TgsRequest::new(tgt, service())).expect("alice's ticket");
+        let (_, bytes) = ApExchange::new(&ticket, &ApRequest::default(), kdc.now, &mut Sequence(5)).expect("an AP-REQ");
+        let options = Options { keep_tickets: true, ..Options::default() };
+        let replay = Arc::new(MemoryReplayCache::new(300, 10));
+        let acceptor = Acceptor::new(&kdc.keytab(&["host/a.example.org"]), options, replay).expect("a keytab");
+        let accepted = acceptor.accept(kdc.now, &mut Sequence(6), &bytes, None).expect("alice");
+        accepted.shown().expect("the ticket is kept")
+    };
+    let mut tickets = vec![shown];
+    for user in [name("alice"), enterprise] {
+        let ticket = tgs(&mut kdc, TgsRequest::for_user(own.clone(), User::Named(user))).expect("a ticket to itself");
+        assert_eq!((&ticket.client, &ticket.server), (&name("alice"), &service()));
+        tickets.push(ticket);
+    }
+    for evidence in tickets {
+        let ticket = tgs(&mut kdc, TgsRequest::on_behalf(own.clone(), target.clone(), &evidence)).expect("a ticket");
+        assert_eq!((&ticket.client, &ticket.server), (&name("alice"), &target));
+        assert!(!ticket.is_skey && ticket.second_ticket.is_empty());
+        let away = TgsRequest::on_behalf(own.clone(), service(), &evidence);
+        let refused = tgs(&mut kdc, away).expect_err("not on the list");
+        assert!(matches!(refused, Error::Protocol { code: ErrorCode::BADOPTION, .. }), "{refused}");
+    }
+    let elsewhere = TgsRequest::on_behalf(own.clone(), target.in_realm("OTHER.ORG"), &own);
+    assert!(TgsExchange::new(elsewhere).is_err(), "in one realm only");
+}
+
+/// Runs an exchange over a network on which requests and replies are bent.
+fn run_bent(
+    kdc: &mut Joined,
+    request: TgsRequest,
+    ask: impl Fn(Vec<u8>) -> Vec<u8>,
+    tell: impl Fn(Vec<u8>) -> Vec<u8>,
+) -> Result<Credential> {
+    let mut exchange = TgsExchange::new(request)?;
+    let Step::Send { message, .. } = exchange.step(kdc.now, &mut Sequence(7), None)? else { panic!("no message") };
+    let reply = tell(kdc.send(&ask(message)).reply.expect("a reply"));
+    match exchange.step(kdc.now, &mut Sequence(8), Some(&reply))? {
+        Step::Done(outcome) => Ok(outcome.credential),
+        Step::Send { .. } => panic!("another message"),
+    }
+}
+
+#[test]
+fn a_reply_in_nobodys_name_or_anothers_is_not_taken_for_the_users() {
+    let mut kdc = Joined::new();
+    let own = acting(&mut kdc);
+    let request = || TgsRequest::for_user(own.clone(), User::Named(name("alice")));
+    // An old KDC sees an ordinary request; so does one whose padata somebody took away.
+    let plain = |message: Vec<u8>| {
+        let request = wire::decode::<wire::KdcReq<'_>>(&message).expect("a request");
+        let padata: Vec<_> = request.padata.iter().filter(|padata| padata.kind == PaType::TGS_REQ).collect();
+        wire::encode(&wire::KdcReq { padata: wire::List::Items(&padata), ..request })
+    };
+    let refused = run_bent(&mut kdc, request(), plain, |reply| reply).expect_err("the service's own ticket");
+    assert!(matches!(refused, Error::ReplyMismatch(_)), "{refused}");
+    kdc.tick();
+    let unsigned = |reply: Vec<u8>| {
+        let reply = wire::decode::<wire::KdcRep<'_>>(&reply).expect("a reply");
+        let padata = reply.padata.iter().find(|padata| padata.kind == PaType::FOR_X509_USER).expect("a signed name");
+        let mut value = padata.value.to_vec();
+        *value.last_mut().expect("a checksum") ^= 1;
+        let padata = [wire::PaData { value: &value, ..padata }];
+        wire::encode(&wire::KdcRep { padata: wire::List::Items(&padata), ..reply })
+    };
+    let refused = run_bent(&mut kdc, request(), |message| message, unsigned).expect_err("an unsigned name");
+    assert!(matches!(refused, Error::Integrity), "{refused}");
+    kdc.tick();
+    let evidence = tgs(&mut kdc, request()).expect("a ticket in alice's name");
+    kdc.tick();
+    let renamed = |reply: Vec<u8>| {
+        let reply = wire::decode::<wire::KdcRep<'_>>(&reply).expect("a reply");
+        let bob = name("bob");
+        wire::encode(&wire::KdcRep { client: (&bob).into(), ..reply })
+    };
+    let further = TgsRequest::on_behalf(own.clone(), name("host/b.example.org"), &evidence);
+    let refused = run_bent(&mut kdc, further, |message| message, renamed).expect_err("bob's ticket");
+    assert!(matches!(refused, Error::ReplyMismatch(_)), "{refused}");
 }

@@ -2,8 +2,14 @@
 //! kgetcred against our KDC; our kvno against MIT's. MIT's KDC gives tickets in users' names to a service
 //! itself and, with the store that it has here (DB2), never further: the tests of that are ours alone.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use libkrb::ccache::{CacheName, Credential};
+use libkrb::crypto::KeyUsage;
+use libkrb::keytab::KeytabName;
+use libkrb::net::Acting;
+use libkrb::wire::{self, Ticket};
+use libkrb::{Principal, Time};
 use tests::{Family, Pair, Realm, Seat, optional_peer, suite};
 
 const GATEWAY: &str = "HTTP/gateway.example.org";
@@ -43,7 +49,7 @@ fn realm(pair: Pair) -> (Realm, PathBuf) {
 }
 
 /// The gateway with its own ticket.
-fn gateway<'a>(pair: Pair, realm: &'a Realm, keytab: &std::path::Path) -> Seat<'a> {
+fn gateway<'a>(pair: Pair, realm: &'a Realm, keytab: &Path) -> Seat<'a> {
     let seat = pair.seat(realm);
     seat.kinit_with(keytab, &["-f", GATEWAY]).succeeds();
     seat
@@ -82,8 +88,9 @@ fn a_service_reaches_another_as_the_user_where_its_list_says_so(pair: Pair) {
     let users = realm.add_service(USERS);
     realm.add_service(ADS);
     let seat = gateway(pair, &realm, &keytab);
-    let kvno = seat.tool("kvno").args(["-k"]).args([&users]).args(["-I", "alice", "-P", USERS]).run();
-    kvno.succeeds().saying("HTTP/users.example.org@EXAMPLE.ORG: kvno = 1, keytab entry valid");
+    let kvno = seat.tool("kvno").args(["-I", "alice", "-P", USERS]).run();
+    kvno.succeeds().saying("HTTP/users.example.org@EXAMPLE.ORG: kvno = 1");
+    assert!(opens(&users, &in_alices_name(&seat, USERS)));
     let refused = seat.tool("kvno").args(["-I", "alice", "-P", ADS]).run().fails_with(1);
     refused.saying("KDC can't fulfill requested option");
     realm.says("on_behalf_of=\"alice@EXAMPLE.ORG\"");
@@ -97,8 +104,9 @@ fn a_service_reaches_another_as_the_user_where_that_ones_list_says_so(pair: Pair
     let ads = realm.add_service(ADS);
     realm.query(&["setstr", ADS, "allowed_to_delegate_from", "HTTP/gate*.example.org"]);
     let seat = gateway(pair, &realm, &keytab);
-    let kvno = seat.tool("kvno").args(["-k"]).args([&ads]).args(["-U", "alice", "-P", ADS]).run();
-    kvno.succeeds().saying("HTTP/ads.example.org@EXAMPLE.ORG: kvno = 1, keytab entry valid");
+    let kvno = seat.tool("kvno").args(["-U", "alice", "-P", ADS]).run();
+    kvno.succeeds().saying("HTTP/ads.example.org@EXAMPLE.ORG: kvno = 1");
+    assert!(opens(&ads, &in_alices_name(&seat, ADS)));
 }
 
 fn who_may_not_be_delegated_is_not(pair: Pair) {
@@ -139,20 +147,27 @@ const PYTHON: &str = r#"
 import sys, gssapi
 gateway, users = sys.argv[1:]
 kerberos = gssapi.NameType.kerberos_principal
-store = {"keytab": gateway, "client_keytab": gateway, "ccache": "MEMORY:gateway"}
-own = gssapi.Credentials(gssapi.Name("HTTP/gateway.example.org@EXAMPLE.ORG", kerberos), usage="both", store=store)
-alice = own.impersonate(gssapi.Name("alice@EXAMPLE.ORG", kerberos))
 target = gssapi.Name("HTTP/users.example.org@EXAMPLE.ORG", kerberos)
-caller = gssapi.SecurityContext(name=target, creds=alice, usage="initiate")
-called = gssapi.SecurityContext(creds=gssapi.Credentials(usage="accept", store={"keytab": users}), usage="accept")
-token = called.step(caller.step())
-if token and not caller.complete:
-    caller.step(token)
-print("seen", called.initiator_name)
+
+def seen(creds):
+    caller = gssapi.SecurityContext(name=target, creds=creds, usage="initiate")
+    called = gssapi.SecurityContext(creds=gssapi.Credentials(usage="accept", store={"keytab": users}), usage="accept")
+    token = called.step(caller.step())
+    if token and not caller.complete:
+        caller.step(token)
+    return called.initiator_name
+
+store = {"keytab": gateway, "client_keytab": gateway, "ccache": "MEMORY:gateway"}
+name = gssapi.Name("HTTP/gateway.example.org@EXAMPLE.ORG", kerberos)
+own = gssapi.Credentials(name=name, usage="both", store=store)
+alice = own.impersonate(name=gssapi.Name("alice@EXAMPLE.ORG", kerberos))
+print("seen", seen(alice))
+alice.store({"ccache": "FILE:theirs"}, usage="initiate", overwrite=True)
+print("by ours", seen(gssapi.Credentials(usage="initiate", store={"ccache": "FILE:ours"})))
 "#;
 
 #[test]
-fn a_python_service_acts_for_a_user_and_is_seen_as_that_user() {
+fn a_python_service_acts_for_a_user_and_caches_in_a_users_name_are_understood_both_ways() {
     let python = optional_peer("python3-gssapi", "/usr/lib/python3/dist-packages/gssapi").and_then(|_| {
         let here = Pair::present(Family::Mit, Family::Ours).filter(|pair| pair.kdc == Family::Ours);
         here.zip(optional_peer("python3", "/usr/bin/python3"))
@@ -160,8 +175,34 @@ fn a_python_service_acts_for_a_user_and_is_seen_as_that_user() {
     let Some((pair, python)) = python else { return };
     let (realm, keytab) = realm(pair);
     let users = realm.add_service(USERS);
-    let seat = pair.seat(&realm);
+    let seat = gateway(pair, &realm, &keytab);
+    // What the script logs in for itself must be good for delegation too.
+    seat.set("forwardable = true");
+    seat.tool("kvno").args(["-I", "alice", GATEWAY]).run().succeeds();
+    let held = CacheName::File(seat.ccache()).load().expect("the gateway's cache");
+    let tgt = held.tickets().find(|ticket| ticket.server.is_local_tgs()).expect("the gateway's TGT");
+    let evidence = held.tickets().find(|ticket| ticket.client != held.principal).expect("a ticket in alice's name");
+    CacheName::File(seat.path("ours")).replace(&Acting::cache(tgt, evidence)).expect("a cache");
     let script = seat.write("delegate.py", PYTHON);
     let said = seat.program(python).args([&script, &keytab, &users]).run().succeeds();
-    said.saying("seen alice@EXAMPLE.ORG");
+    let _ = said.saying("seen alice@EXAMPLE.ORG").saying("by ours alice@EXAMPLE.ORG");
+    let ticket = tests::library::ticket_from(&seat, &seat.path("theirs"), USERS);
+    assert_eq!((ticket.client.to_string(), opens(&users, &ticket)), ("alice@EXAMPLE.ORG".to_owned(), true));
+}
+
+/// Whether a service's keytab opens a ticket.
+fn opens(keytab: &Path, ticket: &Credential) -> bool {
+    let keytab = KeytabName::File(keytab.to_owned()).load().expect("a keytab");
+    let sealed = wire::decode::<Ticket<'_>>(&ticket.ticket).expect("a ticket").enc_part;
+    let keys = keytab.entries.iter().filter(|entry| entry.key.etype == sealed.etype);
+    let mut keys = keys.filter_map(|entry| entry.key.key().ok());
+    keys.any(|key| key.decrypt(KeyUsage::TICKET, sealed.cipher).is_ok())
+}
+
+/// The ticket for a service in alice's name that somebody's tool left in the cache.
+fn in_alices_name(seat: &Seat<'_>, service: &str) -> Credential {
+    let cache = CacheName::File(seat.ccache()).load().expect("a cache");
+    let service = Principal::parse(service, Some("EXAMPLE.ORG")).expect("a name");
+    let alice = Principal::parse("alice", Some("EXAMPLE.ORG")).expect("a name");
+    cache.find_of(&alice, &service, Time::EPOCH).expect("a ticket in alice's name").clone()
 }

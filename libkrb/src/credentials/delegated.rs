@@ -64,7 +64,7 @@ impl Credentials {
         self.acting(Evidence::Said(User::Named(user.clone())))
     }
 
-    /// The credentials of a user who has shown this service a ticket: with that ticket, and this
+    /// The credentials of a user who has shown this service a ticket ([`crate::service::Accepted::shown`]): with that ticket, and this
     /// service's own, tickets to other services are got (S4U2Proxy). The user's ticket must be
     /// forwardable, and the KDC must allow it as for [`Credentials::impersonate`], but for
     /// `ok_to_auth_as_delegate`. They end when that ticket does.

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use super::client::{Client, Source};
 use super::held::Want;
-use super::requests::tgs_request;
-use crate::ccache::Credential;
+use super::requests::{as_request, tgs_request};
+use super::transport::Transport;
+use crate::ccache::{Ccache, Credential};
 use crate::client::{TgsRequest, User};
 use crate::error::Result;
 use crate::name::Principal;
@@ -36,6 +37,35 @@ impl Acting {
             Evidence::Said(user) => user.into(),
             Evidence::Shown(ticket) => ticket.client.clone(),
         }
+    }
+}
+
+/// The configuration entry of a cache that is a user's but holds a service's tickets: which service's.
+/// MIT krb5 writes such caches for credentials in a user's name.
+const IMPERSONATOR: &str = "proxy_impersonator";
+
+impl Acting {
+    /// Of a cache of that kind; `None`: it is an ordinary one.
+    pub(super) fn of_cache(transport: &Transport, cache: &Ccache) -> Option<Acting> {
+        let service = std::str::from_utf8(cache.config(IMPERSONATOR, None)?).ok()?;
+        let service = Principal::parse(service, Some(cache.principal.realm())).ok()?;
+        let shown = cache.tickets().find(|ticket| ticket.client == cache.principal && ticket.server == service)?;
+        let evidence = Evidence::Shown(Arc::new(shown.clone()));
+        let own = cache.tickets().filter(|ticket| ticket.client == service).cloned().collect();
+        let own = Ccache { principal: service.clone(), credentials: own, ..cache.clone() };
+        let request = as_request(transport.config(), service);
+        let service = Client::new(transport.clone(), request, Source::Given, None);
+        service.adopt(&own);
+        Some(Acting { service, evidence })
+    }
+
+    /// A cache of that kind, for other programs of the service's: whoever has it acts for the user as
+    /// the service may. `tgt` is the service's.
+    pub fn cache(tgt: &Credential, evidence: &Credential) -> Ccache {
+        let mut cache = Ccache::new(evidence.client.clone());
+        cache.credentials = vec![tgt.clone(), evidence.clone()];
+        cache.set_config(IMPERSONATOR, None, tgt.client.to_string().as_bytes());
+        cache
     }
 }
 

@@ -100,14 +100,19 @@ impl Client {
         Client::new(transport, request, Source::Keytab(keytab), None)
     }
 
-    /// A client with the tickets of a credential cache, into which it puts those that it gets.
+    /// A client with the tickets of a credential cache, into which it puts those that it gets. From a cache
+    /// with a service's tickets and a user's name on it ([`Acting::cache`]) it gets tickets in that name, and
+    /// writes nothing there.
     ///
     /// # Errors
     /// As [`CacheName::load`]: there must be a cache, to say whose it is.
     pub async fn with_cache(transport: Transport, cache: CacheName) -> Result<Client> {
         let name = cache.clone();
-        let principal = blocking(move || name.load()).await?.principal;
-        let request = as_request(transport.config(), principal);
+        let content = blocking(move || name.load()).await?;
+        let request = as_request(transport.config(), content.principal.clone());
+        if let Some(acting) = Acting::of_cache(&transport, &content) {
+            return Ok(Client::new(transport, request, Source::Acting(Box::new(acting)), None));
+        }
         Ok(Client::new(transport, request, Source::Cache, Some(cache)))
     }
 

@@ -4,6 +4,7 @@
 use super::authz::AuthzElement;
 use super::check::Claim;
 use super::opened::Opened;
+use crate::ccache::{Credential, RawKey};
 use crate::codes::{ChecksumType, TransitedType};
 use crate::crypto::{Key, KeyUsage, PreparedKey, Random};
 use crate::flags::{ApOptions, TicketFlags};
@@ -51,6 +52,8 @@ pub struct Accepted {
     pub acceptor_sequence: u32,
     /// The AP-REP to send back; only where the client wants one.
     pub reply: Option<Vec<u8>>,
+    /// The ticket, in DER, where it is kept ([`super::Options::keep_tickets`]).
+    pub ticket: Option<Vec<u8>>,
 }
 
 /// The times of a ticket (RFC 4120 5.3).
@@ -92,6 +95,7 @@ impl Accepted {
             client_sequence: authenticator.sequence,
             acceptor_sequence: 0,
             reply: None,
+            ticket: None,
         }
     }
 
@@ -126,6 +130,26 @@ impl Accepted {
         let enc_part = EncryptedData { etype: self.session_key.etype(), kvno: None, cipher: &cipher };
         self.reply = Some(wire::encode(&ApRep { version: Fixed, kind: Fixed, enc_part }));
         self
+    }
+
+    /// The ticket that the client has shown, as evidence for going on in its name
+    /// ([`crate::client::TgsRequest::on_behalf`]). `None`: tickets are not kept.
+    pub fn shown(&self) -> Option<Credential> {
+        Some(Credential {
+            client: self.client.clone(),
+            server: self.server.clone(),
+            key: RawKey::from(&self.session_key),
+            auth_time: self.times.auth,
+            start_time: self.times.start,
+            end_time: self.times.end,
+            renew_till: self.times.renew_till.unwrap_or(Time::EPOCH),
+            is_skey: false,
+            flags: self.flags,
+            addresses: vec![],
+            authdata: vec![],
+            ticket: self.ticket.clone()?,
+            second_ticket: vec![],
+        })
     }
 
     /// The key of the conversation: the last one that was negotiated (RFC 4120 3.2.6).

@@ -85,6 +85,9 @@ pub struct Options {
     /// accepting one that comes again takes half the work. All checks are made each time. With 0 no
     /// client's key stays in memory.
     pub known_tickets: usize,
+    /// Keep the ticket that a client has shown ([`Accepted::shown`]): for a service that goes on in its
+    /// clients' names where the KDC lets it (S4U2Proxy).
+    pub keep_tickets: bool,
 }
 
 impl Default for Options {
@@ -100,6 +103,7 @@ impl Default for Options {
             accept_unchecked_path: false,
             acceptor_subkey: true,
             known_tickets: 1024,
+            keep_tickets: false,
         }
     }
 }
@@ -241,7 +245,8 @@ impl Acceptor {
         if known.is_none() {
             keys.known.remember(&request.ticket, &opened, now);
         }
-        let accepted = Accepted::new(&claim, request.options, client_subkey, authz);
+        let mut accepted = Accepted::new(&claim, request.options, client_subkey, authz);
+        accepted.ticket = self.options.keep_tickets.then(|| request.ticket.der.to_vec());
         let seen = ReplayKey::of_authenticator((&opened.session_key).into(), sealed.plain());
         Ok((accepted, opened, seen))
     }
