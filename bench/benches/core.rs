@@ -11,6 +11,7 @@ use kdc::observe::{Observer, Seen, Transport};
 use libkrb::codes::{EncryptionType, PaType};
 use libkrb::preauth::spake::{GROUPS, Group, client};
 use libkrb::wire::{self, KdcReq};
+use tests::certificates::{logins, realm};
 use tests::joined::{Asking, Joined};
 use tests::spake::{Talk, Told};
 
@@ -41,6 +42,7 @@ fn main() {
         let requests: Vec<_> = (0..ROUNDS).map(|_| client.tgs_req(&tgt, &service)).collect();
         report(&format!("core TGS, {etype}"), &requests, |request| issued(&mut server, request));
     }
+    certificates();
     observed(&mut client);
     GROUPS.iter().for_each(spake);
 }
@@ -81,6 +83,18 @@ fn spake(group: &'static Group) {
     let what = format!("core AS with SPAKE {}: all requests of a login", group.name);
     let [hint, challenge, ticket] = each[..] else { panic!("three requests") };
     println!("{what:<60} {:>8.2} us ({hint:.1} + {challenge:.1} + {ticket:.1})", each.iter().sum::<f64>());
+}
+
+/// Logins by certificate: what the KDC does for one. A certificate that comes again within minutes is
+/// not validated again, its signature is.
+fn certificates() {
+    for (what, who) in [("ECDSA P-256", "alice-p256"), ("RSA 2048", "alice")] {
+        let requests = logins(who, 1000).expect("logins");
+        let mut server = realm();
+        report(&format!("core AS with PKINIT, ECDH P-256, client {what}"), &requests, |request| {
+            issued(&mut server, request);
+        });
+    }
 }
 
 /// What counting costs, without a log and an audit: it comes on top of every request.

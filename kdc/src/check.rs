@@ -34,6 +34,7 @@ pub fn check(path: &Path) -> Result<Sound> {
     manage::check_key(&config.audit)?;
     Https::check(&config)?;
     Beside::check(&config)?;
+    config.pkinit()?;
     let master = MasterKey::load(&config.master_key)?;
     let realm = config.realm.clone();
     match Redb::open(&config.store, master) {

@@ -1,6 +1,7 @@
 //! `kinit`: a password or a keytab becomes a ticket-granting ticket in a credential cache.
 
 mod arguments;
+mod certificate;
 mod expired;
 pub(crate) mod failure;
 mod plan;
@@ -12,6 +13,7 @@ use chrono::{Local, TimeZone};
 use libkrb::ccache::CacheName;
 use libkrb::client::{ClockOffset, Exchange, TgsExchange, TgsRequest};
 use libkrb::net::{Login, Transport};
+use libkrb::preauth::Means;
 use libkrb::{Error, Principal, Time};
 use tokio::runtime::Runtime;
 
@@ -55,8 +57,10 @@ fn run(arguments: Arguments) -> Result<u8> {
         plan.request(&arguments, &settings, &spans).and_then(|request| {
             let typed = Typed::default();
             let secret = plan.secret(&arguments, &settings, &typed)?;
+            let mut means = Means::default();
+            certificate::add(&mut means, &settings, &plan.client, &arguments.attribute)?;
             let (runtime, transport) = (runtime()?, settings.transport());
-            let login = match runtime.block_on(transport.login(request.clone(), secret)) {
+            let login = match runtime.block_on(transport.login_with(request.clone(), secret, means)) {
                 Err(error) if expired::is_it(&error) && !arguments.by_keytab() => {
                     expired::change_and_login(&runtime, &transport, request, &typed)
                 }

@@ -64,7 +64,7 @@ pub(crate) const MISMATCH: &str = "Password mismatch";
 pub(crate) const UNREAD: &str = "Cannot read password";
 
 /// Asks a person, or takes the next line of a pipe.
-fn asked(question: &str) -> libkrb::Result<Zeroizing<String>> {
+pub(crate) fn asked(question: &str) -> libkrb::Result<Zeroizing<String>> {
     match hidden_line(question, &mut io::stdin().lock()) {
         Ok(line) => line.ok_or_else(|| Error::Setting(UNREAD.to_owned())),
         Err(error) if error.kind() == ErrorKind::Interrupted => {

@@ -100,6 +100,7 @@ codes! {
         ENC_TIMESTAMP = 2, "enc-timestamp";
         PW_SALT = 3, "pw-salt";
         ETYPE_INFO = 11, "etype-info";
+        PK_AS_REP_OLD = 15, "pk-as-rep-old";
         PK_AS_REQ = 16, "pk-as-req";
         PK_AS_REP = 17, "pk-as-rep";
         ETYPE_INFO2 = 19, "etype-info2";

@@ -18,6 +18,7 @@
 pub mod armored;
 pub mod call;
 pub mod caller;
+pub mod certificates;
 pub mod changing;
 mod daemon;
 mod family;

@@ -14,6 +14,9 @@ Examples:
   kinit -l 1h -r 7d                  for an hour, renewable for a week
   kinit -R                           renew it, without the password
   kinit -kt app.keytab app/host      a service, by its keytab
+  kinit -X X509_user_identity=FILE:alice.crt,alice.key alice
+                                     by certificate instead of a password
+  kinit -n @EXAMPLE.ORG              nobody in particular
   echo \"$PASSWORD\" | kinit alice     from a script: the password is the first line of the input
 
 What was got: klist. What went wrong: KRB5_TRACE=/dev/stderr kinit
@@ -76,7 +79,7 @@ pub(super) struct Arguments {
     /// This keytab, instead of KRB5_KTNAME or the default one
     #[arg(short = 't', long, value_name = "KEYTAB")]
     pub keytab: Option<String>,
-    /// An anonymous ticket (not supported yet)
+    /// A ticket without a name, of the realm of @REALM or the default one
     #[arg(short = 'n', long)]
     pub anonymous: bool,
     /// The first ticket is for this service instead of the ticket-granting one
@@ -91,8 +94,9 @@ pub(super) struct Arguments {
     /// A cache with a ticket that armors the request, FAST (not supported yet)
     #[arg(short = 'T', long, value_name = "CACHE")]
     pub armor: Option<String>,
-    /// An attribute for pre-authentication (not supported yet)
-    #[arg(short = 'X', value_name = "ATTRIBUTE[=VALUE]")]
+    /// For logins by certificate: X509_user_identity=FILE:cert,key or PKCS12:file, X509_anchors=FILE:file,
+    /// disable_freshness=yes
+    #[arg(short = 'X', value_name = "ATTRIBUTE=VALUE")]
     pub attribute: Vec<String>,
     /// Ask for a PAC in the ticket
     #[arg(long)]
@@ -125,6 +129,7 @@ impl Arguments {
             (self.request_pac && self.no_request_pac, "Only one of --request-pac and --no-request-pac allowed"),
             (self.addresses && self.no_addresses, "Only one of -a and -A allowed"),
             (self.keytab.is_some() && self.client_keytab, "Only one of -t and -i allowed"),
+            (self.anonymous && self.by_keytab(), "Only one of -n and -k allowed"),
             (self.renew && self.validate, "Must use only one of -R and -v"),
         ];
         wrong.into_iter().find(|(wrong, _)| *wrong).map(|(_, words)| words)
@@ -154,23 +159,11 @@ impl Arguments {
 
     /// What MIT's kinit can and this one cannot.
     pub(super) fn not_yet(&self) -> Result<()> {
-        let missing = [
-            (
-                self.anonymous,
-                "Anonymous tickets (-n) are not supported yet",
-                "They need PKINIT. Name a principal to log in by password, or with -k by keytab.",
-            ),
-            (
-                self.armor.is_some(),
-                "FAST armor (-T) is not supported yet",
-                "Without -T kinit logs in as ever, protected by the password alone.",
-            ),
-            (
-                !self.attribute.is_empty(),
-                "Attributes of pre-authentication (-X) are not supported yet",
-                "Without -X kinit logs in by password, or with -k by keytab.",
-            ),
-        ];
+        let missing = [(
+            self.armor.is_some(),
+            "FAST armor (-T) is not supported yet",
+            "Without -T kinit logs in as ever, protected by the password alone.",
+        )];
         match missing.into_iter().find(|(asked, ..)| *asked) {
             Some((_, what, next)) => Err(Failure::new(what).next(next)),
             None => Ok(()),

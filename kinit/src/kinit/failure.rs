@@ -23,6 +23,9 @@ pub(crate) fn of(error: &Error, client: &Principal, doing: &str) -> Failure {
             format!("Client '{client}' not found in Kerberos database"),
             "Check the spelling; names are case-sensitive, and realms are usually in capitals.",
         ),
+        Error::Protocol { code: code @ ErrorCode::KDC_NOT_TRUSTED, text: Some(text) } => {
+            (format!("{code}: {text}"), next_step(*code))
+        }
         Error::Protocol { code, .. } => (code.to_string(), next_step(*code)),
         _ => return report::while_doing(error, doing),
     };
@@ -42,6 +45,22 @@ fn next_step(code: ErrorCode) -> &'static str {
         }
         E::BADOPTION => "The ticket's flags (klist -f) do not allow it.",
         E::TKT_EXPIRED => "It is too late for that: get a new ticket with kinit.",
+        E::KDC_NOT_TRUSTED => {
+            "Check `pkinit_anchors` in krb5.conf; who can't show the realm's certificate may be anybody."
+        }
+        E::CANT_VERIFY_CERTIFICATE => {
+            "The KDC does not know who issued your certificate: its `anchors` must name that authority."
+        }
+        E::INVALID_CERTIFICATE | E::REVOKED_CERTIFICATE => {
+            "Your certificate is no longer good, or not yet: get a new one."
+        }
+        E::CLIENT_NAME_MISMATCH => {
+            "The certificate is not bound to that principal; openssl x509 -noout -ext subjectAltName shows whose it is."
+        }
+        E::INCONSISTENT_KEY_PURPOSE => {
+            "The certificate is meant for something else; `kdc pki user` shows by example what is asked."
+        }
+        E::NULL_KEY => "This realm gives no tickets without a name.",
         E::TKT_NYV => "klist shows from when it is good.",
         E::CANNOT_POSTDATE => "The KDC's policy allows no postdated tickets for you: leave -s out.",
         E::NEVER_VALID => "The ticket would end before it starts: look at -l and -s.",

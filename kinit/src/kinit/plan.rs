@@ -93,6 +93,9 @@ impl Plan {
 
     /// The password, asked for when it is needed, or the keys of a keytab.
     pub(super) fn secret(&self, arguments: &Arguments, settings: &Settings, typed: &Typed) -> Result<Secret> {
+        if self.client.is_anonymous() {
+            return Ok(Secret::None);
+        }
         if !arguments.by_keytab() {
             return Ok(typed.secret());
         }
@@ -117,6 +120,9 @@ fn keytab_name(arguments: &Arguments, settings: &Settings) -> Result<KeytabName>
 
 /// Named, or of the keytab, or the cache's owner, or who is logged in.
 fn client(arguments: &Arguments, settings: &Settings, default: &CacheName) -> Result<Principal> {
+    if arguments.anonymous {
+        return anonymous(arguments, settings);
+    }
     if let Some(name) = &arguments.principal {
         let parsed = if arguments.enterprise { settings.enterprise(name) } else { settings.principal(name) };
         return parsed.during(&format!("when parsing name {name}"));
@@ -138,6 +144,18 @@ fn client(arguments: &Arguments, settings: &Settings, default: &CacheName) -> Re
         .user()
         .ok_or_else(|| Failure::new("Unable to identify user").next("Name the principal: kinit alice@EXAMPLE.ORG"))?;
     settings.principal(&user).during(&format!("when parsing name {user}"))
+}
+
+/// Nobody in particular, of the realm that is named, or else the default one.
+fn anonymous(arguments: &Arguments, settings: &Settings) -> Result<Principal> {
+    let realm = match arguments.principal.as_deref() {
+        None => settings.config().needed_default_realm().during("while getting default realm")?,
+        Some(name) => name.strip_prefix('@').filter(|realm| !realm.is_empty()).ok_or_else(|| {
+            Failure::new("A ticket without a name (-n) is for nobody: a principal can't be named with it")
+                .next("Name a realm only: kinit -n @EXAMPLE.ORG")
+        })?,
+    };
+    Ok(Principal::anonymous().in_realm(realm))
 }
 
 /// host/NAME for this host, under the whole name if the keytab knows only one such.

@@ -27,6 +27,8 @@ pub(super) enum Basis {
     Keytab(String),
     Cache(String),
     Password(String, Zeroizing<String>),
+    #[cfg(feature = "pkinit")]
+    Certificate(crate::net::CertificateWishes),
 }
 
 /// Credentials that have not begun yet. What is not said is as `krb5.conf` says it.
@@ -65,6 +67,15 @@ impl Builder {
     /// yet.
     pub fn principal(self, principal: &str) -> Builder {
         Builder { principal: Some(principal.to_owned()), ..self }
+    }
+
+    /// For a certificate: whose certificates make the KDC believed, `FILE:/path` or `DIR:/path`.
+    #[cfg(feature = "pkinit")]
+    pub fn anchors(mut self, place: &str) -> Builder {
+        if let Basis::Certificate(wishes) = &mut self.from {
+            wishes.anchors.push(place.to_owned());
+        }
+        self
     }
 
     /// This configuration in the place of `/etc/krb5.conf` or `KRB5_CONFIG`.
@@ -159,6 +170,14 @@ impl Builder {
                 let source = Source::Keys(Arc::new(move || keys.keys().current().clone()));
                 begin(principal, source, Arc::new(Backing::Keytab(keytab)))
             }
+            #[cfg(feature = "pkinit")]
+            Basis::Certificate(wishes) => {
+                let principal = match principal {
+                    Some(principal) => principal,
+                    None => named_by(wishes.clone()).await?,
+                };
+                begin(principal, Source::Certificate(Arc::new(wishes)), Arc::new(Backing::Given))
+            }
             Basis::Cache(name) => {
                 let cache = CacheName::parse(&name).map_err(|error| explain::cache_type(&name, error))?;
                 let name = cache.as_configured(transport.config());
@@ -197,6 +216,17 @@ async fn open_keytab(name: &str, principal: Option<Principal>, pace: Pace) -> Re
         return Err(Error::NoKey(format!("{name}: no key of {principal} that can be used")));
     }
     Ok((principal, Arc::new(KeytabOrigin::new(name, seen, Keys::new(keytab, pace.keep_keys)))))
+}
+
+/// The Kerberos name in a certificate.
+#[cfg(feature = "pkinit")]
+async fn named_by(wishes: crate::net::CertificateWishes) -> Result<Principal> {
+    use crate::preauth::pkinit::identity::file::Source;
+    let place = Source::parse(&wishes.identity.unwrap_or_default())?;
+    let read = move || place.read(&mut |_| Err(Error::Setting("nobody is there to type a password".to_owned())));
+    let identity = blocking(read).await?;
+    let named = identity.certificate()?.names().principals.into_iter().next();
+    named.ok_or(Error::Name("the certificate has no Kerberos name in it: say the principal"))
 }
 
 /// What the client remembers, and whom it tells what it does.

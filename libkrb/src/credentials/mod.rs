@@ -118,6 +118,17 @@ impl Credentials {
         Builder::new(Basis::Cache(name.to_owned()))
     }
 
+    /// Of a certificate, `FILE:/path/cert,/path/key`, with the principal that [`Builder::principal`] says;
+    /// without that it is the Kerberos name in the certificate. Whose certificates make the KDC
+    /// believed says `pkinit_anchors` in `krb5.conf`, or [`Builder::anchors`]. All these files are read
+    /// again for every login, and no ticket outlives the certificate: so who issues certificates (SPIRE,
+    /// cert-manager) need tell nobody when it replaces them.
+    #[cfg(feature = "pkinit")]
+    pub fn from_certificate(identity: &str) -> Builder {
+        let wishes = crate::net::CertificateWishes { identity: Some(identity.to_owned()), ..Default::default() };
+        Builder::new(Basis::Certificate(wishes))
+    }
+
     /// Of a password; without a realm the principal is of the default one.
     pub fn from_password(principal: &str, password: &str) -> Builder {
         Builder::new(Basis::Password(principal.to_owned(), Zeroizing::new(password.to_owned())))

@@ -27,6 +27,10 @@ pub enum Source {
     Keytab(KeytabName),
     /// A keytab that the program holds, and gives anew for every login.
     Keys(Arc<dyn Fn() -> Arc<Keytab> + Send + Sync>),
+    /// A certificate, whose files are read again for every login: who issues it replaces it while the
+    /// program runs.
+    #[cfg(feature = "pkinit")]
+    Certificate(Arc<super::CertificateWishes>),
     /// Somebody else puts them into the credential cache; here they are only renewed.
     Cache,
     /// Somebody else's, handed over: they are used while they are good, and not renewed.

@@ -14,7 +14,9 @@ use crate::error::{Error, ErrorCode, Result};
 use crate::flags::TicketFlags;
 use crate::keytab::Keytab;
 use crate::name::Principal;
-use crate::preauth::KeyHint;
+#[cfg(feature = "pkinit")]
+use crate::preauth::pkinit::PkinitMeans;
+use crate::preauth::{KeyHint, Means};
 use crate::time::Time;
 
 impl Client {
@@ -68,6 +70,8 @@ impl Client {
             return Ok(ticket);
         }
         let mut request = self.0.request.clone();
+        #[cfg_attr(not(feature = "pkinit"), allow(unused_mut))]
+        let mut means = Means::default();
         let secret = match &self.0.source {
             Source::Password(password) => Secret::Password(password.clone()),
             Source::Keytab(keytab) => {
@@ -84,6 +88,11 @@ impl Client {
             }
             // What is asked for in a user's name is asked for with the service's own first ticket.
             Source::Acting(_) => return Err(Error::NoCredential),
+            #[cfg(feature = "pkinit")]
+            Source::Certificate(wishes) => {
+                means.pkinit = Some(self.certificate(wishes.clone()).await?);
+                Secret::None
+            }
             Source::Cache | Source::Given => {
                 let known = |disk: Ccache| disk.tickets().any(|ticket| ticket.server == name);
                 let expired = || disk.is_some_and(known) || self.state().knows(&want);
@@ -95,7 +104,7 @@ impl Client {
             }
         };
         self.report(Report::AsExchange);
-        let login = self.0.transport.login(request, secret).await;
+        let login = self.0.transport.login_with(request, secret, means).await;
         self.state().login_refused = matches!(&login, Err(Error::Protocol { .. }));
         let login = login?;
         let (ticket, offset) = (login.outcome.credential.clone(), login.offset.unwrap_or_default());
@@ -108,6 +117,16 @@ impl Client {
         state.forgive();
         state.hold(want, ticket.clone(), now);
         Ok(Arc::new(ticket))
+    }
+
+    /// What a certificate's files hold now.
+    #[cfg(feature = "pkinit")]
+    async fn certificate(&self, wishes: Arc<super::CertificateWishes>) -> Result<Arc<PkinitMeans>> {
+        let (transport, realm) = (self.0.transport.clone(), self.principal().realm().to_owned());
+        let nobody = |_: &str| Err(Error::Setting("nobody is there to type a password".to_owned()));
+        let read = move || super::pkinit_means(transport.config(), &realm, &wishes, &mut { nobody });
+        let none = || Error::Setting("no certificate to log in with".to_owned());
+        blocking(read).await?.map(Arc::new).ok_or_else(none)
     }
 
     /// The keys of this principal in a keytab.

@@ -6,6 +6,8 @@
 
 mod acting;
 mod candidate;
+#[cfg(feature = "pkinit")]
+mod certificates;
 mod client;
 mod dns;
 mod drive;
@@ -25,6 +27,8 @@ mod trace;
 mod transport;
 
 pub use acting::{Acting, Evidence};
+#[cfg(feature = "pkinit")]
+pub use certificates::{CertificateWishes, FilePrompt, pkinit_means};
 pub(crate) use client::{Care, Report, blocking};
 pub use client::{Client, Source};
 pub use dns::{Answer, Resolve, Srv, SystemResolver, Uri};

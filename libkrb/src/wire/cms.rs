@@ -129,6 +129,8 @@ impl<'a> Decode<'a> for SignerId<'a> {
                 Ok(SignerId::IssuerAndSerial(issuer, serial))
             }
             (KEY_IDENTIFIER, identifier) => Ok(SignerId::KeyIdentifier(identifier)),
+            // Heimdal's clients tag it explicitly, against the RFC.
+            (FIRST, contents) => super::decode(contents).map(SignerId::KeyIdentifier),
             _ => Err(Error::Malformed("unknown SignerIdentifier")),
         }
     }

@@ -12,6 +12,7 @@ mod kpasswd;
 mod moving;
 mod negotiation;
 mod pac;
+mod pkinit;
 mod radius;
 mod script;
 mod service;
@@ -28,6 +29,7 @@ pub use kpasswd::kpasswd_request;
 pub use moving::{heimdal_dump, mit_dump};
 pub use negotiation::gss_negotiation;
 pub use pac::pac;
+pub use pkinit::pkinit;
 pub use radius::radius_answer;
 pub use script::Script;
 pub use service::{acceptor, acceptor_structured, honest_ap_req};
@@ -39,7 +41,7 @@ pub type Target = fn(&[u8]);
 
 /// Every target by its name, which is that of its file in `fuzz/fuzz_targets` and of its seeds'
 /// folder.
-pub const TARGETS: [(&str, Target); 30] = [
+pub const TARGETS: [(&str, Target); 31] = [
     ("kdc_request", kdc_request),
     ("kdc_structured", kdc_structured),
     ("acceptor", acceptor),
@@ -70,4 +72,5 @@ pub const TARGETS: [(&str, Target); 30] = [
     ("iakerb_token", iakerb_token),
     ("spake", spake),
     ("radius_answer", radius_answer),
+    ("pkinit", pkinit),
 ];

@@ -107,6 +107,7 @@ targets! {
     iakerb_token 1000
     spake 400
     radius_answer 3000
+    pkinit 1000
 }
 
 #[test]

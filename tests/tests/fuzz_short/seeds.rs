@@ -95,6 +95,13 @@ fn hex(value: &Value) -> Option<Vec<u8>> {
     (0..text.len() / 2).map(|at| u8::from_str_radix(text.get(2 * at..2 * at + 2)?, 16).ok()).collect()
 }
 
+/// The value of an element of pre-authentication data of an AS-REQ or AS-REP.
+fn element(message: &[u8], kind: i32) -> Option<Vec<u8>> {
+    let request = wire::decode::<wire::KdcReq<'_>>(message).map(|request| request.padata);
+    let padata = request.or_else(|_| wire::decode::<wire::KdcRep<'_>>(message).map(|reply| reply.padata)).ok()?;
+    padata.iter().find(|element| element.kind.0 == kind).map(|element| element.value.to_vec())
+}
+
 /// One message of each kind and shape: later ones that look alike add nothing.
 fn recorded(seeds: &mut Vec<Seed>) {
     let mut seen = BTreeSet::new();
@@ -107,6 +114,10 @@ fn recorded(seeds: &mut Vec<Seed>) {
                 let bytes = hex(&exchange["request"]).expect("a request");
                 seeds.push(("kdc_request", name.clone(), bytes.clone()));
                 seeds.push(("wire", format!("{name}-request"), bytes));
+            }
+            for (padata, message) in [(16, &exchange["request"]), (17, &exchange["reply"])] {
+                let value = hex(message).and_then(|message| element(&message, padata));
+                seeds.extend(value.map(|value| ("pkinit", format!("{name}-{padata}"), value)));
             }
             if exchange["service"] == "kdc" && seen.insert(shape("reply")) {
                 seeds.push(("wire", format!("{name}-reply"), hex(&exchange["reply"]).expect("a reply")));

@@ -33,8 +33,13 @@ pub struct Ask<'a> {
     pub now: Instant,
     /// The KDC-REQ-BODY as it will be sent.
     pub body: &'a [u8],
+    /// The nonce in it: MIT's KDC sends this one back, whichever the proof has.
+    pub nonce: u32,
     /// What the KDC sent to show that the request is recent.
     pub freshness: Option<&'a [u8]>,
+    /// Whether to say nothing that RFC 4556 did not have within its own structures: Heimdal's KDC loses
+    /// what follows.
+    pub plain: bool,
 }
 
 /// A request that is out.
@@ -88,13 +93,12 @@ impl Ask<'_> {
     /// # Errors
     /// [`Error::Random`] when the library fails.
     pub fn request(&self, random: &mut dyn Random) -> Result<(Vec<u8>, Asked)> {
-        let mut nonce = [0; 4];
-        random.fill(&mut nonce);
-        let nonce = u32::from_be_bytes(nonce) & 0x7fff_ffff;
+        let nonce = self.nonce;
         let secret = self.group.generate(random)?;
         let public = secret.public_key_info()?;
-        let (checksum, checksum2) = (sha1(&[self.body]), Hash::Sha256.of(self.body));
-        let kdfs = Kdf::ALL.map(Kdf::id);
+        let (checksum, better) = (sha1(&[self.body]), Hash::Sha256.of(self.body));
+        let checksum2 = PaChecksum2 { checksum: &better, algorithm: signed::digest_algorithm(Hash::Sha256) };
+        let (kdfs, algorithms) = (Kdf::ALL.map(Kdf::id), signed::algorithms());
         let pack = AuthPack {
             authenticator: PkAuthenticator {
                 micros: self.now.micros,
@@ -102,13 +106,11 @@ impl Ask<'_> {
                 nonce,
                 checksum: Some(&checksum),
                 freshness_token: self.freshness,
-                checksum2: Some(PaChecksum2 {
-                    checksum: &checksum2,
-                    algorithm: signed::digest_algorithm(Hash::Sha256),
-                }),
+                checksum2: (!self.plain).then_some(checksum2),
             },
             client_public_value: Some(Any(&public)),
-            supported_cms_types: None,
+            // Without this Heimdal's KDC signs with SHA-1.
+            supported_cms_types: Some(List::Items(&algorithms)),
             client_dh_nonce: None,
             supported_kdfs: Some(List::Items(&kdfs)),
         };

@@ -35,9 +35,7 @@ impl PkinitMeans {
 /// The client's row.
 pub(in crate::preauth) fn begin(means: &Means, _: Armored) -> Option<Box<dyn ClientProof>> {
     let pkinit = means.pkinit.clone()?;
-    // Quicker for both sides than any other that is strong enough; a KDC without it says what it has.
-    let group = pkinit.least_group.max(Group::P256);
-    Some(Box::new(Client { pkinit, tried: vec![group], asked: None }))
+    Some(Box::new(Client { pkinit, tried: vec![], freshness: None, old: false, asked: None }))
 }
 
 /// The client's side.
@@ -46,20 +44,25 @@ struct Client {
     pkinit: Arc<PkinitMeans>,
     /// The groups that were tried, the present one last.
     tried: Vec<Group>,
+    /// What the KDC sent to show that the request is recent.
+    freshness: Option<Vec<u8>>,
+    /// Whether the KDC also offers the draft of Windows 2000, and so knows no later additions.
+    old: bool,
     asked: Option<Asked>,
 }
 
 impl Client {
     fn ask(&mut self, context: &mut MethodContext<'_>) -> Result<Elements> {
         let group = self.tried.last().copied().unwrap_or(self.pkinit.least_group);
-        let freshness = context.offer(PaType::AS_FRESHNESS).filter(|_| !self.pkinit.without_freshness);
         let ask = Ask {
             identity: self.pkinit.identity.as_deref().filter(|_| !context.client.is_anonymous()),
             trust: &self.pkinit.trust,
             group,
             now: context.now,
             body: context.body,
-            freshness: freshness.as_deref(),
+            nonce: context.nonce,
+            freshness: self.freshness.as_deref(),
+            plain: self.old,
         };
         let (value, asked) = ask.request(context.random)?;
         self.asked = Some(asked);
@@ -72,6 +75,12 @@ impl ClientProof for Client {
         if self.pkinit.identity.is_none() && !context.client.is_anonymous() {
             return Ok(vec![]);
         }
+        self.freshness = context.offer(PaType::AS_FRESHNESS).filter(|_| !self.pkinit.without_freshness);
+        self.old = context.offer(PaType::PK_AS_REP_OLD).is_some();
+        // A curve is quicker for both sides, and a KDC without one says what it has: but for the old ones,
+        // which then send a key that they made themselves.
+        let least = self.pkinit.least_group;
+        self.tried = vec![if self.old { least } else { least.max(Group::P256) }];
         self.ask(context)
     }
 

@@ -33,6 +33,22 @@ pub fn digest_algorithms() -> [AlgorithmIdentifier<'static>; 3] {
     HASHES.map(|(_, oid)| AlgorithmIdentifier::bare(Oid(oid)))
 }
 
+/// The signatures that are accepted, most wanted first: ECDSA and RSA with SHA-2 (RFC 5758, 8017).
+const SIGNATURES: [&[u8]; 6] = [
+    &[0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 4],
+    &[0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 3],
+    &[0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 2],
+    &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 13],
+    &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 12],
+    &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 11],
+];
+
+/// The signatures and hashes that are accepted, as algorithm identifiers.
+pub(super) fn algorithms() -> Vec<AlgorithmIdentifier<'static>> {
+    let signatures = SIGNATURES.iter().map(|oid| AlgorithmIdentifier::bare(Oid(oid)));
+    signatures.chain(digest_algorithms()).collect()
+}
+
 /// The hash of an algorithm identifier.
 pub(super) fn hash_of(algorithm: &AlgorithmIdentifier<'_>) -> Option<Hash> {
     HASHES.iter().find(|(_, oid)| *oid == algorithm.algorithm.0).map(|(hash, _)| *hash)

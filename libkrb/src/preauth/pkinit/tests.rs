@@ -32,7 +32,10 @@ fn alice() -> Principal {
 
 fn ask(identity: Option<&Identity>, group: Group) -> (Vec<u8>, Asked) {
     let now = Instant { time: NOW, micros: 7 };
-    let ask = Ask { identity, trust: &trust(), group, now, body: BODY, freshness: Some(b"fresh") };
+    let mut nonce = [0; 4];
+    OsRandom::new().fill(&mut nonce);
+    let nonce = u32::from_be_bytes(nonce);
+    let ask = Ask { identity, trust: &trust(), group, now, body: BODY, nonce, freshness: Some(b"fresh"), plain: false };
     ask.request(&mut OsRandom::new()).unwrap()
 }
 

@@ -29,6 +29,13 @@ fn what_is_written_is_read_again_and_sets_are_in_order() {
 }
 
 #[test]
+fn a_key_identifier_is_read_as_the_rfc_has_it_and_as_heimdal_writes_it() {
+    for der in [&[0x80, 2, 7, 8][..], &[0xa0, 4, 4, 2, 7, 8]] {
+        assert_eq!(wire::decode::<SignerId<'_>>(der), Ok(SignerId::KeyIdentifier(&[7, 8])), "{der:?}");
+    }
+}
+
+#[test]
 fn nobody_need_have_signed() {
     let der = wire::encode(&sample(&[], None));
     let read: SignedData<'_> = wire::decode(&der).expect("sound");

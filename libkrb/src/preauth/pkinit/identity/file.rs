@@ -49,6 +49,19 @@ impl Source {
         }
     }
 
+    /// The places that may hold the identity: the one that [`Source::parse`] reads, or for
+    /// `DIR:folder` every certificate `name.crt` there that has its `name.key` beside it.
+    ///
+    /// # Errors
+    /// As [`Source::parse`]; [`Error::File`] for a folder that can't be read.
+    pub fn candidates(text: &str) -> Result<Vec<Source>> {
+        let Some(folder) = text.strip_prefix("DIR:") else { return Source::parse(text).map(|source| vec![source]) };
+        let certificates =
+            files(Path::new(folder))?.into_iter().filter(|path| path.extension() == Some("crt".as_ref()));
+        let pairs = certificates.map(|chain| Source::Pem { key: chain.with_extension("key"), chain });
+        Ok(pairs.filter(|pair| matches!(pair, Source::Pem { key, .. } if key.is_file())).collect())
+    }
+
     /// Reads the identity; the password of PKCS #12 is asked for only if an empty one does not do.
     ///
     /// # Errors

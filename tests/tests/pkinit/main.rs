@@ -1,0 +1,9 @@
+//! Logins by certificate and without a name: in memory ([`login`], [`anonymous`], [`attacks`]) and with
+//! MIT's and Heimdal's programs ([`peers`]).
+
+mod anonymous;
+mod attacks;
+mod login;
+mod peers;
+mod place;
+mod recorded;
