@@ -34,7 +34,7 @@ impl Link {
     pub(super) fn to(socket: &Path) -> Result<Link> {
         let failed = |error: std::io::Error| {
             let way = "start kcmd, or name another default_ccache_name in krb5.conf";
-            Error::storage("No KCM server found", "", format!("{}: {error}; {way}", socket.display()))
+            Error::storage("No KCM server found", "", format!("{way}; {}: {error}", socket.display()))
         };
         if socket == Path::new("-") {
             return Err(Error::storage("No KCM server found", "", "kcm_socket in krb5.conf says that there is none"));
