@@ -19,7 +19,7 @@ use tokio::runtime::Runtime;
 
 use crate::local;
 use crate::report::{self, During, Result};
-use crate::secret::Typed;
+use crate::secret::{self, Typed};
 use crate::settings::Settings;
 use arguments::Arguments;
 use plan::Plan;
@@ -59,6 +59,9 @@ fn run(arguments: Arguments) -> Result<u8> {
             let secret = plan.secret(&arguments, &settings, &typed)?;
             let mut means = Means::default();
             certificate::add(&mut means, &settings, &plan.client, &arguments.attribute)?;
+            if !arguments.by_keytab() {
+                means.ask = Some(secret::ask());
+            }
             let (runtime, transport) = (runtime()?, settings.transport());
             let login = match runtime.block_on(transport.login_with(request.clone(), secret, means)) {
                 Err(error) if expired::is_it(&error) && !arguments.by_keytab() => {

@@ -5,6 +5,7 @@ use std::io::{self, BufRead, ErrorKind, IsTerminal, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use libkrb::client::Secret;
+use libkrb::preauth::Ask;
 use libkrb::{Error, Principal};
 use rustix::termios::{LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcsetattr};
 use zeroize::Zeroizing;
@@ -62,6 +63,11 @@ pub(crate) fn new_password() -> libkrb::Result<Zeroizing<String>> {
 pub(crate) const MISMATCH: &str = "Password mismatch";
 /// That there is nothing to read a password from.
 pub(crate) const UNREAD: &str = "Cannot read password";
+
+/// Asks for what a login wants besides the password: the value of a token, its PIN.
+pub(crate) fn ask() -> Ask {
+    Box::new(|question| asked(&format!("{question}: ")))
+}
 
 /// Asks a person, or takes the next line of a pipe.
 pub(crate) fn asked(question: &str) -> libkrb::Result<Zeroizing<String>> {
