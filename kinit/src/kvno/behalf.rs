@@ -36,14 +36,14 @@ impl Call {
             return Err(Failure::new("Invalid argument client and server principal names must match")
                 .next(format!("This cache is of {own}: name that, or add -P to go on from there to {server}.")));
         }
-        let evidence = self.to_self(user).map_err(|error| self.failure(&error, &own))?;
+        let evidence = self.evidence(user).map_err(|error| self.failure(&error, &own))?;
         if !self.arguments.proxy {
             return Ok(evidence);
         }
         self.through(&evidence, server).map_err(|error| self.failure(&error, server))
     }
 
-    fn to_self(&mut self, user: &User) -> libkrb::Result<Credential> {
+    fn evidence(&mut self, user: &User) -> libkrb::Result<Credential> {
         if let User::Named(name) = user {
             let own = self.content.principal.clone();
             if let Some(ticket) = self.cached(name, &own)? {
