@@ -10,7 +10,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::error::{Error, Result};
 use crate::manage::Watching;
 use crate::settings::Settings;
-use crate::{check, config, dev, init, master_key, moving, pki, run, steer};
+use crate::{check, config, dev, init, master_key, moving, pki, run, steer, trust};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -48,6 +48,8 @@ enum Command {
     /// Make certificates for logins without a password (PKINIT)
     #[command(subcommand)]
     Pki(pki::Command),
+    #[command(subcommand)]
+    Trust(trust::Command),
     /// Say whether settings, master key and store are sound and belong together
     Check(Settings),
     /// Have the running KDC go on with the settings as they are now, if all of them are sound
@@ -121,6 +123,7 @@ pub fn main() -> ExitCode {
         Command::Dev(arguments) => dev::dev(&arguments.wishes()),
         Command::MasterKey(command) => master_key::run(&command),
         Command::Pki(command) => command.run(),
+        Command::Trust(command) => command.run(),
         Command::Check(settings) => settings.file().and_then(|file| examine(&file)),
         Command::Reload(settings) => settings.file().and_then(|file| steer::reload(&file)),
         Command::Restart(settings) => settings.file().and_then(|file| steer::restart(&file)),

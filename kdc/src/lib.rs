@@ -29,6 +29,7 @@ pub mod source;
 pub mod steer;
 pub mod store;
 mod tls;
+pub mod trust;
 mod unix;
 
 pub use error::{Error, Result};

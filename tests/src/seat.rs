@@ -15,6 +15,7 @@ pub struct Seat<'a> {
     client: Family,
     folder: PathBuf,
     libdefaults: RefCell<Vec<String>>,
+    more: RefCell<String>,
     kdc_prefix: Cell<&'static str>,
     kpasswd_prefix: Cell<&'static str>,
     way: RefCell<Option<Way>>,
@@ -36,6 +37,7 @@ impl<'a> Seat<'a> {
             client,
             folder: folder.to_owned(),
             libdefaults: RefCell::default(),
+            more: RefCell::default(),
             kdc_prefix: Cell::new(""),
             kpasswd_prefix: Cell::new(""),
             way: RefCell::default(),
@@ -49,6 +51,18 @@ impl<'a> Seat<'a> {
         self.libdefaults.borrow_mut().push(line.to_owned());
         self.write_configuration();
         self
+    }
+
+    /// Adds sections to this client's krb5.conf.
+    pub fn append(&self, text: &str) -> &Self {
+        self.more.borrow_mut().push_str(text);
+        self.write_configuration();
+        self
+    }
+
+    /// Tells this client where the KDC of another realm is.
+    pub fn knows(&self, other: &Realm) -> &Self {
+        self.append(&format!("[realms]\n {} = {{\n  kdc = {}\n }}\n", other.name(), other.address()))
     }
 
     /// What stands before the KDC's address: `tcp/` makes Heimdal's clients use TCP.
@@ -183,7 +197,8 @@ impl<'a> Seat<'a> {
             "[libdefaults]\n default_realm = {realm}\n dns_lookup_kdc = false\n dns_lookup_realm = false\n \
              dns_canonicalize_hostname = false\n rdns = false\n{more}\
              [realms]\n {realm} = {{\n  kdc = {kdc}\n  kpasswd_server = {kpasswd}\n{of_realm} }}\n\
-             [domain_realm]\n localhost = {realm}\n .example.org = {realm}\n",
+             [domain_realm]\n localhost = {realm}\n .example.org = {realm}\n{sections}",
+            sections = self.more.borrow(),
         );
         std::fs::write(self.configuration(), text).expect("the client's krb5.conf");
     }

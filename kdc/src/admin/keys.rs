@@ -56,8 +56,10 @@ impl KeyRules {
         let etype = kind.etype.0;
         let salt = salt(principal, kind.salt)?;
         let default = default_s2kparams(etype).map(u32::from_be_bytes);
-        // An enctype without rounds has no use for a number of them.
-        let iterations = self.iterations.filter(|rounds| default.is_some_and(|default| default != *rounds));
+        // Another realm's KDC makes the key of a trust of the same password and does not know our rounds;
+        // an enctype without rounds has no use for a number of them.
+        let own = self.iterations.filter(|_| principal.tgs_target().is_none());
+        let iterations = own.filter(|rounds| default.is_some_and(|default| default != *rounds));
         let params = iterations.map(u32::to_be_bytes);
         let params = params.as_ref().map(|octets| &octets[..]);
         let key = Key::from_password(etype, password.as_bytes(), salt.as_bytes(), params)?;

@@ -148,7 +148,7 @@ fn gather<'a>(
     let offered = etypes::offered(kdc.policy, &body.etypes);
     let found = find_client(kdc, &client_name)?;
     let decoy = found.is_none();
-    if let Some(elsewhere) = referral::client(kdc, body, &client_name).filter(|_| decoy) {
+    if let Some(elsewhere) = referral::client(kdc, &client_name).filter(|_| decoy) {
         return Err(elsewhere);
     }
     let client = match found {

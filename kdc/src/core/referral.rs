@@ -75,10 +75,11 @@ fn next_hop(kdc: &Kdc<'_>, realm: &str) -> Result<Option<Arc<Entry>>, Refusal> {
 }
 
 /// Where a client is to be looked for that is not here: the refusal that names the realm, if one is
-/// known (RFC 6806 7).
-pub fn client(kdc: &Kdc<'_>, body: &KdcReqBody<'_>, name: &Principal) -> Option<Refusal> {
+/// known (RFC 6806 7). Who logs in by an enterprise name wants to be found: MIT's clients follow without
+/// having set canonicalize.
+pub fn client(kdc: &Kdc<'_>, name: &Principal) -> Option<Refusal> {
     let ([text], NameType::ENTERPRISE) = (name.components(), name.kind()) else { return None };
-    let (_, domain) = text.rsplit_once('@').filter(|_| body.options.has(KdcOptions::CANONICALIZE))?;
+    let (_, domain) = text.rsplit_once('@')?;
     let realm = kdc.policy.abroad.referrals.clients.get(&domain.to_ascii_lowercase())?;
     let cause = "the client is of another realm";
     Some(Refusal { realm: Some(realm.clone()), ..Refusal::new(ErrorCode::WRONG_REALM, cause) })

@@ -17,7 +17,7 @@ use crate::ccache::{AuthData, Credential};
 use crate::codes::{AuthDataType, MessageType, PaType};
 use crate::crypto::{Key, KeyUsage, Random};
 use crate::error::{Error, ErrorCode, Result};
-use crate::flags::{ApOptions, FastOptions, KdcOptions};
+use crate::flags::{ApOptions, FastOptions, KdcOptions, TicketFlags};
 use crate::name::Principal;
 use crate::preauth::fast;
 use crate::session::DEFAULT_SKEW;
@@ -36,6 +36,8 @@ pub struct TgsExchange {
     realm: String,
     aim: Aim,
     hops: Vec<Credential>,
+    /// Whether all tickets for other realms on the way have OK-AS-DELEGATE.
+    ways_trusted: bool,
     /// The realms whose KDCs were asked.
     realms: Vec<String>,
     offset: Option<ClockOffset>,
@@ -98,6 +100,11 @@ impl TgsExchange {
             aim: Aim::Service { canonicalize: false },
             session: tgt.key.key()?,
             hops: vec![],
+            ways_trusted: {
+                let own = tgt.server.realm() == tgt.client.realm();
+                let abroad = granting.is_some_and(|target| !own || target != tgt.client.realm());
+                !abroad || tgt.flags.has(TicketFlags::OK_AS_DELEGATE)
+            },
             realms: vec![realm.clone()],
             realm,
             offset: None,
@@ -290,6 +297,7 @@ impl TgsExchange {
         }
         self.decisions.push(format!("Going on at the KDC of realm {realm:?} with {}", ticket.server));
         self.session = ticket.key.key()?;
+        self.ways_trusted &= ticket.flags.has(TicketFlags::OK_AS_DELEGATE);
         self.hops.push(ticket.clone());
         self.request.tgt = ticket;
         // What the next KDC knows is not said.
@@ -304,11 +312,17 @@ impl TgsExchange {
     }
 
     fn outcome(&mut self, ticket: Credential) -> Outcome {
+        // Another realm's service is trusted with forwarded tickets where the own realm says so of the way
+        // there; what that realm says of its services alone is its own opinion (RFC 4120 2.8).
+        let trusted = self.ways_trusted;
+        let flags =
+            ticket.flags.with(TicketFlags::OK_AS_DELEGATE, trusted && ticket.flags.has(TicketFlags::OK_AS_DELEGATE));
         let second_ticket = self.request.second_ticket.take().filter(|_| self.request.behalf == Behalf::Own);
         let credential = Credential {
             is_skey: second_ticket.is_some(),
             second_ticket: second_ticket.unwrap_or_default(),
             authdata: std::mem::take(&mut self.request.authdata),
+            flags,
             ..ticket
         };
         let hops = std::mem::take(&mut self.hops);

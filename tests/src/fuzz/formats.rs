@@ -7,7 +7,7 @@ use kdc::store::MasterKey;
 use libkrb::ccache::Ccache;
 use libkrb::config::{Config, Files, LocalNames, parse_duration, parse_enctypes, parse_when};
 use libkrb::keytab::Keytab;
-use libkrb::{Principal, Time};
+use libkrb::{Principal, Time, transited, wire};
 
 use crate::joined::{NOW, REALM};
 
@@ -118,4 +118,19 @@ pub fn principal(data: &[u8]) {
             assert_eq!(again.with_kind(principal.kind()), principal, "{short:?}");
         }
     }
+}
+
+/// Any bytes as the realms of a client and a server and, each after a line, the transited field between
+/// them.
+pub fn transited(data: &[u8]) {
+    let mut parts = data.splitn(3, |byte| *byte == b'\n');
+    let [client, server, contents] = std::array::from_fn(|_| parts.next().unwrap_or_default());
+    let [client, server] = [client, server].map(String::from_utf8_lossy);
+    let field = |contents| wire::TransitedEncoding { contents, ..wire::TransitedEncoding::NONE };
+    let Ok(realms) = transited::expand(field(contents), &client, &server) else { return };
+    assert!(realms.len() <= transited::MAX_REALMS && realms.iter().all(|realm| !realm.is_empty()));
+    let again = transited::compress(&realms);
+    let read = transited::expand(field(again.as_bytes()), "X", "Y").expect("what was written can be read");
+    assert_eq!(read, realms, "{again:?}");
+    let _ = transited::Paths::default().accept(&client, &server, &realms);
 }

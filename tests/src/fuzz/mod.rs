@@ -22,7 +22,7 @@ mod wire;
 pub use admin::{admin_frame, admin_operation, kadmin_query, master, store_record};
 pub use client::client_reply;
 pub use doors::{iakerb_token, kcm, kkdcp_message};
-pub use formats::{ccache, kdc_toml, keytab, krb5_conf, master_key, principal};
+pub use formats::{ccache, kdc_toml, keytab, krb5_conf, master_key, principal, transited};
 pub use gss::{gss_acceptor, gss_acceptor_structured, gss_initiator, gss_message, honest_token};
 pub use kdc::{kdc_request, kdc_structured};
 pub use kpasswd::kpasswd_request;
@@ -41,7 +41,7 @@ pub type Target = fn(&[u8]);
 
 /// Every target by its name, which is that of its file in `fuzz/fuzz_targets` and of its seeds'
 /// folder.
-pub const TARGETS: [(&str, Target); 31] = [
+pub const TARGETS: [(&str, Target); 32] = [
     ("kdc_request", kdc_request),
     ("kdc_structured", kdc_structured),
     ("acceptor", acceptor),
@@ -58,6 +58,7 @@ pub const TARGETS: [(&str, Target); 31] = [
     ("kdc_toml", kdc_toml),
     ("master_key", master_key),
     ("principal", principal),
+    ("transited", transited),
     ("wire", wire),
     ("store_record", store_record),
     ("admin_operation", admin_operation),

@@ -93,6 +93,7 @@ targets! {
     kdc_toml 1500
     master_key 3000
     principal 3000
+    transited 3000
     wire 3000
     store_record 2000
     admin_operation 1000

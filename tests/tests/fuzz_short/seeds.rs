@@ -344,6 +344,17 @@ fn texts(seeds: &mut Vec<Seed>) {
         "two",
         &format!("# old and new\nkdc-master-key 1\n\n1 {}\n2 {}\n", "2a".repeat(32), "0F".repeat(32)),
     );
+    let fields = [
+        "ATHENA.MIT.EDU\nHACK.FOOBAR.COM\n,EDU,BLORT.COM,COM,",
+        "A.B.C\nX.B.C\n,",
+        "A\nB\n/COM,/HP,/APOLLO, /COM/DEC",
+        "A\nB\nEDU,MIT.,ATHENA.,WASHINGTON.EDU,CS.",
+        "A\nB\nA\\,B,\\ C,D\\.,\\\\",
+        "ATHENA.MIT.EDU\n/COM/HP/APOLLO\n,EDU, /COM,",
+    ];
+    for (number, field) in fields.into_iter().enumerate() {
+        text("transited", &format!("field{number}"), field);
+    }
     for (number, principal) in include_str!("texts/principals").lines().enumerate() {
         text("principal", &format!("name{number}"), principal);
     }

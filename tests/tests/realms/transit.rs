@@ -167,9 +167,9 @@ type Element = (AuthDataType, Vec<u8>);
 #[test]
 fn of_a_visitors_authorization_data_restrictions_stay_and_what_only_kdcs_issue_goes() {
     use AuthDataType as A;
-    let pac = wire::encode(&List::Items(&[AuthData { kind: A::WIN2K_PAC, data: b"a PAC" }]));
+    let signed = wire::encode(&List::Items(&[AuthData { kind: A(512), data: b"a signature of a KDC" }]));
     let elements: [(A, &[u8]); 5] = [
-        (A::IF_RELEVANT, &pac),
+        (A::IF_RELEVANT, &signed),
         (A::CAMMAC, b"a CAMMAC"),
         (A(-7), b"a restriction"),
         (A::AUTH_INDICATOR, b"x"),

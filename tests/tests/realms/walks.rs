@@ -130,3 +130,25 @@ fn a_one_way_trust_is_no_way_back() {
     let refused = world.walk(service("FAR.ORG"), &[]).expect_err("no way");
     assert!(matches!(refused, Error::Protocol { code: ErrorCode::S_PRINCIPAL_UNKNOWN, .. }), "{refused}");
 }
+
+#[test]
+fn a_service_elsewhere_gets_forwarded_tickets_only_where_the_own_realm_trusts_the_way() {
+    use kdc::core::Attributes;
+    use libkrb::flags::TicketFlags;
+    let mut world = World::of(&["FAR.ORG"], &[(REALM, "FAR.ORG")]);
+    world.realm("FAR.ORG").add(service("FAR.ORG"), |entry| entry.attributes = Attributes::OK_AS_DELEGATE);
+    let tgt = world.login();
+    let flag = |world: &mut World| {
+        let outcome =
+            world.run(&mut TgsExchange::new(TgsRequest::new(tgt.clone(), service("FAR.ORG"))).expect("a TGT"));
+        let outcome = outcome.expect("a ticket");
+        let next = TgsRequest::new(outcome.hops[0].clone(), service("FAR.ORG"));
+        let again = world.run(&mut TgsExchange::new(next).expect("a TGT")).expect("a ticket");
+        assert_eq!(again.credential.flags, outcome.credential.flags, "the way is the same when it is known");
+        outcome.credential.flags.has(TicketFlags::OK_AS_DELEGATE)
+    };
+    assert!(!flag(&mut world), "that realm alone says so");
+    let way = Principal::cross_tgs("FAR.ORG", REALM).to_string();
+    world.realm(REALM).change(&way, |entry| entry.attributes = Attributes::OK_AS_DELEGATE);
+    assert!(flag(&mut world));
+}

@@ -36,8 +36,9 @@ impl Registry {
             return Err(StoreError::Exists(name.clone()).into());
         }
         let mut entry = Entry::new(name.clone(), fresh_id()?, now(), by);
-        let of_password = matches!(keys, NewKeys::Password { .. });
-        // A ticket under a password's key is a hash to guess that password by (RFC 4120 10).
+        // A ticket under a password's key is a hash to guess that password by (RFC 4120 10). A trust has to
+        // live with that.
+        let of_password = matches!(keys, NewKeys::Password { .. }) && name.tgs_target().is_none();
         entry.attributes = Attributes::REQUIRES_PRE_AUTH.with(Attributes::DISALLOW_SVR, of_password);
         entry.password_changed = Some(entry.modified);
         if settings.policy.is_none() && self.store.policy(DEFAULT_POLICY)?.is_some() {
