@@ -90,24 +90,25 @@ pub trait Way {
     fn ask(&mut self, request: &[u8]) -> Option<Vec<u8>>;
 }
 
-pub struct Udp(UdpSocket);
+/// A socket for each message, as kinit has it: an answer that comes late is none to what was asked next.
+pub struct Udp(SocketAddr);
 
 impl Udp {
     pub fn to(address: SocketAddr) -> Udp {
-        let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
-        socket.connect(address).expect("connected");
-        socket.set_read_timeout(Some(AGAIN)).expect("a timeout");
-        Udp(socket)
+        Udp(address)
     }
 }
 
 impl Way for Udp {
     fn ask(&mut self, request: &[u8]) -> Option<Vec<u8>> {
+        let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
+        socket.connect(self.0).expect("connected");
+        socket.set_read_timeout(Some(AGAIN)).expect("a timeout");
         let mut reply = vec![0; 65_536];
         for _ in 0..TRIES {
             // Nobody may be there for a moment: as good as no answer.
-            let _ = self.0.send(request);
-            match self.0.recv(&mut reply) {
+            let _ = socket.send(request);
+            match socket.recv(&mut reply) {
                 Ok(length) => return Some(reply[..length].to_vec()),
                 Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
                 Err(_) => std::thread::yield_now(),
