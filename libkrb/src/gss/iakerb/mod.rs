@@ -46,11 +46,6 @@ impl Conversation {
         Ok(())
     }
 
-    /// The checksum over it, under the client's subkey.
-    fn sign(&self, subkey: &Key) -> Vec<u8> {
-        sign(&self.bytes, subkey)
-    }
-
     /// Whether this is that checksum.
     fn verify(&self, subkey: &Key, finished: &[u8]) -> Result<()> {
         let IakerbFinished { checksum: Checksum { kind, checksum } } = wire::decode(finished)?;
@@ -91,7 +86,7 @@ fn read(token: &[u8]) -> Result<Read<'_>> {
             let (header, message) = IakerbHeader::split(rest)?;
             Ok(Read::Proxy { realm: header.realm, message })
         }
-        [1 | 2 | 3, 0, ..] => Ok(Read::Kerberos(wire::encode(&InitialToken { mechanism: Oid::KERBEROS, inner }))),
+        [1..=3, 0, ..] => Ok(Read::Kerberos(wire::encode(&InitialToken { mechanism: Oid::KERBEROS, inner }))),
         _ => Err(Error::protocol(ErrorCode::MSG_TYPE, "IAKERB: unknown token identifier")),
     }
 }

@@ -112,7 +112,7 @@ fn a_conversation_is_signed_under_the_clients_own_key() {
     said.add(b"one").unwrap();
     said.add(b"two").unwrap();
     let (own, other) = (key(AES, 1), key(AES, 2));
-    let signed = said.sign(&own);
+    let signed = sign(&said.bytes, &own);
     assert_eq!(said.verify(&own, &signed), Ok(()));
     assert!(said.verify(&other, &signed).is_err());
     said.add(b"three").unwrap();
