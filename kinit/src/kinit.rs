@@ -1,6 +1,7 @@
 //! `kinit`: a password or a keytab becomes a ticket-granting ticket in a credential cache.
 
 mod arguments;
+mod armor;
 mod certificate;
 mod expired;
 pub(crate) mod failure;
@@ -11,7 +12,7 @@ use std::process::ExitCode;
 
 use chrono::{Local, TimeZone};
 use libkrb::ccache::CacheName;
-use libkrb::client::{ClockOffset, Exchange, TgsExchange, TgsRequest};
+use libkrb::client::{AsRequest, ClockOffset, Exchange, TgsExchange, TgsRequest};
 use libkrb::net::{Login, Transport};
 use libkrb::preauth::Means;
 use libkrb::{Error, Principal, Time};
@@ -45,7 +46,6 @@ fn run(arguments: Arguments) -> Result<u8> {
         Ok(spans) => spans,
         Err(words) => return Ok(report::usage("kinit", &words, 2)),
     };
-    arguments.not_yet()?;
     if arguments.keytab_alone() {
         report::complain("keytab specified, forcing -k\n");
     }
@@ -63,6 +63,10 @@ fn run(arguments: Arguments) -> Result<u8> {
                 means.ask = Some(secret::ask());
             }
             let (runtime, transport) = (runtime()?, settings.transport());
+            let place =
+                armor::Place { settings: &settings, client: &plan.client, runtime: &runtime, transport: &transport };
+            let armor = place.ticket(arguments.armor.as_deref(), arguments.doing())?;
+            let request = AsRequest { armor, ..request };
             let login = match runtime.block_on(transport.login_with(request.clone(), secret, means)) {
                 Err(error) if expired::is_it(&error) && !arguments.by_keytab() => {
                     expired::change_and_login(&runtime, &transport, request, &typed)
@@ -106,7 +110,8 @@ fn again(arguments: &Arguments, settings: &Settings, plan: &Plan) -> Result<()> 
     let ticket = held.ok_or_else(|| report::not_in_cache(&plan.resolved(), doing))?.clone();
     let request = if arguments.renew { TgsRequest::renew(ticket) } else { TgsRequest::validate(ticket) };
     let config = settings.config();
-    let request = TgsRequest { etypes: config.default_tgs_enctypes(), follow_clock: config.kdc_timesync(), ..request };
+    let (etypes, follow_clock) = (config.default_tgs_enctypes(), config.kdc_timesync());
+    let request = TgsRequest { etypes, follow_clock, armored: cache.fast_known(&request.tgt), ..request };
     let failed = |error: Error| failure::of(&error, &plan.client, doing);
     let login = runtime()?.block_on(changed(&settings.transport(), request, settings.offset(&cache)));
     store(&plan.cache, login.map_err(failed)?).map_err(|error| failure::of_storing(&error, doing))?;

@@ -174,6 +174,7 @@ impl Call {
         if let Some(etype) = self.etype {
             request.etypes = vec![etype];
         }
+        request.armored = self.content.fast_known(&request.tgt);
         let mut exchange = TgsExchange::new(request)?;
         let outcome = self.runtime.block_on(self.transport.drive(&mut exchange, self.offset))?;
         if !self.arguments.no_store && self.out_cache.is_none() {

@@ -1,7 +1,7 @@
 //! FAST by hand (RFC 6113 5.4): envelopes around requests that no honest client would make, and what a
 //! KDC sealed in answer. What honest ones do, `libkrb`'s exchanges do.
 
-use libkrb::codes::{EncryptionType, MessageType, PaType};
+use libkrb::codes::{MessageType, PaType};
 use libkrb::crypto::{Key, KeyUsage};
 use libkrb::flags::FastOptions;
 use libkrb::preauth::enc_challenge::{self, Speaker};
@@ -71,7 +71,7 @@ impl Armor {
     /// Armor whose authenticator departs from an honest one.
     pub fn bent(realm: &mut Joined, ticket: &Credential, bend: impl for<'a> FnOnce(&mut Authenticator<'a>)) -> Armor {
         realm.tick();
-        let subkey = Key::random(EncryptionType::AES256_SHA1, &mut realm.random).expect("a key");
+        let subkey = Key::random(ticket.key.etype(), &mut realm.random).expect("a key");
         let mut authenticator = Authenticator {
             version: Fixed,
             client_realm: ticket.client.realm(),
@@ -174,7 +174,7 @@ pub fn tgs_req(
     (asking, within): (&Asking, &Asking),
     explicit: Option<&Armor>,
 ) -> (Vec<u8>, Armor, Key) {
-    let subkey = Key::random(EncryptionType::AES256_SHA1, &mut realm.random).expect("a key");
+    let subkey = Key::random(ticket.key.etype(), &mut realm.random).expect("a key");
     let outer = realm.tgs_req_with(ticket, asking, &Bend { subkey: Some(subkey.clone()), ..Bend::default() });
     let decoded = wire::decode::<KdcReq<'_>>(&outer).expect("a request");
     let ap_req = decoded.padata(PaType::TGS_REQ).expect("an AP-REQ").value;

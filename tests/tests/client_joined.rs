@@ -10,8 +10,10 @@ use libkrb::client::{
     ApExchange, ApRequest, AsExchange, AsRequest, Exchange, Outcome, Secret, Step, TgsExchange, TgsRequest, User,
 };
 use libkrb::codes::{AddressType, EncryptionType, NameType, PaType};
+use libkrb::crypto::{Key, KeyUsage};
 use libkrb::flags::{KdcOptions, TicketFlags};
-use libkrb::preauth::{KeyHint, Means};
+use libkrb::preauth::enc_challenge::{self, Speaker};
+use libkrb::preauth::{KeyHint, Means, fast};
 use libkrb::replay::MemoryReplayCache;
 use libkrb::service::{Acceptor, Options};
 use libkrb::time::Instant;
@@ -198,7 +200,7 @@ fn armor(kdc: &mut Joined) -> Credential {
 
 fn armored(kdc: &mut Joined, request: AsRequest, secret: Secret) -> Result<Outcome> {
     let ticket = armor(kdc);
-    run(kdc, &mut AsExchange::new(request, secret).armored(ticket)?)
+    run(kdc, &mut AsExchange::new(request.armored(ticket), secret))
 }
 
 #[test]
@@ -229,7 +231,7 @@ fn nothing_of_a_client_that_hides_is_to_be_seen() {
     let mut kdc = Joined::new();
     let ticket = armor(&mut kdc);
     let request = AsRequest { hide_client: true, ..AsRequest::new(name("alice")) };
-    let mut exchange = AsExchange::new(request, password()).armored(ticket).expect("armor");
+    let mut exchange = AsExchange::new(request.armored(ticket), password());
     let mut reply: Option<Vec<u8>> = None;
     loop {
         kdc.tick();
@@ -259,7 +261,7 @@ fn a_salt_that_is_known_from_before_saves_a_round_in_fast() {
     let ticket = armor(&mut kdc);
     let hint = KeyHint::plain(EncryptionType::AES256_SHA1);
     let request = AsRequest { key_hint: Some(hint), ..AsRequest::new(name("alice")) };
-    let mut exchange = AsExchange::new(request, password()).armored(ticket).expect("armor");
+    let mut exchange = AsExchange::new(request.armored(ticket), password());
     let Ok(Step::Send { message, .. }) = exchange.step(kdc.now, &mut Sequence(7), None) else { panic!("no message") };
     let reply = kdc.send(&message).reply.expect("a reply");
     assert!(matches!(exchange.step(kdc.now, &mut Sequence(8), Some(&reply)), Ok(Step::Done(_))));
@@ -271,7 +273,7 @@ fn a_client_whose_clock_is_wrong_follows_the_kdcs_in_fast() {
     let ticket = armor(&mut kdc);
     for ahead in [-4000, 4000] {
         let request = AsRequest::new(name("alice"));
-        let mut exchange = AsExchange::new(request, password()).armored(ticket.clone()).expect("armor");
+        let mut exchange = AsExchange::new(request.armored(ticket.clone()), password());
         assert!(run_with_clock(&mut kdc, &mut exchange, ahead).is_ok(), "{ahead}");
     }
 }
@@ -281,18 +283,20 @@ fn only_a_ticket_granting_ticket_of_the_clients_realm_is_armor() {
     let mut kdc = Joined::new();
     let mut other = armor(&mut kdc);
     let service = tgs(&mut kdc, TgsRequest::new(other.clone(), service())).expect("a ticket");
-    let exchange = || AsExchange::new(AsRequest::new(name("alice")), password());
-    assert!(matches!(exchange().armored(service), Err(Error::Protocol { code: ErrorCode::NO_TGT, .. })));
+    let mut tried = |armor| {
+        let request = AsRequest::new(name("alice")).armored(armor);
+        run(&mut kdc, &mut AsExchange::new(request, password()))
+    };
+    assert!(matches!(tried(service), Err(Error::Protocol { code: ErrorCode::NO_TGT, .. })));
     other.server = Principal::tgs("ELSEWHERE");
-    let outcome = run(&mut kdc, &mut exchange().armored(other).expect("a TGT"));
-    assert!(matches!(outcome, Err(Error::Protocol { code: ErrorCode::NO_TGT, .. })));
+    assert!(matches!(tried(other), Err(Error::Protocol { code: ErrorCode::NO_TGT, .. })));
 }
 
 /// What becomes of an armored login when somebody bends each answer.
 fn bent(bend: impl Fn(&mut Joined, &[u8], Vec<u8>) -> Vec<u8>) -> Error {
     let mut kdc = Joined::new();
     let ticket = armor(&mut kdc);
-    let mut exchange = AsExchange::new(AsRequest::new(name("alice")), password()).armored(ticket).expect("armor");
+    let mut exchange = AsExchange::new(AsRequest::new(name("alice")).armored(ticket), password());
     let mut random = Sequence(7);
     let mut reply: Option<Vec<u8>> = None;
     for _ in 0..10 {
@@ -465,4 +469,52 @@ fn a_reply_in_nobodys_name_or_anothers_is_not_taken_for_the_users() {
     let further = TgsRequest::on_behalf(own.clone(), name("host/b.example.org"), &evidence);
     let refused = run_bent(&mut kdc, further, |message| message, renamed).expect_err("bob's ticket");
     assert!(matches!(refused, Error::ReplyMismatch(_)), "{refused}");
+}
+
+/// The armor key of a request, as the KDC gets it.
+fn armor_key(kdc: &Joined, message: &[u8]) -> Key {
+    let request: wire::KdcReq<'_> = wire::decode(message).expect("a request");
+    let element = request.padata(PaType::FX_FAST).expect("FAST");
+    let wire::PaFxFastRequest(envelope) = wire::decode(element.value).expect("an envelope");
+    let ap_req: wire::ApReq<'_> = wire::decode(envelope.armor.expect("armor").value).expect("an AP-REQ");
+    let tgs = kdc.key("krbtgt/EXAMPLE.ORG", ap_req.ticket.enc_part.etype);
+    let plain = tgs.decrypt(KeyUsage::TICKET, ap_req.ticket.enc_part.cipher).expect("a ticket");
+    let session = wire::decode::<wire::EncTicketPart<'_>>(&plain).expect("a ticket").key.key().expect("a key");
+    let plain = session.decrypt(KeyUsage::AP_REQ_AUTHENTICATOR, ap_req.authenticator.cipher).expect("readable");
+    let said: wire::Authenticator<'_> = wire::decode(&plain).expect("an authenticator");
+    fast::armor_key(&said.subkey.expect("a subkey").key().expect("a key"), &session).expect("a key")
+}
+
+#[test]
+fn a_kdc_that_does_not_prove_itself_by_its_challenge_is_none() {
+    // Whoever knows the host's key can open and make envelopes, and does not know the client's.
+    for forge in [None, Some(Key::new(EncryptionType::AES256_SHA1, &[7; 32]).expect("a key"))] {
+        let unproven = bent(|kdc, message, answer| {
+            let Ok(rep) = wire::decode::<wire::KdcRep<'_>>(&answer) else { return answer };
+            let key = armor_key(kdc, message);
+            let opened = fast::open_response(&key, rep.padata).expect("ours").expect("an envelope");
+            let response = opened.response(sealed_nonce(&key, message)).expect("a response");
+            let forged = forge.as_ref().map(|other| {
+                enc_challenge::make(Speaker::Kdc, &key, other, kdc.now, &mut Sequence(9)).expect("a challenge")
+            });
+            let forged = forged.iter().map(|value| wire::PaData { kind: PaType::ENCRYPTED_CHALLENGE, value });
+            let others = response.padata.iter().filter(|element| element.kind != PaType::ENCRYPTED_CHALLENGE);
+            let padata: Vec<_> = others.chain(forged).collect();
+            let response = wire::KrbFastResponse { padata: wire::List::Items(&padata), ..response };
+            let value = fast::seal_response(&key, &mut Sequence(8), &response);
+            let around = [wire::PaData { kind: PaType::FX_FAST, value: &value }];
+            wire::encode(&wire::KdcRep { padata: wire::List::Items(&around), ..rep })
+        });
+        let words = "the KDC does not prove that it knows the client's key";
+        assert_eq!(unproven, Error::ReplyMismatch(words));
+    }
+}
+
+/// The nonce of the request in an envelope.
+fn sealed_nonce(key: &Key, message: &[u8]) -> u32 {
+    let request: wire::KdcReq<'_> = wire::decode(message).expect("a request");
+    let element = request.padata(PaType::FX_FAST).expect("FAST");
+    let wire::PaFxFastRequest(envelope) = wire::decode(element.value).expect("an envelope");
+    let inside = fast::open_request(key, &envelope, request.body.der).expect("ours");
+    inside.request().expect("a request").body.nonce
 }

@@ -5,14 +5,13 @@ use std::sync::Arc;
 use libkrb::codes::{EncryptionType, LastReqType, MessageType, NameType, PaType};
 use libkrb::crypto::{Key, KeyUsage, Random};
 use libkrb::flags::{KdcOptions, TicketFlags};
-use libkrb::preauth::pkinit::{joint_session_key, seal_contribution};
 use libkrb::wire::{self, Checksum, KdcReq, LastReq, PrincipalName, TransitedEncoding};
 use libkrb::{ErrorCode, Principal, Time};
 
 use super::claims::{self, Claims};
 use super::entry::{Attributes, Entry, KeySet, LongTermKey};
 use super::event::Event;
-use super::fast::{Armor, Opened, Sealing};
+use super::fast::{Armor, Opened};
 use super::grant::{Grant, SealingKey};
 use super::limits::Bounds;
 use super::pac::{self, Occasion, Sealer};
@@ -20,6 +19,7 @@ use super::password_policy::PasswordPolicy;
 use super::policy::Policy;
 use super::preauth::{self, Proof, Try};
 use super::refuse::{Refusal, because};
+use super::reply_key::ReplyKey;
 use super::{Arrival, Kdc, anonymous, cookie, etypes, issue, referral};
 
 /// What is known about a request before anything is decided.
@@ -339,7 +339,6 @@ fn grant<'a>(
     (proof, claims): (Option<Proof>, Claims),
 ) -> Result<Grant<'a>, Refusal> {
     let Gathered { request, client, server, offered, .. } = gathered;
-    let client_policy = gathered.client_policy.as_deref();
     let (body, now) = (&request.body, at.now.time);
     let reply = ReplyKey::of(gathered, proof.as_ref(), now)?;
     let (ticket_key, ticket_kvno) = etypes::ticket_key(kdc.policy, server, now)?;
@@ -351,7 +350,7 @@ fn grant<'a>(
     let bounds = Bounds {
         policy: kdc.policy,
         client: Some(client),
-        client_policy,
+        client_policy: gathered.client_policy.as_deref(),
         server,
         tgt: until,
         indicators: &claims.indicators,
@@ -364,12 +363,13 @@ fn grant<'a>(
     let flags = flags.with(TicketFlags::PRE_AUTHENT, proof.is_some()).with(TicketFlags::HW_AUTHENT, hardware);
     let flags = flags.with(TicketFlags::ENC_PA_REP, wants_padata);
     let mut padata = reply.hint(gathered);
+    let as_it_was = proof.as_ref().is_some_and(Proof::is_old) && !gathered.wants_armor(kdc.policy);
     padata.extend(proof.map(|proof| proof.padata).unwrap_or_default());
     padata.extend(contribution);
     let sealer = Sealer::LongTerm(ticket_key);
     let pac = pac::first(client, server, pac::wish(request))
         .and_then(|buffers| Occasion { tgs: &gathered.tgs, server, sealer, flags }.plan(kdc, now, buffers));
-    let (reply_key, envelope) = reply.enveloped(gathered.armor, at, random)?;
+    let (reply_key, envelope) = reply.enveloped(gathered.armor, as_it_was, at, random)?;
     Ok(Grant {
         kind: MessageType::AS_REP,
         client: &gathered.client_name,
@@ -392,83 +392,6 @@ fn grant<'a>(
         key_expiration: client.password_expires.into_iter().chain(client.expires).min(),
         padata,
     })
-}
-
-/// An element of padata.
-type Element = (PaType, Vec<u8>);
-
-/// What seals the reply.
-enum ReplyKey<'a> {
-    /// The client's own key.
-    LongTerm(&'a LongTermKey, u32),
-    /// One that the proof brought, or FAST made stronger; with the version of the client's own that it
-    /// was made of.
-    Agreed(Key, Option<u32>),
-}
-
-impl<'a> ReplyKey<'a> {
-    /// Who proved himself has the keys that he did it with, and perhaps no others.
-    fn of(gathered: &'a Gathered<'_>, proof: Option<&Proof>, now: Time) -> Result<Self, Refusal> {
-        if let Some(agreed) = proof.and_then(|proof| proof.reply_key.clone()) {
-            return Ok(ReplyKey::Agreed(agreed, None));
-        }
-        let client = &gathered.client;
-        let known = match proof.and_then(|proof| proof.kvno) {
-            Some(kvno) => client.version(kvno),
-            None => client.current(now),
-        };
-        let (key, kvno) = etypes::reply_key(known, &gathered.offered)?;
-        Ok(ReplyKey::LongTerm(key, kvno))
-    }
-
-    fn key(&self) -> &Key {
-        match self {
-            ReplyKey::LongTerm(key, _) => &key.key,
-            ReplyKey::Agreed(key, _) => key,
-        }
-    }
-
-    /// A session key that this key has a part in, and what tells the client the other part (RFC 8062 7).
-    fn join(&self, other: Key, random: &mut dyn Random) -> Result<(Key, Option<Element>), Refusal> {
-        let session = joint_session_key(&other, self.key());
-        let session = session.map_err(because(ErrorCode::ETYPE_NOSUPP, "no joint session key can be made"))?;
-        Ok((session, Some((PaType::PKINIT_KX, seal_contribution(&other, self.key(), random)))))
-    }
-
-    /// How the client makes it, if it is made from a password.
-    fn hint(&self, gathered: &Gathered<'_>) -> Vec<(PaType, Vec<u8>)> {
-        match self {
-            ReplyKey::LongTerm(key, _) => {
-                vec![(PaType::ETYPE_INFO2, preauth::etype_info2(gathered, [*key].into_iter()))]
-            }
-            ReplyKey::Agreed(..) => vec![],
-        }
-    }
-
-    /// The key as it is in the request's envelope, if it came in one.
-    fn enveloped<'b>(
-        self,
-        armor: Option<&'b Armor>,
-        at: Arrival,
-        random: &mut dyn Random,
-    ) -> Result<(Self, Option<Sealing<'b>>), Refusal> {
-        let Some(armor) = armor else { return Ok((self, None)) };
-        let kvno = match self {
-            ReplyKey::LongTerm(_, kvno) => Some(kvno),
-            ReplyKey::Agreed(_, kvno) => kvno,
-        };
-        let (key, sealing) = armor.strengthen(at.now, random, self.key())?;
-        Ok((ReplyKey::Agreed(key, kvno), Some(sealing)))
-    }
-
-    fn sealing(self) -> SealingKey<'a> {
-        match self {
-            ReplyKey::LongTerm(key, kvno) => SealingKey::long_term(key, kvno, LongTermKey::reply),
-            ReplyKey::Agreed(key, kvno) => {
-                SealingKey { kvno, ..SealingKey::session(key.prepare(KeyUsage::AS_REP_ENC_PART)) }
-            }
-        }
-    }
 }
 
 /// A fresh session key.

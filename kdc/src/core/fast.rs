@@ -170,7 +170,8 @@ impl Opened {
 #[derive(Debug)]
 pub struct Sealing<'a> {
     armor: &'a Armor,
-    strengthen: Key,
+    /// What made the reply key stronger.
+    strengthen: Option<Key>,
     now: Instant,
 }
 
@@ -185,7 +186,12 @@ impl Armor {
         let unable = because(ErrorCode::ETYPE_NOSUPP, "the reply key can't be strengthened");
         let strengthen = Key::random(reply_key.etype(), random).map_err(&unable)?;
         let key = fast::strengthened(&strengthen, reply_key).map_err(&unable)?;
-        Ok((key, Sealing { armor: self, strengthen, now }))
+        Ok((key, Sealing { armor: self, strengthen: Some(strengthen), now }))
+    }
+
+    /// What goes back in the envelope under a reply key that is as it was.
+    pub fn plain(&self, now: Instant) -> Sealing<'_> {
+        Sealing { armor: self, strengthen: None, now }
     }
 
     /// Whether nobody else may read whose request it is.
@@ -225,7 +231,7 @@ impl Sealing<'_> {
         let checksum = fast::ticket_checksum(key, ticket);
         let finished = fast::finished(key, self.now, (client.realm(), client.into()), &checksum);
         let response =
-            KrbFastResponse { finished: Some(finished), ..self.armor.response(padata, Some(&self.strengthen)) };
+            KrbFastResponse { finished: Some(finished), ..self.armor.response(padata, self.strengthen.as_ref()) };
         (PaType::FX_FAST, fast::seal_response(key, random, &response))
     }
 

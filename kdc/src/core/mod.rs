@@ -27,6 +27,7 @@ pub mod policy;
 mod preauth;
 mod referral;
 mod refuse;
+mod reply_key;
 pub mod second;
 pub mod store;
 mod tgs_req;

@@ -5,7 +5,6 @@ use libkrb::config::{When, parse_duration, parse_when};
 use libkrb::time::Seconds;
 
 use crate::local;
-use crate::report::{Failure, Result};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -91,7 +90,8 @@ pub(super) struct Arguments {
     /// A cache from a former login, whose choices of pre-authentication are made again
     #[arg(short = 'I', long, value_name = "CACHE")]
     pub input_cache: Option<String>,
-    /// A cache with a ticket that armors the request, FAST (not supported yet)
+    /// A cache with a ticket that armors the request (FAST), so that nobody can guess the password;
+    /// "auto": this host's own, or nobody's
     #[arg(short = 'T', long, value_name = "CACHE")]
     pub armor: Option<String>,
     /// For logins by certificate: X509_user_identity=FILE:cert,key or PKCS12:file, X509_anchors=FILE:file,
@@ -155,19 +155,6 @@ impl Arguments {
             start_in: self.start.as_deref().map(start_in).transpose()?,
             renewable: self.renewable.as_deref().map(lifetime).transpose()?,
         })
-    }
-
-    /// What MIT's kinit can and this one cannot.
-    pub(super) fn not_yet(&self) -> Result<()> {
-        let missing = [(
-            self.armor.is_some(),
-            "FAST armor (-T) is not supported yet",
-            "Without -T kinit logs in as ever, protected by the password alone.",
-        )];
-        match missing.into_iter().find(|(asked, ..)| *asked) {
-            Some((_, what, next)) => Err(Failure::new(what).next(next)),
-            None => Ok(()),
-        }
     }
 
     /// What is being done, for messages.

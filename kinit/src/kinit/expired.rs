@@ -5,7 +5,7 @@ use std::io::Write;
 
 use libkrb::client::{AsRequest, NewSecret, Secret};
 use libkrb::codes::KpasswdCode;
-use libkrb::net::{Login, Transport};
+use libkrb::net::{Login, Transport, changepw_request};
 use libkrb::{Error, ErrorCode};
 use tokio::runtime::Runtime;
 use zeroize::Zeroizing;
@@ -33,7 +33,10 @@ pub(super) fn change_and_login(
 ) -> Result<Login> {
     let client = request.client.clone();
     let failed = |error: &Error| failure::of(error, &client, DOING);
-    let ticket = runtime.block_on(transport.login_to_change_password(client.clone(), typed.secret()));
+    // In the same armor: without it the password would be proven where others can guess.
+    let wanted = changepw_request(transport.config(), client.clone());
+    let wanted = AsRequest { armor: request.armor.clone(), ..wanted };
+    let ticket = runtime.block_on(transport.login(wanted, typed.secret()));
     let ticket = ticket.map_err(|error| failed(&error))?;
     let password = change(runtime, transport, &ticket, &failed)?;
     runtime.block_on(transport.login(request, Secret::Password(password))).map_err(|error| failed(&error))

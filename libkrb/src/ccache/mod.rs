@@ -95,6 +95,11 @@ impl Ccache {
         tied_to(principal.as_deref()).or_else(|| tied_to(None))
     }
 
+    /// Whether the KDC that issued a ticket-granting ticket said that it knows FAST (`fast_avail`).
+    pub fn fast_known(&self, tgt: &Credential) -> bool {
+        self.config("fast_avail", Some(&tgt.server)) == Some(b"yes")
+    }
+
     /// Sets a configuration entry, in the place of the one of the same key and principal.
     pub fn set_config(&mut self, key: &str, principal: Option<&Principal>, value: &[u8]) {
         let entry = Credential::config(&self.principal, key, principal, value);

@@ -18,7 +18,7 @@ use crate::error::{Error, ErrorCode, Result};
 use crate::flags::{FastOptions, KdcOptions, TicketFlags};
 use crate::name::Principal;
 use crate::preauth::etype_info::advice;
-use crate::preauth::{Armored, Elements, Means, MethodReply, fast, req_enc_pa_rep};
+use crate::preauth::{Elements, Means, MethodReply, fast, req_enc_pa_rep};
 use crate::time::{Instant, Time};
 use crate::wire::{self, EncKdcRepPart, KdcRep, KdcReq, KdcReqBody, List, PaData, PaPacRequest, PrincipalName, Raw};
 
@@ -77,7 +77,7 @@ impl AsExchange {
             clock_corrected: false,
             restarted: false,
             rounds: 0,
-            proof: Proof::begin(&request, &means, Armored::No),
+            proof: Proof::begin(&request, &means),
             sent: None,
             decisions: vec![],
             request,
@@ -87,20 +87,16 @@ impl AsExchange {
         }
     }
 
-    /// The same exchange in FAST, with this ticket-granting ticket for armor: whoever listens can then
-    /// neither read nor guess, and no answer outside of FAST is taken (RFC 6113 5.4).
+    /// The same exchange in FAST, as [`AsRequest::armored`] has it.
     ///
     /// # Errors
     /// KRB_AP_ERR_NO_TGT if it is no ticket-granting ticket, [`Error::EtypeNotSupported`] if its key
     /// cannot be used.
     pub fn armored(mut self, ticket: Credential) -> Result<AsExchange> {
-        self.armor = Some(Armor::new(ticket)?);
-        self.proof = Proof::begin(&self.request, &self.means, Armored::Yes);
+        Armor::new(ticket.clone())?;
+        self.request.armor = Some(ticket);
+        self.proof = Proof::begin(&self.request, &self.means);
         Ok(self)
-    }
-
-    fn armor_state(&self) -> Armored {
-        if self.armor.is_some() { Armored::Yes } else { Armored::No }
     }
 
     /// The secret, maybe typed by now, and the means, for another exchange.
@@ -153,12 +149,19 @@ impl AsExchange {
 
     /// Whether the client's name is to be seen by nobody else, which takes an envelope.
     fn hides(&self) -> bool {
-        self.request.hide_client && self.armor.is_some()
+        self.request.hide_client && self.request.armor.is_some()
     }
 
     /// The armor key for the KDC of a realm, and the AP-REQ that it gets it from.
     fn armor_for(&mut self, realm: &str, now: Instant, random: &mut dyn Random) -> Result<Option<(Key, Vec<u8>)>> {
-        let Some(armor) = &mut self.armor else { return Ok(None) };
+        let Some(ticket) = &self.request.armor else { return Ok(None) };
+        let armor = match &mut self.armor {
+            Some(armor) => armor,
+            none => {
+                self.decisions.push(format!("Asking in FAST, in the armor of {}", ticket.client));
+                none.insert(Armor::new(ticket.clone())?)
+            }
+        };
         if !armor.serves(realm) {
             return Err(Error::protocol(ErrorCode::NO_TGT, "of the client's realm to be armor"));
         }
@@ -241,7 +244,7 @@ impl AsExchange {
             // An attacker may choose this time. All it gets is a timestamp for then, as with MIT.
             self.offset = Some(ClockOffset::between(refusal.clock, now));
         }
-        let (proof, words) = Proof::offered(refusal.methods, &self.etypes()?, &self.means, self.armor_state())?;
+        let (proof, words) = Proof::offered(refusal.methods, &self.etypes()?, &self.means, self.request.armor_state())?;
         self.decisions.extend(words);
         self.proof = proof;
         Ok(())
@@ -264,7 +267,7 @@ impl AsExchange {
         self.decisions.push(format!("Following the referral of the client to realm {realm:?}"));
         self.realms.push(realm.to_owned());
         self.client = self.client.in_realm(realm);
-        self.proof = Proof::begin(&self.request, &self.means, self.armor_state());
+        self.proof = Proof::begin(&self.request, &self.means);
         self.offset = None;
         Ok(())
     }

@@ -1,12 +1,12 @@
 //! What can be asked for in an AS exchange (RFC 4120 3.1, 5.4.1).
 
 use super::kdc_req::{Wishes, nonce};
-use crate::ccache::Address;
+use crate::ccache::{Address, Credential};
 use crate::codes::{EncryptionType, NameType};
 use crate::crypto::{Random, SUPPORTED};
 use crate::flags::KdcOptions;
 use crate::name::Principal;
-use crate::preauth::KeyHint;
+use crate::preauth::{Armored, KeyHint};
 use crate::time::{Seconds, Time};
 
 /// What an AS exchange asks for. Spans of time count from the KDC's clock, as far as it is known.
@@ -32,6 +32,9 @@ pub struct AsRequest {
     pub addresses: Vec<Address>,
     /// Whether to ask for a PAC, or for none (MS-KILE 2.2.3).
     pub include_pac: Option<bool>,
+    /// A ticket-granting ticket of the client's realm to ask in FAST with: whoever listens can then
+    /// neither read nor guess, and no answer outside of FAST is taken (RFC 6113 5.4).
+    pub armor: Option<Credential>,
     /// Whether nobody but the KDC shall learn who asks: in FAST only (RFC 6113 5.4.2).
     pub hide_client: bool,
     /// How the password becomes the key, if that is known from before: then the first message
@@ -56,11 +59,23 @@ impl AsRequest {
             etypes: SUPPORTED.to_vec(),
             addresses: vec![],
             include_pac: None,
+            armor: None,
             hide_client: false,
             key_hint: None,
             follow_clock: true,
             clock_skew: 300,
         }
+    }
+
+    /// The same in FAST, with this ticket for armor.
+    #[must_use]
+    pub fn armored(self, ticket: Credential) -> AsRequest {
+        AsRequest { armor: Some(ticket), ..self }
+    }
+
+    /// Whether the exchange is in FAST.
+    pub(super) fn armor_state(&self) -> Armored {
+        if self.armor.is_some() { Armored::Yes } else { Armored::No }
     }
 
     /// The options of the message.

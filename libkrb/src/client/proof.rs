@@ -68,7 +68,8 @@ impl Asking<'_> {
 impl Proof {
     /// Before the KDC has said anything. Who knows how the key is made shows an encrypted timestamp
     /// with the first message.
-    pub fn begin(request: &AsRequest, means: &Means, armored: Armored) -> Proof {
+    pub fn begin(request: &AsRequest, means: &Means) -> Proof {
+        let armored = request.armor_state();
         let hint = request.key_hint.as_ref().filter(|hint| request.etypes.contains(&hint.etype));
         let kind = if armored == Armored::Yes { PaType::ENCRYPTED_CHALLENGE } else { PaType::ENC_TIMESTAMP };
         let method = ClientMethod::of(kind).filter(|_| hint.is_some() && means.only.is_none_or(|only| only == kind));

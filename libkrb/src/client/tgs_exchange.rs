@@ -42,6 +42,8 @@ pub struct TgsExchange {
     realms: Vec<String>,
     offset: Option<ClockOffset>,
     clock_corrected: bool,
+    /// Whether the last answer was in FAST.
+    fast: bool,
     rounds: u32,
     sent: Option<Sent>,
     decisions: Vec<String>,
@@ -109,6 +111,7 @@ impl TgsExchange {
             realm,
             offset: None,
             clock_corrected: false,
+            fast: false,
             rounds: 0,
             sent: None,
             decisions: vec![],
@@ -153,6 +156,7 @@ impl TgsExchange {
         };
         let subkey = Key::random(self.session.etype(), random)?;
         let key = self.request.armored.then(|| fast::armor_key(&subkey, &self.session)).transpose()?;
+        self.decisions.extend(key.as_ref().map(|_| format!("Asking for {} in FAST", wishes.server)));
         let envelope = key.map(|key| Envelope { key, nonce: wishes.nonce });
         let message = self.message(&wishes, (&subkey, envelope.as_ref()), now, random)?;
         self.sent = Some(Sent { message: message.clone(), wishes, subkey, envelope });
@@ -264,6 +268,7 @@ impl TgsExchange {
         if part.addresses.is_none() && !elsewhere {
             ticket.addresses.clone_from(inherited);
         }
+        self.fast = told.enveloped();
         self.judge(ticket, &sent.wishes)
     }
 
@@ -326,7 +331,7 @@ impl TgsExchange {
             ..ticket
         };
         let hops = std::mem::take(&mut self.hops);
-        Outcome { credential, hops, preauth: None, choices: vec![], fast_available: false, password_expires: None }
+        Outcome { credential, hops, preauth: None, choices: vec![], fast_available: self.fast, password_expires: None }
     }
 }
 

@@ -1,7 +1,7 @@
 //! aes128-cts-hmac-sha1-96 and aes256-cts-hmac-sha1-96 (RFC 3962), with the key derivation of the
 //! simplified profile (RFC 3961 5.1, 5.3). The tag is over the plaintext.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use aes::{Aes128, Aes128Enc, Aes256, Aes256Enc};
 use cbc::cipher::consts::U16;
@@ -11,6 +11,7 @@ use sha1::{Digest, Sha1};
 use zeroize::{Zeroize, Zeroizing};
 
 use super::cts;
+use super::etype::Prf;
 use super::mac::{copy, keyed, same, tag};
 use super::nfold::{nfold, nfold_constant};
 use super::prepared::{Checker, Sealer};
@@ -23,7 +24,7 @@ const TAG: usize = 12;
 pub(super) trait Aes:
     BlockCipherEncrypt<BlockSize = U16> + BlockCipherDecrypt + KeyInit + Send + Sync + 'static
 {
-    type Forward: BlockCipherEncrypt<BlockSize = U16> + KeyInit + KeySizeUser<KeySize = Self::KeySize>;
+    type Forward: BlockCipherEncrypt<BlockSize = U16> + KeyInit + KeySizeUser<KeySize = Self::KeySize> + 'static;
 }
 
 impl Aes for Aes128 {
@@ -98,13 +99,17 @@ pub(super) fn string_to_key<C: Aes>(password: &[u8], salt: &[u8], rounds: u32, o
 }
 
 /// RFC 3962 6, RFC 3961 5.3: one block of the hash of `data`, encrypted under DK(key, "prf").
-pub(super) fn prf<C: Aes>(key: &[u8], data: &[u8], out: &mut [u8]) {
-    let mut block = cts::Block::default();
-    copy(&Sha1::digest(data), &mut block);
-    let [derived] = &*derive_keys::<C, 1>(key, [folded(b"prf")]);
-    C::Forward::new(derived).encrypt_block(&mut block);
-    copy(&block, out);
-    block.zeroize();
+pub(super) fn prf<C: Aes>(key: &[u8]) -> Prf {
+    static FOLDED: LazyLock<[u8; 16]> = LazyLock::new(|| folded(b"prf"));
+    let [derived] = &*derive_keys::<C, 1>(key, [*FOLDED]);
+    let cipher = C::Forward::new(derived);
+    Box::new(move |data, out| {
+        let mut block = cts::Block::default();
+        copy(&Sha1::digest(data), &mut block);
+        cipher.encrypt_block(&mut block);
+        copy(&block, out);
+        block.zeroize();
+    })
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 
 use super::aes_sha1::Aes;
 use super::cts;
+use super::etype::Prf;
 use super::mac::{keyed, same, tag};
 use super::prepared::{Checker, Sealer};
 use super::{Derived, KeyUsage};
@@ -105,8 +106,9 @@ pub(super) fn string_to_key<M: HmacSha2>(password: &[u8], salt: &[u8], rounds: u
 }
 
 /// RFC 8009 5.
-pub(super) fn prf<M: HmacSha2>(key: &[u8], data: &[u8], out: &mut [u8]) {
-    kdf::<M>(&keyed(key), b"prf", Some(data), out);
+pub(super) fn prf<M: HmacSha2>(key: &[u8]) -> Prf {
+    let base: M = keyed(key);
+    Box::new(move |data, out| kdf(&base, b"prf", Some(data), out))
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use sha1::Sha1;
 use zeroize::Zeroizing;
 
 use super::cts;
+use super::etype::Prf;
 use super::mac::{keyed, same, tag};
 use super::prepared::{Checker, Sealer};
 use super::{Derived, KeyUsage};
@@ -86,9 +87,10 @@ pub(super) fn string_to_key<C: Camellia>(password: &[u8], salt: &[u8], rounds: u
 }
 
 /// RFC 6803 6.
-pub(super) fn prf<C: Camellia>(key: &[u8], data: &[u8], out: &mut [u8]) {
+pub(super) fn prf<C: Camellia>(key: &[u8]) -> Prf {
     let derived = derive_key::<C>(&keyed(key), b"prf");
-    tag(&keyed::<Cmac<C>>(&derived), &[data], out);
+    let mac = keyed::<Cmac<C>>(&derived);
+    Box::new(move |data, out| tag(&mac, &[data], out))
 }
 
 #[cfg(test)]

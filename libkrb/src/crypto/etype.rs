@@ -27,6 +27,9 @@ pub(super) enum StringToKey {
     Plain(fn(&[u8], &mut [u8]) -> Result<()>),
 }
 
+/// The pseudo-random function of one key: of which octets, and where its own go.
+pub(super) type Prf = Box<dyn Fn(&[u8], &mut [u8])>;
+
 /// What RFC 3961 3 and 4 ask of a cryptosystem and its checksum.
 pub(super) struct Profile {
     pub etype: EncryptionType,
@@ -41,7 +44,7 @@ pub(super) struct Profile {
     pub prf_len: usize,
     pub sealer: fn(&[u8], KeyUsage) -> Arc<dyn Sealer>,
     pub checker: fn(&[u8], KeyUsage) -> Arc<dyn Checker>,
-    pub prf: fn(&[u8], &[u8], &mut [u8]),
+    pub prf: fn(&[u8]) -> Prf,
     pub string_to_key: StringToKey,
 }
 

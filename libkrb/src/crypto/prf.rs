@@ -11,7 +11,7 @@ const PRF_MAX: usize = 48;
 
 /// RFC 3961 3.
 pub(super) fn prf(key: &Key, data: &[u8], out: &mut [u8]) {
-    (key.profile().prf)(key.expose(), data, out);
+    (key.profile().prf)(key.expose())(data, out);
 }
 
 /// How much PRF+ can give: its counter is one octet and starts at 1.
@@ -28,11 +28,12 @@ pub(super) fn prf_plus(key: &Key, data: &[u8], out: &mut [u8]) -> Result<()> {
     let mut input = Zeroizing::new(Vec::with_capacity(1 + data.len()));
     let mut block = Zeroizing::new([0; PRF_MAX]);
     let (block, _) = block.split_at_mut(length);
+    let prf = (key.profile().prf)(key.expose());
     for (number, piece) in (1u8..=255).zip(out.chunks_mut(length)) {
         input.clear();
         input.push(number);
         input.extend_from_slice(data);
-        prf(key, &input, block);
+        prf(&input, block);
         copy(block, piece);
     }
     Ok(())

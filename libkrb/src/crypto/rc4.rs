@@ -11,6 +11,7 @@ use sha1::Sha1;
 use zeroize::{Zeroize, Zeroizing};
 
 use super::KeyUsage;
+use super::etype::Prf;
 use super::mac::{copy, keyed, same, tag};
 use super::prepared::{Checker, Sealer};
 use crate::error::{Error, Result};
@@ -91,6 +92,7 @@ pub(super) fn string_to_key(password: &[u8], out: &mut [u8]) -> Result<()> {
 }
 
 /// HMAC-SHA1, as MIT and Microsoft have it; no RFC says.
-pub(super) fn prf(key: &[u8], data: &[u8], out: &mut [u8]) {
-    tag(&keyed::<Hmac<Sha1>>(key), &[data], out);
+pub(super) fn prf(key: &[u8]) -> Prf {
+    let mac = keyed::<Hmac<Sha1>>(key);
+    Box::new(move |data, out| tag(&mac, &[data], out))
 }

@@ -190,6 +190,7 @@ impl Client {
             state.hold(Want::from(&ticket.server), ticket.clone(), now);
         }
         if let Some(tgt) = cache.tgt(now) {
+            state.fast = cache.fast_known(tgt);
             state.hold(self.tgt_want(), tgt.clone(), now);
         }
     }

@@ -66,7 +66,9 @@ impl Client {
         }
         let found = disk.as_ref().and_then(|disk| disk.tgt(now)).cloned().map(Arc::new);
         if let Some(ticket) = found.clone().filter(|_| end(&found) > end(&ours)) {
-            self.state().hold(want, (*ticket).clone(), now);
+            let mut state = self.state();
+            state.fast = disk.is_some_and(|disk| disk.fast_known(&ticket));
+            state.hold(want, (*ticket).clone(), now);
             return Ok(ticket);
         }
         let mut request = self.0.request.clone();
@@ -108,12 +110,14 @@ impl Client {
         self.state().login_refused = matches!(&login, Err(Error::Protocol { .. }));
         let login = login?;
         let (ticket, offset) = (login.outcome.credential.clone(), login.offset.unwrap_or_default());
+        let fast = login.outcome.fast_available;
         if let Some(cache) = self.0.cache.clone() {
             self.written(blocking(move || cache.replace(&login.into_ccache())).await);
         }
         let now = offset.apply(self.0.transport.now()).time;
         let mut state = self.state();
         state.offset = offset;
+        state.fast = fast;
         state.forgive();
         state.hold(want, ticket.clone(), now);
         Ok(Arc::new(ticket))
@@ -198,6 +202,9 @@ impl Client {
 
     /// A TGS exchange, which may show that the KDC's clock differs more than was known.
     pub(super) async fn exchange(&self, request: TgsRequest) -> Result<Outcome> {
+        // Of other realms' KDCs it is not known.
+        let armored = self.state().fast && request.tgt.server.is_local_tgs();
+        let request = TgsRequest { armored, ..request };
         let mut exchange = TgsExchange::new(request)?;
         let offset = self.state().offset;
         self.report(Report::TgsExchange);

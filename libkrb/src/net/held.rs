@@ -96,6 +96,8 @@ pub(super) struct State {
     refused: HashMap<Want, (Time, Error)>,
     /// How far the KDC's clock is ahead of ours.
     pub(super) offset: ClockOffset,
+    /// Whether the own realm's KDC knows FAST, so that it can be asked in it.
+    pub(super) fast: bool,
     /// Whether the last login was refused.
     pub(super) login_refused: bool,
 }

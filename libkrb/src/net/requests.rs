@@ -25,7 +25,7 @@ pub fn as_request(config: &Config, client: Principal) -> AsRequest {
 }
 
 /// A request for a ticket to change passwords with (RFC 3244): short, and good for nothing else.
-pub(super) fn changepw_request(config: &Config, client: Principal) -> AsRequest {
+pub fn changepw_request(config: &Config, client: Principal) -> AsRequest {
     let server = Principal::changepw(client.realm());
     short_request(config, client, server)
 }

@@ -5,6 +5,7 @@
 mod admin;
 mod client;
 mod doors;
+mod fast;
 mod formats;
 mod gss;
 mod kdc;

@@ -4,9 +4,9 @@ use libkrb::wire::{
     AdAndOr, AdCammac, AdKdcIssued, ApRep, ApReq, Authenticator, AuthorizationData, ChangePasswdData, Checksum, Decode,
     EncApRepPart, EncKdcRepPart, EncKrbCredPart, EncKrbPrivPart, EncTicketPart, Encode, EncryptedData, EncryptionKey,
     EtypeInfo2Entry, EtypeInfoEntry, HostAddress, IakerbFinished, IakerbHeader, InitialToken, KdcProxyMessage, KdcRep,
-    KdcReq, KdcReqBody, KrbCred, KrbError, KrbPriv, KrbSafe, List, MethodData, NegotiationToken, PaEncTsEnc, PaForUser,
-    PaOtpChallenge, PaOtpEncRequest, PaOtpPinChange, PaOtpRequest, PaPacOptions, PaPacRequest, PaS4uX509User,
-    PrincipalName, Ticket, TypedData, Utf8,
+    KdcReq, KdcReqBody, KrbCred, KrbError, KrbFastReq, KrbFastResponse, KrbPriv, KrbSafe, List, MethodData,
+    NegotiationToken, PaEncTsEnc, PaForUser, PaFxFastReply, PaFxFastRequest, PaOtpChallenge, PaOtpEncRequest,
+    PaOtpPinChange, PaOtpRequest, PaPacOptions, PaPacRequest, PaS4uX509User, PrincipalName, Ticket, TypedData, Utf8,
 };
 
 /// Decodes, encodes and decodes again; the bytes in between.
@@ -58,6 +58,10 @@ types! {
     "ETYPE-INFO2" = List<'_, EtypeInfo2Entry<'_>>,
     "PA-ENC-TS-ENC" = PaEncTsEnc,
     "PA-PAC-REQUEST" = PaPacRequest,
+    "PA-FX-FAST-REQUEST" = PaFxFastRequest<'_>,
+    "PA-FX-FAST-REPLY" = PaFxFastReply<'_>,
+    "KrbFastReq" = KrbFastReq<'_>,
+    "KrbFastResponse" = KrbFastResponse<'_>,
     "EncryptedData" = EncryptedData<'_>,
     "EncryptionKey" = EncryptionKey<'_>,
     "Checksum" = Checksum<'_>,

@@ -46,6 +46,11 @@ pub struct Proof {
 }
 
 impl Proof {
+    /// Whether it is by encrypted timestamp, as from before there was FAST.
+    pub fn is_old(&self) -> bool {
+        self.name == timestamp::NAME
+    }
+
     /// By a long-term key of this version, which also seals the reply.
     pub fn by_key(name: &'static str, kvno: u32) -> Self {
         Proof { kvno: Some(kvno), ..Proof::by(name) }
@@ -158,6 +163,11 @@ impl Method {
     fn fits(&self, gathered: &Gathered<'_>) -> bool {
         gathered.armor.is_some() || !self.armored
     }
+
+    /// Whether it would prove a password without the armor that the realm wants for that.
+    fn is_bare(&self, policy: &Policy, gathered: &Gathered<'_>) -> bool {
+        self.keyed && gathered.armor.is_none() && gathered.wants_armor(policy)
+    }
 }
 
 /// Whether the request tries to prove anything.
@@ -255,6 +265,9 @@ fn try_all(work: &mut Try<'_>, gathered: &Gathered<'_>, most: u32) -> (Result<Pr
         if spent && !policy.hide_unknown_clients {
             break;
         }
+        if method.is_bare(policy, gathered) {
+            return (gathered.has_armor_if_wanted(policy).and(Err(failed)), Proven::Unclear);
+        }
         let who = if spent { &*stand_in.get_or_insert_with(|| gathered.stand_in(policy)) } else { gathered };
         if method.keyed && who.client.needs_token() {
             failed = Refusal::new(ErrorCode::POLICY, "a password alone is not enough: a one-time password is wanted");
@@ -332,7 +345,9 @@ fn hints(work: &mut Try<'_>, gathered: &Gathered<'_>) -> Hints {
         hints.tell(PaType::ETYPE_INFO2, etype_info2(gathered, keys));
     }
     let keyed = keyed && !gathered.client.needs_token();
-    for method in METHODS.iter().filter(|method| method.fits(gathered) && (keyed || !method.keyed)) {
+    let policy = work.kdc.policy;
+    let open = |method: &&Method| method.fits(gathered) && !method.is_bare(policy, gathered);
+    for method in METHODS.iter().filter(open).filter(|method| keyed || !method.keyed) {
         (method.offer)(work, gathered, &mut hints);
     }
     hints

@@ -7,18 +7,20 @@ use libkrb::{Error, ErrorCode};
 
 use super::{Gathered, Hints, Proof, Refusal, Step, Try};
 
+/// Its name in events.
+pub const NAME: &str = "encrypted-timestamp";
+
 const UNOPENED: &str = "the encrypted timestamp does not open with the client's key";
 
 /// In FAST there is better; what Heimdal sends there all the same is looked at.
-pub fn offer(work: &mut Try<'_>, who: &Gathered<'_>, hints: &mut Hints) {
-    if who.armor.is_none() && !who.wants_armor(work.kdc.policy) {
+pub fn offer(_: &mut Try<'_>, who: &Gathered<'_>, hints: &mut Hints) {
+    if who.armor.is_none() {
         hints.offer(PaType::ENC_TIMESTAMP, vec![]);
     }
 }
 
 pub fn verify(work: &mut Try<'_>, who: &Gathered<'_>, padata: &PaData<'_>) -> Result<Step, Refusal> {
     let (policy, now) = (work.kdc.policy, work.at.now.time);
-    who.has_armor_if_wanted(policy)?;
     let failed = || Refusal::new(ErrorCode::PREAUTH_FAILED, UNOPENED);
     let malformed = |_: Error| Refusal::new(ErrorCode::PREAUTH_FAILED, "malformed encrypted timestamp");
     let sealed = wire::decode::<EncryptedData<'_>>(padata.value).map_err(malformed)?;
@@ -36,9 +38,7 @@ pub fn verify(work: &mut Try<'_>, who: &Gathered<'_>, padata: &PaData<'_>) -> Re
     let seen = ReplayKey::new([b"enc-timestamp".as_slice(), sealed.cipher]);
     match work.kdc.replays.insert(seen, stamp.time, now) {
         // Full: as for authenticators, refusing everybody would be worse than a reply that can't be read.
-        Verdict::Fresh | Verdict::Full | Verdict::Unavailable => {
-            Ok(Step::Proven(Proof::by_key("encrypted-timestamp", kvno)))
-        }
+        Verdict::Fresh | Verdict::Full | Verdict::Unavailable => Ok(Step::Proven(Proof::by_key(NAME, kvno))),
         Verdict::Replay => Err(Refusal::new(ErrorCode::REPEAT, "this encrypted timestamp was used before")),
     }
 }

@@ -1,0 +1,113 @@
+//! The ticket that armors a login (FAST, RFC 6113 5.4.1.1): of a cache, of this host's keytab, or
+//! nobody's. Not here: what it is used for.
+
+use libkrb::ccache::{CacheName, Credential};
+use libkrb::client::{AsRequest, ClockOffset, Secret, TgsExchange};
+use libkrb::net::{Transport, as_request, tgs_request};
+use libkrb::{Error, Principal};
+use tokio::runtime::Runtime;
+
+use crate::local;
+use crate::report::{self, During, Failure, Result};
+use crate::settings::Settings;
+
+/// What is said instead of a cache's name to have the armor found.
+const AUTO: &str = "auto";
+
+/// How long armor that is got for one login shall live, in seconds.
+const LIFE: i64 = 10 * 60;
+
+/// Who logs in, and how the KDCs are reached.
+pub(super) struct Place<'a> {
+    pub settings: &'a Settings,
+    pub client: &'a Principal,
+    pub runtime: &'a Runtime,
+    pub transport: &'a Transport,
+}
+
+/// A way to come by armor; `None`: it does not lead anywhere here.
+type Way = (&'static str, fn(&Place<'_>) -> libkrb::Result<Option<Credential>>);
+
+/// The ways, the one that lets the KDC prove itself first.
+const WAYS: [Way; 2] = [("this host's keytab", of_host), ("an anonymous ticket", of_nobody)];
+
+impl Place<'_> {
+    /// The armor that is asked for with `-T`, which must be there; else what krb5.conf's
+    /// `auto_fast_armor` wants, if it can be had.
+    pub(super) fn ticket(&self, asked: Option<&str>, doing: &str) -> Result<Option<Credential>> {
+        match asked {
+            Some(AUTO) => self.found().map(Some).map_err(|tried| {
+                let what = format!("No armor can be had {doing}: {}", tried.join("; "));
+                Failure::new(what).next("Make a cache with kinit -k -c CACHE, and name it: kinit -T CACHE.")
+            }),
+            Some(name) => self.of_cache(name, doing).map(Some),
+            None => {
+                let wanted = self.settings.config().realm_flag(self.client.realm(), "auto_fast_armor");
+                let wanted = wanted.during(doing)?.unwrap_or(false);
+                Ok(if wanted { self.found().ok() } else { None })
+            }
+        }
+    }
+
+    /// The first armor that can be had; or why none can.
+    fn found(&self) -> Result<Credential, Vec<String>> {
+        let mut tried = vec![];
+        for (what, way) in WAYS {
+            match way(self).and_then(|found| found.map(|ticket| self.to_realm(ticket)).transpose()) {
+                Ok(Some(ticket)) => return Ok(ticket),
+                Ok(None) => tried.push(format!("there is not {what}")),
+                Err(error) => tried.push(format!("{what}: {error}")),
+            }
+        }
+        Err(tried)
+    }
+
+    fn of_cache(&self, name: &str, doing: &str) -> Result<Credential> {
+        let cache = CacheName::parse(name).during(&format!("resolving ccache {name}"))?;
+        let content = cache.load().during(doing)?;
+        let now = self.settings.offset(&content).apply(local::now().into()).time;
+        let right = Principal::tgs(self.client.realm());
+        let ticket = content.find(&right, now).or_else(|| content.tgt(now)).cloned();
+        let ticket = ticket.ok_or_else(|| {
+            let what = format!("No ticket-granting ticket that is good in {name} {doing}");
+            Failure::new(what).next("Armor is somebody else's ticket: kinit -k -c CACHE gets this host's.")
+        })?;
+        self.to_realm(ticket).map_err(|error| report::while_doing(&error, doing))
+    }
+
+    /// The ticket that the KDC of the client's realm opens.
+    fn to_realm(&self, ticket: Credential) -> libkrb::Result<Credential> {
+        let realm = self.client.realm();
+        let from = ticket.server.tgs_target().unwrap_or_default().to_owned();
+        if from == realm {
+            return Ok(ticket);
+        }
+        let request = tgs_request(self.settings.config(), ticket, Principal::cross_tgs(realm, &from));
+        let mut exchange = TgsExchange::new(request)?;
+        let outcome = self.runtime.block_on(self.transport.drive(&mut exchange, ClockOffset::default()))?;
+        Ok(outcome.credential)
+    }
+}
+
+/// A ticket of `host/NAME`, whose keys the default keytab has: of the client's realm if there are such.
+fn of_host(place: &Place<'_>) -> libkrb::Result<Option<Credential>> {
+    let keytab = match place.settings.keytab()?.load() {
+        Err(Error::NoKeytab(_)) => return Ok(None),
+        keytab => keytab?,
+    };
+    let is_host = |name: &Principal| matches!(name.components(), [service, _] if &**service == "host");
+    let hosts = || keytab.entries.iter().map(|entry| &entry.principal).filter(|name| is_host(name));
+    let here = hosts().find(|name| name.realm() == place.client.realm());
+    let Some(host) = here.or_else(|| hosts().next()) else { return Ok(None) };
+    let entries = keytab.entries.iter().filter(|entry| entry.principal == *host);
+    let keys = entries.filter_map(|entry| Some((entry.kvno, entry.key.key().ok()?)));
+    let request = as_request(place.settings.config(), host.clone());
+    let request = AsRequest { lifetime: Some(LIFE), renewable_for: None, addresses: vec![], ..request };
+    let login = place.runtime.block_on(place.transport.login(request, Secret::Keys(keys.collect())))?;
+    Ok(Some(login.outcome.credential))
+}
+
+/// A ticket of nobody, which takes a KDC with a certificate that is known here (RFC 8062).
+fn of_nobody(_: &Place<'_>) -> libkrb::Result<Option<Credential>> {
+    Ok(None)
+}
