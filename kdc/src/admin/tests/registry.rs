@@ -299,11 +299,11 @@ fn string_attributes_are_set_shown_removed_and_bounded() {
         Answer::Strings(strings) => strings,
         other => panic!("{other:?}"),
     };
-    done(&registry, text("otp", Some("x")));
-    done(&registry, text("otp", Some("y")));
-    assert_eq!(strings(), BTreeMap::from([("otp".into(), "y".into())]));
-    done(&registry, text("otp", None));
-    done(&registry, text("otp", None));
+    done(&registry, text("note", Some("x")));
+    done(&registry, text("note", Some("y")));
+    assert_eq!(strings(), BTreeMap::from([("note".into(), "y".into())]));
+    done(&registry, text("note", None));
+    done(&registry, text("note", None));
     assert!(strings().is_empty());
     assert_eq!(refused(&registry, text("", Some("x"))).reason, Reason::Invalid);
     assert_eq!(refused(&registry, text("long", Some(&"x".repeat(4096)))).reason, Reason::Invalid);
