@@ -60,7 +60,7 @@ const PATH_FIELDS: &[Field] = &[
 pub(super) const NAMES: &[&str] = &["principal", "to", "alias", "after"];
 
 /// What has lists in bodies.
-pub(super) const LISTS: &[&str] = &["operations", "random", "kinds", "fresh"];
+pub(super) const LISTS: &[&str] = &["indicators", "operations", "random", "kinds", "fresh"];
 
 /// Characters of the longest name in a path or a query.
 pub(super) const MAX_NAME: usize = 1024;
