@@ -51,6 +51,9 @@ kpasswd_listen = [{kpasswd}]
 #etypes = ["aes256-cts-hmac-sha1-96", "aes128-cts-hmac-sha1-96", "aes256-cts-hmac-sha384-192", "aes128-cts-hmac-sha256-128", "camellia256-cts-cmac", "camellia128-cts-cmac"]
 # Every client must prove itself, also a principal that was exempted with kadmin's -requires_preauth.
 #require_preauth = false
+# Take proofs of passwords in FAST only (kinit -T or --armor), where nobody who listens can guess them.
+# A principal's string require_armor ("true" or "false") goes before this. Random keys need no armor.
+#require_armor = false
 # Ask unknown clients for a proof too, with the same work, so that nobody can find out names.
 #hide_unknown_clients = false
 # Refuse a TGT with addresses that comes from another one. Breaks behind address translation.
