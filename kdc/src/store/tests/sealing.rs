@@ -109,8 +109,8 @@ fn a_master_key_file_that_is_wrong_says_where() {
     let path = dir.path().join("master.key");
     let row = format!("1 {}", "0f".repeat(32));
     for (text, expected) in [
-        (String::new(), "not a master key file: it must begin with \"kdc-master-key 1\""),
-        ("junk".into(), "not a master key file"),
+        (String::new(), "it is empty; restore it"),
+        ("junk".into(), "not a master key file: it must begin with \"kdc-master-key 1\""),
         ("kdc-master-key 1\n# only words\n".into(), "no key in it"),
         ("kdc-master-key 1\n1 abcd\n".into(), "line 2: expected a version number and 64 hex digits"),
         (format!("kdc-master-key 1\n\n{}\n", row.replace("0f", "0g")), "line 3: expected"),
