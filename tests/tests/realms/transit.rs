@@ -2,7 +2,8 @@
 
 use kdc::core::{Attributes, Trust};
 use libkrb::access::Glob;
-use libkrb::codes::AuthDataType;
+use libkrb::codes::{AuthDataType, EncryptionType};
+use libkrb::crypto::{Key, KeyUsage};
 use libkrb::flags::{KdcOptions as O, TicketFlags as F};
 use libkrb::wire::{self, AuthData, List};
 use libkrb::{ErrorCode, Principal};
@@ -183,18 +184,32 @@ fn of_a_visitors_authorization_data_restrictions_stay_and_what_only_kdcs_issue_g
     assert_eq!(mandatory, Err(ErrorCode::POLICY));
 }
 
-#[test]
-fn what_a_realm_says_of_its_clients_proofs_counts_where_a_rule_says_so() {
-    let said = libkrb::authz::indicators::encode(&["pkinit".to_owned(), "otp".to_owned()]);
+/// AD-CAMMAC with these indicators, whose verifier for the service this key made.
+fn vouching(indicators: &[&str], key: Option<&Key>) -> Vec<u8> {
+    let said = indicators.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let said = libkrb::authz::indicators::encode(&said);
     let said = wire::encode(&List::Items(&[AuthData { kind: AuthDataType::AUTH_INDICATOR, data: &said }]));
-    let cammac = wire::encode(&wire::AdCammac {
+    let mac = key.map(|key| (key, key.checksum(KeyUsage::CAMMAC, &said)));
+    let verifier = mac.as_ref().map(|(key, mac)| wire::VerifierMac {
+        identifier: None,
+        kvno: None,
+        etype: Some(key.etype()),
+        mac: wire::Checksum { kind: key.checksum_type(), checksum: mac },
+    });
+    wire::encode(&wire::AdCammac {
         elements: wire::Raw::parse(&said).expect("elements"),
         kdc_verifier: None,
-        service_verifier: None,
+        service_verifier: verifier,
         other_verifiers: None,
-    });
+    })
+}
+
+#[test]
+fn what_a_realm_says_of_its_clients_proofs_counts_where_a_rule_says_so() {
     let mut realm = trusting(&["OTHER.ORG"]);
     realm.change(SERVICE, |entry| drop(entry.strings.insert("require_auth".into(), "pkinit".into())));
+    let trusted = realm.key(&Principal::cross_tgs(REALM, "OTHER.ORG").to_string(), EncryptionType::AES256_SHA1);
+    let cammac = vouching(&["pkinit", "otp"], Some(&trusted));
     let taken = |indicators: &[&str]| {
         let indicators = indicators.iter().map(ToString::to_string).collect();
         Trust { indicators, ..trust("OTHER.ORG") }
@@ -210,5 +225,12 @@ fn what_a_realm_says_of_its_clients_proofs_counts_where_a_rule_says_so() {
         let outcome = carried(&mut realm, &[(AuthDataType::CAMMAC, &cammac)], SERVICE);
         assert_eq!(outcome.is_ok(), good, "{rules:?}");
         assert!(good || outcome == Err(ErrorCode::POLICY));
+    }
+    // What a client there added, and its KDC has not looked at.
+    realm.policy.abroad.trusts = vec![taken(&["pkinit"])];
+    let other = realm.key(SERVICE, EncryptionType::AES256_SHA1);
+    for key in [None, Some(&other)] {
+        let added = vouching(&["pkinit"], key);
+        assert_eq!(carried(&mut realm, &[(AuthDataType::CAMMAC, &added)], SERVICE), Err(ErrorCode::POLICY));
     }
 }
