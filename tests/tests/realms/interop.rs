@@ -3,11 +3,16 @@
 
 use std::path::PathBuf;
 
-use tests::{Daemon, Family, Plan, Port, Realm, Seat};
+use tests::{AES128_SHA1, AES256_SHA1, Daemon, Family, Plan, Port, Realm, Seat};
 
 /// What both sides of a trust know.
 const PASSWORD: &str = "between these realms only";
 const SERVICE: &str = "host/server.away.test";
+
+/// A realm with the kinds of keys that all families have, which are also quickly made of passwords.
+fn plan(name: &str) -> Plan {
+    Plan::default().named(name).with_etypes(&[AES256_SHA1, AES128_SHA1])
+}
 
 /// Whose tools go from whose realm to whose.
 #[derive(Clone, Copy)]
@@ -27,8 +32,8 @@ impl Trio {
 
     /// Realms HOME.TEST with the user alice and AWAY.TEST with bob and a service.
     fn realms(self) -> (Realm, Realm) {
-        let home = Plan::default().named("HOME.TEST").start(self.home);
-        let away = Plan::default().named("AWAY.TEST").start(self.away);
+        let home = plan("HOME.TEST").start(self.home);
+        let away = plan("AWAY.TEST").start(self.away);
         home.add("alice", "secret", &[]);
         away.add("bob", "secret", &[]);
         (home, away)
@@ -141,7 +146,7 @@ fn a_path_is_walked_where_it_is_written_down(families: [Family; 3]) {
     let mut number = 0;
     let [a, b, mut c] = families.map(|family| {
         number += 1;
-        Plan::default().named(["A.TEST", "B.TEST", "C.TEST"][number - 1]).start(family)
+        plan(["A.TEST", "B.TEST", "C.TEST"][number - 1]).start(family)
     });
     a.add("alice", "secret", &[]);
     let keytab = c.add_service("host/server.c.test");
@@ -188,9 +193,9 @@ fn a_hierarchy_is_walked_without_a_word_about_it() {
     if !client.has_clients() || ![home, parent, child].iter().all(|family| family.has_kdc()) {
         return;
     }
-    let home = Plan::default().named("HOME.A.TEST").start(home);
-    let parent = Plan::default().named("A.TEST").start(parent);
-    let child = Plan::default().named("C.A.TEST").start(child);
+    let home = plan("HOME.A.TEST").start(home);
+    let parent = plan("A.TEST").start(parent);
+    let child = plan("C.A.TEST").start(child);
     home.add("alice", "secret", &[]);
     let keytab = child.add_service("host/server.c.a.test");
     trust(&home, &parent);
