@@ -133,7 +133,7 @@ fn b18_a_service_that_forges_a_cammac_gets_nothing_out_of_the_kdc() {
     let own = realm.open(&ticket.ticket, besides_pac);
     let own: Vec<_> = own.iter().map(|(kind, data)| AuthData { kind: *kind, data }).collect();
     let moved = realm.forge(&ticket, HOST, |part| {
-        part.flags = part.flags | libkrb::flags::TicketFlags::HW_AUTHENT;
+        part.flags |= libkrb::flags::TicketFlags::HW_AUTHENT;
         part.authorization_data = Some(List::Items(&own));
     });
     let renewed = realm.tgs(&moved, &Asking::service(HOST).with(O::RENEW)).expect("a renewed ticket");

@@ -55,7 +55,7 @@ fn method(seat: &Seat<'_>) -> PaType {
     let cache = Ccache::parse(&std::fs::read(seat.ccache()).expect("a cache")).expect("a cache");
     let tgs = libkrb::Principal::tgs("EXAMPLE.ORG");
     let kind = cache.config("pa_type", Some(&tgs)).expect("pa_type");
-    PaType(String::from_utf8_lossy(&kind).parse().expect("a number"))
+    PaType(String::from_utf8_lossy(kind).parse().expect("a number"))
 }
 
 fn a_password_is_proven_by_spake_in_every_group(pair: Pair) {

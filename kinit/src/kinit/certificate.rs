@@ -57,7 +57,7 @@ mod tests {
     fn mits_attributes_are_known() {
         let wishes =
             read(&["X509_user_identity=FILE:a,b", "X509_anchors=c", "X509_anchors=d", "disable_freshness=yes"]);
-        let wishes = wishes.ok().expect("known");
+        let Ok(wishes) = wishes else { panic!("not known") };
         assert_eq!(wishes.identity.as_deref(), Some("FILE:a,b"));
         assert_eq!(wishes.anchors, ["c", "d"]);
         assert!(wishes.without_freshness && !wishes.anonymous);

@@ -1,5 +1,5 @@
 //! One server at one address, asked once: UDP with repeats (RFC 4120 7.2.1), streams with the
-//! length before the message (RFC 4120 7.2.2), proxies over HTTPS ([`super::https`]). Not here: which
+//! length before the message (RFC 4120 7.2.2), proxies over HTTPS (`https`). Not here: which
 //! address is next, and what the answer means for the search ([`super::transport`]).
 
 use std::fmt;

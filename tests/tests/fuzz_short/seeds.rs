@@ -227,7 +227,7 @@ fn written(seeds: &mut Vec<Seed>) {
     let info = [wire::EtypeInfo2Entry { etype: EncryptionType(18), salt: Some("s"), s2kparams: Some(&[0, 0, 16, 0]) }];
     let old_info = [wire::EtypeInfoEntry { etype: EncryptionType(-128), salt: Some(b"s") }];
     let typed = [wire::TypedData { kind: -5, value: Some(b"v") }, wire::TypedData { kind: 101, value: None }];
-    let list = wire::encode(&List::Items(&[wire::Oid::KERBEROS_MICROSOFT, wire::Oid::KERBEROS, wire::Oid::NTLM]));
+    let list = wire::encode(&List::Items(&[Oid::KERBEROS_MICROSOFT, Oid::KERBEROS, Oid::NTLM]));
     let hints = wire::NegHints { name: Some("not_defined_in_RFC4178@please_ignore"), address: None };
     let offer = |hints, mic| {
         let mechanisms = wire::Raw::parse(&list).expect("a list");
@@ -235,11 +235,11 @@ fn written(seeds: &mut Vec<Seed>) {
     };
     let answer = wire::NegTokenResp {
         state: Some(wire::NegState::RequestMic),
-        mechanism: Some(wire::Oid::KERBEROS),
+        mechanism: Some(Oid::KERBEROS),
         token: Some(b"token"),
         mic: Some(b"mic"),
     };
-    let frame = wire::InitialToken { mechanism: wire::Oid::SPNEGO, inner: &offer(None, None) };
+    let frame = InitialToken { mechanism: Oid::SPNEGO, inner: &offer(None, None) };
     for (what, bytes) in [
         ("initial-token", wire::encode(&frame)),
         ("offer", offer(None, Some(b"mic"))),

@@ -8,13 +8,16 @@ use tests::joined::{Asking, Joined, REALM, as_error, name};
 
 use crate::place::{exchange, login, means, padata, pkinit, realm, realm_with, run};
 
+/// What is done to a token.
+type Bend = dyn Fn(&mut Vec<u8>);
+
 fn sent(realm: &mut Joined, request: &[u8]) -> E {
     as_error(&realm.send(request).reply.expect("a reply")).expect("KRB-ERROR")
 }
 
 /// A request of alice's that the KDC has not seen, with its body.
 fn request(realm: &mut Joined, who: &str) -> Vec<u8> {
-    let mut twin = crate::place::realm_with(pkinit());
+    let mut twin = realm_with(pkinit());
     twin.now = realm.now;
     let course = run(&mut twin, exchange(&name("alice"), means(Some(who))), &mut |_| {});
     realm.now = twin.now;
@@ -67,7 +70,7 @@ fn a9_freshness_tokens_that_are_missing_huge_stale_or_forged() {
     let bent = |realm: &mut Joined, bend: &dyn Fn(&mut Vec<u8>)| {
         run(realm, exchange(&name("alice"), means(Some("alice"))), &mut |reply| bend_token(reply, bend))
     };
-    let forgeries: [&dyn Fn(&mut Vec<u8>); 5] = [
+    let forgeries: [&Bend; 5] = [
         &|token| token[0] ^= 0x80,
         &|token| *token.last_mut().expect("octets") ^= 1,
         &|token| token[7] ^= 1,

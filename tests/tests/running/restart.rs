@@ -9,6 +9,9 @@ use tests::{Family, Port, Tool};
 
 use crate::place::*;
 
+/// What becomes of the settings.
+type Change = Box<dyn Fn(&str) -> String>;
+
 const CLIENTS: usize = 9;
 const RELOADS: usize = 4;
 
@@ -141,7 +144,7 @@ fn a_restart_that_would_end_the_kdc_is_refused_and_says_why() {
     let with =
         |change: &dyn Fn(&str) -> String| std::fs::write(&place.files.config, change(&settings)).expect("written");
     let address = taken.1;
-    let cases: Vec<(&str, Box<dyn Fn(&str) -> String>)> = vec![
+    let cases: Vec<(&str, Change)> = vec![
         (
             "the port is in use",
             Box::new(move |text| {

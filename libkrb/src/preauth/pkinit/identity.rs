@@ -1,5 +1,5 @@
 //! A private key with its certificate: what a client or a KDC proves itself with. Not here: the files
-//! that it comes from ([`file`]).
+//! that it comes from ([`mod@file`]).
 
 pub mod file;
 

@@ -1,4 +1,4 @@
-//! The keys of an exchange, K'[n] (RFC 9588 7), and the number w that they begin with (5).
+//! The keys of an exchange, `K'[n]` (RFC 9588 7), and the number w that they begin with (5).
 
 use std::fmt;
 
