@@ -240,14 +240,13 @@ mod tests {
                 refusals: vec![Named { name: "no such client in this realm".into(), count: 3 }],
                 ..Traffic::default()
             },
-            busiest: vec![Asker { principal: "eve\u{1b}[2J@EXAMPLE.ORG".into(), requests: 5, refused: 5 }],
+            busiest: vec![Asker { principal: "eve\u{1b}[2J@E.ORG".into(), requests: 5, refused: 5 }],
             ..Facts::default()
         };
         let view = View { before: at(0, 100), now: at(2_000_000, 300) };
         for width in [200, WIDTH, 80, 72] {
             let text = text(&view, width).expect("a frame");
-            let said =
-                ["EXAMPLE.ORG", "p50 5 us", "no such client in this", "eve?[2J@EXAMPLE.ORG", "requests/s issued/s"];
+            let said = ["EXAMPLE.ORG", "p50 5 us", "no such client in this", "eve?[2J@E.ORG", "requests/s issued/s"];
             let numbers = ["AS     100.0      100.0", "udp queue 0", "locked 0"];
             for part in said.into_iter().chain(numbers) {
                 assert!(text.contains(part), "{part} in {width} columns:\n{text}");

@@ -145,8 +145,8 @@ async fn a_wrong_password_is_not_tried_by_each_who_wants_a_ticket() {
         assert_eq!(credentials.ready().await, Err(Error::PasswordIncorrect));
         assert_eq!(credentials.ticket(&name(SERVICE)).await, Err(Error::PasswordIncorrect));
     }
-    // The KDC says how the key is made, and then that it is wrong.
-    assert_eq!(scene.served.counts.both(), (2, 0));
+    // The KDC says how the key is made, sends its challenge, and then that the key is wrong.
+    assert_eq!(scene.served.counts.both(), (3, 0));
     let state = until(&credentials, |state| state.attempts == 1).await;
     assert!((5..=10).contains(&(state.next_attempt.unwrap() - NOW)), "no sooner than a refusal counts: {state:?}");
     assert!(!credentials.is_healthy());
