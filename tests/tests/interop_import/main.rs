@@ -34,7 +34,7 @@ const QUERIES: [&str; 20] = [
     "addprinc -pw l -allow_tix locked",
     "addprinc -pw a -maxlife 1h -maxrenewlife 2h +requires_preauth +ok_as_delegate -allow_svr +lockdown_keys dave/admin",
     "setstr bob session_enctypes aes128-cts",
-    "setstr bob otp \"[{}]\"",
+    "setstr bob note \"[{}]\"",
     "addprinc -pw weak -e arcfour-hmac:normal,aes256-cts:normal weak",
     "addprinc -pw weakest -e arcfour-hmac:normal weakest",
     "addprinc -pw twice -e aes256-cts:normal,aes256-cts:special twice",
@@ -204,7 +204,7 @@ fn policies_former_passwords_strings_and_limits_of_mits_are_carried() {
     }
     assert_eq!(alice.history.len(), 3);
     let bob = entry(&store, "bob").expect("bob");
-    assert_eq!(bob.strings.get("otp").map(String::as_str), Some("[{}]"));
+    assert_eq!(bob.strings.get("note").map(String::as_str), Some("[{}]"));
     assert_eq!(bob.strings.get("session_enctypes").map(String::as_str), Some("aes128-cts"));
     let dave = entry(&store, "dave/admin").expect("dave");
     assert_eq!((dave.max_life, dave.max_renewable_life), (Some(3600), Some(7200)));
