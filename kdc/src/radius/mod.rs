@@ -1,7 +1,7 @@
 //! A RADIUS server that knows one-time passwords (RFC 2865): the other door of RFC 6560. Over UDP, on
 //! the thread that asks, for a bounded time and by a bounded number at once. Not here: whose password
 //! it is, and what follows from the answer (`core::preauth`).
-#![allow(clippy::disallowed_methods, clippy::disallowed_types)]
+#![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "the door to servers of one-time passwords")]
 
 pub mod packet;
 

@@ -62,7 +62,7 @@ impl fmt::Display for Candidate {
 /// A question to a candidate.
 pub(super) struct Question<'a> {
     /// The realm that is asked, of which only a proxy has to be told.
-    #[cfg_attr(not(feature = "kkdcp"), allow(dead_code))]
+    #[cfg_attr(not(feature = "kkdcp"), expect(dead_code, reason = "for proxies over HTTPS"))]
     pub(super) realm: &'a str,
     pub(super) message: &'a [u8],
     /// How long to wait before a datagram is sent again; each next wait is twice as long.
@@ -70,7 +70,7 @@ pub(super) struct Question<'a> {
     /// Whether bytes can be an answer at all; datagrams that cannot are ignored.
     pub(super) plausible: fn(&[u8]) -> bool,
     pub(super) trace: &'a Trace,
-    #[cfg_attr(not(feature = "kkdcp"), allow(dead_code))]
+    #[cfg_attr(not(feature = "kkdcp"), expect(dead_code, reason = "for proxies over HTTPS"))]
     pub(super) transport: &'a Transport,
 }
 

@@ -1,6 +1,6 @@
 //! The door to identities and anchors in files, named as MIT's tools name them: `FILE:cert,key`,
 //! `PKCS12:file`, `DIR:folder`.
-#![allow(clippy::disallowed_methods, clippy::disallowed_types)]
+#![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "the door of files")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
