@@ -252,6 +252,52 @@ fn wrong_values_lock_with_and_without_a_policy() {
 }
 
 #[test]
+fn who_has_the_password_guesses_no_more_values_for_it() {
+    let mut realm = realm();
+    realm.change("alice", |entry| drop(entry.strings.insert("otp_optional".into(), "true".into())));
+    for failures in 1..=10 {
+        assert_eq!(login(&mut realm, "000000").expect_err("wrong"), ErrorCode::PREAUTH_FAILED);
+        let password = realm.login(&Asking::login("alice"));
+        assert_eq!(password.is_ok(), failures < 10, "{failures}");
+        assert_eq!(realm.attempts_of("alice").failures, failures);
+    }
+    realm.wait(300);
+    assert!(login(&mut realm, &code(0)).is_ok());
+    assert_eq!(realm.attempts_of("alice").failures, 0, "the token proves more");
+}
+
+#[test]
+fn an_answer_is_asked_about_once_and_only_right_ones_are_remembered() {
+    let mut realm = realm();
+    let clock = || Bend { clock: true, no_cookie: true, ..Bend::default() };
+    for _ in 0..3 {
+        let before = realm.replays.len();
+        assert_eq!(login_with(&mut realm, "000000", &clock()).expect_err("wrong"), ErrorCode::PREAUTH_FAILED);
+        assert_eq!(realm.replays.len(), before + 1, "the login of the host whose ticket is armor: nothing for a guess");
+    }
+    // What comes again gets its answer from who remembers that it left a trace.
+    let armor = armor(&mut realm);
+    let told = challenged(&mut realm, &armor);
+    let request = answer(&mut realm, &armor, &told, &code(0), &Bend::default());
+    let before = realm.replays.len();
+    assert!(opened(&armor, &realm.send(&request).reply.expect("an answer")).is_ok());
+    assert_eq!(realm.replays.len(), before + 1);
+
+    let server = Arc::new(Scripted { answer: Answer::Wrong, asked: AtomicU32::new(0) });
+    let kind = OtpType { server: server.clone(), strip_realm: true, indicators: vec![] };
+    realm.policy.otp_types.insert("corp".into(), kind);
+    realm.change("alice", |entry| {
+        entry.tokens.clear();
+        entry.strings.insert("otp".into(), "[{\"type\":\"corp\",\"username\":\"al\"}]".to_owned());
+    });
+    let told = challenged(&mut realm, &armor);
+    let request = answer(&mut realm, &armor, &told, "secret123456", &Bend::default());
+    assert_eq!(opened(&armor, &realm.send(&request).reply.expect("one")).err(), Some(ErrorCode::PREAUTH_FAILED));
+    assert_eq!(opened(&armor, &realm.send(&request).reply.expect("one")).err(), Some(ErrorCode::REPEAT));
+    assert_eq!(server.asked.load(Ordering::Relaxed), 1);
+}
+
+#[test]
 fn a_token_that_wants_the_password_too_wants_both() {
     let mut realm = realm();
     realm.change("alice", |entry| entry.tokens[0].with_password = true);

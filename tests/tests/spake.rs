@@ -297,6 +297,20 @@ fn a_new_password_makes_old_challenges_worthless() {
 }
 
 #[test]
+fn a_former_password_that_is_kept_finishes_no_login_that_it_has_begun() {
+    let mut joined = Joined::new();
+    let old = joined.key("alice", AES256);
+    let talk = Talk::begin(&mut joined, &Asking::login("alice"), &[&GROUPS[0]]);
+    joined.change("alice", |entry| {
+        let key = kdc::core::LongTermKey::new(wrong_key(), Some("salt".into()));
+        entry.keys.insert(0, kdc::core::KeySet::new(2, vec![key]));
+    });
+    assert_eq!(joined.login(&Asking::login("alice")).err(), None, "by the new one");
+    assert_eq!(talk.end(&mut joined, &old).unwrap_err(), E::PREAUTH_FAILED);
+    assert_eq!(failures(&joined, "alice"), 1);
+}
+
+#[test]
 fn whether_there_is_a_client_cannot_be_told_where_that_is_hidden() {
     let mut joined = Joined::new();
     joined.policy.hide_unknown_clients = true;

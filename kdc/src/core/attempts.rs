@@ -50,6 +50,8 @@ impl Lockout {
 pub enum Proven {
     /// The client has the key.
     Yes,
+    /// It has the key, which is not all that it can prove: who has that guesses at the rest no more often.
+    Partly,
     /// It has not: so many wrong guesses were in one request.
     No(u32),
     /// Neither: a clock that is off, a message sent twice.
@@ -119,6 +121,7 @@ impl Record {
                 let failures = self.failures_at(lockout, now).saturating_add(guesses);
                 Record { failures, last_failure: Some(now), ..self }
             }
+            Proven::Partly => Record { last_success: Some(now), ..self },
             Proven::Unclear => self,
             Proven::Withdrawn => Record { failures: self.failures.saturating_sub(1), ..self },
         }

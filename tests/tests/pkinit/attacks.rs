@@ -114,6 +114,45 @@ fn a_request_that_comes_again_or_late_is_refused() {
     assert_eq!(sent(&mut realm, &bytes), E::SKEW);
 }
 
+/// The same proof in other bytes: what nobody signs is left out.
+fn without_certifiers(realm: &mut Joined, request: &[u8]) -> Vec<u8> {
+    let value = padata(request, PaType::PK_AS_REQ).expect("a proof");
+    let proof: wire::PaPkAsReq<'_> = wire::decode(&value).expect("PA-PK-AS-REQ");
+    assert!(proof.trusted_certifiers.is_some());
+    let bent = wire::encode(&wire::PaPkAsReq { trusted_certifiers: None, ..proof });
+    let message: wire::KdcReq<'_> = wire::decode(request).expect("AS-REQ");
+    let padata = message.padata.iter().map(|it| (it.kind, it.value.to_vec()));
+    let padata: Vec<_> =
+        padata.map(|(kind, value)| (kind, if kind == PaType::PK_AS_REQ { bent.clone() } else { value })).collect();
+    realm.tick();
+    tests::joined::request(message.kind, &padata, message.body.der)
+}
+
+#[test]
+fn a_request_that_comes_again_in_other_bytes_is_refused_and_clears_no_failures() {
+    let mut realm = realm();
+    let bytes = request(&mut realm, "alice");
+    assert!(realm.send(&bytes).event.issued.is_some());
+    let wrong = libkrb::crypto::Key::new(libkrb::codes::EncryptionType::AES256_SHA1, &[7; 32]).expect("a key");
+    let guess = realm.as_req(&Asking::login("alice"), Some(&wrong));
+    assert_eq!(sent(&mut realm, &guess), E::PREAUTH_FAILED);
+    let again = without_certifiers(&mut realm, &bytes);
+    assert_eq!(sent(&mut realm, &again), E::REPEAT);
+    assert_eq!(realm.attempts_of("alice").failures, 1, "who guesses can't begin anew");
+}
+
+#[test]
+fn who_proves_nothing_takes_no_room_among_what_was_seen() {
+    let mut realm = realm();
+    let unsigned = run(&mut realm, exchange(&Principal::anonymous().in_realm(REALM), means(None)), &mut |_| {});
+    assert!(unsigned.outcome.is_ok());
+    let before = realm.replays.len();
+    let _ = run(&mut realm, exchange(&Principal::anonymous().in_realm(REALM), means(None)), &mut |_| {});
+    assert_eq!(login(&mut realm, "bob", "alice").expect_err("another's"), E::CLIENT_NAME_MISMATCH);
+    assert_eq!(login(&mut realm, "alice", "alice-long-issuer").expect_err("unknown"), E::CANT_VERIFY_CERTIFICATE);
+    assert_eq!(realm.replays.len(), before);
+}
+
 #[test]
 fn an_unsigned_request_is_good_for_nobody_but_nobody() {
     let mut realm = realm();

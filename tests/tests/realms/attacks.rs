@@ -1,5 +1,6 @@
 //! What other realms' KDCs and clients may try (B11, B16 of the attack cases), joined in memory.
 
+use kdc::core::Attributes;
 use libkrb::codes::NameType;
 use libkrb::flags::KdcOptions as O;
 use libkrb::{ErrorCode, Principal};
@@ -98,6 +99,23 @@ fn b16_a_ticket_that_we_issued_for_another_realm_is_no_tgt_here() {
     let host = visitor(&mut realm, "bob@OTHER.ORG", "OTHER.ORG", "");
     let service = realm.tgs(&host, &Asking::service(SERVICE)).expect("a service ticket");
     assert_eq!(visit(&mut realm, &service), Err(ErrorCode::NOT_US));
+}
+
+#[test]
+fn b16_a_trust_that_is_locked_ends_what_its_visitors_have_here_already() {
+    let mut realm = trusting(&["OTHER.ORG", "ORG"]);
+    let trust = |issuer| Principal::cross_tgs(REALM, issuer).to_string();
+    let tgt = visitor(&mut realm, "bob@OTHER.ORG", "OTHER.ORG", "");
+    let own = realm.tgs(&tgt, &Asking::login("alice")).expect("a TGT of ours");
+    let through = visitor(&mut realm, "bob@X.ORG", "ORG", "");
+    let passed = realm.tgs(&through, &Asking::login("alice")).expect("a TGT of ours");
+    realm.change(&trust("OTHER.ORG"), |entry| entry.attributes = Attributes::DISALLOW_ALL_TIX);
+    assert_eq!(visit(&mut realm, &own), Err(ErrorCode::TGT_REVOKED));
+    assert!(visit(&mut realm, &passed).is_ok(), "others' stay");
+    realm.change(&trust("ORG"), |entry| entry.expires = Some(tests::joined::NOW));
+    assert_eq!(visit(&mut realm, &passed), Err(ErrorCode::TGT_REVOKED));
+    realm.change(&trust("OTHER.ORG"), |entry| entry.attributes = Attributes::default());
+    assert!(visit(&mut realm, &own).is_ok());
 }
 
 #[test]

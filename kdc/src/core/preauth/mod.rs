@@ -274,7 +274,10 @@ fn try_all(work: &mut Try<'_>, gathered: &Gathered<'_>, most: u32) -> (Result<Pr
             continue;
         }
         match (method.verify)(work, who, &padata) {
-            Ok(Step::Proven(proof)) => return (Ok(proof), Proven::Yes),
+            Ok(Step::Proven(proof)) => {
+                let partly = method.keyed && who.client.has_token();
+                return (Ok(proof), if partly { Proven::Partly } else { Proven::Yes });
+            }
             Ok(Step::More(hints)) => failed = more(work, gathered, hints),
             Ok(Step::Inapplicable(cause)) => failed = Refusal::new(ErrorCode::PREAUTH_FAILED, cause),
             Ok(Step::Ask(question)) => {

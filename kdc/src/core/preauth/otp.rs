@@ -15,6 +15,7 @@ use libkrb::{Error, ErrorCode};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
+use super::super::cookie;
 use super::super::entry::{Entry, Token, TokenKind};
 use super::super::policy::Policy;
 use super::super::second::{self, Held, OtpType, Question};
@@ -92,6 +93,7 @@ pub fn verify(work: &mut Try<'_>, who: &Gathered<'_>, padata: &PaData<'_>) -> Re
     let proof = |indicators| Proof { reply_key: Some(armor.clone()), indicators, ..Proof::by("otp") };
     if let Some((token, kind)) = elsewhere(work.kdc.policy, who, &request) {
         let indicators = token.indicators.clone().unwrap_or_else(|| kind.indicators.clone());
+        once(work, &request)?;
         return Ok(Step::Ask(Question {
             server: Arc::clone(&kind.server),
             user: token.user(kind, &who.client.principal),
@@ -99,7 +101,20 @@ pub fn verify(work: &mut Try<'_>, who: &Gathered<'_>, padata: &PaData<'_>) -> Re
             proof: proof(indicators),
         }));
     }
-    Ok(Step::Proven(proof(spend(work, who, &request, value)?.indicators)))
+    let spent = spend(work, who, &request, value)?;
+    // It leaves a trace, so that who sends it again for want of an answer gets the same one.
+    once(work, &request)?;
+    Ok(Step::Proven(proof(spent.indicators)))
+}
+
+/// Refuses an answer that was looked at before. Only of right ones, and of those that somebody else is
+/// asked about: so nobody fills the memory with guesses.
+fn once(work: &Try<'_>, request: &PaOtpRequest<'_>) -> Result<(), Refusal> {
+    let now = work.at.now.time;
+    let seen = ReplayKey::new([b"otp".as_slice(), request.enc_data.cipher]);
+    // As long as the cookie lives that it goes with.
+    let fresh = work.kdc.replays.insert(seen, now + cookie::LIFE, now) != Verdict::Replay;
+    Refusal::unless(fresh, ErrorCode::REPEAT, "this one-time password was used before")
 }
 
 /// The token that somebody else knows, if the client has chosen such a one or has no other.
@@ -125,10 +140,7 @@ fn answers(work: &Try<'_>, who: &Gathered<'_>, armor: &Key, request: &PaOtpReque
         }
         Answers::Clock(clock) => {
             let near = clock.time.distance(now) <= work.kdc.policy.clock_skew;
-            Refusal::unless(near, ErrorCode::SKEW, "the client's clock differs too much from the KDC's")?;
-            let seen = ReplayKey::new([b"otp".as_slice(), request.enc_data.cipher]);
-            let fresh = work.kdc.replays.insert(seen, clock.time, now) != Verdict::Replay;
-            Refusal::unless(fresh, ErrorCode::REPEAT, "this one-time password was used before")
+            Refusal::unless(near, ErrorCode::SKEW, "the client's clock differs too much from the KDC's")
         }
     }
 }

@@ -98,7 +98,7 @@ fn respond(work: &mut Try<'_>, who: &Gathered<'_>, response: &SpakeResponse<'_>)
     let failed = || Refusal::new(ErrorCode::PREAUTH_FAILED, UNOPENED);
     let octets = Zeroizing::new(who.remembered(PaType::SPAKE)?.to_vec());
     let kept = Kept::parse(&octets).ok_or_else(failed)?;
-    let known = who.client.living(now).find(|set| set.kvno == kept.kvno).and_then(|set| set.key(kept.etype));
+    let known = who.client.proving(now).find(|set| set.kvno == kept.kvno).and_then(|set| set.key(kept.etype));
     // A client without that key is told so after the same work as one with another password.
     let any = who.client.current(now).and_then(|set| set.keys.first());
     let key = known.or(any).ok_or_else(failed)?;

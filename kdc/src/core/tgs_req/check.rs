@@ -121,7 +121,7 @@ fn check_options(kdc: &Kdc<'_>, gathered: &Gathered<'_>) -> Result<(), Refusal> 
 /// realm gets what that realm's clients may have.
 fn check_client(kdc: &Kdc<'_>, gathered: &Gathered<'_>, now: Time) -> Result<(), Refusal> {
     if let Some(foreign) = &gathered.foreign {
-        return foreign.check(kdc, &gathered.request.body, &gathered.client_name, &gathered.server.principal);
+        return foreign.check(kdc, now, &gathered.request.body, &gathered.client_name, &gathered.server.principal);
     }
     let client = gathered.client.as_ref();
     let client = client.ok_or(Refusal::new(ErrorCode::TGT_REVOKED, "the client is no longer in this realm"))?;

@@ -11,7 +11,7 @@ use libkrb::crypto::Key;
 use libkrb::flags::{KdcOptions, TicketFlags};
 use libkrb::transited;
 use libkrb::wire::{AuthData, EncTicketPart, KdcReqBody, Ticket, TransitedEncoding};
-use libkrb::{ErrorCode, Principal};
+use libkrb::{ErrorCode, Principal, Time};
 
 use super::super::Kdc;
 use super::super::abroad::Trust;
@@ -39,7 +39,7 @@ pub struct Foreign<'a> {
 ///
 /// # Errors
 /// NOT_US for any other ticket that is not ours, and where the trust is locked or has expired.
-pub fn trust(kdc: &Kdc<'_>, now: libkrb::Time, ticket: &Ticket<'_>) -> Result<(Principal, Arc<Entry>), Refusal> {
+pub fn trust(kdc: &Kdc<'_>, now: Time, ticket: &Ticket<'_>) -> Result<(Principal, Arc<Entry>), Refusal> {
     let not_us = |cause| Refusal::new(ErrorCode::NOT_US, cause);
     let name = ticket.server.principal(ticket.realm).map_err(because(ErrorCode::NOT_US, "not a principal name"))?;
     let for_us = name.tgs_target() == Some(&kdc.policy.realm);
@@ -47,10 +47,13 @@ pub fn trust(kdc: &Kdc<'_>, now: libkrb::Time, ticket: &Ticket<'_>) -> Result<(P
     // An alias is no trust, nor is another spelling of its name.
     let entry = kdc.store.lookup(&name)?.filter(|entry| entry.principal == name);
     let entry = entry.ok_or(not_us("the presented ticket is of a realm that this one does not trust"))?;
-    let alive = entry.expires.is_none_or(|expires| now < expires);
-    let open = alive && !entry.attributes.has(Attributes::DISALLOW_ALL_TIX);
-    Refusal::unless(open, ErrorCode::NOT_US, "the trust in the presented ticket's realm is locked or has expired")?;
+    let cause = "the trust in the presented ticket's realm is locked or has expired";
+    Refusal::unless(is_open(&entry, now), ErrorCode::NOT_US, cause)?;
     Ok((name, entry))
+}
+
+fn is_open(trust: &Entry, now: Time) -> bool {
+    trust.expires.is_none_or(|expires| now < expires) && !trust.attributes.has(Attributes::DISALLOW_ALL_TIX)
 }
 
 /// Whether a ticket for this server is good for getting others here: our own ticket-granting ticket, or
@@ -100,14 +103,18 @@ impl Foreign<'_> {
     /// Whether the realm's rules let the client have a ticket for this server.
     ///
     /// # Errors
-    /// PATH_NOT_ACCEPTED; POLICY; S_PRINCIPAL_UNKNOWN for the way back, on which it would go round for ever.
+    /// TGT_REVOKED; PATH_NOT_ACCEPTED; POLICY; S_PRINCIPAL_UNKNOWN for the way back, on which it would go
+    /// round for ever.
     pub fn check(
         &self,
         kdc: &Kdc<'_>,
+        now: Time,
         body: &KdcReqBody<'_>,
         client: &Principal,
         server: &Principal,
     ) -> Result<(), Refusal> {
+        let cause = "the trust in the realms that the client came through is locked or has expired";
+        Refusal::unless(self.still_trusted(kdc, now)?, ErrorCode::TGT_REVOKED, cause)?;
         let passed = self.path_accepted || unchecked(kdc, body) || !kdc.policy.abroad.reject_bad_transit;
         let cause = "the client came through realms that this one does not trust between them";
         Refusal::unless(passed, ErrorCode::PATH_NOT_ACCEPTED, cause)?;
@@ -118,6 +125,20 @@ impl Foreign<'_> {
         Refusal::unless(onward, ErrorCode::S_PRINCIPAL_UNKNOWN, cause)?;
         let allowed = self.trusts.iter().all(|trust| trust.allows(client, server));
         Refusal::unless(allowed, ErrorCode::POLICY, "clients of that realm may not use this service")
+    }
+
+    /// Whether what led to a ticket of ours still holds: some realm on the way is trusted. Which one it was
+    /// the ticket does not say, for realms may stand in it in any order.
+    fn still_trusted(&self, kdc: &Kdc<'_>, now: Time) -> Result<bool, Refusal> {
+        let (own, between) = &self.realms;
+        for issuer in std::iter::once(own).chain(between).filter(|_| self.ours) {
+            let name = Principal::cross_tgs(&kdc.policy.realm, issuer);
+            let trust = kdc.store.lookup(&name)?.filter(|entry| entry.principal == name);
+            if trust.is_some_and(|trust| is_open(&trust, now)) {
+                return Ok(true);
+            }
+        }
+        Ok(!self.ours)
     }
 
     /// The flag that says whether the realms on the way were looked at and found right.

@@ -233,9 +233,9 @@ impl Watch<'_> {
 
     /// Once it is decided: notes a failure. The rule whose last token that took, of which the log should tell.
     pub fn ended(&self, event: &Event) -> Option<Rule> {
-        // That a proof is needed is how every login begins.
+        // That a proof is needed is how every login begins, and some go on with that it is not whole yet.
         let (code, _) = event.refusal?;
-        if code == ErrorCode::PREAUTH_REQUIRED {
+        if matches!(code, ErrorCode::PREAUTH_REQUIRED | ErrorCode::MORE_PREAUTH_DATA_REQUIRED) {
             return None;
         }
         let rules = [Rule::SourceFailures, Rule::PrincipalFailures];

@@ -76,7 +76,7 @@ fn a_principal_is_one_however_its_name_is_spelled_and_wherever_it_is_asked_for()
 #[test]
 fn who_succeeds_or_is_asked_for_a_proof_uses_nothing_up() {
     let guard = guard([1, 1, 1, 1], &[]);
-    for code in [None, Some(ErrorCode::PREAUTH_REQUIRED)] {
+    for code in [None, Some(ErrorCode::PREAUTH_REQUIRED), Some(ErrorCode::MORE_PREAUTH_DATA_REQUIRED)] {
         for _ in 0..10 {
             let watch = guard.watch(ip("192.0.2.1"), Transport::Udp, Instant::now()).expect("not exempt");
             assert_eq!(watch.turns_away(), None);

@@ -318,10 +318,11 @@ impl AlternativeNames {
         }
     }
 
-    /// All of them as texts, for matching rules.
+    /// All of them as texts, for matching rules; but for addresses of mail, which read like principals,
+    /// and which authorities give out that vouch for nothing else.
     pub fn texts(&self) -> Vec<String> {
         let principals = self.principals.iter().map(Principal::to_string);
-        principals.chain([&self.upns, &self.mail, &self.dns, &self.uris].into_iter().flatten().cloned()).collect()
+        principals.chain([&self.upns, &self.dns, &self.uris].into_iter().flatten().cloned()).collect()
     }
 
     /// The principals that user principal names stand for (RFC 6806 5): those of this realm.

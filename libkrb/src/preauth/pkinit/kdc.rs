@@ -23,6 +23,8 @@ pub struct Request<'a> {
     pub claim: Option<Claim<'a>>,
     /// What it says.
     pub pack: AuthPack<'a>,
+    /// The same as it came: what is signed.
+    pub content: &'a [u8],
 }
 
 /// What the client wants of the key agreement.
@@ -46,7 +48,7 @@ impl<'a> Request<'a> {
         let request: PaPkAsReq<'a> = wire::decode(value).map_err(&malformed)?;
         let opened = signed::open(request.signed_auth_pack, Oid::PKINIT_AUTH_DATA)?;
         let pack = wire::decode(opened.content).map_err(&malformed)?;
-        Ok(Request { claim: opened.claim, pack })
+        Ok(Request { claim: opened.claim, pack, content: opened.content })
     }
 
     /// Refuses a request that was made for another KDC-REQ-BODY (RFC 4556 3.2.1, MS-PKCA 2.2.3).

@@ -98,6 +98,10 @@ impl SpiffeRule {
         if !unique || !known || placeholders(&id) == 0 {
             return Err(wrong("each placeholder of `principal` stands once in `id`, which has at least one"));
         }
+        let apart = principal.split('/').all(|part| part.matches('{').count() < 2);
+        if !apart {
+            return Err(wrong("two placeholders in one component of `principal` could be read in several ways"));
+        }
         if Principal::parse(principal, Some(realm)).map(|name| name.realm() != realm).unwrap_or(true) {
             return Err(wrong("`principal` is a name of this realm, such as `{sa}/{ns}`"));
         }
@@ -120,7 +124,7 @@ impl SpiffeRule {
                     };
                     let (value, after) = rest.split_at(length);
                     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-                    if value.is_empty() || !value.chars().all(allowed) {
+                    if matches!(value, "" | "." | "..") || !value.chars().all(allowed) {
                         return None;
                     }
                     found.push((piece, value));

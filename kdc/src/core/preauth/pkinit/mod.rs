@@ -46,13 +46,14 @@ pub fn verify(work: &mut Try<'_>, who: &Gathered<'_>, padata: &PaData<'_>) -> Re
     let refused = |distrust| refusal(&pkinit, claim, distrust);
     // What costs little comes first.
     request.check_body(who.request.body.der).map_err(refused)?;
-    recent(work, &request, padata.value)?;
+    recent(work, &request)?;
     let terms = request.terms(pkinit.least_group).map_err(refused)?;
     let etype = who.offered.first().copied();
     let etype = etype.ok_or(Refusal::new(ErrorCode::ETYPE_NOSUPP, "no offered encryption type is allowed"))?;
     let until = believe(&pkinit, who, claim, work.at.now.time)?;
     Refusal::unless(!who.decoy, ErrorCode::CLIENT_NAME_MISMATCH, mapping::ANOTHER)?;
     freshness::check(work, who, &pkinit, request.pack.authenticator.freshness_token)?;
+    new(work, &request)?;
 
     let failed = |_| Refusal::new(ErrorCode::INVALID_SIG, "the client's half of the key agreement is none");
     let (reply, secret) = terms.answer(&pkinit.identity, work.random).map_err(failed)?;
@@ -81,13 +82,20 @@ fn names(who: &Gathered<'_>) -> Result<(Principal, Principal), Refusal> {
     name(body.client).zip(name(body.server)).ok_or(unknown)
 }
 
-/// Refuses a request that was made at another time, or was seen before (RFC 4556 3.2.2).
-fn recent(work: &Try<'_>, request: &Request<'_>, value: &[u8]) -> Result<(), Refusal> {
-    let (time, now) = (request.pack.authenticator.time, work.at.now.time);
-    let near = time.distance(now) <= work.kdc.policy.clock_skew;
-    Refusal::unless(near, ErrorCode::SKEW, "the client's clock differs too much from the KDC's")?;
-    let seen = ReplayKey::new([b"pkinit".as_slice(), &shared::sha256(value)]);
-    match work.kdc.replays.insert(seen, time, now) {
+/// Refuses a request that was made at another time (RFC 4556 3.2.2).
+fn recent(work: &Try<'_>, request: &Request<'_>) -> Result<(), Refusal> {
+    let near = request.pack.authenticator.time.distance(work.at.now.time) <= work.kdc.policy.clock_skew;
+    Refusal::unless(near, ErrorCode::SKEW, "the client's clock differs too much from the KDC's")
+}
+
+/// Refuses a request that was seen before, in whatever bytes: what is signed counts. Of nobody nothing is
+/// remembered, who could fill the memory and gains nothing by coming again.
+fn new(work: &Try<'_>, request: &Request<'_>) -> Result<(), Refusal> {
+    if request.claim.is_none() {
+        return Ok(());
+    }
+    let seen = ReplayKey::new([b"pkinit".as_slice(), request.content]);
+    match work.kdc.replays.insert(seen, request.pack.authenticator.time, work.at.now.time) {
         // Full: as for authenticators, refusing everybody would be worse than a reply that can't be read.
         Verdict::Fresh | Verdict::Full | Verdict::Unavailable => Ok(()),
         Verdict::Replay => Err(Refusal::new(ErrorCode::REPEAT, "this PKINIT request was used before")),

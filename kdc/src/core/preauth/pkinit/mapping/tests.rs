@@ -21,6 +21,8 @@ fn another_domain_another_path_or_a_name_that_could_be_read_otherwise_stands_for
         "spiffe://example.org/ns/shop/sa/admin@OTHER",
         "spiffe://example.org/ns/shop/sa/a%2Fb",
         "spiffe://example.org/ns//sa/orders",
+        "spiffe://example.org/ns/../sa/orders",
+        "spiffe://example.org/ns/shop/sa/.",
         "https://example.org/ns/shop/sa/orders",
         "",
     ] {
@@ -40,6 +42,9 @@ fn a_rule_that_could_name_anybody_is_refused() {
         ("spiffe://example.org/{sa", "{sa}"),
         ("spiffe://example.org/{sa}", "{sa}@OTHER"),
         ("spiffe://example.org/{sa}", ""),
+        // a-b of c and a of b-c would be one.
+        ("spiffe://example.org/ns/{ns}/sa/{sa}", "{ns}-{sa}"),
+        ("spiffe://example.org/ns/{ns}/sa/{sa}", "host/{ns}.{sa}"),
     ] {
         assert!(SpiffeRule::new(id, principal, "R").is_err(), "{id} {principal}");
     }
