@@ -6,6 +6,7 @@ mod certificate;
 mod expired;
 pub(crate) mod failure;
 mod plan;
+mod recall;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -55,25 +56,8 @@ fn run(arguments: Arguments) -> Result<u8> {
         again(&arguments, &settings, &plan)
     } else {
         plan.request(&arguments, &settings, &spans).and_then(|request| {
-            let typed = Typed::default();
-            let secret = plan.secret(&arguments, &settings, &typed)?;
-            let mut means = Means::default();
-            certificate::add(&mut means, &settings, &plan.client, &arguments.attribute)?;
-            if !arguments.by_keytab() {
-                means.ask = Some(secret::ask());
-            }
-            let (runtime, transport) = (runtime()?, settings.transport());
-            let place =
-                armor::Place { settings: &settings, client: &plan.client, runtime: &runtime, transport: &transport };
-            let armor = place.ticket(arguments.armor.as_deref(), arguments.doing())?;
-            let request = AsRequest { armor, ..request };
-            let login = match runtime.block_on(transport.login_with(request.clone(), secret, means)) {
-                Err(error) if expired::is_it(&error) && !arguments.by_keytab() => {
-                    expired::change_and_login(&runtime, &transport, request, &typed)
-                }
-                login => login.map_err(|error| failure::of(&error, &plan.client, arguments.doing())),
-            };
-            finish(&arguments, &plan, login?)
+            let login = first(&arguments, &settings, &plan, request)?;
+            finish(&arguments, &plan, login)
         })
     };
     if done.is_err() && plan.new {
@@ -85,6 +69,47 @@ fn run(arguments: Arguments) -> Result<u8> {
         report::complain("Authenticated to Kerberos v5\n");
     }
     Ok(0)
+}
+
+/// Gets a first ticket. Where the client is referred to another realm, armor that was found for the
+/// one is found for the other too.
+fn first(arguments: &Arguments, settings: &Settings, plan: &Plan, request: AsRequest) -> Result<Login> {
+    let (typed, doing) = (Typed::default(), arguments.doing());
+    let (runtime, transport) = (runtime()?, settings.transport());
+    let mut client = plan.client.clone();
+    loop {
+        let secret = plan.secret(arguments, settings, &typed)?;
+        let means = means(arguments, settings, plan)?;
+        let attributes = &arguments.attribute;
+        let (runtime, transport) = (&runtime, &transport);
+        let place = armor::Place { settings, client: &client, attributes, runtime, transport };
+        let asked = arguments.armor.as_deref();
+        let armor = place.ticket(asked, doing)?;
+        let request = AsRequest { armor, client: client.clone(), ..request.clone() };
+        match runtime.block_on(transport.login_with(request.clone(), secret, means)) {
+            Err(Error::NoArmor(realm)) if place.finds(asked) && client == plan.client => {
+                client = client.in_realm(&realm);
+            }
+            Err(error) if expired::is_it(&error) && !arguments.by_keytab() => {
+                return expired::change_and_login(runtime, transport, request, &typed);
+            }
+            login => return login.map_err(|error| failure::of(&error, &plan.client, doing)),
+        }
+    }
+}
+
+/// What the client has besides a password or a keytab.
+fn means(arguments: &Arguments, settings: &Settings, plan: &Plan) -> Result<Means> {
+    let mut means = Means::default();
+    if let Some(name) = &arguments.input_cache {
+        recall::add(&mut means, &settings.cache(Some(name)).during(&format!("resolving ccache {name}"))?, plan)
+            .during(arguments.doing())?;
+    }
+    certificate::add(&mut means, settings, &plan.client, &arguments.attribute)?;
+    if !arguments.by_keytab() {
+        means.ask = Some(secret::ask());
+    }
+    Ok(means)
 }
 
 /// What exchanges run on.

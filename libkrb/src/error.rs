@@ -116,6 +116,9 @@ pub enum Error {
         /// The server's words, where it has proven itself.
         text: Option<String>,
     },
+    /// A client in FAST is referred to a realm whose KDC does not open its armor.
+    #[error("no armor for realm {0:?}, to which the client is referred")]
+    NoArmor(String),
     /// No KDC is known for a realm.
     #[error("Cannot find KDC for realm \"{0}\"")]
     NoKdc(String),

@@ -289,7 +289,7 @@ fn only_a_ticket_granting_ticket_of_the_clients_realm_is_armor() {
     };
     assert!(matches!(tried(service), Err(Error::Protocol { code: ErrorCode::NO_TGT, .. })));
     other.server = Principal::tgs("ELSEWHERE");
-    assert!(matches!(tried(other), Err(Error::Protocol { code: ErrorCode::NO_TGT, .. })));
+    assert!(matches!(tried(other), Err(Error::NoArmor(realm)) if realm == REALM));
 }
 
 /// What becomes of an armored login when somebody bends each answer.

@@ -12,6 +12,7 @@ suite! {
     our_tools_our_kdc: Ours, Ours;
     our_tools_mit_kdc: Ours, Mit;
     our_tools_heimdal_kdc: Ours, Heimdal;
+    heimdal_tools_our_kdc: Heimdal, Ours;
     => {
         a_password_is_proven_in_the_armor_of_a_hosts_ticket;
         a_wrong_password_is_refused_in_armor_too;
@@ -52,7 +53,8 @@ fn with_armor<'a>(pair: Pair, realm: &'a Realm) -> (Seat<'a>, PathBuf) {
     let keytab = realm.add_service(HOST);
     let seat = pair.seat(realm);
     let armor = seat.path("armor");
-    seat.kinit_with(&keytab, &["-c", &format!("FILE:{}", armor.display()), HOST]).succeeds();
+    let cache = format!("FILE:{}", armor.display());
+    seat.tool("kinit").args(["-k", "-t"]).args([keytab]).args(["-c", &cache, HOST]).run().succeeds();
     (seat, armor)
 }
 

@@ -18,6 +18,7 @@ suite! {
         without_a_common_group_another_method_is_used;
         a_wrong_password_is_refused_and_shown_to_nobody;
         a_realm_without_spake_gets_no_timestamp_where_that_is_disabled;
+        a_password_is_proven_by_spake_in_armor_too;
     }
 }
 
@@ -48,6 +49,23 @@ fn realm_with(pair: Pair, plan: Plan, groups: &[&str], challenge: Option<&str>) 
     }
     realm.restart();
     realm
+}
+
+fn a_password_is_proven_by_spake_in_armor_too(pair: Pair) {
+    const HOST: &str = "host/server.example.org";
+    let realm = realm_with(pair, Plan::default(), &GROUPS, None);
+    let keytab = realm.add_service(HOST);
+    for group in &GROUPS[..2] {
+        let seat = pair.seat(&realm);
+        seat.set(&format!("spake_preauth_groups = {group}"));
+        seat.set(&format!("preferred_preauth_types = {}", PaType::SPAKE.0));
+        let armor = seat.path("armor");
+        let cache = armor.to_str().expect("a path");
+        seat.kinit_with(&keytab, &["-c", cache, HOST]).succeeds();
+        seat.kinit(&["-T", cache, "alice"], "secret").succeeds();
+        assert_eq!(method(&seat), PaType::SPAKE, "{group}: {}", seat.trace());
+        seat.kinit(&["-T", cache, "alice"], "wrong").fails_with(1).saying("Password incorrect");
+    }
 }
 
 /// How the client proved itself, as its cache remembers it.

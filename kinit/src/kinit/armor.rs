@@ -2,11 +2,13 @@
 //! nobody's. Not here: what it is used for.
 
 use libkrb::ccache::{CacheName, Credential};
-use libkrb::client::{AsRequest, ClockOffset, Secret, TgsExchange};
-use libkrb::net::{Transport, as_request, tgs_request};
+use libkrb::client::{AsRequest, Secret};
+use libkrb::net::{Transport, as_request};
+use libkrb::preauth::Means;
 use libkrb::{Error, Principal};
 use tokio::runtime::Runtime;
 
+use super::certificate;
 use crate::local;
 use crate::report::{self, During, Failure, Result};
 use crate::settings::Settings;
@@ -21,6 +23,8 @@ const LIFE: i64 = 10 * 60;
 pub(super) struct Place<'a> {
     pub settings: &'a Settings,
     pub client: &'a Principal,
+    /// What `-X` says: whose certificates make a KDC believed, too.
+    pub attributes: &'a [String],
     pub runtime: &'a Runtime,
     pub transport: &'a Transport,
 }
@@ -41,12 +45,17 @@ impl Place<'_> {
                 Failure::new(what).next("Make a cache with kinit -k -c CACHE, and name it: kinit -T CACHE.")
             }),
             Some(name) => self.of_cache(name, doing).map(Some),
-            None => {
-                let wanted = self.settings.config().realm_flag(self.client.realm(), "auto_fast_armor");
-                let wanted = wanted.during(doing)?.unwrap_or(false);
-                Ok(if wanted { self.found().ok() } else { None })
-            }
+            None => Ok(if self.is_wanted().during(doing)? { self.found().ok() } else { None }),
         }
+    }
+
+    /// Whether armor is found rather than named, so that more can be found for another realm.
+    pub(super) fn finds(&self, asked: Option<&str>) -> bool {
+        asked.map_or_else(|| self.is_wanted().unwrap_or(false), |asked| asked == AUTO)
+    }
+
+    fn is_wanted(&self) -> libkrb::Result<bool> {
+        Ok(self.settings.config().realm_flag(self.client.realm(), "auto_fast_armor")?.unwrap_or(false))
     }
 
     /// The first armor that can be had; or why none can.
@@ -75,17 +84,17 @@ impl Place<'_> {
         self.to_realm(ticket).map_err(|error| report::while_doing(&error, doing))
     }
 
+    /// A ticket for this login alone.
+    fn login(&self, client: Principal, secret: Secret, means: Means) -> libkrb::Result<Credential> {
+        let request = as_request(self.settings.config(), client);
+        let request = AsRequest { lifetime: Some(LIFE), renewable_for: None, addresses: vec![], ..request };
+        let login = self.runtime.block_on(self.transport.login_with(request, secret, means))?;
+        Ok(login.outcome.credential)
+    }
+
     /// The ticket that the KDC of the client's realm opens.
     fn to_realm(&self, ticket: Credential) -> libkrb::Result<Credential> {
-        let realm = self.client.realm();
-        let from = ticket.server.tgs_target().unwrap_or_default().to_owned();
-        if from == realm {
-            return Ok(ticket);
-        }
-        let request = tgs_request(self.settings.config(), ticket, Principal::cross_tgs(realm, &from));
-        let mut exchange = TgsExchange::new(request)?;
-        let outcome = self.runtime.block_on(self.transport.drive(&mut exchange, ClockOffset::default()))?;
-        Ok(outcome.credential)
+        self.runtime.block_on(self.transport.armor(ticket, self.client.realm()))
     }
 }
 
@@ -101,13 +110,15 @@ fn of_host(place: &Place<'_>) -> libkrb::Result<Option<Credential>> {
     let Some(host) = here.or_else(|| hosts().next()) else { return Ok(None) };
     let entries = keytab.entries.iter().filter(|entry| entry.principal == *host);
     let keys = entries.filter_map(|entry| Some((entry.kvno, entry.key.key().ok()?)));
-    let request = as_request(place.settings.config(), host.clone());
-    let request = AsRequest { lifetime: Some(LIFE), renewable_for: None, addresses: vec![], ..request };
-    let login = place.runtime.block_on(place.transport.login(request, Secret::Keys(keys.collect())))?;
-    Ok(Some(login.outcome.credential))
+    place.login(host.clone(), Secret::Keys(keys.collect()), Means::default()).map(Some)
 }
 
 /// A ticket of nobody, which takes a KDC with a certificate that is known here (RFC 8062).
-fn of_nobody(_: &Place<'_>) -> libkrb::Result<Option<Credential>> {
-    Ok(None)
+fn of_nobody(place: &Place<'_>) -> libkrb::Result<Option<Credential>> {
+    if place.client.is_anonymous() {
+        return Ok(None);
+    }
+    let realm = place.client.realm();
+    let means = Means { pkinit: certificate::of_nobody(place.settings, realm, place.attributes)?, ..Means::default() };
+    place.login(Principal::anonymous().in_realm(realm), Secret::None, means).map(Some)
 }

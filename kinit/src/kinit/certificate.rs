@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use libkrb::Principal;
 use libkrb::net::{CertificateWishes, pkinit_means};
 use libkrb::preauth::Means;
+use libkrb::preauth::pkinit::{IDENTITY_CHOICE, PkinitMeans};
+use libkrb::{Error, Principal};
 
-use crate::report::{During, Failure, Result};
+use crate::report::{self, Failure, Result};
 use crate::secret;
 use crate::settings::Settings;
 
@@ -37,11 +38,39 @@ pub(super) fn wishes(attributes: &[String], client: &Principal) -> Result<Certif
 /// # Errors
 /// What was asked for and can't be had.
 pub(super) fn add(means: &mut Means, settings: &Settings, client: &Principal, attributes: &[String]) -> Result<()> {
-    let wishes = wishes(attributes, client)?;
+    let mut wishes = wishes(attributes, client)?;
+    wishes.identity = wishes.identity.or_else(|| means.choices.get(IDENTITY_CHOICE).cloned());
     let ask = &mut |question: &str| secret::asked(&format!("{question}: "));
     let found = pkinit_means(settings.config(), client.realm(), &wishes, ask);
-    means.pkinit = found.during("while reading certificates")?.map(Arc::new);
+    means.pkinit = found.map_err(|error| unread(&error))?.map(Arc::new);
     Ok(())
+}
+
+/// What makes the KDC believed that gives a ticket to nobody in particular.
+///
+/// # Errors
+/// Where nothing does.
+pub(super) fn of_nobody(
+    settings: &Settings,
+    realm: &str,
+    attributes: &[String],
+) -> libkrb::Result<Option<Arc<PkinitMeans>>> {
+    let anchors = attributes.iter().filter_map(|attribute| attribute.strip_prefix("X509_anchors="));
+    let anchors = anchors.map(str::to_owned).collect();
+    let wishes = CertificateWishes { anonymous: true, anchors, ..CertificateWishes::default() };
+    let nobody = &mut |_: &str| Err(Error::Setting("no file with a password was named".to_owned()));
+    Ok(pkinit_means(settings.config(), realm, &wishes, nobody)?.map(Arc::new))
+}
+
+/// A file of certificates is no configuration file, whatever other files are.
+fn unread(error: &Error) -> Failure {
+    let doing = "while reading certificates";
+    match error {
+        Error::File { .. } => Failure::new(format!("{error} {doing}")).next(
+            "-X X509_user_identity and X509_anchors, or pkinit_identities and pkinit_anchors in krb5.conf, name the files.",
+        ),
+        error => report::while_doing(error, doing),
+    }
 }
 
 #[cfg(test)]

@@ -18,6 +18,10 @@ pub(crate) fn of(error: &Error, client: &Principal, doing: &str) -> Failure {
             format!("Cannot find KDC for realm \"{realm}\""),
             "Name one in [realms] of krb5.conf, or in DNS as _kerberos._udp.REALM, and check the spelling of the realm.",
         ),
+        Error::NoArmor(realm) => (
+            error.to_string(),
+            &*format!("Get armor of that realm, and name the client there: kinit -T CACHE {}", client.in_realm(realm)),
+        ),
         Error::NoKey(words) => (words.clone(), "klist -ke KEYTAB shows whose keys it holds, and of which types."),
         Error::Protocol { code: ErrorCode::C_PRINCIPAL_UNKNOWN, .. } => (
             format!("Client '{client}' not found in Kerberos database"),

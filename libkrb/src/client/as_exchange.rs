@@ -104,6 +104,27 @@ impl AsExchange {
         (self.secret, self.means)
     }
 
+    /// Where the client was referred to a realm whose KDC does not open the armor
+    /// ([`Error::NoArmor`]): the armor so far, with which a ticket of that realm may be had.
+    pub fn outworn_armor(&self) -> Option<(&str, &Credential)> {
+        let ticket = self.request.armor.as_ref()?;
+        let realm = self.client.realm();
+        (ticket.server.tgs_target() != Some(realm)).then_some((realm, ticket))
+    }
+
+    /// Goes on in armor for the realm that the client was referred to.
+    ///
+    /// # Errors
+    /// As [`AsExchange::armored`]; [`Error::NoArmor`] for a ticket of another realm.
+    pub fn armored_anew(&mut self, ticket: Credential) -> Result<()> {
+        let armor = Armor::new(ticket.clone())?;
+        if !armor.serves(self.client.realm()) {
+            return Err(Error::NoArmor(self.client.realm().to_owned()));
+        }
+        (self.armor, self.request.armor) = (Some(armor), Some(ticket));
+        Ok(())
+    }
+
     fn kdc_clock(&self, now: Instant) -> Instant {
         self.offset.unwrap_or_default().apply(now)
     }
@@ -163,7 +184,7 @@ impl AsExchange {
             }
         };
         if !armor.serves(realm) {
-            return Err(Error::protocol(ErrorCode::NO_TGT, "of the client's realm to be armor"));
+            return Err(Error::NoArmor(realm.to_owned()));
         }
         Ok(Some(armor.key(now, random)?.clone()))
     }
@@ -298,6 +319,7 @@ impl AsExchange {
         let (proof, asking) = self.asking(draft, now, random);
         let key = proof.reply_key(asking, &reply, &client, rep.enc_part.kvno)?;
         let proof_by = self.proof.kind();
+        self.decisions.extend(self.proof.agreed());
         let (weaker, key) = (&key, told.reply_key(&key)?);
         let plain = key.decrypt(KeyUsage::AS_REP_ENC_PART, rep.enc_part.cipher);
         let plain = plain.map_err(|_| self.secret.refused(ErrorCode::BAD_INTEGRITY))?;

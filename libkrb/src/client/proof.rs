@@ -153,6 +153,11 @@ impl Proof {
         self.key.is_some()
     }
 
+    /// What the method agreed upon, in words for a trace.
+    pub fn agreed(&self) -> Option<String> {
+        self.method.as_ref().and_then(|(_, state)| state.agreed())
+    }
+
     /// The choices of the method, for a credential cache.
     pub fn choices(&self) -> Vec<(String, String)> {
         self.method.as_ref().map(|(_, state)| state.choices()).unwrap_or_default()

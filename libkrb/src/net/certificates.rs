@@ -65,8 +65,10 @@ pub fn pkinit_means(
     }
     let trust = Trust::from_pem(&pem(&anchors)?, &of_realm.pem("pkinit_pool")?, &of_realm.pem("pkinit_revoke")?)?;
     let strict = of_realm.flag("pkinit_require_crl_checking")?;
+    let (identity, place) = identity.unzip();
     Ok(Some(PkinitMeans {
         identity: identity.map(Arc::new),
+        place,
         trust: Arc::new(trust.requiring_revocation(strict)),
         rules: of_realm.rules()?,
         least_group: of_realm.least_group()?,
@@ -74,8 +76,8 @@ pub fn pkinit_means(
     }))
 }
 
-/// The first identity that `pkinit_cert_match` takes, where that says something.
-fn found(of_realm: &OfRealm<'_>, places: Vec<Source>, prompt: FilePrompt<'_>) -> Result<Identity> {
+/// The first identity that `pkinit_cert_match` takes, where that says something, and where it lies.
+fn found(of_realm: &OfRealm<'_>, places: Vec<Source>, prompt: FilePrompt<'_>) -> Result<(Identity, String)> {
     let rules = of_realm.all("pkinit_cert_match");
     let rules = rules.iter().map(|rule| Rule::parse(rule)).collect::<Result<Vec<_>>>()?;
     let mut failed = Error::Setting("no certificate with its key is there that pkinit_cert_match takes".to_owned());
@@ -84,7 +86,7 @@ fn found(of_realm: &OfRealm<'_>, places: Vec<Source>, prompt: FilePrompt<'_>) ->
             Ok(identity) => {
                 let certificate = identity.certificate()?;
                 if rules.is_empty() || rules.iter().any(|rule| rule.matches(&certificate)) {
-                    return Ok(identity);
+                    return Ok((identity, place.to_string()));
                 }
             }
             Err(error) => failed = error,

@@ -3,11 +3,13 @@
 
 use super::locate::Service;
 use super::means;
+use super::requests::tgs_request;
 use super::transport::Transport;
-use crate::ccache::Ccache;
-use crate::client::{AsExchange, AsRequest, ClockOffset, Exchange, Outcome, Secret, Step};
+use crate::ccache::{Ccache, Credential};
+use crate::client::{AsExchange, AsRequest, ClockOffset, Exchange, Outcome, Secret, Step, TgsExchange};
 use crate::crypto::OsRandom;
 use crate::error::{Error, ErrorCode, Result};
+use crate::name::Principal;
 use crate::preauth::Means;
 use crate::time::Instant;
 
@@ -107,7 +109,7 @@ impl Transport {
         self.trace().line(format_args!("Getting initial credentials for {}", request.client));
         let means = means::configured(means, self.config(), request.client.realm())?;
         let mut exchange = AsExchange::with_means(request.clone(), secret, means);
-        let refused = match self.drive(&mut exchange, ClockOffset::default()).await {
+        let refused = match self.drive_armored(Service::Kdc, &mut exchange).await {
             Ok(outcome) => return Ok(Login { outcome, offset: exchange.clock_offset() }),
             Err(error) => error,
         };
@@ -117,11 +119,41 @@ impl Transport {
         self.trace().line(format_args!("Retrying AS request with primary KDC"));
         let (secret, means) = exchange.into_parts();
         let mut exchange = AsExchange::with_means(request, secret, means);
-        match self.drive_with(Service::PrimaryKdc, &mut exchange, ClockOffset::default()).await {
+        match self.drive_armored(Service::PrimaryKdc, &mut exchange).await {
             Ok(outcome) => Ok(Login { outcome, offset: exchange.clock_offset() }),
             Err(Error::NoKdc(_) | Error::Unreachable(_)) => Err(refused),
             Err(error) => Err(error),
         }
+    }
+
+    /// Drives a login. Where the client is referred to another realm, armor for that is got with the
+    /// one that was.
+    async fn drive_armored(&self, service: Service, exchange: &mut AsExchange) -> Result<Outcome> {
+        loop {
+            let outcome = self.drive_with(service, exchange, ClockOffset::default()).await;
+            let (Err(Error::NoArmor(_)), Some((realm, ticket))) = (&outcome, exchange.outworn_armor()) else {
+                return outcome;
+            };
+            let got = self.armor(ticket.clone(), realm).await;
+            if let Err(error) = &got {
+                self.trace().line(format_args!("No armor for realm {realm:?}: {error}"));
+            }
+            let Ok(ticket) = got else { return outcome };
+            exchange.armored_anew(ticket)?;
+        }
+    }
+
+    /// A ticket that the KDC of this realm opens as armor (RFC 6113 5.4.1.1): this one if it is of that
+    /// realm, else one that is got with it.
+    ///
+    /// # Errors
+    /// As [`Transport::drive`].
+    pub async fn armor(&self, ticket: Credential, realm: &str) -> Result<Credential> {
+        if ticket.server.tgs_target() == Some(realm) {
+            return Ok(ticket);
+        }
+        let mut exchange = TgsExchange::new(tgs_request(self.config(), ticket, Principal::tgs(realm)))?;
+        Ok(self.drive(&mut exchange, ClockOffset::default()).await?.credential)
     }
 
     /// Whether some KDC of the realm is no primary one. Where krb5.conf names the KDCs it must

@@ -102,6 +102,11 @@ pub trait ClientProof: fmt::Debug + Send {
     fn choices(&self) -> Vec<(String, String)> {
         vec![]
     }
+
+    /// What both sides agreed upon, in words for a trace.
+    fn agreed(&self) -> Option<String> {
+        None
+    }
 }
 
 /// A method that a client knows.

@@ -2,6 +2,8 @@
 //! reads it. In FAST only: the password itself is sent, and the armor key is what seals the reply, so
 //! that it is the armor that proves the KDC. Not here: whether a password is the right one.
 
+use std::collections::BTreeMap;
+
 use zeroize::Zeroizing;
 
 use super::{Armored, ClientProof, Elements, Means, MethodContext, MethodReply};
@@ -48,6 +50,8 @@ pub(super) fn begin(means: &Means, armored: Armored) -> Option<Box<dyn ClientPro
 #[derive(Debug, Default)]
 struct Client {
     answered: bool,
+    /// What tells the token that was chosen from others.
+    chosen: Vec<(String, String)>,
 }
 
 impl ClientProof for Client {
@@ -55,8 +59,9 @@ impl ClientProof for Client {
         let Some(armor) = context.armor else { return Ok(vec![]) };
         let challenge: PaOtpChallenge<'_> = wire::decode(offer)?;
         let tokens: Vec<_> = challenge.tokens.iter().filter(usable).take(MOST_TOKENS).collect();
-        let Some(ask) = context.means.ask.as_mut() else { return Ok(vec![]) };
-        let Some(token) = choose(&tokens, ask)? else { return Ok(vec![]) };
+        let Means { ask: Some(ask), choices, .. } = &mut *context.means else { return Ok(vec![]) };
+        let Some(token) = choose(&remembered(tokens, choices), ask)? else { return Ok(vec![]) };
+        self.chosen = marks(&token).map(|(name, value)| (name.to_owned(), value)).collect();
         let (value, pin) = typed(&token, ask)?;
         let request = made(armor, &challenge, &token, (&value, pin.as_deref().map(String::as_str)), context.random);
         self.answered = true;
@@ -66,6 +71,33 @@ impl ClientProof for Client {
     fn reply_key(&mut self, context: &mut MethodContext<'_>, _reply: &MethodReply<'_>) -> Result<Option<Key>> {
         // The value was sent, so keys are not made of it (RFC 6560 3.6).
         Ok(context.armor.filter(|_| self.answered).cloned())
+    }
+
+    fn choices(&self) -> Vec<(String, String)> {
+        self.chosen.clone()
+    }
+}
+
+/// What tells a token from others, by the names under which MIT's caches remember it.
+fn marks<'a>(token: &OtpTokenInfo<'a>) -> impl Iterator<Item = (&'static str, String)> + use<'a> {
+    let id = token.token_id.and_then(|id| std::str::from_utf8(id).ok());
+    let marks = [
+        ("vendor", token.vendor.map(|vendor| vendor.0)),
+        ("algID", token.algorithm.map(|algorithm| algorithm.0)),
+        ("tokenID", id),
+    ];
+    marks.into_iter().filter_map(|(name, value)| Some((name, value?.to_owned())))
+}
+
+/// The one token that was chosen in a former exchange, if it is there; else all of them.
+fn remembered<'a>(tokens: Vec<OtpTokenInfo<'a>>, choices: &BTreeMap<String, String>) -> Vec<OtpTokenInfo<'a>> {
+    let same = |token: &&OtpTokenInfo<'_>| {
+        marks(token).all(|(name, value)| choices.get(name).is_none_or(|chosen| *chosen == value))
+    };
+    let mut matching = tokens.iter().filter(same);
+    match (matching.next(), matching.next()) {
+        (Some(only), None) => vec![*only],
+        _ => tokens,
     }
 }
 

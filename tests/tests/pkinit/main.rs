@@ -2,6 +2,7 @@
 //! MIT's and Heimdal's programs ([`peers`]).
 
 mod anonymous;
+mod armored;
 mod attacks;
 mod login;
 mod peers;

@@ -38,7 +38,7 @@ mod heimdal {
     }
 }
 
-fn file(name: &str) -> String {
+pub(crate) fn file(name: &str) -> String {
     format!("{}/vectors/pkinit/{name}", env!("CARGO_MANIFEST_DIR"))
 }
 
@@ -77,12 +77,12 @@ fn realm_of(pair: Pair, certificate: &str) -> Realm {
     realm
 }
 
-fn realm(pair: Pair) -> Realm {
+pub(crate) fn realm(pair: Pair) -> Realm {
     realm_of(pair, "kdc.pem")
 }
 
 /// A `kinit` by certificate.
-fn kinit(pair: Pair, seat: &Seat<'_>, place: &str, principal: &str) -> Tool {
+pub(crate) fn kinit(pair: Pair, seat: &Seat<'_>, place: &str, principal: &str) -> Tool {
     let ca = file("ca.crt");
     seat.set(&format!("pkinit_anchors = FILE:{ca}"));
     strong(pair, seat);
@@ -101,7 +101,7 @@ fn strong(pair: Pair, seat: &Seat<'_>) {
     }
 }
 
-fn place(who: &str) -> String {
+pub(crate) fn place(who: &str) -> String {
     let pem = file(&format!("{who}.pem"));
     format!("FILE:{pem},{pem}")
 }

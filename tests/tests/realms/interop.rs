@@ -38,6 +38,19 @@ impl Trio {
         away.add("bob", "secret", &[]);
         (home, away)
     }
+
+    /// The same; who asks at home for a name of mail.test is sent away. `None` for MIT's database, which has
+    /// no aliases.
+    fn referring(self) -> Option<(Realm, Realm)> {
+        let (mut home, away) = (self.away == Family::Ours).then(|| self.realms())?;
+        let file = home.folder().join("kdc/kdc.toml");
+        let text = std::fs::read_to_string(&file).expect("kdc.toml");
+        let text = text.replace("[referrals]\n", "[referrals]\nclient_realm = { \"mail.test\" = \"AWAY.TEST\" }\n");
+        std::fs::write(&file, text).expect("kdc.toml");
+        home.restart();
+        away.query(&["add_alias", r"robert\@mail.test", "bob"]);
+        Some((home, away))
+    }
 }
 
 macro_rules! between {
@@ -231,23 +244,53 @@ fn who_asks_for_a_host_of_another_realm_is_referred_there() {
 #[test]
 fn who_logs_in_by_a_name_of_another_realm_is_sent_there() {
     let Some(trio) = Trio::present(Family::Mit, Family::Ours, Family::Ours) else { return };
-    // MIT's database has no aliases.
-    if trio.away != Family::Ours {
-        return;
-    }
-    let (mut home, away) = trio.realms();
-    let file = home.folder().join("kdc/kdc.toml");
-    let text = std::fs::read_to_string(&file).expect("kdc.toml");
-    let text = text.replace("[referrals]\n", "[referrals]\nclient_realm = { \"mail.test\" = \"AWAY.TEST\" }\n");
-    std::fs::write(&file, text).expect("kdc.toml");
-    home.restart();
-    away.query(&["add_alias", r"robert\@mail.test", "bob"]);
+    let Some((home, away)) = trio.referring() else { return };
     for client in [Family::Mit, Family::Ours] {
         let somebody = seat(client, &home, &[&away]);
         somebody.kinit(&["-E", "robert@mail.test"], "secret").succeeds();
         let names: Vec<_> = somebody.tickets().into_iter().map(|ticket| ticket.service).collect();
         assert_eq!(names, ["krbtgt/AWAY.TEST@AWAY.TEST"], "{client:?}");
     }
+}
+
+#[test]
+fn who_is_sent_to_another_realm_gets_armor_for_it_with_the_armor_so_far() {
+    let Some(trio) = Trio::present(Family::Mit, Family::Ours, Family::Ours) else { return };
+    let Some((home, away)) = trio.referring() else { return };
+    let keytab = home.add_service("host/server.home.test");
+    let armored = |client: Family| {
+        let somebody = seat(client, &home, &[&away]);
+        let armor = somebody.path("armor").display().to_string();
+        somebody.kinit_with(&keytab, &["-c", &armor, "host/server.home.test"]).succeeds();
+        let said = somebody.kinit(&["-T", &armor, "-E", "robert@mail.test"], "secret");
+        (somebody, said)
+    };
+    let said = armored(Family::Ours).1.fails_with(1);
+    said.saying("no armor for realm \"AWAY.TEST\"").saying("kinit -T CACHE").saying("@AWAY.TEST");
+    trust(&home, &away);
+    for client in [Family::Mit, Family::Ours] {
+        let (somebody, said) = armored(client);
+        said.succeeds();
+        let cache = std::fs::read(somebody.ccache()).expect("a cache");
+        let cache = libkrb::ccache::Ccache::parse(&cache).expect("a cache");
+        let method = cache.config("pa_type", Some(&libkrb::Principal::tgs("AWAY.TEST")));
+        assert_eq!(method, Some(&b"138"[..]), "{client:?}: {}", somebody.trace());
+    }
+}
+
+#[test]
+fn armor_that_is_found_by_itself_is_found_for_the_other_realm_too() {
+    let Some(trio) = Trio::present(Family::Ours, Family::Ours, Family::Ours) else { return };
+    let Some((home, away)) = trio.referring().filter(|_| trio.client == Family::Ours) else { return };
+    let hosts = [home.add_service("host/server.home.test"), away.add_service("host/server.home.test")];
+    let both: String = hosts.iter().map(|keytab| format!("rkt {}\n", keytab.display())).collect();
+    let somebody = seat(Family::Ours, &home, &[&away]);
+    let keytab = somebody.path("keytab");
+    let commands = format!("{both}wkt {}\n", keytab.display());
+    somebody.tool("ktutil").stdin(commands).run().succeeds();
+    let login = somebody.tool("kinit").args(["--armor", "auto", "-E", "robert@mail.test"]).env("KRB5_KTNAME", &keytab);
+    login.stdin("secret\n").run().succeeds();
+    assert!(somebody.trace().contains("in the armor of host/server.home.test@AWAY.TEST"), "{}", somebody.trace());
 }
 
 #[test]

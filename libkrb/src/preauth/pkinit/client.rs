@@ -126,12 +126,18 @@ impl Ask<'_> {
 }
 
 impl Asked {
-    /// The reply key, if the KDC shows that it is one of its realm. `binding.reply` is the value of
-    /// PA-PK-AS-REP.
+    /// The reply key, if the KDC shows that it is one of its realm, and how it was derived (`None`: as
+    /// RFC 4556 says). `binding.reply` is the value of PA-PK-AS-REP.
     ///
     /// # Errors
     /// KDC_NOT_TRUSTED with the reason; [`Error::Malformed`], [`Error::ReplyMismatch`].
-    pub fn reply_key(&self, binding: &Binding<'_>, trust: &Trust, rules: &KdcRules, now: Time) -> Result<Key> {
+    pub fn reply_key(
+        &self,
+        binding: &Binding<'_>,
+        trust: &Trust,
+        rules: &KdcRules,
+        now: Time,
+    ) -> Result<(Key, Option<Kdf>)> {
         let PaPkAsRep::Dh(info) = wire::decode(binding.reply)? else {
             return Err(Error::ReplyMismatch("a key that was sent where one was to be agreed upon"));
         };
@@ -149,7 +155,7 @@ impl Asked {
         let unknown = Error::ReplyMismatch("a key derivation that was not offered");
         let kdf = info.kdf.map(|id| Kdf::of(&id).ok_or(unknown)).transpose()?;
         let secret = self.secret.agree(theirs.public_key.0)?;
-        binding.reply_key(&secret, kdf)
+        Ok((binding.reply_key(&secret, kdf)?, kdf))
     }
 }
 

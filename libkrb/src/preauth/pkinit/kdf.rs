@@ -38,6 +38,16 @@ impl Kdf {
         }
     }
 
+    /// What it is made of, in words.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kdf::Sha1 => "with SHA-1 (RFC 8636)",
+            Kdf::Sha256 => "with SHA-256 (RFC 8636)",
+            Kdf::Sha384 => "with SHA-384 (RFC 8636)",
+            Kdf::Sha512 => "with SHA-512 (RFC 8636)",
+        }
+    }
+
     /// The function of an identifier.
     pub fn of(id: &KdfAlgorithmId<'_>) -> Option<Kdf> {
         Kdf::ALL.into_iter().find(|kdf| kdf.id().id == id.id)

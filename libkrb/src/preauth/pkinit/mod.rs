@@ -33,6 +33,9 @@ use crate::crypto::{Hash, Key, KeyUsage, Random};
 use crate::error::{Error, Result};
 use crate::wire::{self, EncryptedData, EncryptionKey};
 
+/// The choice that a credential cache remembers: where the identity lies, as MIT names it.
+pub const IDENTITY_CHOICE: &str = "X509_user_identity";
+
 /// TYPED-DATA: the authorities that are believed (RFC 4556 3.1.3).
 pub const TD_TRUSTED_CERTIFIERS: i32 = 104;
 /// TYPED-DATA: the certificates that are not.

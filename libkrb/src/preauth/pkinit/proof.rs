@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::client::{Ask, Asked, KdcRules, other_group};
-use super::{Binding, Group, Identity, Trust};
+use super::{Binding, Group, Identity, Kdf, Trust};
 use crate::codes::PaType;
 use crate::crypto::Key;
 use crate::error::{Error, ErrorCode, Result};
@@ -14,6 +14,8 @@ use crate::preauth::{Armored, ClientProof, Elements, Means, MethodContext, Metho
 pub struct PkinitMeans {
     /// The client's certificate and key; `None`: it wants to be nobody in particular (RFC 8062).
     pub identity: Option<Arc<Identity>>,
+    /// Where it lies, for a credential cache to remember (`X509_user_identity`).
+    pub place: Option<String>,
     /// Whose certificates make a KDC believed.
     pub trust: Arc<Trust>,
     /// What is asked of a KDC's certificate.
@@ -28,14 +30,14 @@ impl PkinitMeans {
     /// A client's means, with MIT's defaults for the rest.
     pub fn new(identity: Option<Arc<Identity>>, trust: Arc<Trust>) -> PkinitMeans {
         let rules = KdcRules::default();
-        PkinitMeans { identity, trust, rules, least_group: Group::Modp2048, without_freshness: false }
+        PkinitMeans { identity, place: None, trust, rules, least_group: Group::Modp2048, without_freshness: false }
     }
 }
 
 /// The client's row.
 pub(in crate::preauth) fn begin(means: &Means, _: Armored) -> Option<Box<dyn ClientProof>> {
     let pkinit = means.pkinit.clone()?;
-    Some(Box::new(Client { pkinit, tried: vec![], freshness: None, old: false, asked: None }))
+    Some(Box::new(Client { pkinit, tried: vec![], freshness: None, old: false, asked: None, agreed: None }))
 }
 
 /// The client's side.
@@ -49,6 +51,7 @@ struct Client {
     /// Whether the KDC also offers the draft of Windows 2000, and so knows no later additions.
     old: bool,
     asked: Option<Asked>,
+    agreed: Option<String>,
 }
 
 impl Client {
@@ -109,6 +112,18 @@ impl ClientProof for Client {
             request: reply.request,
             reply: value,
         };
-        asked.reply_key(&binding, &self.pkinit.trust, &self.pkinit.rules, context.now.time).map(Some)
+        let (key, kdf) = asked.reply_key(&binding, &self.pkinit.trust, &self.pkinit.rules, context.now.time)?;
+        let way = kdf.map_or("as RFC 4556 has it", Kdf::name);
+        self.agreed = Some(format!("The KDC has shown its certificate; the key is derived {way}"));
+        Ok(Some(key))
+    }
+
+    fn agreed(&self) -> Option<String> {
+        self.agreed.clone()
+    }
+
+    fn choices(&self) -> Vec<(String, String)> {
+        let place = self.pkinit.place.iter();
+        place.map(|place| (super::IDENTITY_CHOICE.to_owned(), place.clone())).collect()
     }
 }

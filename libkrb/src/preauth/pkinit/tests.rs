@@ -51,7 +51,8 @@ fn answer(terms: &Terms<'_>, kdc: &Identity, client: &Principal) -> (Vec<u8>, Ke
 }
 
 fn reply_key(asked: &Asked, reply: &[u8], rules: &KdcRules) -> Result<Key> {
-    asked.reply_key(&binding(&alice(), &Principal::tgs("EXAMPLE.ORG"), reply), &trust(), rules, NOW)
+    let (alice, tgs) = (alice(), Principal::tgs("EXAMPLE.ORG"));
+    asked.reply_key(&binding(&alice, &tgs, reply), &trust(), rules, NOW).map(|(key, _)| key)
 }
 
 /// What the KDC finds of a client with this identity, under these anchors.

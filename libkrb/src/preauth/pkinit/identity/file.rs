@@ -1,7 +1,8 @@
 //! The door to identities and anchors in files, named as MIT's tools name them: `FILE:cert,key`,
-//! `PKCS12:file`, `DIR:folder`.
+//! `PKCS12:file`, `DIR:folder`, `ENV:variable` that has one of these.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "the door of files")]
 
+use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -50,11 +51,20 @@ impl Source {
     }
 
     /// The places that may hold the identity: the one that [`Source::parse`] reads, or for
-    /// `DIR:folder` every certificate `name.crt` there that has its `name.key` beside it.
+    /// `DIR:folder` every certificate `name.crt` there that has its `name.key` beside it. `ENV:name`
+    /// stands for the place that this variable of the environment names.
     ///
     /// # Errors
-    /// As [`Source::parse`]; [`Error::File`] for a folder that can't be read.
+    /// As [`Source::parse`]; [`Error::File`] for a folder that can't be read, [`Error::Setting`] for a
+    /// variable that is not there or names another variable.
     pub fn candidates(text: &str) -> Result<Vec<Source>> {
+        let Some(variable) = text.strip_prefix("ENV:") else { return Source::placed(text) };
+        let unset =
+            |_| Error::Setting(format!("ENV:{variable}: there is no such variable with a text in the environment"));
+        Source::placed(&std::env::var(variable).map_err(unset)?)
+    }
+
+    fn placed(text: &str) -> Result<Vec<Source>> {
         let Some(folder) = text.strip_prefix("DIR:") else { return Source::parse(text).map(|source| vec![source]) };
         let certificates =
             files(Path::new(folder))?.into_iter().filter(|path| path.extension() == Some("crt".as_ref()));
@@ -89,6 +99,16 @@ impl Source {
         match self {
             Source::Pem { chain, key } => vec![of(chain), of(key)],
             Source::Pkcs12(path) => vec![of(path)],
+        }
+    }
+}
+
+impl fmt::Display for Source {
+    /// As [`Source::parse`] reads it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Source::Pem { chain, key } => write!(f, "FILE:{},{}", chain.display(), key.display()),
+            Source::Pkcs12(path) => write!(f, "PKCS12:{}", path.display()),
         }
     }
 }
