@@ -1,10 +1,17 @@
 //! What broke other KDCs and clients at PKINIT, each case under its own name.
 
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
+
+use kdc::core::attempts::{AccountId, Lockout, Proven, Record, Tried};
+use kdc::core::{Arrival, Attempts, Kdc, PasswordPolicy, StoreError};
 use libkrb::codes::PaType;
+use libkrb::crypto::Random;
 use libkrb::flags::TicketFlags;
+use libkrb::preauth::pkinit::{Group, PkinitMeans};
 use libkrb::wire::{self, KdcRep, List, PaData};
-use libkrb::{Error, ErrorCode as E, Principal};
-use tests::joined::{Asking, Joined, REALM, as_error, name};
+use libkrb::{Error, ErrorCode as E, Principal, Time};
+use tests::joined::{Asking, Joined, REALM, Sequence, as_error, name};
 
 use crate::place::{exchange, login, means, padata, pkinit, realm, realm_with, run};
 
@@ -62,7 +69,7 @@ fn a9_freshness_tokens_that_are_missing_huge_stale_or_forged() {
     let strict = || realm_with(kdc::core::Pkinit { require_freshness: true, ..pkinit() });
     let mut realm = strict();
     login(&mut realm, "alice", "alice").expect("the token of a moment ago");
-    let without = libkrb::preauth::pkinit::PkinitMeans { without_freshness: true, ..means(Some("alice")) };
+    let without = PkinitMeans { without_freshness: true, ..means(Some("alice")) };
     let course = run(&mut realm, exchange(&name("alice"), without), &mut |_| {});
     assert_eq!(course.refusals[..2], [E::PREAUTH_REQUIRED, E::PREAUTH_FAILED]);
     assert!(course.outcome.is_err());
@@ -151,6 +158,65 @@ fn who_proves_nothing_takes_no_room_among_what_was_seen() {
     assert_eq!(login(&mut realm, "bob", "alice").expect_err("another's"), E::CLIENT_NAME_MISMATCH);
     assert_eq!(login(&mut realm, "alice", "alice-long-issuer").expect_err("unknown"), E::CANT_VERIFY_CERTIFICATE);
     assert_eq!(realm.replays.len(), before);
+}
+
+/// Counts as another does, and knows whether an account is held for a guess.
+struct Holding<'a>(&'a dyn Attempts, &'a AtomicBool);
+
+impl Attempts for Holding<'_> {
+    fn attempt(&self, who: &AccountId, rule: Option<&Lockout>, now: Time, it: &mut dyn FnMut(u32) -> Proven) -> Tried {
+        self.0.attempt(who, rule, now, &mut |left| {
+            self.1.store(rule.is_some(), Relaxed);
+            let proven = it(left);
+            self.1.store(false, Relaxed);
+            proven
+        })
+    }
+
+    fn record(&self, who: &AccountId) -> Record {
+        self.0.record(who)
+    }
+
+    fn unlock(&self, who: &AccountId) -> Result<(), StoreError> {
+        self.0.unlock(who)
+    }
+
+    fn forget(&self, who: &AccountId) {
+        self.0.forget(who);
+    }
+}
+
+/// What is drawn from, while an account is held and while none is.
+struct Drawn<'a>(Sequence, &'a AtomicBool, [usize; 2]);
+
+impl Random for Drawn<'_> {
+    fn fill(&mut self, out: &mut [u8]) {
+        self.2[usize::from(self.1.load(Relaxed))] += out.len();
+        self.0.fill(out);
+    }
+}
+
+#[test]
+fn the_work_for_a_certificate_is_done_while_nothing_is_held() {
+    let mut realm = realm();
+    realm.add_policy(PasswordPolicy { max_failures: 3, ..PasswordPolicy::new("strict") });
+    realm.change("alice", |entry| entry.policy = Some("strict".into()));
+    // Its exponents are drawn from what the KDC takes for random.
+    let means = PkinitMeans { least_group: Group::Modp4096, ..means(Some("alice")) };
+    let mut twin = realm_with(pkinit());
+    let course = run(&mut twin, exchange(&name("alice"), means), &mut |_| {});
+    let bytes = course.requests.into_iter().next_back().expect("a request");
+    let held = AtomicBool::new(false);
+    let mut random = Drawn(Sequence(1), &held, [0; 2]);
+    let attempts = Holding(&realm.attempts, &held);
+    let kdc = Kdc { policy: &realm.policy, store: &realm.store, replays: &realm.replays, attempts: &attempts };
+    let outcome = kdc::core::handle(&kdc, Arrival { now: twin.now, from: None }, &mut random, &bytes);
+    assert!(outcome.event.issued.is_some(), "{:?}", outcome.event.refusal);
+    assert_eq!((random.2[0] > 64, random.2[1]), (true, 0));
+    // Who is locked is so for certificates too.
+    let locked = attempts.attempt(&realm.entry("alice").id, None, twin.now.time, &mut |_| Proven::No(3));
+    assert_eq!(locked, Tried::Made);
+    assert_eq!(login(&mut realm, "alice", "alice").expect_err("locked"), E::CLIENT_REVOKED);
 }
 
 #[test]

@@ -105,6 +105,8 @@ struct Method {
     keyed: bool,
     /// Whether it is for FAST only: elsewhere it is neither offered nor looked at.
     armored: bool,
+    /// Whether a wrong one may be a guess, of which so many are allowed.
+    guessed: bool,
     /// Offers the method among the hints of KDC_ERR_PREAUTH_REQUIRED, where it applies.
     offer: fn(&mut Try<'_>, &Gathered<'_>, &mut Hints),
     /// Looks at the client's element. A refusal with PREAUTH_FAILED is a wrong guess.
@@ -117,6 +119,7 @@ const METHODS: &[Method] = &[
         cost: Cost::Heavy,
         keyed: false,
         armored: false,
+        guessed: false,
         offer: pkinit::offer,
         verify: pkinit::verify,
     },
@@ -125,6 +128,7 @@ const METHODS: &[Method] = &[
         cost: Cost::Light,
         keyed: false,
         armored: true,
+        guessed: true,
         offer: otp::offer,
         verify: otp::verify,
     },
@@ -133,6 +137,7 @@ const METHODS: &[Method] = &[
         cost: Cost::Light,
         keyed: true,
         armored: true,
+        guessed: true,
         offer: challenge::offer,
         verify: challenge::verify,
     },
@@ -141,6 +146,7 @@ const METHODS: &[Method] = &[
         cost: Cost::Heavy,
         keyed: true,
         armored: false,
+        guessed: true,
         offer: spake::offer,
         verify: spake::verify,
     },
@@ -149,6 +155,7 @@ const METHODS: &[Method] = &[
         cost: Cost::Light,
         keyed: true,
         armored: false,
+        guessed: true,
         offer: timestamp::offer,
         verify: timestamp::verify,
     },
@@ -195,24 +202,51 @@ pub fn verify(work: &mut Try<'_>, gathered: &Gathered<'_>) -> Result<Option<Proo
         return Ok(None);
     }
     if gathered.decoy {
-        return try_all(work, gathered, MOST_GUESSES).0.map(Some);
+        return try_all(work, gathered, MOST_GUESSES, &|_| true).0.map(Some);
     }
     let lockout = lockout(gathered);
+    if let Some(outcome) = unguessed(work, gathered, lockout.as_ref()) {
+        return outcome.map(Some);
+    }
     let mut outcome = Err(LOCKED);
     let kdc = work.kdc;
+    // One that is much work was tried already, if it is none to be guessed at.
+    let light = carries(gathered, &|method| !method.guessed);
+    let guess = move |method: &Method| method.guessed && (!light || method.cost == Cost::Light);
     let tried = kdc.attempts.attempt(&gathered.client.id, lockout.as_ref(), work.at.now.time, &mut |left| {
         let proven;
-        (outcome, proven) = try_all(work, gathered, left.min(MOST_GUESSES));
+        (outcome, proven) = try_all(work, gathered, left.min(MOST_GUESSES), &guess);
         proven
     });
     if tried == Tried::Locked && kdc.policy.hide_unknown_clients {
         // A lock is nobody's business who can't tell whether there is such a client.
-        outcome = try_all(work, gathered, 0).0;
+        outcome = try_all(work, gathered, 0, &|_| true).0;
     }
     if let Some(question) = work.question.take() {
         outcome = asked(work, gathered, question);
     }
     outcome.map(Some)
+}
+
+/// Tries the proof that nobody guesses at, and holds nothing meanwhile: so much work would be too long for
+/// all others who have to do with the account. `None`: there is none, or something else is to be tried.
+fn unguessed(work: &mut Try<'_>, gathered: &Gathered<'_>, lockout: Option<&Lockout>) -> Option<Result<Proof, Refusal>> {
+    let (attempts, who, now) = (work.kdc.attempts, &gathered.client.id, work.at.now.time);
+    let locked = || lockout.is_some_and(|rule| rule.locks(&attempts.record(who), now));
+    if !carries(gathered, &|method| !method.guessed) || locked() {
+        return None;
+    }
+    let outcome = try_all(work, gathered, MOST_GUESSES, &|method| !method.guessed).0;
+    if outcome.is_ok() {
+        attempts.attempt(who, None, now, &mut |_| Proven::Yes);
+    }
+    (outcome.is_ok() || !carries(gathered, &|method| method.guessed)).then_some(outcome)
+}
+
+/// Whether a request carries a proof of such a method.
+fn carries(gathered: &Gathered<'_>, such: &dyn Fn(&Method) -> bool) -> bool {
+    let methods = gathered.request.padata.iter().take(MOST_GUESSES as usize).filter_map(|padata| row(padata.kind));
+    methods.filter(|method| method.fits(gathered)).any(such)
 }
 
 /// Asks somebody else, while nothing is held: so many seconds would be too long. The guess is counted
@@ -246,16 +280,21 @@ fn lockout(gathered: &Gathered<'_>) -> Option<Lockout> {
 /// Some clients send one timestamp for each enctype and salt they can think of. Each is a guess.
 const MOST_GUESSES: u32 = 16;
 
-/// Tries proofs until one holds, or `most` have failed. Where unknown clients are hidden the others are
+/// Tries proofs of `such` methods until one holds, or `most` have failed. Where unknown clients are hidden the others are
 /// tried too, on a key that is nobody's: the same work and words as for a client that does not exist,
 /// however many guesses are left, and nothing to be learned from them.
-fn try_all(work: &mut Try<'_>, gathered: &Gathered<'_>, most: u32) -> (Result<Proof, Refusal>, Proven) {
+fn try_all(
+    work: &mut Try<'_>,
+    gathered: &Gathered<'_>,
+    most: u32,
+    such: &dyn Fn(&Method) -> bool,
+) -> (Result<Proof, Refusal>, Proven) {
     let policy = work.kdc.policy;
     let mut failed = Refusal::new(ErrorCode::PREAUTH_FAILED, "no proof");
     let (mut guesses, mut heavy) = (0, 0);
     let mut stand_in = None;
     for padata in gathered.request.padata.iter().take(MOST_GUESSES as usize) {
-        let Some(method) = row(padata.kind).filter(|method| method.fits(gathered)) else { continue };
+        let Some(method) = row(padata.kind).filter(|method| method.fits(gathered) && such(method)) else { continue };
         // One that is much work is enough: so much was the request let in for.
         heavy += u32::from(method.cost == Cost::Heavy);
         if method.cost == Cost::Heavy && heavy > 1 {

@@ -6,10 +6,13 @@ use crate::crypto::OsRandom;
 use crate::error::ErrorCode;
 use crate::name::Principal;
 use crate::time::{Instant, Time};
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject;
 
 /// 2026-11-22
 const NOW: Time = Time(1_795_300_000);
 const BODY: &[u8] = b"KDC-REQ-BODY";
+const NO_PATH: &str = "no path leads from the certificate to one of ours";
 const REQUEST: &[u8] = b"AS-REQ";
 
 fn file(name: &str) -> Vec<u8> {
@@ -263,6 +266,28 @@ fn names_in_certificates_are_told_apart_by_kind() {
     };
     assert_eq!(all.encode()[0], 0x30);
     assert_eq!(all.texts(), ["alice@EXAMPLE.ORG", "a@b", "h.x", "spiffe://x/y"], "mail is no principal");
+}
+
+/// Authorities of one name with a key each, as many as a message may bring.
+fn namesakes(ca: &str) -> Vec<Vec<u8>> {
+    let der = CertificateDer::from_pem_slice(&file(ca)).unwrap().to_vec();
+    let key = Certificate::parse(&der).unwrap().key_der.to_vec();
+    let at = der.windows(key.len()).position(|window| window == key).unwrap() + key.len() / 2;
+    let namesake = |number| [&der[..at], &[der[at] ^ number], &der[at + 1..]].concat();
+    (0..15).map(namesake).collect()
+}
+
+#[test]
+fn a_maze_of_authorities_that_lead_nowhere_is_left_at_once() {
+    for (name, ca) in [("alice-unknown-ca", "unknown-ca.crt"), ("alice", "ca.crt")] {
+        let identity = identity(name);
+        let others = namesakes(ca);
+        let others: Vec<_> = others.iter().map(Vec::as_slice).collect();
+        let certificate = identity.certificate().unwrap();
+        let found = trust().check(&certificate, &others, NOW);
+        let expected = Err(Distrust::new(ErrorCode::CANT_VERIFY_CERTIFICATE, NO_PATH));
+        assert_eq!(found.map(drop), if name == "alice" { Ok(()) } else { expected }, "{name}");
+    }
 }
 
 #[test]

@@ -28,6 +28,9 @@ use crate::wire::{self, ExternalPrincipalIdentifier, SignerId};
 const REMEMBERED_FOR: Seconds = 300;
 /// How many paths are remembered; then all are forgotten. None comes in that was not verified.
 const MOST_REMEMBERED: usize = 4096;
+/// How many authorities of one name may come with a certificate: an old and a new key, or two who signed.
+/// Each more is another way to look for, on every stage anew: fifteen kept a processor for a second.
+const NAMESAKES: usize = 2;
 
 /// Whose certificates are believed.
 pub struct Trust {
@@ -117,7 +120,7 @@ impl Trust {
     fn find(&self, certificate: &Certificate<'_>, others: &[&[u8]], now: Time) -> Result<Path, Distrust> {
         let der = CertificateDer::from(certificate.der);
         let leaf = EndEntityCert::try_from(&der).map_err(|error| refusal(&error))?;
-        let sent = others.iter().map(|der| CertificateDer::from(*der));
+        let sent = without_crowds(others).map(CertificateDer::from);
         let between: Vec<_> = sent.chain(self.intermediates.iter().map(|der| der.as_ref().into())).collect();
         let revoked: Vec<_> = self.revoked.iter().collect();
         let time = UnixTime::since_unix_epoch(Duration::from_secs(now.seconds().try_into().unwrap_or_default()));
@@ -166,6 +169,16 @@ pub fn identifier(certificate: &Certificate<'_>) -> Vec<u8> {
 pub(super) fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>> {
     let wrong = |_| Error::Setting("certificates in PEM expected".to_owned());
     CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>().map_err(wrong)
+}
+
+/// The certificates but for those of which there are too many of one name.
+fn without_crowds<'a>(others: &'a [&'a [u8]]) -> impl Iterator<Item = &'a [u8]> {
+    let mut seen: Vec<&[u8]> = vec![];
+    others.iter().copied().filter(move |der| {
+        let Ok(Certificate { subject, .. }) = Certificate::parse(der) else { return false };
+        seen.push(subject);
+        seen.iter().filter(|known| **known == subject).count() <= NAMESAKES
+    })
 }
 
 fn fingerprint(certificate: &Certificate<'_>, others: &[&[u8]]) -> Vec<u8> {
