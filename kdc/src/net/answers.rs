@@ -4,11 +4,11 @@ use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 
-use libkrb::crypto::Random;
+use libkrb::crypto::OsRandom;
 
 use super::Responder;
 use super::lookaside::Answer;
-use crate::observe::Transport;
+use crate::observe::{Lines, Transport};
 
 /// The ends of a message's way.
 #[derive(Clone, Copy, Debug)]
@@ -21,13 +21,28 @@ pub struct Ends {
     pub via: Transport,
 }
 
+/// What a thread that answers has for itself.
+#[derive(Debug, Default)]
+pub struct Hands {
+    /// Where its unpredictable bytes come from.
+    pub random: OsRandom,
+    /// What is to be written down before its replies are sent.
+    pub lines: Lines,
+}
+
 /// Sends a reply to who sent a datagram, some time later.
 pub type Post = Box<dyn Fn(&[u8]) -> io::Result<()> + Send>;
 
 /// Answers messages of strangers.
 pub trait Answers: Send + Sync + 'static {
+    /// How many datagrams are received at once, and their replies sent at once when all are made: what is much
+    /// work is not kept waiting for more of it.
+    const AT_ONCE: usize = udp_batch::BATCH;
+
     /// The reply to a datagram; none for what deserves none, and where it is posted later.
-    fn datagram(&self, ends: Ends, bytes: &[u8], random: &mut dyn Random, post: &dyn Fn() -> Post) -> Option<Answer>;
+    fn datagram(&self, ends: Ends, bytes: &[u8], hands: &mut Hands, post: &dyn Fn() -> Post) -> Option<Answer>;
+    /// Writes down what was answered. No reply is sent before.
+    fn commit(&self, _hands: &mut Hands) {}
     /// The reply that sends a client to TCP, if it is no longer than its request.
     fn too_big(&self, request: &[u8]) -> Option<Answer>;
     /// The reply to a message that came over a connection; without one the connection ends.
@@ -39,8 +54,12 @@ pub trait Answers: Send + Sync + 'static {
 }
 
 impl Answers for Responder {
-    fn datagram(&self, ends: Ends, bytes: &[u8], random: &mut dyn Random, post: &dyn Fn() -> Post) -> Option<Answer> {
-        self.datagram(ends.from, bytes, random, post)
+    fn datagram(&self, ends: Ends, bytes: &[u8], hands: &mut Hands, post: &dyn Fn() -> Post) -> Option<Answer> {
+        self.datagram(ends.from, bytes, hands, post)
+    }
+
+    fn commit(&self, hands: &mut Hands) {
+        self.commit(hands);
     }
 
     fn too_big(&self, request: &[u8]) -> Option<Answer> {

@@ -4,10 +4,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use libkrb::crypto::Random;
 use libkrb::wire::is_for_kdc;
 
-use super::answers::{Answers, Ends, Post};
+use super::answers::{Answers, Ends, Hands, Post};
 use super::lookaside::Answer;
 use super::{Passwords, Responder};
 
@@ -32,7 +31,7 @@ impl Both {
 
 impl Answers for Both {
     /// These doors have connections only.
-    fn datagram(&self, _: Ends, _: &[u8], _: &mut dyn Random, _: &dyn Fn() -> Post) -> Option<Answer> {
+    fn datagram(&self, _: Ends, _: &[u8], _: &mut Hands, _: &dyn Fn() -> Post) -> Option<Answer> {
         None
     }
 

@@ -9,10 +9,10 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
 use libkrb::Time;
-use libkrb::crypto::Random;
 use libkrb::replay::{ReplayCache, ReplayKey, Verdict};
 use libkrb::time::Instant as Moment;
 
+use super::answers::Hands;
 use super::guard::{self, Guard, Rule, Watch};
 use super::lookaside::{Answer, Claim, Lookaside};
 use crate::core::{self, Arrival, Asked, Attempts, Cost, Exchange, Kdc, Outcome, Policy, Store};
@@ -69,7 +69,7 @@ impl Decided {
     /// Remembers the answer if need be, for all who bring the same bytes from now on.
     pub fn settle(&self, claim: Claim<'_>) {
         if let Some(answer) = self.answer.as_ref().filter(|_| self.left_a_trace) {
-            claim.settle(Arc::clone(answer));
+            claim.settle(answer);
         }
     }
 
@@ -83,7 +83,7 @@ impl Desk {
     /// The reply that sends a client to TCP, if it is no longer than its request.
     pub fn too_big(&self, request: &[u8]) -> Option<Answer> {
         let answer = core::too_big(&self.rules.load().policy, now());
-        (answer.len() <= request.len()).then(|| answer.into())
+        (answer.len() <= request.len()).then_some(answer)
     }
 
     /// The same answer, unless it is too long for a datagram.
@@ -98,7 +98,7 @@ impl Desk {
         match (rules.guard.rates().answer, message.transport) {
             (guard::Answer::Drop, _) => None,
             (guard::Answer::Error, Transport::Udp) => self.too_big(message.bytes),
-            (guard::Answer::Error, _) => Some(core::busy(&rules.policy, now()).into()),
+            (guard::Answer::Error, _) => Some(core::busy(&rules.policy, now())),
         }
     }
 
@@ -109,12 +109,14 @@ impl Desk {
             (guard::Answer::Drop, _) => None,
             // Over TCP its address is its own.
             (guard::Answer::Error, Transport::Udp) if rule.of_source() => self.too_big(message.bytes),
-            (guard::Answer::Error, _) => Some(core::limited(&rules.policy, now()).into()),
+            (guard::Answer::Error, _) => Some(core::limited(&rules.policy, now())),
         })
     }
 
-    /// Decides a request. `None`: it is much work, and to be decided in the pool.
-    pub fn decide(&self, message: Message<'_>, place: Place, random: &mut dyn Random) -> Option<Decided> {
+    /// Decides a request. `None`: it is much work, and to be decided in the pool. Before the answer is sent, what was
+    /// noted of it is to be committed.
+    pub fn decide(&self, message: Message<'_>, place: Place, hands: &mut Hands) -> Option<Decided> {
+        let Hands { random, lines } = hands;
         let Message { from, transport, bytes } = message;
         let (at, started) = (now(), Instant::now());
         let rules = self.rules.load();
@@ -149,9 +151,9 @@ impl Desk {
             let (rule, client) = (rule.name(), event.client.as_ref().map(ToString::to_string));
             tracing::warn!(target: "kdc", %from, client, rule, "too many failures: limited from now on");
         }
-        self.observer.observe(&Seen { event: &event, from, transport, at, took: started.elapsed() });
+        self.observer.note(&Seen { event: &event, from, transport, at, took: started.elapsed() }, lines);
         let left_a_trace = replays.left_a_trace.into_inner();
-        Some(Decided { answer: reply.map(Answer::from), exchange: event.exchange, left_a_trace })
+        Some(Decided { answer: reply, exchange: event.exchange, left_a_trace })
     }
 }
 

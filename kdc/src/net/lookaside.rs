@@ -12,18 +12,22 @@
 //! over UDP the copy is dropped, because the answer to the first is on its way; over TCP it waits.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::mem;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::ops::Range;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use foldhash::fast::FixedState;
+use libkrb::crypto::{OsRandom, Random};
+use polyval::Polyval;
+use polyval::universal_hash::UniversalHash;
 use tokio::sync::Notify;
 
-/// The bytes of a reply, shared by all who send them.
-pub type Answer = Arc<[u8]>;
+/// The bytes of a reply.
+pub type Answer = Vec<u8>;
 
-/// 128 bits of a hash under a random key: strangers find no two requests that share it.
+/// 128 bits of a universal hash under a random key: of two requests that strangers choose without ever seeing
+/// what they hash to, the chance that they share it is their length in blocks to 2^128.
 type Digest = u128;
 
 /// An answer is remembered for at least one generation and at most two, unless memory runs out.
@@ -37,7 +41,8 @@ const MAX_SHARDS: usize = 64;
 
 /// The memory of answers given.
 pub struct Lookaside {
-    keys: [RandomState; 2],
+    /// With the key, before the first octet.
+    hash: Polyval,
     shards: Box<[Shard]>,
     /// Bytes that one generation of one shard may have.
     budget: usize,
@@ -52,14 +57,18 @@ struct Shard {
 struct State {
     /// Requests being answered right now: no more than there are threads.
     claimed: Vec<Digest>,
+    /// Whether somebody waits for the end of a claim.
+    awaited: bool,
     young: Generation,
     old: Generation,
 }
 
+/// Answers lie one behind the other, so that remembering one takes no memory of its own from the allocator and
+/// forgetting thousands is one step.
 struct Generation {
-    /// The digests are uniform already and nobody can aim at a bucket.
-    answers: HashMap<Digest, Answer, FixedState>,
-    bytes: usize,
+    /// Where which lies. The digests are uniform already and nobody can aim at a bucket.
+    places: HashMap<Digest, Range<usize>, FixedState>,
+    octets: Vec<u8>,
     since: Instant,
 }
 
@@ -78,14 +87,17 @@ pub struct Claim<'a> {
     shard: &'a Shard,
     digest: Digest,
     budget: usize,
+    ended: bool,
 }
 
 impl Lookaside {
     /// An empty memory of at most `memory` bytes.
     pub fn new(memory: usize) -> Self {
         let shards = (memory / SHARD_MEMORY).clamp(1, MAX_SHARDS);
+        let mut key = polyval::Key::default();
+        OsRandom::new().fill(&mut key);
         Lookaside {
-            keys: [RandomState::new(), RandomState::new()],
+            hash: Polyval::new(&key),
             shards: (0..shards).map(|_| Shard::new(Instant::now())).collect(),
             budget: memory / shards / 2,
         }
@@ -105,19 +117,19 @@ impl Lookaside {
             // Made before looking, so that no end of a claim is missed in between.
             let settled = shard.settled.notified();
             match shard.find(digest, self.budget, Instant::now()) {
-                Found::Claimed => settled.await,
+                Found::Claimed if shard.await_settled(digest) => settled.await,
+                Found::Claimed => {}
                 found => return found,
             }
         }
     }
 
     fn digest(&self, request: &[u8]) -> Digest {
-        let [high, low] = self.keys.each_ref().map(|key| {
-            let mut hasher = key.build_hasher();
-            hasher.write(request);
-            Digest::from(hasher.finish())
-        });
-        high << 64 | low
+        let mut hash = self.hash.clone();
+        hash.update_padded(request);
+        // Zeros at the end of a request are not the padding.
+        hash.update(&[(request.len() as u128).to_le_bytes().into()]);
+        Digest::from_le_bytes(hash.finalize().into())
     }
 
     fn shard(&self, digest: Digest) -> &Shard {
@@ -128,7 +140,7 @@ impl Lookaside {
     pub fn fill(&self) -> (usize, usize, usize) {
         let fill = |(answers, bytes): (usize, usize), shard: &Shard| {
             let State { young, old, .. } = &*shard.lock();
-            (answers + young.answers.len() + old.answers.len(), bytes + young.bytes + old.bytes)
+            (answers + young.places.len() + old.places.len(), bytes + young.bytes() + old.bytes())
         };
         let (answers, bytes) = self.shards.iter().fold((0, 0), fill);
         (answers, bytes, 2 * self.budget * self.shards.len())
@@ -136,13 +148,14 @@ impl Lookaside {
 
     #[cfg(test)]
     fn bytes(&self) -> usize {
-        self.shards.iter().map(|shard| shard.lock()).map(|state| state.young.bytes + state.old.bytes).sum()
+        self.shards.iter().map(|shard| shard.lock()).map(|state| state.young.bytes() + state.old.bytes()).sum()
     }
 }
 
 impl Shard {
     fn new(now: Instant) -> Self {
-        let state = State { claimed: vec![], young: Generation::new(now), old: Generation::new(now) };
+        let (young, old) = (Generation::new(now), Generation::new(now));
+        let state = State { claimed: vec![], awaited: false, young, old };
         Shard { state: Mutex::new(state), settled: Notify::new() }
     }
 
@@ -161,65 +174,121 @@ impl Shard {
             return Found::Claimed;
         }
         state.claimed.push(digest);
-        Found::New(Claim { shard: self, digest, budget })
+        Found::New(Claim { shard: self, digest, budget, ended: false })
+    }
+
+    /// Has the end of this claim told. `false`: it has ended already.
+    fn await_settled(&self, digest: Digest) -> bool {
+        let mut state = self.lock();
+        let claimed = state.claimed.contains(&digest);
+        state.awaited |= claimed;
+        claimed
     }
 }
 
 impl State {
     fn answer(&self, digest: Digest) -> Option<Answer> {
-        [&self.young, &self.old].into_iter().find_map(|generation| generation.answers.get(&digest).cloned())
+        [&self.young, &self.old].into_iter().find_map(|generation| generation.answer(digest)).map(<[u8]>::to_vec)
     }
 
     fn age(&mut self, now: Instant) {
         let age = now.saturating_duration_since(self.young.since);
         if age >= GENERATION {
-            self.turn(now);
+            // Less may come in the next than came in this one.
+            self.old = mem::replace(&mut self.young, Generation::new(now));
         }
         if age >= 2 * GENERATION {
-            self.turn(now);
+            self.old = Generation::new(now);
         }
     }
 
-    /// The young generation becomes the old one, which is dropped.
-    fn turn(&mut self, now: Instant) {
-        self.old = mem::replace(&mut self.young, Generation::new(now));
+    /// The young generation becomes the old one, which is forgotten and whose memory is used again.
+    fn turn(&mut self) {
+        mem::swap(&mut self.young, &mut self.old);
+        self.young.clear(self.old.since);
     }
 
-    fn remember(&mut self, digest: Digest, answer: Answer, budget: usize) {
+    fn remember(&mut self, digest: Digest, answer: &[u8], budget: usize) {
         let bytes = answer.len() + OVERHEAD;
         if bytes > budget {
             return;
         }
-        if self.young.bytes + bytes > budget {
-            self.turn(self.young.since);
+        if self.young.bytes() + bytes > budget {
+            self.turn();
         }
-        self.young.bytes += bytes;
-        self.young.answers.insert(digest, answer);
+        self.young.remember(digest, answer, budget);
+    }
+
+    /// Ends a claim; whether somebody is to be told.
+    fn end(&mut self, digest: Digest) -> bool {
+        self.claimed.retain(|claimed| *claimed != digest);
+        mem::take(&mut self.awaited)
     }
 }
 
 impl Generation {
     fn new(since: Instant) -> Self {
-        Generation { answers: HashMap::default(), bytes: 0, since }
+        Generation { places: HashMap::default(), octets: vec![], since }
+    }
+
+    fn bytes(&self) -> usize {
+        self.octets.len() + self.places.len() * OVERHEAD
+    }
+
+    fn clear(&mut self, since: Instant) {
+        self.places.clear();
+        self.octets.clear();
+        self.since = since;
+    }
+
+    fn answer(&self, digest: Digest) -> Option<&[u8]> {
+        self.octets.get(self.places.get(&digest)?.clone())
+    }
+
+    fn remember(&mut self, digest: Digest, answer: &[u8], budget: usize) {
+        let (start, end) = (self.octets.len(), self.octets.len() + answer.len());
+        if end > self.octets.capacity() {
+            // Twice as much each time, but not more than will ever be used.
+            let wanted = (2 * self.octets.capacity()).min(budget).max(end);
+            self.octets.reserve_exact(wanted - start);
+        }
+        self.octets.extend_from_slice(answer);
+        self.places.insert(digest, start..end);
     }
 }
 
 impl Claim<'_> {
     /// Remembers the answer, for all who bring the same bytes from now on.
-    pub fn settle(self, answer: Answer) {
-        self.shard.lock().remember(self.digest, answer, self.budget);
+    pub fn settle(mut self, answer: &[u8]) {
+        self.end(Some(answer));
+    }
+
+    fn end(&mut self, answer: Option<&[u8]>) {
+        if mem::replace(&mut self.ended, true) {
+            return;
+        }
+        let mut state = self.shard.lock();
+        if let Some(answer) = answer {
+            state.remember(self.digest, answer, self.budget);
+        }
+        let awaited = state.end(self.digest);
+        drop(state);
+        if awaited {
+            self.shard.settled.notify_waiters();
+        }
     }
 }
 
 impl Drop for Claim<'_> {
     fn drop(&mut self) {
-        self.shard.lock().claimed.retain(|digest| *digest != self.digest);
-        self.shard.settled.notify_waiters();
+        self.end(None);
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
 
     fn found(lookaside: &Lookaside, request: &[u8], now: Instant) -> &'static str {
@@ -232,7 +301,7 @@ mod tests {
 
     fn settle(lookaside: &Lookaside, request: &[u8], now: Instant) {
         let Found::New(claim) = lookaside.find(request, now) else { panic!("not new") };
-        claim.settle(request.into());
+        claim.settle(request);
     }
 
     #[test]
@@ -242,6 +311,19 @@ mod tests {
         let Found::Answered(answer) = lookaside.find(b"request", now) else { panic!("forgotten") };
         assert_eq!(&*answer, b"request");
         assert_eq!(found(&lookaside, b"request ", now), "new");
+    }
+
+    #[test]
+    fn requests_that_differ_in_zeros_at_their_end_are_not_the_same() {
+        let (lookaside, now) = (Lookaside::new(1 << 20), Instant::now());
+        for length in 0..=48 {
+            settle(&lookaside, &vec![0; length], now);
+        }
+        let answered = |length| match lookaside.find(&vec![0; length], now) {
+            Found::Answered(answer) => answer.len(),
+            _ => panic!("forgotten"),
+        };
+        assert!((0..=48).all(|length| answered(length) == length));
     }
 
     #[test]
@@ -260,7 +342,7 @@ mod tests {
         let second = Arc::clone(&lookaside);
         let waiting = tokio::spawn(async move { matches!(second.settled(b"request").await, Found::Answered(_)) });
         tokio::task::yield_now().await;
-        claim.settle(b"answer".as_slice().into());
+        claim.settle(b"answer");
         assert!(waiting.await.unwrap());
     }
 

@@ -23,7 +23,7 @@ mod udp;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-pub use answers::{Answers, Ends, Post};
+pub use answers::{Answers, Ends, Hands, Post};
 pub use both::Both;
 pub use gauges::Gauges;
 pub use https::Https;

@@ -11,7 +11,7 @@ use libkrb::crypto::{OsRandom, Random};
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::Semaphore;
 
-use super::answers::{Answers, Ends, Post};
+use super::answers::{Answers, Ends, Hands, Post};
 use super::desk::now;
 use super::guard;
 use super::lookaside::{Answer, Claim, Found, Lookaside};
@@ -80,7 +80,7 @@ impl Passwords {
             self.observer.panicked(ends.from, ends.via);
             return Decided { answer: None, proven: false };
         };
-        let answer = reply.map(Answer::from);
+        let answer = reply;
         let proven = event.client.is_some();
         // A password that breaks a rule is no guess.
         if let Some(rule) = watch.filter(|_| !proven).and_then(|watch| watch.ended(&event)) {
@@ -89,7 +89,7 @@ impl Passwords {
         }
         // Its authenticator is remembered: the same bytes would be a replay from now on.
         if let Some(answer) = answer.as_ref().filter(|_| proven) {
-            claim.settle(Arc::clone(answer));
+            claim.settle(answer);
         }
         let Ends { from, via: transport, .. } = ends;
         self.observer.observe(&Seen { event: &event, from, transport, at, took: started.elapsed() });
@@ -100,12 +100,14 @@ impl Passwords {
     /// TCP, where their address is their own.
     fn turned_away(&self, answer: guard::Answer, via: Transport) -> Option<Answer> {
         let heard = answer == guard::Answer::Error && via != Transport::Udp;
-        heard.then(|| self.service.limited(now()).into())
+        heard.then(|| self.service.limited(now()))
     }
 }
 
 impl Answers for Passwords {
-    fn datagram(&self, ends: Ends, bytes: &[u8], random: &mut dyn Random, _post: &dyn Fn() -> Post) -> Option<Answer> {
+    const AT_ONCE: usize = 1;
+
+    fn datagram(&self, ends: Ends, bytes: &[u8], hands: &mut Hands, _post: &dyn Fn() -> Post) -> Option<Answer> {
         let ends = Ends { from: canonical(ends.from), ..ends };
         match self.lookaside.find(bytes, Instant::now()) {
             Found::Answered(answer) => {
@@ -114,7 +116,7 @@ impl Answers for Passwords {
             }
             Found::Claimed => None,
             Found::New(claim) => {
-                let Decided { answer, proven } = self.decide(claim, ends, bytes, random);
+                let Decided { answer, proven } = self.decide(claim, ends, bytes, &mut hands.random);
                 // Nobody shall gain by sending us junk in somebody else's name.
                 answer.filter(|answer| proven || answer.len() <= bytes.len())
             }
@@ -148,6 +150,6 @@ impl Answers for Passwords {
 
     fn too_long(&self, from: SocketAddr) -> Answer {
         self.observer.too_long(canonical(from));
-        self.service.too_long(now()).into()
+        self.service.too_long(now())
     }
 }

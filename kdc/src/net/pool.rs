@@ -12,16 +12,16 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use libkrb::crypto::OsRandom;
 use rustix::process::setpriority_process;
 
+use super::answers::Hands;
 use crate::observe::Transport;
 
 /// By how much the threads give way (`nice`): a tenth of a processor is theirs whatever comes.
 const NICENESS: i32 = 10;
 
 /// Something to be done.
-pub type Job = Box<dyn FnOnce(&mut OsRandom) + Send>;
+pub type Job = Box<dyn FnOnce(&mut Hands) + Send>;
 
 /// The threads and their queue. Ends them when dropped, once they have done what is in the queue.
 pub struct Pool {
@@ -122,9 +122,9 @@ impl Shared {
         if let Err(error) = setpriority_process(None, NICENESS) {
             tracing::debug!(%error, "the priority of a thread for costly requests");
         }
-        let mut random = OsRandom::new();
+        let mut hands = Hands::default();
         while let Some(job) = self.next() {
-            job(&mut random);
+            job(&mut hands);
             self.lock().done += 1;
             self.finished.notify_all();
         }
@@ -160,7 +160,7 @@ mod tests {
         let pool = Pool::new(1, room);
         let (hold, held) = mpsc::channel::<()>();
         let (begun, beginning) = mpsc::channel();
-        let job = move |_: &mut OsRandom| {
+        let job = move |_: &mut Hands| {
             begun.send(()).expect("awaited");
             let _ = held.recv();
         };

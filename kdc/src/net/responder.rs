@@ -7,11 +7,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use libkrb::crypto::{OsRandom, Random};
 use libkrb::replay::ReplayCache;
 use tokio::sync::oneshot;
 
-use super::answers::Ends;
+use super::answers::{Ends, Hands};
 use super::desk::{Decided, Desk, Message, Place, Rules, now};
 use super::guard::{self, Guard};
 use super::lookaside::{Answer, Found, Lookaside};
@@ -79,17 +78,18 @@ impl Responder {
         &self,
         from: SocketAddr,
         bytes: &[u8],
-        random: &mut dyn Random,
+        hands: &mut Hands,
         post: &dyn Fn() -> Post,
     ) -> Option<Answer> {
         let message = Message { from: canonical(from), transport: Transport::Udp, bytes };
-        if let Some(reply) = datagram(&self.desk, message, Place::Door, random) {
+        if let Some(reply) = datagram(&self.desk, message, Place::Door, hands) {
             return reply;
         }
         let (desk, from, request, post) = (Arc::clone(&self.desk), message.from, bytes.to_vec(), post());
-        let job = move |random: &mut OsRandom| {
+        let job = move |hands: &mut Hands| {
             let message = Message { from, transport: Transport::Udp, bytes: &request };
-            let reply = datagram(&desk, message, Place::Pool, random).flatten();
+            let reply = datagram(&desk, message, Place::Pool, hands).flatten();
+            desk.observer.commit(&mut hands.lines);
             match reply.map(|reply| post(&reply)) {
                 None | Some(Ok(())) => {}
                 Some(Err(error)) if too_long(&error) => {
@@ -100,6 +100,11 @@ impl Responder {
             }
         };
         if self.pool.submit(Transport::Udp, Box::new(job)) { None } else { self.desk.busy(message) }
+    }
+
+    /// Writes down what was answered.
+    pub(super) fn commit(&self, hands: &mut Hands) {
+        self.desk.observer.commit(&mut hands.lines);
     }
 
     /// The reply that sends a client to TCP, if it is no longer than its request.
@@ -118,8 +123,12 @@ impl Responder {
             Found::New(claim) => claim,
             Found::Claimed => return None,
         };
-        let decided = match self.desk.decide(message, Place::Door, &mut OsRandom::new()) {
-            Some(decided) => decided,
+        let mut hands = Hands::default();
+        let decided = match self.desk.decide(message, Place::Door, &mut hands) {
+            Some(decided) => {
+                self.desk.observer.commit(&mut hands.lines);
+                decided
+            }
             None => match self.later(message) {
                 Some(decided) => decided.await.ok()?,
                 None => return self.desk.busy(message),
@@ -134,12 +143,13 @@ impl Responder {
         let (tell, told) = oneshot::channel();
         let (desk, request) = (Arc::clone(&self.desk), message.bytes.to_vec());
         let Message { from, transport, .. } = message;
-        let job = move |random: &mut OsRandom| {
+        let job = move |hands: &mut Hands| {
             let message = Message { from, transport, bytes: &request };
             // Who has hung up meanwhile is done no work for.
             if !tell.is_closed()
-                && let Some(decided) = desk.decide(message, Place::Pool, random)
+                && let Some(decided) = desk.decide(message, Place::Pool, hands)
             {
+                desk.observer.commit(&mut hands.lines);
                 let _ = tell.send(decided);
             }
         };
@@ -149,7 +159,7 @@ impl Responder {
     /// The reply to a message that is longer than any request may be.
     pub(super) fn too_long(&self, from: SocketAddr) -> Answer {
         self.desk.observer.too_long(canonical(from));
-        core::field_too_long(&self.desk.rules.load().policy, now()).into()
+        core::field_too_long(&self.desk.rules.load().policy, now())
     }
 
     /// Waits until those are answered who are waiting.
@@ -159,7 +169,7 @@ impl Responder {
 }
 
 /// The reply to a datagram, if it deserves one; `None`: it is to be answered in the pool.
-fn datagram(desk: &Desk, message: Message<'_>, place: Place, random: &mut dyn Random) -> Option<Option<Answer>> {
+fn datagram(desk: &Desk, message: Message<'_>, place: Place, hands: &mut Hands) -> Option<Option<Answer>> {
     let answer = match desk.lookaside.find(message.bytes, Instant::now()) {
         Found::Answered(answer) => {
             desk.observer.repeated(message.from, Transport::Udp);
@@ -167,7 +177,7 @@ fn datagram(desk: &Desk, message: Message<'_>, place: Place, random: &mut dyn Ra
         }
         Found::Claimed => None,
         Found::New(claim) => {
-            let decided = desk.decide(message, place, random)?;
+            let decided = desk.decide(message, place, hands)?;
             decided.settle(claim);
             decided.datagram(message.bytes)
         }

@@ -2,27 +2,30 @@
 //! asked.
 //!
 //! A thread a core, each with a socket of its own for every address served: a request is received,
-//! answered and sent without being handed to anybody. Datagrams are received in batches; a thread
-//! waits in `poll` for its sockets and for the end of the pipe whose other end [`Threads`] holds.
+//! answered and sent without being handed to anybody. Datagrams are received in batches and so are their
+//! replies sent; a thread waits in `poll` for its sockets and for the end of the pipe whose other end
+//! [`Threads`] holds.
 
-use std::io::{self, ErrorKind, IoSliceMut, PipeReader, PipeWriter};
+use std::io::{self, ErrorKind, PipeReader, PipeWriter};
+use std::iter;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use libkrb::crypto::OsRandom;
-use quinn_udp::{BATCH_SIZE, RecvMeta, Transmit, UdpSockRef, UdpSocketState};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::net::sockopt::{self, Ipv4PathMtuDiscovery, Ipv6PathMtuDiscovery};
+use udp_batch::{Inbox, Outgoing};
 
-use super::answers::{Answers, Ends, Post};
+use super::answers::{Answers, Ends, Hands, Post};
 use super::gauges::Serving;
+use super::lookaside::Answer;
 use super::responder::too_long;
 use crate::observe::Transport;
 
-/// The kernel may hand over several datagrams of one sender as one, 64 KiB at most.
-const BUFFER: usize = 65_535;
+/// As much of a full batch came, and more is likely to have come meanwhile.
+const MANY: usize = udp_batch::BATCH / 4;
+/// How many batches of a socket are answered before others are looked at.
+const IN_A_ROW: usize = 8;
 /// How many batches of a socket are answered after the end was called.
 const LAST_BATCHES: usize = 1024;
 
@@ -79,72 +82,97 @@ impl Threads {
 
 struct Socket {
     socket: UdpSocket,
-    state: UdpSocketState,
     /// Our address; none where there are several, and replies must say from which they come.
     local: Option<IpAddr>,
 }
 
+/// A reply that waits for the others of its batch.
+struct Reply {
+    /// The request's place in the batch.
+    place: usize,
+    to: SocketAddr,
+    from: Option<IpAddr>,
+    answer: Answer,
+}
+
+impl Reply {
+    fn outgoing(&self) -> Outgoing<'_> {
+        Outgoing { to: self.to, from: self.from, bytes: &self.answer }
+    }
+}
+
 impl Socket {
     fn new(socket: UdpSocket) -> io::Result<Socket> {
-        let state = UdpSocketState::new(UdpSockRef::from(&socket))?;
-        let address = socket.local_addr()?;
-        // quinn-udp forbids fragments, as QUIC must; a long reply needs them.
-        if address.is_ipv4() {
-            sockopt::set_ip_mtu_discover(&socket, Ipv4PathMtuDiscovery::WANT)?;
-        } else {
-            sockopt::set_ipv6_mtu_discover(&socket, Ipv6PathMtuDiscovery::WANT)?;
+        let local = Some(socket.local_addr()?.ip()).filter(|ip| !ip.is_unspecified());
+        if local.is_none() {
+            udp_batch::tell_own_address(&socket)?;
         }
-        Ok(Socket { socket, state, local: Some(address.ip()).filter(|ip| !ip.is_unspecified()) })
+        Ok(Socket { socket, local })
     }
 
-    /// Receives a batch and answers it; `false` when there is none.
-    fn serve(self: &Arc<Self>, responder: &impl Answers, desk: &mut Desk) -> bool {
-        let mut buffers = desk.buffers.chunks_exact_mut(BUFFER).map(IoSliceMut::new).collect::<Vec<_>>();
-        let count = match self.state.recv(UdpSockRef::from(&self.socket), &mut buffers, &mut desk.metas) {
+    /// Receives a batch and answers it; how many datagrams that were.
+    fn serve<A: Answers>(self: &Arc<Self>, responder: &A, tools: &mut Tools) -> usize {
+        let Tools { inbox, replies, hands } = tools;
+        let count = match inbox.receive(&self.socket, A::AT_ONCE) {
             Ok(count) => count,
-            Err(error) if error.kind() == ErrorKind::WouldBlock => return false,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return 0,
             Err(error) => {
                 tracing::warn!(%error, "receiving datagrams");
                 // Whatever it is, it must not keep a core busy.
                 thread::sleep(Duration::from_millis(10));
-                return false;
+                return 0;
             }
         };
-        for (meta, buffer) in desk.metas.iter().zip(&buffers).take(count) {
-            let received = buffer.get(..meta.len).unwrap_or_default();
-            for datagram in received.chunks(meta.stride.max(1)) {
-                let ends = Ends { from: meta.addr, to: self.local.or(meta.dst_ip), via: Transport::Udp };
-                let (to, from) = (meta.addr, meta.dst_ip.filter(|_| self.local.is_none()));
-                let post = || -> Post {
-                    let socket = Arc::clone(self);
-                    Box::new(move |answer| socket.send(to, from, answer))
-                };
-                if let Some(answer) = responder.datagram(ends, datagram, &mut desk.random, &post) {
-                    self.reply(responder, to, from, datagram, &answer);
+        for place in 0..count {
+            let Some(request) = inbox.get(place) else { continue };
+            let ends = Ends { from: request.from, to: self.local.or(request.to), via: Transport::Udp };
+            let (to, from) = (request.from, request.to);
+            let post = || -> Post {
+                let socket = Arc::clone(self);
+                Box::new(move |answer| socket.send(iter::once(Outgoing { to, from, bytes: answer })).map(drop))
+            };
+            if let Some(answer) = responder.datagram(ends, request.bytes, hands, &post) {
+                replies.push(Reply { place, to, from, answer });
+            }
+        }
+        responder.commit(hands);
+        self.reply(responder, inbox, replies);
+        replies.clear();
+        count
+    }
+
+    /// Sends all replies. One that can't be sent keeps none of the others.
+    fn reply(&self, responder: &impl Answers, inbox: &Inbox, replies: &[Reply]) {
+        let mut left = replies;
+        while let Some((first, others)) = left.split_first() {
+            match self.send(left.iter().map(Reply::outgoing)) {
+                Ok(count) => left = left.get(count.max(1)..).unwrap_or_default(),
+                Err(error) => {
+                    self.unsent(responder, inbox, first, error);
+                    left = others;
                 }
             }
         }
-        true
     }
 
-    fn reply(&self, responder: &impl Answers, to: SocketAddr, from: Option<IpAddr>, request: &[u8], answer: &[u8]) {
-        let sent = match self.send(to, from, answer) {
-            Err(error) if too_long(&error) => {
-                responder.too_big(request).map_or(Ok(()), |answer| self.send(to, from, &answer))
-            }
-            sent => sent,
+    /// A reply that is too long for a datagram sends its client to TCP.
+    fn unsent(&self, responder: &impl Answers, inbox: &Inbox, reply: &Reply, error: io::Error) {
+        let request = inbox.get(reply.place).filter(|_| too_long(&error));
+        let sent = match request.and_then(|request| responder.too_big(request.bytes)) {
+            Some(answer) => self.send(iter::once(Outgoing { bytes: &answer, ..reply.outgoing() })).map(drop),
+            None => Err(error),
         };
         if let Err(error) = sent {
-            tracing::debug!(%to, %error, "sending a reply");
+            tracing::debug!(to = %reply.to, %error, "sending a reply");
         }
     }
 
-    fn send(&self, to: SocketAddr, from: Option<IpAddr>, answer: &[u8]) -> io::Result<()> {
-        let transmit = Transmit { destination: to, ecn: None, contents: answer, segment_size: None, src_ip: from };
-        match self.state.try_send(UdpSockRef::from(&self.socket), &transmit) {
+    /// Sends as many of these as go at once. Where there is no room it waits a little.
+    fn send<'a>(&self, outgoing: impl Iterator<Item = Outgoing<'a>> + Clone) -> io::Result<usize> {
+        match udp_batch::send(&self.socket, outgoing.clone()) {
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
                 wait(&mut [PollFd::new(&self.socket, PollFlags::OUT)], Some(Duration::from_millis(50)));
-                self.state.try_send(UdpSockRef::from(&self.socket), &transmit)
+                udp_batch::send(&self.socket, outgoing)
             }
             sent => sent,
         }
@@ -152,29 +180,27 @@ impl Socket {
 }
 
 /// What a thread works with.
-struct Desk {
-    buffers: Vec<u8>,
-    metas: [RecvMeta; BATCH_SIZE],
-    random: OsRandom,
+struct Tools {
+    inbox: Inbox,
+    replies: Vec<Reply>,
+    hands: Hands,
 }
 
-fn serve(sockets: &[Arc<Socket>], end: &PipeReader, responder: &impl Answers) {
-    let mut desk = Desk {
-        buffers: vec![0; BATCH_SIZE * BUFFER],
-        metas: [RecvMeta::default(); BATCH_SIZE],
-        random: OsRandom::new(),
-    };
+fn serve<A: Answers>(sockets: &[Arc<Socket>], end: &PipeReader, responder: &A) {
+    let mut tools = Tools { inbox: Inbox::new(), replies: vec![], hands: Hands::default() };
     let mut waiting = sockets.iter().map(|socket| PollFd::new(&socket.socket, PollFlags::IN)).collect::<Vec<_>>();
     waiting.push(PollFd::new(end, PollFlags::IN));
     let ready = |polled: &PollFd<'_>| !polled.revents().is_empty();
+    // Where many came the next are asked for without waiting; but not for ever, for others may have called.
+    let many = MANY.min(A::AT_ONCE);
     while !waiting.last().is_some_and(ready) {
         wait(&mut waiting, None);
         for (socket, _) in sockets.iter().zip(&waiting).filter(|(_, polled)| ready(polled)) {
-            socket.serve(responder, &mut desk);
+            (0..IN_A_ROW).take_while(|_| socket.serve(responder, &mut tools) >= many).for_each(drop);
         }
     }
     for socket in sockets {
-        (0..LAST_BATCHES).take_while(|_| socket.serve(responder, &mut desk)).for_each(drop);
+        (0..LAST_BATCHES).take_while(|_| socket.serve(responder, &mut tools) > 0).for_each(drop);
     }
     responder.finish();
 }

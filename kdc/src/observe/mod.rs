@@ -20,7 +20,7 @@ use std::time::Duration;
 use libkrb::ErrorCode;
 use libkrb::time::Instant;
 
-pub use audit::{Audit, Broken, ChainKey, Fault, Head, Plan, Rotation, Sync, Verified, usable, verify};
+pub use audit::{Audit, Broken, ChainKey, Fault, Head, Lines, Plan, Rotation, Sync, Verified, usable, verify};
 pub use change::{Called, Changed};
 pub use counters::{Count, Counters};
 pub use histogram::{BOUNDS, percentile};
@@ -116,6 +116,20 @@ impl Observer {
 
     /// A request was decided.
     pub fn observe(&self, seen: &Seen<'_>) {
+        let mut lines = Lines::default();
+        self.note(seen, &mut lines);
+        self.commit(&mut lines);
+    }
+
+    /// Has what was noted of requests written down. Before that none of them is answered.
+    pub fn commit(&self, lines: &mut Lines) {
+        if let Some(audit) = &self.audit {
+            audit.commit(lines);
+        }
+    }
+
+    /// A request was decided; the audit has it with the next [`Observer::commit`] of these lines.
+    pub fn note(&self, seen: &Seen<'_>, lines: &mut Lines) {
         let event = seen.event;
         self.counters.request(seen);
         self.people.note(seen);
@@ -133,7 +147,7 @@ impl Observer {
             log::write(level, &record);
         }
         if let Some(audit) = &self.audit {
-            audit.append(&record);
+            audit.note(&record, lines);
         }
     }
 
@@ -146,7 +160,13 @@ impl Observer {
         tracing::info!(target: log::TARGET, operation, subject, by, from, outcome, cause, "administration");
         if let Some(audit) = &self.audit {
             let record = CallRecord::new(called);
-            if called.is_change() { audit.append_change(&record) } else { audit.append(&record) }
+            if called.is_change() {
+                audit.append_change(&record);
+            } else {
+                let mut lines = Lines::default();
+                audit.note(&record, &mut lines);
+                audit.commit(&mut lines);
+            }
         }
     }
 

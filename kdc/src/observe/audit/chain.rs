@@ -80,21 +80,36 @@ pub fn hash(key: Option<&ChainKey>, before: &Hash, text: &str) -> Hash {
     Sha256::new().chain_update(before).chain_update(text).finalize().into()
 }
 
-/// The line after `head` that says `fields`, the inside of a JSON object; and the head that it makes.
-pub fn line(key: Option<&ChainKey>, head: &Head, fields: &str) -> (String, Head) {
+/// Adds the line after `head` that says `fields`, the inside of a JSON object; the head that it makes.
+pub fn add_line(key: Option<&ChainKey>, head: &Head, fields: &str, lines: &mut String) -> Head {
     let seq = head.seq.saturating_add(1);
-    let text = format!("{BEGINNING}{seq},{fields}");
-    let hash = hash(key, &head.hash, &text);
-    let line = format!("{text}{BEFORE_HASH}{}\"}}\n", hex(&hash));
-    (line, Head { seq, hash })
+    let start = lines.len();
+    let _ = write!(lines, "{BEGINNING}{seq},");
+    lines.push_str(fields);
+    let hash = hash(key, &head.hash, lines.get(start..).unwrap_or_default());
+    lines.push_str(BEFORE_HASH);
+    add_hex(&hash, lines);
+    lines.push_str("\"}\n");
+    Head { seq, hash }
+}
+
+/// The line after `head` that says `fields`, and the head that it makes.
+pub fn line(key: Option<&ChainKey>, head: &Head, fields: &str) -> (String, Head) {
+    let mut line = String::new();
+    let head = add_line(key, head, fields, &mut line);
+    (line, head)
 }
 
 /// A hash in hexadecimal.
 pub fn hex(hash: &Hash) -> String {
-    hash.iter().fold(String::with_capacity(64), |mut text, octet| {
-        let _ = write!(text, "{octet:02x}");
-        text
-    })
+    let mut text = String::with_capacity(2 * hash.len());
+    add_hex(hash, &mut text);
+    text
+}
+
+fn add_hex(hash: &Hash, text: &mut String) {
+    let digit = |nibble: u8| char::from(if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 });
+    text.extend(hash.iter().flat_map(|octet| [digit(octet >> 4), digit(octet & 15)]));
 }
 
 fn parse(text: &str) -> Option<Hash> {

@@ -157,9 +157,14 @@ impl Writer for FileSink {
         self.length.map(|_| OnDisk(Arc::clone(&self.file)))
     }
 
+    fn takes_many(&self) -> bool {
+        true
+    }
+
     fn write(&mut self, line: &str, _seq: u64) -> io::Result<()> {
-        let octets = if self.ragged { ["\n", line].concat() } else { line.to_owned() };
-        if let Err(error) = (&*self.file).write_all(octets.as_bytes()) {
+        let (ragged, file) = (self.ragged.then(|| ["\n", line].concat()), &*self.file);
+        let octets = ragged.as_deref().unwrap_or(line);
+        if let Err(error) = { file }.write_all(octets.as_bytes()) {
             // What was written of the line goes again; where it can't, the next line says "lost" behind it.
             let cut = self.length.filter(|_| !self.ragged).is_some_and(|length| self.file.set_len(length).is_ok());
             self.ragged = !cut;

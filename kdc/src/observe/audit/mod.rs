@@ -2,7 +2,7 @@
 //! that look for what should not be. It goes to a file, to journald, to syslog, or to several of them.
 //!
 //! A line is written before its reply is sent, with one call that appends, so that neither a crash
-//! nor a second writer tears it. A disk that is slow slows the KDC. A disk that is full stops the
+//! nor a second writer tears it. Requests that are answered together ([`Lines`]) are written together. A disk that is slow slows the KDC. A disk that is full stops the
 //! audit and not the realm: the log says so at once, `/readyz` too, and the file itself says how many lines
 //! are missing as soon as it can be written again. What a power failure may take is [`Sync`]'s to say.
 
@@ -12,6 +12,7 @@ mod file;
 mod verify;
 
 use std::io;
+use std::mem;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -76,12 +77,53 @@ struct Sink {
     lines: u64,
     lost: u64,
     problem: Option<String>,
+    /// Where lines are made.
+    buffer: String,
+}
+
+/// What is to be written down before the replies of which it tells are sent: the insides of JSON objects, one behind
+/// the other.
+#[derive(Debug, Default)]
+pub struct Lines {
+    text: Vec<u8>,
+    ends: Vec<usize>,
+}
+
+impl Lines {
+    fn add(&mut self, record: &impl Serialize) {
+        let start = self.text.len();
+        // Serializing to memory can't fail: there are no maps with odd keys in a record.
+        if serde_json::to_writer(&mut self.text, record).is_ok() {
+            self.ends.push(self.text.len());
+        } else {
+            self.text.truncate(start);
+        }
+    }
+
+    fn clear(&mut self) {
+        self.text.clear();
+        self.ends.clear();
+    }
+
+    /// The fields of each.
+    fn fields(&self) -> impl Iterator<Item = &str> {
+        let starts = std::iter::once(0).chain(self.ends.iter().copied());
+        let objects =
+            starts.zip(&self.ends).filter_map(|(start, end)| str::from_utf8(self.text.get(start..*end)?).ok());
+        objects.filter_map(|object| object.strip_prefix('{')?.strip_suffix('}'))
+    }
 }
 
 /// What takes whole lines.
 trait Writer: Send {
-    /// Writes a line with its end, all of it or none.
-    fn write(&mut self, line: &str, seq: u64) -> io::Result<()>;
+    /// Writes lines with their ends, all of them or none; only one where this does not take many. `seq` is the number
+    /// of the last.
+    fn write(&mut self, lines: &str, seq: u64) -> io::Result<()>;
+
+    /// Whether several lines may be written at once.
+    fn takes_many(&self) -> bool {
+        false
+    }
 
     /// Whether a new file is to be begun before a line of so many octets; called before each.
     fn turn(&mut self, _octets: usize, _last: u64) -> bool {
@@ -178,22 +220,38 @@ impl Audit {
     }
 
     /// Writes down a request.
+    #[cfg(test)]
     pub(super) fn append(&self, record: &impl Serialize) {
-        self.write(record, self.sync == Sync::Everything);
+        let mut lines = Lines::default();
+        self.note(record, &mut lines);
+        self.commit(&mut lines);
+    }
+
+    /// Has a request written down by the next [`Audit::commit`] of these lines.
+    pub(super) fn note(&self, record: &impl Serialize, lines: &mut Lines) {
+        lines.add(record);
+    }
+
+    /// Writes down what was noted.
+    pub(super) fn commit(&self, lines: &mut Lines) {
+        self.write(lines, self.sync == Sync::Everything);
+        lines.clear();
     }
 
     /// Writes down a change, or that keys have left.
     pub(super) fn append_change(&self, record: &impl Serialize) {
-        self.write(record, self.sync != Sync::Nothing);
+        let mut lines = Lines::default();
+        lines.add(record);
+        self.write(&lines, self.sync != Sync::Nothing);
     }
 
-    fn write(&self, record: &impl Serialize, forced: bool) {
-        // Serializing to memory can't fail: there are no maps with odd keys in a record.
-        let Ok(json) = serde_json::to_string(record) else { return };
-        let Some(fields) = json.strip_prefix('{').and_then(|json| json.strip_suffix('}')) else { return };
+    fn write(&self, lines: &Lines, forced: bool) {
+        if lines.ends.is_empty() {
+            return;
+        }
         let mut written = vec![];
         for sink in &mut *self.lock() {
-            sink.append(self.key.as_ref(), fields);
+            sink.append(self.key.as_ref(), lines);
             if forced {
                 written.extend(sink.writer.on_disk());
             }
@@ -220,7 +278,7 @@ impl std::fmt::Debug for Audit {
 
 impl Sink {
     fn new(name: &'static str, place: PathBuf, writer: Box<dyn Writer>, head: Head) -> Sink {
-        Sink { name, place, writer, head, missing: 0, lines: 0, lost: 0, problem: None }
+        Sink { name, place, writer, head, missing: 0, lines: 0, lost: 0, problem: None, buffer: String::new() }
     }
 
     /// The first line of a file, or of a process, which says what came before.
@@ -229,19 +287,33 @@ impl Sink {
         let torn = if torn { ",\"torn\":true" } else { "" };
         let fields =
             format!("\"time\":\"{}\",\"audit\":\"begun\",\"kdc\":\"{version}\",\"prev\":\"{before}\"{torn}", now());
-        self.write(key, &fields);
+        self.write(key, &[&fields]);
     }
 
-    fn append(&mut self, key: Option<&ChainKey>, fields: &str) {
+    fn append(&mut self, key: Option<&ChainKey>, lines: &Lines) {
+        if self.writer.takes_many() {
+            let fields: Vec<&str> = lines.fields().collect();
+            self.append_at_once(key, &fields);
+        } else {
+            lines.fields().for_each(|fields| self.append_at_once(key, &[fields]));
+        }
+    }
+
+    fn append_at_once(&mut self, key: Option<&ChainKey>, lines: &[&str]) {
         if self.missing > 0 && !self.catch_up(key) {
-            self.missing += 1;
-            self.lost += 1;
+            self.miss(lines.len());
             return;
         }
-        if self.writer.turn(fields.len() + OVERHEAD, self.head.seq) {
+        let octets = lines.iter().map(|fields| fields.len() + OVERHEAD).sum();
+        if self.writer.turn(octets, self.head.seq) {
             self.begin(key, false);
         }
-        self.write(key, fields);
+        self.write(key, lines);
+    }
+
+    fn miss(&mut self, count: usize) {
+        self.missing += count as u64;
+        self.lost += count as u64;
     }
 
     /// Says how many are missing. Whether that could be said.
@@ -259,20 +331,24 @@ impl Sink {
         true
     }
 
-    fn write(&mut self, key: Option<&ChainKey>, fields: &str) {
-        let (line, head) = chain::line(key, &self.head, fields);
-        match self.writer.write(&line, head.seq) {
+    fn write(&mut self, key: Option<&ChainKey>, lines: &[&str]) {
+        let (mut head, mut text) = (self.head.clone(), mem::take(&mut self.buffer));
+        text.clear();
+        for fields in lines {
+            head = chain::add_line(key, &head, fields, &mut text);
+        }
+        match self.writer.write(&text, head.seq) {
             Ok(()) => {
                 self.head = head;
-                self.lines += 1;
+                self.lines += lines.len() as u64;
             }
             Err(error) => {
                 tracing::error!(place = %self.place.display(), %error, "audit records can't be written");
                 self.problem = Some(error.to_string());
-                self.missing += 1;
-                self.lost += 1;
+                self.miss(lines.len());
             }
         }
+        self.buffer = text;
     }
 }
 
