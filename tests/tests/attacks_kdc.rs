@@ -1,13 +1,21 @@
 //! Ways around single checks of the KDC: other spellings of a name, authorization data in other
 //! wrappings, requests that ask for the same thing many times. Joined in memory.
 
-use kdc::core::{Attributes, Outcome};
+use kdc::core::{Attributes, Outcome, Pkinit};
+use libkrb::client::{Exchange, Step};
 use libkrb::codes::{AddressType, AuthDataType, EncryptionType, NameType, PaType};
+use libkrb::crypto::Key;
 use libkrb::flags::{KdcOptions as O, TicketFlags as F};
+use libkrb::preauth::pkinit::Trust;
+use libkrb::preauth::s4u;
+use libkrb::preauth::spake::{GROUPS, client};
 use libkrb::replay::MemoryReplayCache;
-use libkrb::wire::{self, AuthData, List};
+use libkrb::wire::{self, AuthData, KdcRep, List, PaSpake, SpakeSupport};
 use libkrb::{ErrorCode, Principal, Time};
-use tests::joined::{Asking, Bend, Credential, Joined, NOW, REALM, as_error, besides_pac, name};
+use tests::armored::{Armor, Inside};
+use tests::certificates;
+use tests::joined::{Asking, Bend, Credential, Joined, NOW, REALM, Sequence, as_error, besides_pac, name};
+use tests::spake::{Talk, Told};
 
 fn code(outcome: &Outcome) -> ErrorCode {
     as_error(outcome.reply.as_deref().expect("an answer")).expect("KRB-ERROR")
@@ -221,4 +229,195 @@ fn nobody_stops_the_realm_by_filling_its_replay_cache() {
     realm.tgs(&tgt, &Asking::service("host/b.example.org")).expect("a ticket though nothing more can be remembered");
     realm.login(&Asking::login("bob")).expect("a TGT");
     assert_eq!(code(&realm.send(&first)), ErrorCode::REPEAT, "what is remembered stays so");
+}
+
+/// A realm with every way to log in, and an administrator whom nobody must become.
+fn modern() -> Joined {
+    let mut realm = certificates::realm();
+    realm.policy.spake.groups = GROUPS.iter().collect();
+    realm.add_user("admin", |entry| entry.aliases = vec![name("root"), name("alice-admin")]);
+    realm.change("alice", |entry| entry.aliases = vec![name("al")]);
+    realm
+}
+
+/// Names of alice, names that look like hers, and names of the administrator.
+fn spellings() -> Vec<Principal> {
+    let texts = [
+        "alice",
+        "al",
+        "alice@EXAMPLE.ORG",
+        "alice@example.org",
+        "al@EXAMPLE.ORG",
+        "ALICE",
+        "Al",
+        "alice@OTHER.ORG",
+        "alice/admin",
+        "alice ",
+        "alice\0",
+        "admin",
+        "root",
+        "admin@EXAMPLE.ORG",
+        "ROOT",
+        "alice-admin",
+        "krbtgt",
+        "alice@EXAMPLE.ORG@EXAMPLE.ORG",
+        "@EXAMPLE.ORG",
+        "",
+    ];
+    let kinds = [NameType::PRINCIPAL, NameType::ENTERPRISE, NameType::SRV_INST, NameType::WELLKNOWN];
+    texts.iter().flat_map(|text| kinds.map(|kind| Principal::new(kind, REALM, [*text]).expect("a name"))).collect()
+}
+
+/// Who got a ticket.
+fn winner(outcome: &Outcome) -> Option<Principal> {
+    outcome.event.issued.as_ref()?;
+    let reply = wire::decode::<KdcRep<'_>>(outcome.reply.as_deref().expect("an answer")).expect("a ticket");
+    Some(reply.client.principal(reply.client_realm).expect("a name"))
+}
+
+type Way = fn(&mut Joined, &Asking) -> Option<Principal>;
+
+fn alices_key(realm: &Joined) -> Key {
+    realm.key("alice", EncryptionType::AES256_SHA1)
+}
+
+fn by_spake(realm: &mut Joined, asking: &Asking) -> Option<Principal> {
+    let support = client::support(&[&GROUPS[0]]);
+    let first = Asking { padata: vec![(PaType::SPAKE, support.clone())], ..asking.clone() };
+    let request = realm.as_req(&first, None);
+    let outcome = realm.send(&request);
+    let told = Told::read(&outcome.reply.expect("an answer"));
+    told.value(PaType::SPAKE)?;
+    let talk = Talk::from(asking, Some(support), &told);
+    let key = alices_key(realm);
+    let (response, _) = talk.respond(realm, &key);
+    let request = talk.request(realm, &response);
+    winner(&realm.send(&request))
+}
+
+fn by_certificate(realm: &mut Joined, asking: &Asking) -> Option<Principal> {
+    let mut exchange = certificates::exchange(&asking.client, certificates::means(Some("alice-p256")));
+    let (mut random, mut reply) = (Sequence(u64::from(realm.now.micros)), None::<Vec<u8>>);
+    // The client gives up where the KDC does, or where it got something else than it asked for.
+    while let Ok(Step::Send { message, .. }) = exchange.step(realm.now, &mut random, reply.as_deref()) {
+        realm.tick();
+        let outcome = realm.send(&message);
+        if let Some(winner) = winner(&outcome) {
+            return Some(winner);
+        }
+        reply = outcome.reply;
+    }
+    None
+}
+
+fn in_fast(realm: &mut Joined, asking: &Asking) -> Option<Principal> {
+    let host = realm.login(&Asking::login("host/b.example.org")).expect("a host's ticket");
+    let armor = Armor::new(realm, &host);
+    let key = alices_key(realm);
+    let challenge = armor.challenge(realm, &key);
+    let request = armor.as_req(realm, asking, &Inside::of(vec![challenge]));
+    winner(&realm.send(&request))
+}
+
+#[test]
+fn b10_no_spelling_of_a_name_makes_alice_somebody_else_by_spake_certificate_or_in_fast() {
+    let ways: [Way; 3] = [by_spake, by_certificate, in_fast];
+    for (number, way) in ways.into_iter().enumerate() {
+        let mut realm = modern();
+        let mut wins = 0;
+        for client in spellings() {
+            let asking = Asking { client: client.clone(), ..Asking::login("alice") };
+            if let Some(winner) = way(&mut realm, &asking) {
+                assert!(winner == name("alice") || winner == name("al"), "{number}: {client:?} is {winner}");
+                wins += 1;
+            }
+        }
+        assert!(wins >= 4, "{number}: her own names are good: {wins}");
+    }
+}
+
+#[test]
+fn b10_a_service_that_names_a_user_by_any_spelling_gets_a_ticket_of_that_user_or_none() {
+    let mut realm = modern();
+    realm.add(name("HTTP/gate"), |entry| entry.attributes = Attributes::OK_TO_AUTH_AS_DELEGATE);
+    let gate = realm.login(&Asking::login("HTTP/gate").with(O::FORWARDABLE)).expect("a TGT");
+    for user in spellings() {
+        let text = user.components()[0].to_lowercase();
+        let meant = if text.starts_with("admin") || text.starts_with("root") || text == "alice-admin" {
+            "admin"
+        } else {
+            "alice"
+        };
+        let by_name = (PaType::FOR_USER, s4u::for_user(&gate.key, &user));
+        let by_x509 = (PaType::FOR_X509_USER, s4u::x509_user(&gate.key, 4711, s4u::User::Named(&user)));
+        for padata in [by_name, by_x509] {
+            let asking = Asking { padata: vec![padata], ..Asking::service("HTTP/gate") };
+            let Ok(ticket) = realm.tgs(&gate, &asking) else { continue };
+            assert_eq!(ticket.client, name(meant), "{user:?}: in the realm's own name for it, no alias");
+        }
+    }
+}
+
+#[test]
+fn b10_an_alias_in_the_form_of_a_trust_opens_no_ticket_of_another_realm() {
+    let mut realm = Joined::new();
+    let trust = Principal::cross_tgs(REALM, "OTHER.ORG");
+    realm.change("host/a.example.org", |entry| entry.aliases = vec![trust.clone()]);
+    let own = alice(&mut realm, O::NONE);
+    let there = Credential { client: name("admin").in_realm("OTHER.ORG"), ..own };
+    let forged = realm.forge(&there, &trust.to_string(), |_| ());
+    let asking = Asking::service("host/b.example.org");
+    assert_eq!(realm.tgs(&forged, &asking).expect_err("no trust"), ErrorCode::NOT_US);
+}
+
+#[test]
+fn b19_what_strangers_are_told_fits_a_datagram_and_grows_with_nothing_that_they_send() {
+    let mut realm = modern();
+    let bare = realm.as_req(&Asking::login("alice"), None);
+    let usual = realm.send(&bare).reply.expect("an answer").len();
+    assert!(usual <= 700 && usual <= 5 * bare.len(), "{usual} octets for {}", bare.len());
+    let of = |kind: PaType, value: Vec<u8>| Asking { padata: vec![(kind, value)], ..Asking::login("alice") };
+    let huge = vec![0x30; 60_000];
+    let groups = GROUPS.iter().map(|group| of(PaType::SPAKE, client::support(&[group])));
+    let junk = [PaType::SPAKE, PaType::PK_AS_REQ, PaType::FX_FAST, PaType::FX_COOKIE, PaType::OTP_REQUEST]
+        .map(|kind| of(kind, huge.clone()));
+    let many = Asking { padata: vec![(PaType::SPAKE, client::support(&[&GROUPS[3]])); 500], ..Asking::login("alice") };
+    let unknown: Vec<i32> = (5..8000).collect();
+    let unknown = PaSpake::Support(SpakeSupport { groups: List::Items(&unknown) });
+    let strange = of(PaType::SPAKE, wire::encode(&unknown));
+    for asking in groups.chain(junk).chain([many, strange]) {
+        let request = realm.as_req(&asking, None);
+        let reply = realm.send(&request).reply.expect("an answer");
+        let kind = asking.padata[0].0;
+        assert!(as_error(&reply).is_some() && reply.len() <= 1000, "{kind}: {} octets", reply.len());
+        assert!(reply.len() <= 5 * request.len(), "{kind}: {} octets for {}", reply.len(), request.len());
+    }
+    let strangers = certificates::logins("alice-p256", 1).expect("a login").remove(0);
+    let mut other = certificates::realm_with(Pkinit {
+        trust: Trust::from_pem(&certificates::file("other-ca.crt"), b"", b"").expect("an authority"),
+        ..certificates::pkinit()
+    });
+    let reply = other.send(&strangers).reply.expect("an answer");
+    assert!(as_error(&reply).is_some() && reply.len() < strangers.len(), "whom it believes, and no more");
+}
+
+#[test]
+fn b19_what_a_login_by_certificate_and_a_ticket_with_a_pac_get_has_bounds() {
+    let mut realm = certificates::realm();
+    let login = certificates::logins("alice", 1).expect("a login").remove(0);
+    realm.tick();
+    let outcome = realm.send(&login);
+    let reply = outcome.reply.expect("an answer");
+    assert!(reply.len() <= 4096, "{} octets", reply.len());
+    // Roles and evidence are what makes tickets grow: so far and no further.
+    realm.change("alice", |entry| {
+        for number in 0..2000 {
+            entry.strings.insert(format!("role:host/{}*", "?".repeat(number % 7)), format!("role-{number}"));
+        }
+        let many: Vec<_> = (0..5000).map(|number| format!("role-number-{number}")).collect();
+        entry.strings.insert("role:*".into(), many.join(" "));
+    });
+    let tgt = alice(&mut realm, O::NONE);
+    let ticket = realm.tgs(&tgt, &Asking::service("host/a.example.org")).expect("a ticket").ticket;
+    assert!(ticket.len() <= 16_384, "{} octets", ticket.len());
 }

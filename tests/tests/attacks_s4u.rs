@@ -12,6 +12,7 @@ use libkrb::wire::{
     Ticket,
 };
 use libkrb::{ErrorCode, Principal, Time};
+use tests::certificates;
 use tests::joined::{Asking, Credential, Joined, REALM, Sequence, name};
 
 const GATEWAY: &str = "HTTP/gateway.example.org";
@@ -546,4 +547,36 @@ fn evidence_outlives_a_turn_of_the_kdcs_keys_as_long_as_they_live() {
     realm.wait(4000);
     let tgt = gateway(&mut realm);
     realm.tgs(&tgt, &through(&evidence, USERS)).expect_err("signed with a key that is gone");
+}
+
+/// The gateway shows a certificate that a user showed it.
+fn by_certificate(realm: &mut Joined, tgt: &Credential, certificate: &[u8]) -> Result<Credential, ErrorCode> {
+    let user = s4u::x509_user(&tgt.key, 4711, s4u::User::Certified(certificate, REALM));
+    realm.tgs(tgt, &Asking { padata: vec![(PaType::FOR_X509_USER, user)], ..Asking::service(GATEWAY) })
+}
+
+#[test]
+fn a_service_may_name_a_user_by_the_certificate_that_it_was_shown() {
+    let mut realm = certificates::realm();
+    realm.add(name(GATEWAY), |entry| entry.attributes = Attributes::OK_TO_AUTH_AS_DELEGATE);
+    let tgt = gateway(&mut realm);
+    let shown = |who: &str| certificates::identity(who).chain()[0].to_vec();
+    assert_eq!(by_certificate(&mut realm, &tgt, &shown("alice")).expect("alice's ticket").client, name("alice"));
+    assert_eq!(by_certificate(&mut realm, &tgt, &shown("bob")).expect("bob's ticket").client, name("bob"));
+    let unknown = ErrorCode::C_PRINCIPAL_UNKNOWN;
+    for who in ["alice-unknown-ca", "alice-expired", "alice-revoked", "alice-elsewhere", "alice-nameless", "alice-sha1"]
+    {
+        assert_eq!(by_certificate(&mut realm, &tgt, &shown(who)).expect_err(who), unknown, "{who}");
+    }
+    for junk in [&b""[..], b"0\0", &[0x30, 0x80], &shown("alice")[..200]] {
+        assert_eq!(by_certificate(&mut realm, &tgt, junk).expect_err("junk"), unknown);
+    }
+    let svid = by_certificate(&mut realm, &tgt, &shown("svid")).expect("by a rule of the settings");
+    assert_eq!(svid.client, name("orders/shop"));
+    // What the realm wrote beside a principal binds here as it does in a login.
+    realm.change("alice", |entry| drop(entry.strings.insert("pkinit_cert".into(), "sha256:00".into())));
+    assert_eq!(by_certificate(&mut realm, &tgt, &shown("alice")).expect_err("another's"), unknown);
+    let mut without = self::realm();
+    let tgt = gateway(&mut without);
+    assert_eq!(by_certificate(&mut without, &tgt, &shown("alice")).expect_err("no PKINIT"), unknown);
 }

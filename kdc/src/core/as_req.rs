@@ -361,7 +361,6 @@ fn grant<'a>(
     let flags = flags | anonymous::flag(&gathered.client_name);
     let hardware = proof.as_ref().is_some_and(|proof| proof.hardware);
     let flags = flags.with(TicketFlags::PRE_AUTHENT, proof.is_some()).with(TicketFlags::HW_AUTHENT, hardware);
-    let flags = flags.with(TicketFlags::ENC_PA_REP, wants_padata);
     let mut padata = reply.hint(gathered);
     let as_it_was = proof.as_ref().is_some_and(Proof::is_old) && !gathered.wants_armor(kdc.policy);
     padata.extend(proof.map(|proof| proof.padata).unwrap_or_default());
@@ -411,7 +410,7 @@ fn last_req(client: &Entry) -> Vec<LastReq> {
 
 /// PA-REQ-ENC-PA-REP: proves to the client that its request arrived unchanged, and that this KDC knows
 /// FAST (RFC 6806 11).
-fn vouched(reply_key: &Key, request: &[u8]) -> Vec<(PaType, Vec<u8>)> {
+pub fn vouched(reply_key: &Key, request: &[u8]) -> Vec<(PaType, Vec<u8>)> {
     let checksum = reply_key.checksum(KeyUsage::AS_REQ_CHECKSUM, request);
     let checksum = Checksum { kind: reply_key.checksum_type(), checksum: &checksum };
     vec![(PaType::REQ_ENC_PA_REP, wire::encode(&checksum)), (PaType::FX_FAST, vec![])]

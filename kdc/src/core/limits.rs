@@ -54,7 +54,8 @@ impl Bounds<'_> {
     }
 
     /// The flags that options ask for and the entries' attributes allow; what is not allowed is left
-    /// out silently, as the client sees it in the reply.
+    /// out silently, as the client sees it in the reply. ENC-PA-REP is in every ticket: where it was only in
+    /// those of clients that ask, whoever takes their wish away on its way would go unnoticed (RFC 6806 11).
     pub fn flags(&self, options: KdcOptions) -> TicketFlags {
         const WISHES: [(KdcOptions, TicketFlags, Attributes); 3] = [
             (KdcOptions::FORWARDABLE, TicketFlags::FORWARDABLE, Attributes::DISALLOW_FORWARDABLE),
@@ -62,7 +63,7 @@ impl Bounds<'_> {
             (KdcOptions::ALLOW_POSTDATE, TicketFlags::MAY_POSTDATE, Attributes::DISALLOW_POSTDATED),
         ];
         let wished = WISHES.iter().filter(|(option, _, forbidden)| options.has(*option) && self.allow(*forbidden));
-        let flags = wished.fold(TicketFlags::NONE, |flags, (_, flag, _)| flags | *flag);
+        let flags = wished.fold(TicketFlags::ENC_PA_REP, |flags, (_, flag, _)| flags | *flag);
         flags
             .with(TicketFlags::POSTDATED | TicketFlags::INVALID, options.has(KdcOptions::POSTDATED))
             .with(TicketFlags::OK_AS_DELEGATE, self.server.attributes.has(Attributes::OK_AS_DELEGATE))

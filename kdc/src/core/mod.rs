@@ -140,7 +140,7 @@ pub fn handle_if(
         }
         opened.and_then(|opened| as_req::answer(kdc, arrival, random, (bytes, &request, opened), &mut event))
     } else {
-        tgs_req::answer(kdc, arrival, random, &request, &mut event)
+        tgs_req::answer(kdc, arrival, random, (bytes, &request), &mut event)
     };
     Some(match answer {
         Ok(reply) => Outcome { reply: Some(reply), event },

@@ -8,6 +8,7 @@ mod doors;
 mod fast;
 mod formats;
 mod gss;
+mod inside;
 mod kdc;
 mod kpasswd;
 mod moving;
@@ -25,6 +26,7 @@ pub use client::client_reply;
 pub use doors::{iakerb_token, kcm, kkdcp_message};
 pub use formats::{ccache, kdc_toml, keytab, krb5_conf, master_key, principal, transited};
 pub use gss::{gss_acceptor, gss_acceptor_structured, gss_initiator, gss_message, honest_token};
+pub use inside::{causes, honest_kinds, kdc_inside};
 pub use kdc::{kdc_request, kdc_structured};
 pub use kpasswd::kpasswd_request;
 pub use moving::{heimdal_dump, mit_dump};
@@ -42,9 +44,10 @@ pub type Target = fn(&[u8]);
 
 /// Every target by its name, which is that of its file in `fuzz/fuzz_targets` and of its seeds'
 /// folder.
-pub const TARGETS: [(&str, Target); 32] = [
+pub const TARGETS: [(&str, Target); 33] = [
     ("kdc_request", kdc_request),
     ("kdc_structured", kdc_structured),
+    ("kdc_inside", kdc_inside),
     ("acceptor", acceptor),
     ("acceptor_structured", acceptor_structured),
     ("client_reply", client_reply),

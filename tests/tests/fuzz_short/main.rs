@@ -79,6 +79,7 @@ macro_rules! targets {
 targets! {
     kdc_request 3000
     kdc_structured 3000
+    kdc_inside 2000
     acceptor 3000
     acceptor_structured 3000
     client_reply 3000
@@ -109,6 +110,21 @@ targets! {
     spake 400
     radius_answer 3000
     pkinit 1000
+}
+
+#[test]
+fn every_kind_of_request_is_granted_as_long_as_nobody_bends_it() {
+    for (kind, places, granted) in tests::fuzz::honest_kinds() {
+        assert!(granted, "{kind}");
+        assert!(places <= 16, "{kind}: {places} places, of which some are never bent");
+    }
+}
+
+#[test]
+fn what_is_bent_before_it_is_sealed_is_refused_for_many_reasons() {
+    run("kdc_inside", 600);
+    let causes = tests::fuzz::causes();
+    assert!(causes.len() > 45, "only {} checks were reached: {causes:#?}", causes.len());
 }
 
 #[test]

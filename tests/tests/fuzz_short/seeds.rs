@@ -29,8 +29,16 @@ pub fn all() -> Vec<Seed> {
     records(&mut seeds);
     texts(&mut seeds);
     doors(&mut seeds);
+    // Each kind of request twice in a row, a place of it bent.
+    for kind in 0..21_u8 {
+        let mut bytes = vec![0; 96];
+        Sequence(u64::from(kind)).fill(&mut bytes);
+        (bytes[0], bytes[1], bytes[2]) = (0, kind, 1);
+        seeds.push(("kdc_inside", format!("kind{kind}"), bytes));
+    }
     for target in [
         "kdc_structured",
+        "kdc_inside",
         "acceptor_structured",
         "client_reply",
         "gss_acceptor_structured",

@@ -234,7 +234,7 @@ pub fn further(
 /// 2.3 and 2.2: the same ticket with a new key; renewed also with new times, validated also valid.
 fn again(wish: &Wish, old: &Ticket, session_etype: i32, now: i64, reasons: &mut Reasons) -> Option<Ticket> {
     // 2.1: what is based on a ticket is not initial.
-    let ticket = Ticket { flags: old.flags & !(F::INVALID | F::INITIAL), session_etype, ..old.clone() };
+    let ticket = Ticket { flags: old.flags & !(F::INVALID | F::INITIAL) | F::ENC_PA_REP, session_etype, ..old.clone() };
     if wish.options.has(O::VALIDATE) {
         return Some(ticket);
     }
@@ -286,7 +286,7 @@ fn fresh(
     };
     let mut ticket = Ticket {
         server: wish.server,
-        flags: if server.has(A::OK_AS_DELEGATE) { F::OK_AS_DELEGATE } else { F::NONE },
+        flags: F::ENC_PA_REP | if server.has(A::OK_AS_DELEGATE) { F::OK_AS_DELEGATE } else { F::NONE },
         auth: now,
         start: now,
         end: 0,

@@ -306,11 +306,11 @@ fn hints(data: &[u8]) -> Vec<(EncryptionType, String, Option<Vec<u8>>)> {
 
 /// Their flags, less what we see otherwise.
 fn expected_flags(exchange: &Exchange<'_>, request: &KdcReq<'_>, theirs: F) -> F {
+    // RFC 6806 11: in all tickets. Heimdal has it where it was asked for.
+    let flags = theirs | F::ENC_PA_REP;
     if exchange.is("AS-REQ") {
-        return theirs;
+        return flags;
     }
-    // MIT copies enc-pa-rep from the TGT; RFC 6806 11 has it for what an AS-REQ asked for.
-    let flags = theirs.with(F::ENC_PA_REP, request.body.options.has(O::RENEW));
     if request.body.options.has(O::RENEW) {
         // MIT leaves INITIAL on what was renewed; RFC 4120 2.1 has it for what came from the AS. MIT
         // says of a TGT that its path was checked; no path was.

@@ -2,13 +2,13 @@
 
 use std::borrow::Cow;
 
-use libkrb::codes::MessageType;
+use libkrb::codes::{MessageType, PaType};
 use libkrb::crypto::{Key, Random};
 use libkrb::flags::{KdcOptions, TicketFlags};
 use libkrb::wire::{EncTicketPart, LastReq, TransitedEncoding};
 use libkrb::{ErrorCode, Time};
 
-use super::super::as_req::{new_key, server_alive};
+use super::super::as_req::{new_key, server_alive, vouched};
 use super::super::claims::{self, Claims};
 use super::super::entry::{Attributes, LongTermKey};
 use super::super::grant::{Grant, SealingKey, Times};
@@ -168,7 +168,7 @@ fn renewed(gathered: &Gathered<'_>, now: Time) -> Result<(TicketFlags, Times), R
     let ticket = &gathered.ticket;
     let old =
         Times { auth: ticket.auth_time, start: start(ticket), end: ticket.end_time, renew_till: ticket.renew_till };
-    let flags = ticket.flags.with(TicketFlags::INVALID | TicketFlags::INITIAL, false);
+    let flags = ticket.flags.with(TicketFlags::INVALID | TicketFlags::INITIAL, false) | TicketFlags::ENC_PA_REP;
     if gathered.request.body.options.has(KdcOptions::VALIDATE) {
         return Ok((flags, old));
     }
@@ -228,6 +228,7 @@ fn grant<'a>(
     };
     let indicators = if bare { vec![] } else { gathered.indicators.clone() };
     let (key, usage) = &gathered.reply;
+    let wants_padata = request.padata(PaType::REQ_ENC_PA_REP).is_some();
     let occasion = Occasion { tgs: &gathered.tgs, server, sealer: sealer(kdc, gathered, now)?, flags };
     let strengthened = gathered.armor.map(|armor| armor.strengthen(at.now, random, key)).transpose()?;
     let (key, envelope) = strengthened.map_or((Cow::Borrowed(key), None), |(key, seal)| (Cow::Owned(key), Some(seal)));
@@ -251,7 +252,7 @@ fn grant<'a>(
         last_req: vec![LastReq { kind: Default::default(), time: Time::EPOCH }],
         key_expiration: None,
         padata: gathered.behalf.as_ref().map(Behalf::padata).unwrap_or_default(),
-        encrypted_padata: vec![],
+        encrypted_padata: if wants_padata { vouched(&key, gathered.bytes) } else { vec![] },
     })
 }
 

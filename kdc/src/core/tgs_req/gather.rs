@@ -26,6 +26,8 @@ use super::s4u::{self, Behalf};
 
 /// What is known about a request before policy is asked.
 pub struct Gathered<'a> {
+    /// The message as it came.
+    pub bytes: &'a [u8],
     /// The request.
     pub request: &'a KdcReq<'a>,
     /// Whom the presented ticket is for.
@@ -90,7 +92,7 @@ pub fn gather<'a>(
     message: &Message<'a>,
     event: &mut Event,
 ) -> Result<Gathered<'a>, Refusal> {
-    let Message { outer, request, armor, header } = *message;
+    let Message { bytes, outer, request, armor, header } = *message;
     let unreadable = because(ErrorCode::GENERIC, "malformed ticket or authenticator");
     let ticket = header.ticket;
     let authenticator = header.authenticator.read().map_err(&unreadable)?;
@@ -132,6 +134,7 @@ pub fn gather<'a>(
     };
     event.indicators.clone_from(&indicators);
     Ok(Gathered {
+        bytes,
         request,
         header_server: header.server_name,
         client_policy: client.as_deref().map(|client| policy_of(kdc, client)).transpose()?.flatten(),

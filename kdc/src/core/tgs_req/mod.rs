@@ -23,7 +23,7 @@ pub fn answer(
     kdc: &Kdc<'_>,
     at: Arrival,
     random: &mut dyn Random,
-    request: &KdcReq<'_>,
+    (bytes, request): (&[u8], &KdcReq<'_>),
     event: &mut Event,
 ) -> Result<Vec<u8>, Refusal> {
     event.exchange = Exchange::Tgs;
@@ -32,19 +32,27 @@ pub fn answer(
     let header = presented.header()?;
     let Some(opened) = fast::of_tgs(kdc, at, request, (&header.session, header.subkey()?))? else {
         authdata::no_fast(&header)?;
-        return inside(kdc, at, random, &Message { outer: request, request, armor: None, header: &header }, event);
+        return inside(
+            kdc,
+            at,
+            random,
+            &Message { bytes, outer: request, request, armor: None, header: &header },
+            event,
+        );
     };
     let answer = opened.request().and_then(|within| {
         event.offered = within.body.etypes.iter().take(16).collect();
         let armor = Some(&opened.armor);
-        inside(kdc, at, random, &Message { outer: request, request: &within, armor, header: &header }, event)
+        inside(kdc, at, random, &Message { bytes, outer: request, request: &within, armor, header: &header }, event)
     });
     answer.or_else(|refusal| Ok(opened.refuse(kdc, (at, random), request, &refusal, event)))
 }
 
 /// A request and what it came with.
 struct Message<'a> {
-    /// The message as it came, which the authenticator's checksum is over.
+    /// The message as it came.
+    bytes: &'a [u8],
+    /// The same decoded, which the authenticator's checksum is over.
     outer: &'a KdcReq<'a>,
     /// The request that counts: the one in the envelope if there is one (RFC 6113 5.4.2).
     request: &'a KdcReq<'a>,

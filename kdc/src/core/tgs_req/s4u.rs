@@ -17,6 +17,7 @@ use libkrb::{Error, ErrorCode, Principal, Time};
 use super::super::as_req::{find_client, known_as, policy_of};
 use super::super::entry::{Attributes, Entry};
 use super::super::password_policy::PasswordPolicy;
+use super::super::preauth::pkinit;
 use super::super::refuse::{Refusal, because};
 use super::super::{Kdc, delegation, pac};
 use super::gather::Gathered;
@@ -70,7 +71,7 @@ pub fn gather(
 ) -> Result<Option<Behalf>, Refusal> {
     // Who sends both means the one that is bound to this request.
     if let Some(padata) = request.padata(PaType::FOR_X509_USER) {
-        return to_self_by_x509(kdc, request, &reply.0, padata.value).map(Some);
+        return to_self_by_x509(kdc, now, request, &reply.0, padata.value).map(Some);
     }
     if let Some(padata) = request.padata(PaType::FOR_USER) {
         let padata = wire::decode::<PaForUser<'_>>(padata.value).map_err(malformed)?;
@@ -96,7 +97,7 @@ fn unsigned(error: Error) -> Refusal {
     }
 }
 
-fn to_self_by_x509(kdc: &Kdc<'_>, request: &KdcReq<'_>, key: &Key, value: &[u8]) -> Result<Behalf, Refusal> {
+fn to_self_by_x509(kdc: &Kdc<'_>, now: Time, request: &KdcReq<'_>, key: &Key, value: &[u8]) -> Result<Behalf, Refusal> {
     let padata = wire::decode::<PaS4uX509User<'_>>(value).map_err(malformed)?;
     let asked = &*padata.user;
     s4u::verify_x509_user(key, KeyUsage::S4U_X509_USER_REQUEST, request.body.nonce, &padata).map_err(unsigned)?;
@@ -108,20 +109,12 @@ fn to_self_by_x509(kdc: &Kdc<'_>, request: &KdcReq<'_>, key: &Key, value: &[u8])
     match asked.user.filter(|user| user.components.iter().next().is_some()) {
         Some(user) => to_self(kdc, &user, asked.realm, Some(answer(user))),
         None => {
-            let user = certified(asked.certificate)?;
+            let nobody = Refusal::new(ErrorCode::C_PRINCIPAL_UNKNOWN, "the service names no user");
+            let user = pkinit::find(kdc, asked.certificate.ok_or(nobody)?, now)?;
             let answer = answer((&user).into());
             to_self(kdc, &(&user).into(), user.realm(), Some(answer))
         }
     }
-}
-
-/// The user that a certificate is of.
-fn certified(certificate: Option<&[u8]>) -> Result<Principal, Refusal> {
-    let cause = match certificate {
-        Some(_) => "users are not found by their certificates here",
-        None => "the service names no user",
-    };
-    Err(Refusal::new(ErrorCode::C_PRINCIPAL_UNKNOWN, cause))
 }
 
 fn to_self(

@@ -43,7 +43,7 @@ fn primary(houses: &mut Houses, user: u32) -> String {
 }
 
 #[test]
-fn nobody_sees_or_touches_what_is_anothers_under_whatever_name() {
+fn b10_nobody_sees_or_touches_what_is_anothers_under_whatever_name() {
     let mut houses = houses(Bounds::default());
     filled(&mut houses, ALICE, "1000");
     let Reply::Ids(ids) = houses.answer(ALICE, Request::CacheIds).expect("answered") else { panic!("no identifiers") };

@@ -24,7 +24,7 @@ pub use identity::Identity;
 pub use kdf::{Binding, Kdf, octetstring2key};
 pub use matching::Rule;
 pub use proof::PkinitMeans;
-pub use signed::Claim;
+pub use signed::{Claim, sign};
 pub use trust::{Path, Trust, identifier};
 
 pub use crate::crypto::public::Group;

@@ -242,7 +242,7 @@ fn an_answer_to_another_request_or_without_a_signature_is_none() {
     assert!(matches!(reply_key(&asked, &reply, &KdcRules::default()), Err(Error::ReplyMismatch(_))));
     let wire::PaPkAsRep::Dh(info) = wire::decode(&reply).unwrap() else { panic!("dhInfo") };
     let content = signed::open(info.signed_data, wire::Oid::PKINIT_DH_KEY_DATA).unwrap().content;
-    let unsigned = signed::sign(None, wire::Oid::PKINIT_DH_KEY_DATA, content).unwrap();
+    let unsigned = sign(None, wire::Oid::PKINIT_DH_KEY_DATA, content).unwrap();
     let reply = wire::encode(&wire::PaPkAsRep::Dh(wire::DhRepInfo { signed_data: &unsigned, ..info }));
     let error = reply_key(&asked, &reply, &KdcRules::default()).unwrap_err();
     assert_eq!(error.wire_code(), ErrorCode::KDC_NOT_TRUSTED);

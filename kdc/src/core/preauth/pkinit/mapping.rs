@@ -7,20 +7,23 @@
 //! name or a SPIFFE identifier.
 
 use libkrb::preauth::pkinit::{Certificate, Rule, sha256};
-use libkrb::{Error, ErrorCode, Principal};
+use libkrb::{Error, ErrorCode, Principal, Time};
 
-use super::{Gathered, Pkinit, Refusal};
-use crate::core::Entry;
+use super::{Pkinit, Refusal};
+use crate::core::refuse::because;
+use crate::core::{Entry, Kdc};
 
 /// The most fingerprints that a principal may have: each is compared.
 const MOST_FINGERPRINTS: usize = 64;
+
+/// The most names of a certificate that are looked up.
+const MOST_NAMES: usize = 8;
 
 /// What is said of a certificate that is not the client's.
 pub const ANOTHER: &str = "the certificate is not bound to this client";
 
 /// Refuses a certificate that is not the client's.
-pub fn check(pkinit: &Pkinit, who: &Gathered<'_>, certificate: &Certificate<'_>) -> Result<(), Refusal> {
-    let client = &who.client;
+pub fn check(pkinit: &Pkinit, client: &Entry, certificate: &Certificate<'_>) -> Result<(), Refusal> {
     let strings = &client.strings;
     let bound = match (strings.get("pkinit_cert"), strings.get("pkinit_cert_match")) {
         (None, None) => named(pkinit, client, certificate),
@@ -30,6 +33,29 @@ pub fn check(pkinit: &Pkinit, who: &Gathered<'_>, certificate: &Certificate<'_>)
         }
     };
     Refusal::unless(bound, ErrorCode::CLIENT_NAME_MISMATCH, ANOTHER)
+}
+
+/// Whose certificate it is that a service shows for a user whose name it does not know (MS-SFU 2.2.2): of
+/// whom it names, if a login with it would be his. What it is meant for does not count, for it proves
+/// nothing here: the service says that the user is there.
+///
+/// # Errors
+/// C_PRINCIPAL_UNKNOWN where the realm takes no certificates, does not believe this one, or it is nobody's.
+pub fn find(kdc: &Kdc<'_>, certificate: &[u8], now: Time) -> Result<Principal, Refusal> {
+    const UNKNOWN: ErrorCode = ErrorCode::C_PRINCIPAL_UNKNOWN;
+    let nobody = Refusal::new(UNKNOWN, "users are not found by their certificates here");
+    let Some(pkinit) = &kdc.policy.pkinit else { return Err(nobody) };
+    let malformed = because(UNKNOWN, "malformed certificate of the user");
+    let certificate = Certificate::parse(certificate).map_err(malformed)?;
+    let distrusted = |_| Refusal::new(UNKNOWN, "the certificate of the user is not believed");
+    pkinit.trust.check(&certificate, &[], now).map_err(distrusted)?;
+    for name in names(pkinit, &kdc.policy.realm, &certificate).into_iter().take(MOST_NAMES) {
+        let entry = kdc.store.lookup(&name)?;
+        if entry.is_some_and(|entry| check(pkinit, &entry, &certificate).is_ok()) {
+            return Ok(name);
+        }
+    }
+    Err(Refusal::new(UNKNOWN, "the certificate of the user names nobody of this realm"))
 }
 
 /// Whether a certificate or its key is in a list such as `sha256:AB:CD...,key-sha256:...`.
@@ -48,18 +74,19 @@ fn listed(list: &str, certificate: &Certificate<'_>) -> bool {
 }
 
 fn named(pkinit: &Pkinit, client: &Entry, certificate: &Certificate<'_>) -> bool {
-    let names = certificate.names();
     let is = |name: &Principal| *name == client.principal || client.aliases.contains(name);
+    names(pkinit, client.principal.realm(), certificate).iter().any(is)
+}
+
+/// The principals of a realm that a certificate names, as far as the settings heed it.
+fn names(pkinit: &Pkinit, realm: &str, certificate: &Certificate<'_>) -> Vec<Principal> {
+    let names = certificate.names();
     if !names.principals.is_empty() {
-        return names.principals.iter().any(is);
+        return names.principals;
     }
-    let realm = client.principal.realm();
-    let by_upn = pkinit.allow_upn && names.upn_principals(realm).iter().any(is);
-    let by_uri = || {
-        let named = names.uris.iter().filter_map(|uri| pkinit.spiffe.iter().find_map(|rule| rule.principal(uri)));
-        named.into_iter().any(|name| is(&name))
-    };
-    by_upn || by_uri()
+    let mut found = if pkinit.allow_upn { names.upn_principals(realm) } else { vec![] };
+    found.extend(names.uris.iter().filter_map(|uri| pkinit.spiffe.iter().find_map(|rule| rule.principal(uri))));
+    found
 }
 
 /// Which principals the identifiers of a SPIFFE trust domain stand for.

@@ -16,7 +16,7 @@ use libkrb::{ErrorCode, Principal, Time};
 
 use super::{Gathered, Hints, Proof, Refusal, Step, Try, required};
 
-pub use mapping::SpiffeRule;
+pub use mapping::{SpiffeRule, find};
 pub use settings::Pkinit;
 
 /// Offers PKINIT where the realm has it; tells whether nobody may ask too, and a token that shows that
@@ -119,7 +119,7 @@ fn believe(pkinit: &Pkinit, who: &Gathered<'_>, claim: Option<&Claim<'_>>, now: 
         purposes => certificate.check_purpose(purposes),
     }
     .map_err(refused)?;
-    mapping::check(pkinit, who, certificate)?;
+    mapping::check(pkinit, &who.client, certificate)?;
     Ok(Some(certificate.not_after))
 }
 
