@@ -84,9 +84,15 @@ impl Principal {
     /// # Errors
     /// [`Error::Name`] for a second `@`, a dangling backslash, an empty name, or a missing realm.
     pub fn parse(text: &str, default_realm: Option<&str>) -> Result<Self> {
+        if let Some((name, realm)) = plain(text)
+            && let Some(realm) = realm.or(default_realm)
+        {
+            let kind = guess_kind(name.split('/'));
+            return Principal::new(kind, realm, name.split('/'));
+        }
         let (components, realm) = split(text, true)?;
         let realm = realm.or_else(|| default_realm.map(str::to_owned)).ok_or(Error::Name("no realm given"))?;
-        let kind = guess_kind(&components);
+        let kind = guess_kind(components.iter().map(String::as_str));
         Principal::new(kind, &realm, components)
     }
 
@@ -176,12 +182,22 @@ impl Principal {
 }
 
 /// What `krb5_parse_name` guesses: krbtgt is a service instance, WELLKNOWN is well-known.
-fn guess_kind(components: &[String]) -> NameType {
-    match components.first().map(String::as_str) {
-        Some("krbtgt") if components.len() == 2 => NameType::SRV_INST,
-        Some("WELLKNOWN") if components.len() >= 2 => NameType::WELLKNOWN,
+fn guess_kind<'a>(mut components: impl Iterator<Item = &'a str>) -> NameType {
+    match (components.next(), components.count()) {
+        (Some("krbtgt"), 1) => NameType::SRV_INST,
+        (Some("WELLKNOWN"), 1..) => NameType::WELLKNOWN,
         _ => NameType::PRINCIPAL,
     }
+}
+
+/// Name and realm of a text in which nothing is quoted and nothing is wrong: most.
+fn plain(text: &str) -> Option<(&str, Option<&str>)> {
+    if text.bytes().any(|octet| matches!(octet, b'\\' | 0)) {
+        return None;
+    }
+    let (name, realm) = text.split_once('@').map_or((text, None), |(name, realm)| (name, Some(realm)));
+    let sound = !name.is_empty() && realm.is_none_or(|realm| !realm.is_empty() && !realm.contains('@'));
+    sound.then_some((name, realm))
 }
 
 /// Splits at unquoted `/` and `@`. An enterprise name has no separators and keeps its first `@`.
@@ -252,6 +268,9 @@ fn unquote(c: char) -> char {
 
 fn write_escaped(f: &mut fmt::Formatter<'_>, part: &str) -> fmt::Result {
     use fmt::Write;
+    if part.bytes().all(|octet| matches!(octet, b' '..=b'~') && !matches!(octet, b'/' | b'@' | b'\\')) {
+        return f.write_str(part);
+    }
     for c in part.chars() {
         match c {
             '/' | '@' | '\\' => write!(f, "\\{c}")?,

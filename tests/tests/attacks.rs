@@ -1,6 +1,7 @@
 //! What broke other KDCs, sent to this one: each case under its own name, joined in memory.
 
-use kdc::core::{Attributes, Outcome};
+use kdc::core::{Arrival, Attributes, Change, Entry, Kdc, KeySet, LongTermKey, Outcome, PasswordPolicy, Store};
+use kdc::store::{Cached, MasterKey, Redb};
 use libkrb::codes::{AddressType, ChecksumType, EncryptionType, NameType, PaType};
 use libkrb::crypto::{Key, KeyUsage};
 use libkrb::flags::{KdcOptions as O, TicketFlags as F};
@@ -395,4 +396,88 @@ fn replies_and_errors_are_never_answered() {
     for tag in [0x6b, 0x6d, 0x6f, 0x7e] {
         assert!(realm.send(&[tag, 0]).reply.is_none());
     }
+}
+
+/// A realm whose principals stand in a file, with entries kept ready in front, as the daemon has them.
+struct Filed {
+    client: Joined,
+    store: Cached<Redb>,
+    _folder: tempfile::TempDir,
+}
+
+impl Filed {
+    fn new() -> Filed {
+        let client = Joined::new();
+        let folder = tempfile::tempdir().expect("a folder");
+        let master = MasterKey::ephemeral().expect("random");
+        let store = Redb::create(&folder.path().join("store"), REALM, master).expect("a store");
+        let names = client.store.list(None, 100).expect("listed");
+        let entry = |name| (*client.store.lookup(name).expect("readable").expect("there")).clone();
+        let made: Vec<_> = names.iter().map(|name| Change::Create(entry(name))).collect();
+        store.commit(&made).expect("committed");
+        Filed { client, store: Cached::new(store, 100), _folder: folder }
+    }
+
+    fn change(&self, who: &str, change: impl FnOnce(&mut Entry)) {
+        let mut entry = (*self.store.lookup(&name(who)).expect("readable").expect("there")).clone();
+        change(&mut entry);
+        self.store.commit(&[Change::Replace(entry)]).expect("committed");
+    }
+
+    fn send(&mut self, request: &[u8], key: &Key, usage: KeyUsage) -> Result<Credential, ErrorCode> {
+        let Joined { policy, replays, attempts, now, random, .. } = &mut self.client;
+        let kdc = Kdc { policy, store: &self.store, replays, attempts };
+        let outcome = kdc::core::handle(&kdc, Arrival { now: *now, from: None }, random, request);
+        Credential::open(&outcome.reply.expect("an answer"), key, usage)
+    }
+
+    fn login(&mut self, key: &Key) -> Result<Credential, ErrorCode> {
+        let request = self.client.as_req(&Asking::login("alice"), Some(key));
+        self.send(&request, key, KeyUsage::AS_REP_ENC_PART)
+    }
+
+    fn ticket(&mut self, tgt: &Credential) -> Result<Credential, ErrorCode> {
+        let request = self.client.tgs_req(tgt, &Asking::service("host/a.example.org"));
+        self.send(&request, &tgt.key, KeyUsage::TGS_REP_SESSION)
+    }
+}
+
+#[test]
+fn what_was_changed_is_seen_by_the_very_next_request_though_entries_are_kept_ready() {
+    const ETYPE: EncryptionType = EncryptionType::AES256_SHA1;
+    let mut realm = Filed::new();
+    let old = realm.client.key("alice", ETYPE);
+    let new = Key::new(ETYPE, &[7; 32]).expect("a key");
+    let tgt = realm.login(&old).expect("a TGT");
+    realm.ticket(&tgt).expect("a ticket");
+
+    // A key: of the client, and of the service.
+    let sets = |key: &Key| vec![KeySet::new(2, vec![LongTermKey::new(key.clone(), None)])];
+    realm.change("alice", |entry| entry.keys = sets(&new));
+    assert_eq!(realm.login(&old).map(drop), Err(ErrorCode::PREAUTH_FAILED));
+    realm.login(&new).expect("the new key's owner");
+    realm.change("host/a.example.org", |entry| entry.keys = sets(&new));
+    let ticket = realm.ticket(&tgt).expect("a ticket");
+    let sealed = wire::decode::<wire::Ticket<'_>>(&ticket.ticket).expect("a ticket").enc_part;
+    assert_eq!(sealed.kvno, Some(2));
+    assert!(new.decrypt(KeyUsage::TICKET, sealed.cipher).is_ok());
+
+    // What a policy allows, and what a principal may.
+    let policy = PasswordPolicy { max_ticket_life: 600, ..PasswordPolicy::new("short") };
+    realm.store.commit(&[Change::PutPolicy(policy)]).expect("committed");
+    realm.change("alice", |entry| entry.policy = Some("short".into()));
+    let lives = |ticket: &Credential| ticket.end_time - ticket.start_time;
+    assert_eq!(lives(&realm.login(&new).expect("a TGT")), 600);
+    let known = realm.store.policy("short").expect("readable").expect("there");
+    let policy = PasswordPolicy { max_ticket_life: 900, ..(*known).clone() };
+    realm.store.commit(&[Change::PutPolicy(policy)]).expect("committed");
+    assert_eq!(lives(&realm.login(&new).expect("a TGT")), 900);
+    realm.change("host/a.example.org", |entry| entry.attributes = Attributes::DISALLOW_SVR);
+    assert_eq!(realm.ticket(&tgt).map(drop), Err(ErrorCode::MUST_USE_USER2USER));
+    realm.change("host/a.example.org", |entry| entry.attributes = Attributes::default());
+    realm.ticket(&tgt).expect("a ticket");
+
+    realm.store.commit(&[Change::Delete(name("alice"))]).expect("committed");
+    assert_eq!(realm.login(&new).map(drop), Err(ErrorCode::C_PRINCIPAL_UNKNOWN));
+    assert!(realm.ticket(&tgt).is_err());
 }

@@ -1,9 +1,10 @@
 //! Failed proofs and last logins, counted in memory and written down in batches. Not here: what they
 //! mean ([`crate::core::attempts`]).
 //!
-//! A login costs no durable write. Records that changed are written down every [`INTERVAL`], all in
-//! one transaction, and at the end of the KDC; a lock is written down at once. A crash therefore
-//! forgets the failures and successes of the last [`INTERVAL`], and no lock but one of that very moment.
+//! A login costs no durable write. Failures are written down every [`INTERVAL`], all in one transaction;
+//! successes with them once in [`PATIENCE`], or when there are many, for then they lie close together;
+//! everything at the end of the KDC; a lock at once. A crash therefore forgets the failures of the last
+//! [`INTERVAL`], the successes of the last [`PATIENCE`], and no lock but one of that very moment.
 
 mod writer;
 
@@ -17,13 +18,16 @@ use tokio::sync::Notify;
 use crate::core::StoreError;
 use crate::core::attempts::{AccountId, Attempts, Ledger, Lockout, Proven, Record, Tried};
 
-pub use writer::{INTERVAL, WrittenDown};
+pub use writer::{INTERVAL, PATIENCE, WrittenDown};
 
 /// How many parts are locked apart from each other.
 const SHARDS: usize = 256;
 /// How many records a part keeps that are written down: a quarter of a million in all, some 20 MiB.
-/// Those that are not yet are kept besides, which is no more than accounts tried within [`INTERVAL`].
+/// Those that are not yet are kept besides, which is no more than accounts that failed within
+/// [`INTERVAL`] and [`MOST_SUCCESSES`].
 const KEPT: usize = 1024;
+/// So many accounts that succeeded are written down without waiting longer; some 6 MiB.
+const MOST_SUCCESSES: usize = 65_536;
 
 /// What stands for a record that can't be read: more failures than any rule allows, which no time
 /// heals. Where failures lock, such an account is locked until an administrator opens it, which puts a
@@ -41,6 +45,8 @@ pub struct Counted {
     urgent: Notify,
     /// Accounts that were locked since records were last written down.
     locks: AtomicUsize,
+    /// Accounts of which nothing is to be written down but that they succeeded.
+    successes: AtomicUsize,
 }
 
 #[derive(Default)]
@@ -48,12 +54,16 @@ struct Shard {
     slots: HashMap<AccountId, Slot>,
     /// Whose records changed since they were last written down.
     changed: Vec<AccountId>,
+    /// Those of which nothing changed but the time of the last success.
+    succeeded: Vec<AccountId>,
 }
 
 #[derive(Clone, Copy)]
 struct Slot {
     record: Record,
     state: State,
+    /// Nobody has needed yet what is written down of it: the record knows a success and no more.
+    partial: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -64,6 +74,8 @@ enum State {
     Leaving,
     /// Not written down yet.
     Changed,
+    /// Nor is the time of its last success, which can wait.
+    Succeeded,
 }
 
 impl Default for Counted {
@@ -75,6 +87,7 @@ impl Default for Counted {
             writing: Mutex::default(),
             urgent: Notify::new(),
             locks: AtomicUsize::new(0),
+            successes: AtomicUsize::new(0),
         }
     }
 }
@@ -92,27 +105,71 @@ impl Counted {
 
     /// The record of an account, from memory or from where it is written down.
     fn known(&self, shard: &mut Shard, who: &AccountId) -> Result<Record, StoreError> {
-        if let Some(slot) = shard.slots.get(who) {
-            return Ok(slot.record);
-        }
-        let Some(ledger) = &self.ledger else { return Ok(Record::default()) };
+        let partial = match shard.slots.get(who) {
+            Some(slot) if !slot.partial => return Ok(slot.record),
+            slot => slot.copied(),
+        };
+        let Some(ledger) = &self.ledger else { return Ok(partial.map(|slot| slot.record).unwrap_or_default()) };
         let record = ledger.record(who).inspect_err(|error| {
             tracing::error!(%error, "what is known of failed logins can't be read: the account counts as locked");
         });
         let record = record?.unwrap_or_default();
-        // All that are written down give way at once, when there are too many: few are asked for again.
-        if shard.slots.len() >= KEPT && shard.changed.len() < shard.slots.len() {
-            shard.slots.retain(|_, slot| slot.state != State::Written);
-        }
-        shard.slots.insert(*who, Slot { record, state: State::Written });
-        Ok(record)
+        let slot = match partial {
+            Some(slot) => Slot { record: success_over(slot.record, record), partial: false, ..slot },
+            None => Slot { record, state: State::Written, partial: false },
+        };
+        shard.keep(who, slot);
+        Ok(slot.record)
     }
 
     fn remember(&self, shard: &mut Shard, who: &AccountId, record: Record) {
-        let before = shard.slots.insert(*who, Slot { record, state: State::Changed });
+        let before = shard.slots.insert(*who, Slot { record, state: State::Changed, partial: false });
         if before.is_none_or(|slot| slot.state != State::Changed) && self.ledger.is_some() {
             shard.changed.push(*who);
         }
+    }
+
+    /// Remembers a success that no rule counts failures for. What is written down of the account is not
+    /// read for that.
+    fn succeeded(&self, shard: &mut Shard, who: &AccountId, now: Time) {
+        match shard.slots.get_mut(who) {
+            Some(slot) if slot.record.failures > 0 => {
+                let record = slot.record.after(Proven::Yes, None, now);
+                return self.remember(shard, who, record);
+            }
+            Some(slot) => {
+                slot.record.last_success = Some(now);
+                if matches!(slot.state, State::Changed | State::Succeeded) {
+                    return;
+                }
+                slot.state = State::Succeeded;
+            }
+            None => {
+                let record = Record { last_success: Some(now), ..Record::default() };
+                shard.keep(who, Slot { record, state: State::Succeeded, partial: self.ledger.is_some() });
+            }
+        }
+        if self.ledger.is_some() {
+            shard.succeeded.push(*who);
+            if self.successes.fetch_add(1, Ordering::Relaxed) + 1 == MOST_SUCCESSES {
+                self.urgent.notify_one();
+            }
+        }
+    }
+}
+
+/// What is known of an account by a success after what is written down of it.
+fn success_over(success: Record, earlier: Record) -> Record {
+    Record { failures: 0, last_success: success.last_success, ..earlier }
+}
+
+impl Shard {
+    fn keep(&mut self, who: &AccountId, slot: Slot) {
+        // All that are written down give way at once, when there are too many: few are asked for again.
+        if self.slots.len() >= KEPT && self.changed.len() + self.succeeded.len() < self.slots.len() {
+            self.slots.retain(|_, slot| slot.state != State::Written);
+        }
+        self.slots.insert(*who, slot);
     }
 }
 
@@ -126,7 +183,9 @@ impl Attempts for Counted {
     ) -> Tried {
         let Some(rule) = lockout else {
             let proven = try_it(u32::MAX);
-            if proven != Proven::Unclear {
+            if proven == Proven::Yes {
+                self.succeeded(&mut self.shard(who), who, now);
+            } else if proven != Proven::Unclear {
                 let mut shard = self.shard(who);
                 // One that can't be read stays as it is.
                 if let Ok(record) = self.known(&mut shard, who) {

@@ -191,3 +191,46 @@ fn a_record_that_can_not_be_read_locks_where_failures_lock_until_somebody_opens_
     assert_eq!(counted.attempt(&WHO, Some(&RULE), NOW, &mut |_| Proven::Yes), Tried::Made);
     assert_eq!(book.rows.lock().expect("whole").get(&WHO).map(|record| record.failures), Some(0));
 }
+
+#[test]
+fn a_success_reads_nothing_and_keeps_what_is_written_down_of_earlier_failures() {
+    let (book, counted) = book();
+    fail(&counted, &WHO, 3);
+    counted.flush().expect("written");
+    let next = Counted::over(Arc::clone(&book) as Arc<dyn Ledger>);
+    book.damaged.store(true, Ordering::Relaxed);
+    assert_eq!(next.attempt(&WHO, None, NOW + 9, &mut |_| Proven::Yes), Tried::Made);
+    book.damaged.store(false, Ordering::Relaxed);
+    let known = Record { failures: 0, last_failure: Some(NOW), last_success: Some(NOW + 9) };
+    assert_eq!(next.record(&WHO), known);
+    next.flush().expect("written");
+    assert_eq!(book.rows.lock().expect("whole")[&WHO], known);
+}
+
+#[test]
+fn a_success_waits_where_a_failure_does_not() {
+    let (book, counted) = book();
+    let other = [8; 16];
+    let _ = counted.attempt(&other, None, NOW, &mut |_| Proven::Yes);
+    fail(&counted, &WHO, 1);
+    counted.write(false).expect("written");
+    let written = || book.rows.lock().expect("whole").keys().copied().collect::<Vec<_>>();
+    assert_eq!(written(), [WHO]);
+    let _ = counted.attempt(&other, None, NOW, &mut |_| Proven::No(1));
+    counted.write(false).expect("written");
+    assert_eq!(written().len(), 2, "a failure after it takes it along");
+    counted.flush().expect("nothing is left to write");
+    assert_eq!(book.rows.lock().expect("whole")[&other].failures, 1);
+}
+
+#[test]
+fn a_success_does_not_write_over_a_record_that_can_not_be_read() {
+    let (book, counted) = book();
+    fail(&counted, &WHO, 4);
+    counted.flush().expect("written");
+    let next = Counted::over(Arc::clone(&book) as Arc<dyn Ledger>);
+    let _ = next.attempt(&WHO, None, NOW, &mut |_| Proven::Yes);
+    book.damaged.store(true, Ordering::Relaxed);
+    next.flush().expect("nothing to write");
+    assert_eq!(book.rows.lock().expect("whole")[&WHO].failures, 4);
+}

@@ -96,6 +96,11 @@ impl KeySet {
         Some(self.created.max(self.from)).filter(|start| *start != Time::EPOCH)
     }
 
+    /// Whether any of them was made from a password.
+    pub fn is_of_password(&self) -> bool {
+        self.keys.iter().any(|key| key.salt.is_some())
+    }
+
     /// Its key of an enctype.
     pub fn key(&self, etype: EncryptionType) -> Option<&LongTermKey> {
         self.keys.iter().find(|key| key.etype() == etype)
@@ -209,6 +214,18 @@ impl Entry {
     /// The keys that seal: the newest that are in use. Where all are still to come, the oldest.
     pub fn current(&self, now: Time) -> Option<&KeySet> {
         self.living(now).find(|set| set.from <= now).or_else(|| self.living(now).last())
+    }
+
+    /// When the keys that seal were made; where nobody wrote that down, when they or the entry were changed.
+    pub fn keys_made(&self, now: Time) -> Option<Time> {
+        let made = self.current(now)?.created;
+        Some(if made == Time::EPOCH { self.password_changed.unwrap_or(self.modified) } else { made })
+    }
+
+    /// The same of a service, whose keys are random and seal tickets; `None` for anyone else.
+    pub fn keys_of_service_made(&self, now: Time, is_of_password: impl Fn(&KeySet) -> bool) -> Option<Time> {
+        let random = self.current(now).is_some_and(|set| !is_of_password(set));
+        self.keys_made(now).filter(|_| random && !self.attributes.has(Attributes::DISALLOW_SVR))
     }
 
     /// The key of an enctype that seals.

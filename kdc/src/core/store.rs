@@ -4,9 +4,9 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use libkrb::Principal;
+use libkrb::{Principal, Time};
 
-use super::entry::Entry;
+use super::entry::{Entry, KeySet};
 use super::password_policy::PasswordPolicy;
 
 /// Where principals are kept. Every implementation passes the same battery of tests.
@@ -58,6 +58,30 @@ pub trait Store: Send + Sync {
         }
     }
 
+    /// The service whose keys in use are older than any other's, and when they were made.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the records can't be read.
+    fn oldest_service(&self, now: Time) -> Result<Option<(Principal, Time)>, StoreError> {
+        let (mut oldest, mut after) = (None, None);
+        loop {
+            let page = self.list(after.as_ref(), 500)?;
+            for name in page.iter().filter(|name| is_of_service(name)) {
+                // What can't be read does not hide the others.
+                let entry = self.lookup(name).ok().flatten();
+                let made = entry.and_then(|entry| entry.keys_of_service_made(now, KeySet::is_of_password));
+                let older = |made: &Time| oldest.as_ref().is_none_or(|(_, oldest)| made < oldest);
+                if let Some(made) = made.filter(older) {
+                    oldest = Some((name.clone(), made));
+                }
+            }
+            after = match page.into_iter().last() {
+                Some(last) => Some(last),
+                None => return Ok(oldest),
+            };
+        }
+    }
+
     /// How much there is, at little cost; nothing for a store that keeps no count.
     ///
     /// # Errors
@@ -81,6 +105,13 @@ pub trait Store: Send + Sync {
     /// [`StoreError::Exists`], [`StoreError::Missing`] and [`StoreError::Conflict`] name the first
     /// change that can't be made.
     fn commit(&self, changes: &[Change]) -> Result<(), StoreError>;
+}
+
+/// Whether a name may be a service's: who has one component only is a person, and whom the KDC keeps for
+/// itself is told apart.
+pub fn is_of_service(name: &Principal) -> bool {
+    let first = name.components().first().map(|part| &**part);
+    name.components().len() > 1 && !matches!(first, Some("krbtgt" | "kadmin"))
 }
 
 /// How much a store holds.

@@ -5,17 +5,12 @@ use std::time::UNIX_EPOCH;
 
 use libkrb::Time;
 
-use crate::core::{Attributes, Entry, Store};
+use crate::core::{Entry, Store};
 use crate::observe::facts::KeyAge;
-
-/// How many names are read at a time.
-const PAGE: usize = 500;
 
 /// The keys of an entry that are in use; `None` where it has none.
 pub fn of_entry(key: &str, entry: &Entry, now: Time) -> Option<KeyAge> {
-    let made = entry.current(now)?.created;
-    // Of older keys nobody wrote down when they were made.
-    let made = if made == Time::EPOCH { entry.password_changed.unwrap_or(entry.modified) } else { made };
+    let made = entry.keys_made(now)?;
     Some(KeyAge { key: key.to_owned(), changed: made.seconds(), ..KeyAge::default() })
 }
 
@@ -28,34 +23,9 @@ pub fn of_file(key: &str, path: &Path) -> Option<KeyAge> {
 
 /// The service whose keys are older than any other's.
 pub fn oldest_service(store: &dyn Store, now: Time) -> Option<KeyAge> {
-    let mut oldest: Option<KeyAge> = None;
-    let mut after = None;
-    loop {
-        let names = store.list(after.as_ref(), PAGE).unwrap_or_default();
-        after = Some(names.last()?.clone());
-        // Who has one component only is a person; whom the KDC keeps for itself is told apart.
-        let services = names.iter().filter(|name| {
-            let first = name.components().first().map(|part| &**part);
-            name.components().len() > 1 && !matches!(first, Some("krbtgt" | "kadmin"))
-        });
-        for entry in services.filter_map(|name| store.lookup(name).ok().flatten()) {
-            let key = of_entry("oldest_service", &entry, now).filter(|_| is_service(&entry, now));
-            let key = key.map(|key| KeyAge { principal: Some(entry.principal.to_string()), ..key });
-            oldest = match (oldest, key) {
-                (Some(one), Some(other)) => Some(if other.changed < one.changed { other } else { one }),
-                (one, other) => one.or(other),
-            };
-        }
-        if names.len() < PAGE {
-            return oldest;
-        }
-    }
-}
-
-/// Whether tickets are sealed in its keys, which are random.
-fn is_service(entry: &Entry, now: Time) -> bool {
-    let of_password = entry.current(now).is_none_or(|set| set.keys.iter().any(|key| key.salt.is_some()));
-    !of_password && !entry.attributes.has(Attributes::DISALLOW_SVR)
+    let (principal, made) = store.oldest_service(now).ok()??;
+    let (key, principal) = ("oldest_service".to_owned(), Some(principal.to_string()));
+    Some(KeyAge { key, changed: made.seconds(), principal, ..KeyAge::default() })
 }
 
 #[cfg(test)]

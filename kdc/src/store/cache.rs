@@ -9,7 +9,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use libkrb::Principal;
+use libkrb::{Principal, Time};
 use quick_cache::sync::Cache;
 
 use super::plan::normal;
@@ -78,6 +78,10 @@ impl<S: Store> Store for Cached<S> {
         self.inner.policy_user(name)
     }
 
+    fn oldest_service(&self, now: Time) -> Result<Option<(Principal, Time)>, StoreError> {
+        self.inner.oldest_service(now)
+    }
+
     fn size(&self) -> Result<Size, StoreError> {
         self.inner.size()
     }
@@ -125,7 +129,6 @@ impl<S: Ledger> Ledger for Cached<S> {
 mod tests {
     use super::*;
     use crate::store::Memory;
-    use libkrb::Time;
 
     #[test]
     fn no_more_entries_are_kept_than_there_is_room_for() {
@@ -140,5 +143,27 @@ mod tests {
             assert!(store.lookup(&name(number + 1000)).expect("readable").is_none());
         }
         assert!((1..=10).contains(&store.entries.len()), "{}", store.entries.len());
+    }
+
+    #[test]
+    fn an_entry_that_gives_way_is_gone_with_its_keys_which_are_wiped() {
+        fn is_wiped<T: zeroize::ZeroizeOnDrop>(_: &T) {}
+        let folder = tempfile::tempdir().expect("a folder");
+        let master = crate::store::MasterKey::ephemeral().expect("random");
+        let file = crate::store::Redb::create(&folder.path().join("store"), "R", master).expect("a store");
+        let store = Cached::new(file, 4);
+        let name = |number: u32| Principal::parse(&format!("user{number}"), Some("R")).expect("a name");
+        let entry = |number| {
+            let key = libkrb::crypto::Key::new(libkrb::codes::EncryptionType::AES128_SHA1, &[7; 16]).expect("a key");
+            is_wiped(&key);
+            let keys = vec![crate::core::KeySet::new(1, vec![crate::core::LongTermKey::new(key, None)])];
+            Entry { keys, ..Entry::new(name(number), [0; 16], Time(1), "") }
+        };
+        let changes: Vec<_> = (0..100).map(|number| Change::Create(entry(number))).collect();
+        store.commit(&changes).expect("committed");
+        let looked_up = |number| store.lookup(&name(number)).expect("readable").expect("there");
+        let held: Vec<_> = (0..100).map(|number| Arc::downgrade(&looked_up(number))).collect();
+        let alive = held.iter().filter(|entry| entry.upgrade().is_some()).count();
+        assert!(alive <= 4, "{alive}");
     }
 }

@@ -1,17 +1,23 @@
 //! The bytes of an entry: a prost message with every key in it sealed. Not here: where the bytes
 //! are kept. Fields are only ever added; a change of meaning raises [`VERSION`].
 
+mod fields;
+mod open;
+
 use std::collections::{BTreeMap, BTreeSet};
 
-use libkrb::codes::{EncryptionType, NameType};
-use libkrb::crypto::{Key, OtpHash};
+use libkrb::codes::NameType;
+use libkrb::crypto::OtpHash;
 use libkrb::{Principal, Time};
 use prost::Message;
+
+pub use open::decode;
+pub(super) use open::service_keys_made;
 
 use super::plan::{Stored, key, normal};
 use super::seal::{MasterKey, key_context, token_context};
 use crate::core::entry::{Token, TokenKind};
-use crate::core::{Attributes, Entry, KeySet, LongTermKey, StoreError};
+use crate::core::{Entry, KeySet, LongTermKey, StoreError};
 
 /// What this code writes, and the newest that it reads.
 const VERSION: u32 = 1;
@@ -155,36 +161,6 @@ pub fn encode(entry: &Entry, revision: u64, master: &MasterKey) -> Result<Vec<u8
     Ok(record.encode_to_vec())
 }
 
-/// The entry whose record is kept under `owner`.
-///
-/// # Errors
-/// [`StoreError::Record`] for what is not its record, or does not open.
-pub fn decode(owner: &str, bytes: &[u8], master: &MasterKey) -> Result<Entry, StoreError> {
-    let record = read(owner, bytes)?;
-    let open = |sets: &[SealedSet]| sets.iter().map(|set| open_set(owner, set, master)).collect::<Result<_, _>>();
-    let (keys, history) = (open(&record.keys)?, open(&record.history)?);
-    let tokens = record.tokens.iter().map(|token| open_token(owner, token, master)).collect::<Result<_, _>>()?;
-    Ok(Entry {
-        principal: record.principal.unwrap_or_default().principal(owner)?,
-        aliases: record.aliases.iter().map(|name| name.principal(owner)).collect::<Result<_, _>>()?,
-        id: record.id.try_into().map_err(|_| damaged(owner, "no account id"))?,
-        keys,
-        attributes: Attributes(record.attributes),
-        expires: record.expires.map(Time),
-        password_expires: record.password_expires.map(Time),
-        max_life: record.max_life,
-        max_renewable_life: record.max_renewable_life,
-        password_changed: record.password_changed.map(Time),
-        modified: Time(record.modified),
-        modified_by: record.modified_by,
-        policy: record.policy,
-        history,
-        tokens,
-        strings: record.strings,
-        revision: record.revision,
-    })
-}
-
 /// What a commit must know of the record under `owner`, without opening its keys.
 pub(super) fn stored(owner: &str, bytes: &[u8]) -> Result<Stored, StoreError> {
     let record = read(owner, bytes)?;
@@ -231,10 +207,7 @@ pub(super) fn reseal(owner: &str, bytes: &[u8], master: &MasterKey) -> Result<Op
 fn read(owner: &str, bytes: &[u8]) -> Result<Record, StoreError> {
     let record = Record::decode(bytes).map_err(|_| damaged(owner, "not a record"))?;
     if record.version > VERSION {
-        return Err(StoreError::Record {
-            principal: owner.to_owned(),
-            problem: format!("written in format {} by a newer kdc, this one reads up to {VERSION}", record.version),
-        });
+        return Err(newer(owner, record.version));
     }
     if record.principal.as_ref().is_none_or(|name| name.text != owner) {
         return Err(damaged(owner, "it is another principal's"));
@@ -265,24 +238,6 @@ fn seal_set(owner: &str, set: &KeySet, master: &MasterKey) -> Result<SealedSet, 
         created: set.created.seconds(),
         from: set.from.seconds(),
         until: set.until.map(Time::seconds),
-    })
-}
-
-fn open_set(owner: &str, set: &SealedSet, master: &MasterKey) -> Result<KeySet, StoreError> {
-    let open = |key: &SealedKey| {
-        let context = key_context(owner, set.kvno, key.etype);
-        let bytes =
-            master.open(key.master, &key.sealed, &context).ok_or_else(|| unopened(owner, key.master, master))?;
-        let opened = Key::new(EncryptionType(key.etype), &bytes)
-            .map_err(|error| StoreError::Record { principal: owner.to_owned(), problem: error.to_string() })?;
-        Ok(LongTermKey::new(opened, key.salt.clone()).with_iterations(key.iterations))
-    };
-    Ok(KeySet {
-        kvno: set.kvno,
-        keys: set.keys.iter().map(open).collect::<Result<_, _>>()?,
-        created: Time(set.created),
-        from: Time(set.from),
-        until: set.until.map(Time),
     })
 }
 
@@ -326,6 +281,13 @@ fn open_token(owner: &str, token: &SealedToken, master: &MasterKey) -> Result<To
         indicators: token.indicators.clone(),
         created: Time(token.created),
     })
+}
+
+fn newer(owner: &str, version: u32) -> StoreError {
+    StoreError::Record {
+        principal: owner.to_owned(),
+        problem: format!("written in format {version} by a newer kdc, this one reads up to {VERSION}"),
+    }
 }
 
 fn unopened(owner: &str, version: u32, master: &MasterKey) -> StoreError {

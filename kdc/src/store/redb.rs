@@ -9,6 +9,7 @@ mod export;
 mod ledger;
 mod tables;
 mod trouble;
+mod view;
 
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Read};
@@ -20,7 +21,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use arc_swap::ArcSwap;
-use libkrb::Principal;
+use libkrb::{Principal, Time};
 use redb::{
     Builder, Database, ReadOnlyTable, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition,
     TableError,
@@ -31,10 +32,11 @@ pub use bulk::{Bulk, Existing, Put, Sealed};
 use self::tables::Tables;
 pub(super) use self::trouble::failed;
 use self::trouble::{damaged, foreign, guarded, opening};
+use self::view::{Newest, View};
 use super::plan::{Plan, folded, key};
 use super::seal::MasterKey;
 use super::{policy_record, record};
-use crate::core::store::Export;
+use crate::core::store::{Export, is_of_service};
 use crate::core::{Change, Entry, PasswordPolicy, Size, Store, StoreError};
 
 /// Records by the text of their principal.
@@ -65,6 +67,7 @@ pub struct Redb {
     pub(super) master: ArcSwap<MasterKey>,
     /// Some until dropped, or while it can't be opened anew.
     database: RwLock<Option<Database>>,
+    newest: Newest,
     /// redb failed in the midst of a commit: what it holds in memory may not be what is on disk.
     torn: AtomicBool,
     /// Whoever rolls the master key over.
@@ -105,6 +108,7 @@ impl Redb {
             realm,
             master: ArcSwap::from_pointee(master),
             database: RwLock::new(Some(database)),
+            newest: Newest::default(),
             torn: AtomicBool::new(false),
             rolling: Mutex::default(),
         })
@@ -127,6 +131,7 @@ impl Redb {
                 realm: String::new(),
                 master: ArcSwap::from_pointee(master),
                 database: RwLock::new(Some(database)),
+                newest: Newest::default(),
                 torn: AtomicBool::new(false),
                 rolling: Mutex::default(),
             };
@@ -151,6 +156,7 @@ impl Redb {
     /// The first thing that is wrong.
     pub fn verify(&mut self) -> Result<usize, StoreError> {
         let file = self.file.clone();
+        self.newest.pass();
         if let Some(database) = self.database.get_mut().unwrap_or_else(PoisonError::into_inner) {
             guarded(&file, || database.check_integrity().map_err(|error| opening(&file, error)))?;
         }
@@ -213,6 +219,7 @@ impl Redb {
     /// to read too; but what was committed is there and has to be served.
     fn reopen(&self) -> Result<(), StoreError> {
         let mut place = self.database.write().unwrap_or_else(PoisonError::into_inner);
+        self.newest.pass();
         let old = place.take();
         guarded(&self.file, || {
             drop(old);
@@ -255,6 +262,7 @@ impl Redb {
             finished = true;
             done
         });
+        self.newest.pass();
         if !finished {
             self.torn.store(true, Ordering::Release);
         } else if matches!(done, Err(StoreError::Storage(_))) {
@@ -266,15 +274,12 @@ impl Redb {
 
     fn find(&self, name: &Principal) -> Result<Option<Arc<Entry>>, StoreError> {
         let key = key(name);
-        self.read(|store, database| {
-            let transaction = store.sound(database.begin_read())?;
-            let principals = store.sound(transaction.open_table(PRINCIPALS))?;
+        self.look(|store, View { principals, names, .. }| {
             let open =
                 |owner: &str, bytes: &[u8]| Ok(Some(Arc::new(record::decode(owner, bytes, &store.master.load())?)));
             if let Some(bytes) = store.sound(principals.get(&*key))? {
                 return open(&key, bytes.value());
             }
-            let names = store.sound(transaction.open_table(NAMES))?;
             let Some(owner) = store.sound(names.get((&*folded(&key), &*key)))? else { return Ok(None) };
             match store.sound(principals.get(owner.value()))? {
                 Some(bytes) => open(owner.value(), bytes.value()),
@@ -375,6 +380,30 @@ impl Store for Redb {
         })
     }
 
+    fn oldest_service(&self, now: Time) -> Result<Option<(Principal, Time)>, StoreError> {
+        let mut oldest: Option<(Principal, Time)> = None;
+        // One read of its own, which may take a second.
+        self.read(|store, database| {
+            let transaction = store.sound(database.begin_read())?;
+            for row in store.sound(store.sound(transaction.open_table(PRINCIPALS))?.iter())? {
+                let (owner, bytes) = store.sound(row)?;
+                let (owner, bytes) = (owner.value(), bytes.value());
+                // Most of them: users.
+                if !owner.contains('/') {
+                    continue;
+                }
+                // What can't be read does not hide the others.
+                let Ok(Some(made)) = record::service_keys_made(owner, bytes, now) else { continue };
+                if oldest.as_ref().is_none_or(|(_, oldest)| made < *oldest) {
+                    let name = Principal::parse(owner, None).map_err(|_| damaged(&store.file, "a name is none"))?;
+                    oldest = Some((name, made)).filter(|(name, _)| is_of_service(name)).or(oldest.take());
+                }
+            }
+            Ok(())
+        })?;
+        Ok(oldest)
+    }
+
     fn size(&self) -> Result<Size, StoreError> {
         let bytes = std::fs::metadata(&self.file).map_or(0, |metadata| metadata.len());
         let policies = self.policies_table(|store, table| store.sound(table.len()))?;
@@ -398,6 +427,7 @@ impl Store for Redb {
 
 impl Drop for Redb {
     fn drop(&mut self) {
+        self.newest.pass();
         let database = self.database.get_mut().unwrap_or_else(PoisonError::into_inner).take();
         // Closing writes, and may find damage like any other use. Nobody is left to be told.
         let _ = catch_unwind(AssertUnwindSafe(|| drop(database)));

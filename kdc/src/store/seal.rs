@@ -11,8 +11,8 @@ use std::io::Write;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use aes_gcm::aead::{Aead, KeyInit, Payload};
-use aes_gcm::{Aes256Gcm, Nonce};
+use aes_gcm::aead::{Aead, AeadInOut, KeyInit, Payload};
+use aes_gcm::{Aes256Gcm, Nonce, Tag};
 use zeroize::Zeroizing;
 
 use crate::core::StoreError;
@@ -22,6 +22,7 @@ use crate::source::Source;
 const HEADER: &str = "kdc-master-key 1";
 const KEY: usize = 32;
 const NONCE: usize = 12;
+const TAG: usize = 16;
 
 /// The key over all keys of a realm, in all its versions. Seals with the newest.
 pub struct MasterKey {
@@ -170,9 +171,27 @@ impl MasterKey {
 
     /// What was sealed under this version of this key for this context; `None` for anything else.
     pub(super) fn open(&self, version: u32, sealed: &[u8], context: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+        let mut plain = Zeroizing::new(vec![0; sealed.len().checked_sub(NONCE + TAG)?]);
+        self.open_into(version, sealed, context, &mut plain)?;
+        Some(plain)
+    }
+
+    /// As [`MasterKey::open`], in room that the caller has; `None` also where it is too small.
+    pub(super) fn open_into<'o>(
+        &self,
+        version: u32,
+        sealed: &[u8],
+        context: &[u8],
+        room: &'o mut [u8],
+    ) -> Option<&'o [u8]> {
         let (nonce, sealed) = sealed.split_first_chunk::<NONCE>()?;
-        let payload = Payload { msg: sealed, aad: context };
-        self.versions.get(&version)?.decrypt(&Nonce::from(*nonce), payload).ok().map(Zeroizing::new)
+        let (cipher, tag) = sealed.split_last_chunk::<TAG>()?;
+        let plain = room.get_mut(..cipher.len())?;
+        plain.copy_from_slice(cipher);
+        let master = self.versions.get(&version)?;
+        let opened =
+            master.decrypt_inout_detached(&Nonce::from(*nonce), context, (&mut *plain).into(), &Tag::from(*tag));
+        opened.ok().map(|()| &*plain)
     }
 }
 
@@ -184,8 +203,27 @@ impl fmt::Debug for MasterKey {
 
 /// What a sealed key is bound to: unambiguous, since the only part of free length is counted.
 pub(super) fn key_context(principal: &str, kvno: u32, etype: i32) -> Vec<u8> {
-    let length = principal.len() as u64;
-    [b"key", &length.to_be_bytes()[..], principal.as_bytes(), &kvno.to_be_bytes(), &etype.to_be_bytes()].concat()
+    let mut context = KeyContext::of(principal);
+    context.key(kvno, etype);
+    context.0
+}
+
+/// What the keys of a principal are bound to, one after the other.
+pub(super) struct KeyContext(Vec<u8>);
+
+impl KeyContext {
+    pub fn of(principal: &str) -> Self {
+        let length = principal.len() as u64;
+        KeyContext([b"key", &length.to_be_bytes()[..], principal.as_bytes(), &[0; 8]].concat())
+    }
+
+    /// What this key of the principal is bound to.
+    pub fn key(&mut self, kvno: u32, etype: i32) -> &[u8] {
+        if let Some(end) = self.0.last_chunk_mut() {
+            *end = (u64::from(kvno) << 32 | u64::from(etype as u32)).to_be_bytes();
+        }
+        &self.0
+    }
 }
 
 /// What the secret of a token is bound to.

@@ -105,7 +105,9 @@ impl Redb {
         let database = opened.as_ref().ok_or_else(|| damaged(&self.file, "closed"))?;
         let transaction = begin(database).map_err(|error| failed(&self.file, error))?;
         let filled = fill(&mut self.open_bulk(&transaction, revision)?)?;
-        guarded(&self.file, || self.sound(transaction.commit()))?;
+        let committed = guarded(&self.file, || self.sound(transaction.commit()));
+        self.newest.pass();
+        committed?;
         Ok(filled)
     }
 

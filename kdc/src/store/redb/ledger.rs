@@ -3,7 +3,7 @@
 
 use libkrb::Time;
 use prost::Message;
-use redb::{ReadableDatabase, TableDefinition, TableError};
+use redb::TableDefinition;
 
 use super::{Redb, begin, damaged, failed};
 use crate::core::StoreError;
@@ -37,13 +37,8 @@ pub(super) fn is_record(bytes: &[u8]) -> bool {
 
 impl Ledger for Redb {
     fn record(&self, who: &AccountId) -> Result<Option<Record>, StoreError> {
-        self.read(|store, database| {
-            let transaction = store.sound(database.begin_read())?;
-            let table = match transaction.open_table(ATTEMPTS) {
-                Ok(table) => table,
-                Err(TableError::TableDoesNotExist(_)) => return Ok(None),
-                Err(error) => return Err(failed(&store.file, error.into())),
-            };
+        self.look(|store, view| {
+            let Some(table) = &view.attempts else { return Ok(None) };
             let Some(bytes) = store.sound(table.get(&who[..]))? else { return Ok(None) };
             let bytes =
                 Bytes::decode(bytes.value()).map_err(|_| damaged(&store.file, "a record of attempts is none"))?;
