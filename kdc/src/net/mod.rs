@@ -31,7 +31,7 @@ pub use inherited::Inherited;
 pub use listen::{BindError, Listener};
 pub use lookaside::Answer;
 pub use passwords::Passwords;
-pub use pool::{Fill, threads as heavy_threads};
+pub use pool::{Fill, threads as heavy_threads, while_waiting};
 pub use responder::{Memories, Responder};
 pub use server::Server;
 pub use streams::{At, Door, Streams};

@@ -4,10 +4,12 @@
 //!
 //! The threads give way to all others of the process: a request that is little work is answered first.
 //! Datagrams get half of the queue, for anybody can send them in somebody else's name; the other half
-//! is for who has a connection.
+//! is for who has a connection. A thread that waits for somebody else meanwhile ([`while_waiting`]) has another one
+//! stand in for it.
 
+use std::cell::RefCell;
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -72,7 +74,7 @@ impl Pool {
         let shared = Arc::new(shared);
         let start = |number| {
             let shared = Arc::clone(&shared);
-            let started = thread::Builder::new().name(format!("heavy-{number}")).spawn(move || shared.work());
+            let started = thread::Builder::new().name(format!("heavy-{number}")).spawn(move || shared.work(None));
             started.inspect_err(|error| tracing::error!(%error, "starting a thread for costly requests")).ok()
         };
         let threads = (0..threads.max(1)).filter_map(start).collect();
@@ -117,23 +119,72 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn work(&self) {
+    /// Does what is in the queue, until its end; who stands in for another, until that one is `back`.
+    fn work(self: Arc<Self>, back: Option<&AtomicBool>) {
+        OWN.set(Some(Arc::clone(&self)));
         // Linux has a priority for every thread. Without it the pool is as good, if less polite.
         if let Err(error) = setpriority_process(None, NICENESS) {
             tracing::debug!(%error, "the priority of a thread for costly requests");
         }
         let mut hands = Hands::default();
-        while let Some(job) = self.next() {
+        while let Some(job) = self.next(back) {
             job(&mut hands);
             self.lock().done += 1;
             self.finished.notify_all();
         }
     }
 
-    fn next(&self) -> Option<Job> {
-        let idle = |state: &mut State| state.queue.is_empty() && !state.closed;
+    fn next(&self, back: Option<&AtomicBool>) -> Option<Job> {
+        let over = || back.is_some_and(|back| back.load(Ordering::Relaxed));
+        let idle = |state: &mut State| state.queue.is_empty() && !state.closed && !over();
         let state = self.called.wait_while(self.lock(), idle);
-        state.unwrap_or_else(PoisonError::into_inner).queue.pop_front()
+        let mut state = state.unwrap_or_else(PoisonError::into_inner);
+        if over() {
+            // The call may have been for a job.
+            self.called.notify_one();
+            return None;
+        }
+        state.queue.pop_front()
+    }
+}
+
+thread_local! {
+    /// Whose queue this thread works on.
+    static OWN: RefCell<Option<Arc<Shared>>> = const { RefCell::new(None) };
+}
+
+/// Waits for somebody else. If that is on a thread of a pool, another one does its work until it is back: so whoever
+/// is slow holds nobody up. There are no more of these than there are who wait, of which the caller bounds the number.
+pub fn while_waiting<T>(wait: impl FnOnce() -> T) -> T {
+    let Some(shared) = OWN.with_borrow(Clone::clone) else { return wait() };
+    let _away = Away::begin(shared);
+    wait()
+}
+
+/// Somebody else works in the place of this thread; until dropped.
+struct Away {
+    shared: Arc<Shared>,
+    back: Arc<AtomicBool>,
+}
+
+impl Away {
+    fn begin(shared: Arc<Shared>) -> Away {
+        let away = Away { shared, back: Arc::default() };
+        let (shared, back) = (Arc::clone(&away.shared), Arc::clone(&away.back));
+        let stand_in = thread::Builder::new().name("heavy-other".into()).spawn(move || shared.work(Some(&back)));
+        if let Err(error) = stand_in {
+            tracing::warn!(%error, "starting a thread in the place of one that waits: costly requests wait too");
+        }
+        away
+    }
+}
+
+impl Drop for Away {
+    fn drop(&mut self) {
+        let state = self.shared.lock();
+        self.back.store(true, Ordering::Relaxed);
+        drop(state);
+        self.shared.called.notify_all();
     }
 }
 
@@ -197,6 +248,35 @@ mod tests {
         drop((hold, done));
         drop(pool);
         assert_eq!(count.iter().count(), 5);
+    }
+
+    #[test]
+    fn who_waits_for_somebody_else_holds_nobody_up_and_is_stood_in_for_no_longer() {
+        let pool = Pool::new(1, 8);
+        let (answer, answered) = mpsc::channel::<()>();
+        let (told, heard) = mpsc::channel();
+        let tell = |what: &'static str| {
+            let told = told.clone();
+            Box::new(move |_: &mut Hands| told.send((what, thread::current().id())).expect("heard"))
+        };
+        let back = tell("back");
+        let asking = move |hands: &mut Hands| {
+            while_waiting(|| answered.recv().expect("answered"));
+            back(hands);
+        };
+        assert!(pool.submit(Transport::Tcp, Box::new(asking)));
+        let mut others = vec![];
+        for _ in 0..3 {
+            assert!(pool.submit(Transport::Tcp, tell("meanwhile")));
+            others.push(heard.recv_timeout(PATIENCE).expect("done while the first one waits"));
+        }
+        answer.send(()).expect("awaited");
+        let (what, own) = heard.recv_timeout(PATIENCE).expect("back");
+        assert!(what == "back" && others.iter().all(|(what, other)| *what == "meanwhile" && *other != own));
+        for _ in 0..20 {
+            assert!(pool.submit(Transport::Tcp, tell("after")));
+            let _ = heard.recv_timeout(PATIENCE).expect("no call is lost on who has ended");
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! A RADIUS server that knows one-time passwords (RFC 2865): the other door of RFC 6560. Over UDP, on
-//! the thread that asks, for a bounded time and by a bounded number at once. Not here: whose password
-//! it is, and what follows from the answer (`core::preauth`).
+//! the thread that asks, for a bounded time and by a bounded number at once, for which others stand in
+//! meanwhile. Not here: whose password it is, and what follows from the answer (`core::preauth`).
 #![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "the door to servers of one-time passwords")]
 
 pub mod packet;
@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use zeroize::Zeroizing;
 
 use crate::core::second::{Answer, OtpServer};
+use crate::net::while_waiting;
 use crate::source::Source;
 use packet::{LONGEST, Request, Verdict};
 
@@ -105,7 +106,7 @@ impl Radius {
 impl OtpServer for Radius {
     fn ask(&self, user: &str, password: &[u8]) -> Answer {
         let Some(_place) = self.place() else { return Answer::Silent };
-        match self.exchange(user, password) {
+        match while_waiting(|| self.exchange(user, password)) {
             Some(Verdict::Accept) => Answer::Right,
             Some(Verdict::Reject | Verdict::Challenge) => Answer::Wrong,
             None => Answer::Silent,

@@ -270,9 +270,10 @@ fn asked(work: &mut Try<'_>, gathered: &Gathered<'_>, question: Question) -> Res
     }
 }
 
-/// When failures lock a client. Six digits want a bound also where no policy has one (RFC 4226 7.3).
+/// When failures lock a client. Six digits want a bound also where no policy has one (RFC 4226 7.3): with ten
+/// an hour, who guesses at the 21 values that a counting token may show needs four months for an even chance.
 fn lockout(gathered: &Gathered<'_>) -> Option<Lockout> {
-    const OF_TOKENS: Lockout = Lockout { max_failures: 10, interval: 600, duration: 300 };
+    const OF_TOKENS: Lockout = Lockout { max_failures: 10, interval: 3600, duration: 3600 };
     let own = gathered.client_policy.as_deref().and_then(Lockout::of);
     own.or(gathered.client.has_token().then_some(OF_TOKENS))
 }
