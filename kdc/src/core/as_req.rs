@@ -9,7 +9,7 @@ use libkrb::wire::{self, Checksum, KdcReq, LastReq, PrincipalName, TransitedEnco
 use libkrb::{ErrorCode, Principal, Time};
 
 use super::claims::{self, Claims};
-use super::entry::{Attributes, Entry, KeySet, LongTermKey};
+use super::entry::{Attributes, Entry, KeySet, LongTermKey, REQUIRE_ARMOR};
 use super::event::Event;
 use super::fast::{Armor, Opened};
 use super::grant::{Grant, SealingKey};
@@ -63,7 +63,8 @@ impl Gathered<'_> {
     /// Whether the client has a password that may be proven only in FAST: out of it, who listens could
     /// guess.
     pub fn wants_armor(&self, policy: &Policy) -> bool {
-        let own = self.client.strings.get("require_armor").map(|value| value == "true");
+        // What is neither word opens nothing.
+        let own = self.client.strings.get(REQUIRE_ARMOR).map(|value| value != "false");
         let mut keys = self.client.keys.iter().flat_map(|set| &set.keys);
         own.unwrap_or(policy.require_armor) && keys.any(|key| key.salt.is_some()) || self.client.needs_token()
     }

@@ -10,7 +10,7 @@ use libkrb::codes::NameType;
 use libkrb::wire::EncTicketPart;
 use libkrb::{ErrorCode, Principal, Time};
 
-use super::entry::{Attributes, Entry};
+use super::entry::{Attributes, Entry, OTP_OPTIONAL, REQUIRE_ARMOR};
 use super::preauth::Proof;
 use super::refuse::Refusal;
 use super::{Kdc, Policy, second};
@@ -142,6 +142,10 @@ pub fn check_string(name: &str, value: &str) -> Result<(), String> {
     let some = |count| if count > 0 { Ok(()) } else { Err(format!("{name} names nothing: use delstr to remove it")) };
     match (name, name.strip_prefix(ROLE)) {
         (second::OTP, _) => second::check_string(value),
+        (OTP_OPTIONAL | REQUIRE_ARMOR, _) => match value {
+            "true" | "false" => Ok(()),
+            _ => Err(format!("{name} is true or false")),
+        },
         (REQUIRE_AUTH, _) => some(each(indicators::check, indicators::split(value))?),
         (MEMBER_OF, _) => match roles::split(value).count() {
             count if count > MOST_GROUPS => Err(format!("a principal is in at most {MOST_GROUPS} groups")),

@@ -13,6 +13,8 @@ pub use token::{Token, TokenKind};
 
 /// The string attribute with which a principal that has tokens may do without: `true`.
 pub const OTP_OPTIONAL: &str = "otp_optional";
+/// The string attribute that says whether a principal's password is proven in FAST only: `true` or `false`.
+pub const REQUIRE_ARMOR: &str = "require_armor";
 
 /// One principal of the realm.
 #[derive(Clone, Debug)]

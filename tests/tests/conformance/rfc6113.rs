@@ -377,8 +377,10 @@ fn a_realm_can_demand_armor_for_passwords_and_not_for_random_keys() {
     realm.change("alice", |entry| drop(entry.strings.insert("require_armor".into(), "false".into())));
     assert!(realm.login(&login).is_ok());
     realm.policy.require_armor = false;
-    realm.change("alice", |entry| drop(entry.strings.insert("require_armor".into(), "true".into())));
-    assert_eq!(realm.login(&login).expect_err("no armor"), ErrorCode::POLICY);
+    for word in ["true", "yes", ""] {
+        realm.change("alice", |entry| drop(entry.strings.insert("require_armor".into(), word.into())));
+        assert_eq!(realm.login(&login).expect_err("no armor"), ErrorCode::POLICY, "{word:?} opens nothing");
+    }
 }
 
 #[test]

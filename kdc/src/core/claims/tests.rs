@@ -16,6 +16,8 @@ fn strings_that_would_not_do_what_they_seem_to_are_refused() {
     let many: Vec<_> = (0..33).map(|number| number.to_string()).collect();
     for (name, value) in [
         ("require_auth", ""),
+        ("require_armor", "yes"),
+        ("otp_optional", "1"),
         ("memberof", " , "),
         ("memberof", &*many.join(" ")),
         ("role:", "seller"),
