@@ -7,7 +7,7 @@ use libkrb::crypto::{OTP_DIGITS, OtpHash};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::operation::{Refusal, Secret};
+use super::operation::{Reason, Refusal, Secret};
 use crate::core::Entry;
 use crate::core::entry::{Token, TokenKind};
 
@@ -144,7 +144,7 @@ impl From<&Token> for TokenLine {
 /// One more token.
 pub(super) fn add_token(entry: &mut Entry, token: &Token) -> Result<(), Refusal> {
     if entry.tokens.iter().any(|known| known.name == token.name) {
-        return Err(Refusal::invalid(format!("there is a token {} already; remove it first", token.name)));
+        return Err(Refusal::new(Reason::Exists, format!("there is a token {} already; remove it first", token.name)));
     }
     if entry.tokens.len() >= MOST_TOKENS {
         return Err(Refusal::invalid(format!("a principal has at most {MOST_TOKENS} tokens")));
@@ -162,7 +162,11 @@ pub(super) fn add_token(entry: &mut Entry, token: &Token) -> Result<(), Refusal>
 pub(super) fn delete_token(entry: &mut Entry, name: &str) -> Result<(), Refusal> {
     let before = entry.tokens.len();
     entry.tokens.retain(|token| token.name != name);
-    if entry.tokens.len() < before { Ok(()) } else { Err(Refusal::invalid(format!("there is no token {name}"))) }
+    if entry.tokens.len() < before {
+        Ok(())
+    } else {
+        Err(Refusal::new(Reason::Missing, format!("there is no token {name}")))
+    }
 }
 
 fn period() -> u32 {

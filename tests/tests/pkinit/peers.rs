@@ -190,3 +190,23 @@ fn nobody_gets_a_ticket_without_a_name_and_with_it_one_for_a_service(pair: Pair)
         assert!(seat.ticket("host/web.example.org").has("a"));
     }
 }
+
+/// MIT's KDC knows nobody by a certificate with the stores that it has here, and its kvno asks for the user's
+/// realm in a way that only Windows answers.
+#[test]
+fn a_service_gets_a_ticket_in_the_name_of_whom_a_certificate_is_of() {
+    const GATEWAY: &str = "HTTP/gateway.example.org";
+    let pair = Pair { client: Family::Ours, kdc: Family::Ours };
+    let realm = realm(pair);
+    let keytab = realm.add_service(GATEWAY);
+    let seat = pair.seat(&realm);
+    seat.kinit_with(&keytab, &[GATEWAY]).succeeds();
+    let kvno = |who: &str| {
+        let pem = file(&format!("{who}.pem"));
+        seat.tool("kvno").args(["-k"]).args([&keytab]).args(["-F", &pem, GATEWAY]).run()
+    };
+    kvno("alice").succeeds().saying("HTTP/gateway.example.org@EXAMPLE.ORG: kvno = 1, keytab entry valid");
+    realm.says("on_behalf_of=\"alice@EXAMPLE.ORG\"");
+    kvno("alice-expired").fails_with(1).saying("Client not found");
+    kvno("alice-unknown-ca").fails_with(1).saying("Client not found");
+}
