@@ -1,12 +1,12 @@
 //! One-time passwords (RFC 6560): a KDC in memory and a client by hand, in FAST.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 
 use kdc::core::entry::{Token, TokenKind};
 use kdc::core::second::{Answer, OtpServer, OtpType};
 use kdc::core::{Arrival, Attributes, Kdc, PasswordPolicy};
-use libkrb::client::{AsExchange, AsRequest, Exchange, Secret, Step};
+use libkrb::client::{AsExchange, AsRequest, Exchange, Outcome, Secret, Step};
 use libkrb::codes::{EncryptionType, PaType};
 use libkrb::crypto::{Key, KeyUsage, OtpHash, hotp};
 use libkrb::flags::OtpFlags;
@@ -287,7 +287,7 @@ fn an_answer_is_asked_about_once_and_only_right_ones_are_remembered() {
     assert_eq!(realm.replays.len(), before + 1);
 
     let server = Arc::new(Scripted { answer: Answer::Wrong, asked: AtomicU32::new(0) });
-    let kind = OtpType { server: server.clone(), strip_realm: true, indicators: vec![] };
+    let kind = OtpType { server: server.clone(), strip_realm: true, indicators: vec![], collect_pin: None };
     realm.policy.otp_types.insert("corp".into(), kind);
     realm.change("alice", |entry| {
         entry.tokens.clear();
@@ -367,7 +367,12 @@ fn a_value_that_somebody_else_knows_is_asked_for_there() {
     ] {
         let mut realm = Joined::new();
         let server = Arc::new(Scripted { answer, asked: AtomicU32::new(0) });
-        let kind = OtpType { server: server.clone(), strip_realm: true, indicators: vec!["radius".into()] };
+        let kind = OtpType {
+            server: server.clone(),
+            strip_realm: true,
+            indicators: vec!["radius".into()],
+            collect_pin: Some(true),
+        };
         realm.policy.otp_types.insert("corp".into(), kind);
         let otp = "[{\"type\":\"corp\",\"username\":\"al\"}]".to_owned();
         realm.change("alice", |entry| drop(entry.strings.insert("otp".into(), otp)));
@@ -383,6 +388,34 @@ fn a_value_that_somebody_else_knows_is_asked_for_there() {
     }
 }
 
+/// A login of our client's, to which these answers are typed; and what it asked.
+fn typed(realm: &mut Joined, answers: &[&str], choices: &[(&str, &str)]) -> (libkrb::Result<Outcome>, Vec<String>) {
+    let host = realm.login(&Asking { client: name(HOST), ..Asking::login("alice") }).expect("the host's TGT");
+    let asked = Arc::new(Mutex::new(vec![]));
+    let (questions, mut answers) =
+        (asked.clone(), answers.iter().map(ToString::to_string).collect::<Vec<_>>().into_iter());
+    let ask = move |question: &str| {
+        questions.lock().expect("questions").push(question.to_owned());
+        answers.next().map(Zeroizing::new).ok_or(libkrb::Error::PasswordIncorrect)
+    };
+    let choices = choices.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+    let means = Means { ask: Some(Box::new(ask)), choices, ..Means::default() };
+    let secret = Secret::Prompt(Box::new(|_| panic!("no password is asked for but the token's")));
+    let exchange = AsExchange::with_means(AsRequest::new(name("alice")), secret, means);
+    let mut exchange = exchange.armored(host.cached()).expect("armor");
+    let mut reply = None;
+    let outcome = loop {
+        realm.tick();
+        match exchange.step(realm.now, &mut Sequence(realm.now.micros.into()), reply.as_deref()) {
+            Err(error) => break Err(error),
+            Ok(Step::Done(outcome)) => break Ok(*outcome),
+            Ok(Step::Send { message, .. }) => reply = realm.send(&message).reply,
+        }
+    };
+    let asked = asked.lock().expect("questions").clone();
+    (outcome, asked)
+}
+
 #[test]
 fn our_client_types_the_value_and_opens_the_reply() {
     let mut realm = realm();
@@ -391,26 +424,71 @@ fn our_client_types_the_value_and_opens_the_reply() {
         entry.tokens[0].with_password = true;
         entry.tokens.push(token("phone", TokenKind::Timed { period: 30 }));
     });
-    let host = realm.login(&Asking { client: name(HOST), ..Asking::login("alice") }).expect("the host's TGT");
-    let answers = ["1".to_owned(), code(0), right.to_owned()];
-    let asked = Arc::new(AtomicU32::new(0));
-    let count = asked.clone();
-    let ask = move |question: &str| {
-        let at = count.fetch_add(1, Ordering::Relaxed) as usize;
-        assert!(at > 0 || question.contains("1. key") && question.contains("2. phone"), "{question}");
-        Ok(Zeroizing::new(answers[at].clone()))
-    };
-    let means = Means { ask: Some(Box::new(ask)), ..Means::default() };
-    let secret = Secret::Prompt(Box::new(|_| panic!("no password is asked for but the token's")));
-    let exchange = AsExchange::with_means(AsRequest::new(name("alice")), secret, means);
-    let mut exchange = exchange.armored(host.cached()).expect("armor");
-    let mut reply = None;
-    let outcome = loop {
-        realm.tick();
-        match exchange.step(realm.now, &mut Sequence(8), reply.as_deref()).expect("a login") {
-            Step::Done(outcome) => break outcome,
-            Step::Send { message, .. } => reply = realm.send(&message).reply,
-        }
-    };
-    assert_eq!((outcome.credential.client, asked.load(Ordering::Relaxed)), (name("alice"), 3));
+    let (outcome, asked) = typed(&mut realm, &["1", &code(0), right], &[]);
+    let outcome = outcome.expect("a ticket");
+    assert!(asked[0].contains("1. key") && asked[0].contains("2. phone"), "{asked:?}");
+    assert_eq!((outcome.credential.client, asked.len()), (name("alice"), 3));
+    // The next time the token that was chosen is known.
+    let choices: Vec<_> = outcome.choices.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+    assert_eq!(choices.iter().map(|(key, _)| *key).collect::<Vec<_>>(), ["vendor", "algID", "tokenID"]);
+    let (outcome, asked) = typed(&mut realm, &[&code(1), right], &choices);
+    assert!(outcome.is_ok());
+    assert_eq!(asked, ["Enter OTP Token Value", "OTP Token PIN"]);
+    let (_, asked) = typed(&mut realm, &[], &[("vendor", "lost")]);
+    assert!(asked[0].contains("2. phone"), "one that is gone is none: {asked:?}");
+}
+
+#[test]
+fn s6560_2_4_two_values_in_a_row_show_a_token_that_has_counted_on() {
+    let mut realm = realm();
+    assert!(typed(&mut realm, &[&code(100), &code(101)], &[]).0.is_err(), "only where the realm wants it");
+    realm.policy.otp_next_value = true;
+    let before = realm.attempts_of("alice").failures;
+    let (outcome, asked) = typed(&mut realm, &[&code(100), &code(102)], &[]);
+    assert!(outcome.is_err(), "not in a row");
+    assert_eq!(asked, ["Enter OTP Token Value", "Enter next OTP Token Value"]);
+    assert_eq!(realm.attempts_of("alice").failures, before + 2, "each value was a guess");
+    assert!(typed(&mut realm, &[&code(100), &code(101)], &[]).0.is_ok());
+    assert_eq!(realm.attempts_of("alice").failures, 0);
+    assert!(login(&mut realm, &code(101)).is_err(), "both were used");
+    assert!(login(&mut realm, &code(102)).is_ok());
+    // A clock does not count on.
+    realm.change("alice", |entry| entry.tokens = vec![token("phone", TokenKind::Timed { period: 30 })]);
+    assert_eq!(typed(&mut realm, &["000000"], &[]).1.len(), 1);
+}
+
+#[test]
+fn s6560_2_4_the_question_for_the_next_value_tells_nothing_of_the_one_before() {
+    let mut realm = realm();
+    realm.policy.otp_next_value = true;
+    realm.change("alice", |entry| entry.tokens[0].with_password = true);
+    let right = std::str::from_utf8(PASSWORD).expect("text");
+    // A value that will be right, one that never will, and a wrong password with a right value.
+    for (value, pin) in [(code(100), right), ("000000".to_owned(), right), (code(0), "wrong")] {
+        let (outcome, asked) = typed(&mut realm, &[&value, pin, "000000", pin], &[]);
+        assert!(outcome.is_err());
+        assert_eq!(asked.len(), 4, "{asked:?}");
+    }
+    realm.wait(3600);
+    assert!(
+        typed(&mut realm, &[&code(0), "wrong", &code(1), right], &[]).0.is_ok(),
+        "who has only mistyped the password"
+    );
+}
+
+#[test]
+fn s6560_4_1_a_pin_that_the_server_wants_goes_before_the_value() {
+    let mut realm = Joined::new();
+    let server = Arc::new(Scripted { answer: Answer::Right, asked: AtomicU32::new(0) });
+    for (collect_pin, answers) in
+        [(Some(true), &["123456", "secret"][..]), (Some(false), &["secret123456"]), (None, &["secret123456"])]
+    {
+        let kind = OtpType { server: server.clone(), strip_realm: true, indicators: vec![], collect_pin };
+        realm.policy.otp_types.insert("corp".into(), kind);
+        let otp = "[{\"type\":\"corp\",\"username\":\"al\"}]".to_owned();
+        realm.change("alice", |entry| drop(entry.strings.insert("otp".into(), otp.clone())));
+        let (outcome, asked) = typed(&mut realm, answers, &[]);
+        assert!(outcome.is_ok(), "{collect_pin:?}: {asked:?}");
+        assert_eq!(asked.len(), answers.len());
+    }
 }

@@ -90,6 +90,8 @@ fn metrics_move_with_what_clients_and_administrators_do() {
         ("kdc_requests_total{exchange=\"AS\",outcome=\"KDC_ERR_C_PRINCIPAL_UNKNOWN\"}", 1.0),
         ("kdc_refusals_total{cause=\"no such client in this realm\"}", 1.0),
         ("kdc_preauth_total{method=\"spake\"}", 1.0),
+        ("kdc_fast_total{armor=\"implicit\"}", 1.0),
+        ("kdc_fast_total{armor=\"ticket\"}", 0.0),
         ("kdc_etypes_total{use=\"ticket\"", 2.0),
         ("kdc_request_duration_seconds_count{exchange=\"TGS\"}", 1.0),
         ("kdc_admin_operations_total{operation=\"create\",outcome=\"done\"}", 2.0),

@@ -312,6 +312,7 @@ impl Config {
             abroad: self.abroad(),
             spake: self.spake.rules(),
             otp_types: self.otp_types(),
+            otp_next_value: self.otp.next_value,
         }
     }
 

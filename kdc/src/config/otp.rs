@@ -17,6 +17,8 @@ use crate::source::Source;
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct OtpSettings {
+    /// Whether a wrong value of a counting token leads to a question for its next one.
+    pub next_value: bool,
     /// Servers.
     pub radius: Vec<RadiusRow>,
 }
@@ -47,6 +49,9 @@ pub struct RadiusRow {
     /// What tickets say of its tokens beside `otp`.
     #[serde(default)]
     pub indicators: Vec<String>,
+    /// Whether a PIN is asked for and put before the value; without it that is left to who types.
+    #[serde(default)]
+    pub collect_pin: Option<bool>,
 }
 
 impl Config {
@@ -56,7 +61,8 @@ impl Config {
             let timeout = Duration::from_secs(u64::try_from(row.timeout).unwrap_or(5));
             let server = Radius::new(row.server, row.secret.clone(), (timeout, row.tries), row.at_once);
             let (strip_realm, indicators) = (row.strip_realm, row.indicators.clone());
-            (row.name.clone(), OtpType { server: Arc::new(server), strip_realm, indicators })
+            let kind = OtpType { server: Arc::new(server), strip_realm, indicators, collect_pin: row.collect_pin };
+            (row.name.clone(), kind)
         });
         types.collect()
     }

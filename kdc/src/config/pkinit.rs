@@ -105,7 +105,8 @@ impl Config {
     pub fn pkinit(&self) -> Result<Option<Arc<Pkinit>>> {
         let settings = &self.pkinit;
         let Some(source) = &settings.identity else { return Ok(None) };
-        let no_password = &mut |_: &str| Err(Error::Setting("a KDC asks for no password".to_owned()));
+        let sealed = "[pkinit] identity: a KDC asks nobody for a password, so its key must not be sealed with one";
+        let no_password = &mut |_: &str| Err(Error::Setting(sealed.to_owned()));
         let texts = |paths: &[PathBuf]| {
             // A path with a colon in it is no `FILE:`.
             pem(&paths.iter().map(|path| format!("FILE:{}", path.display())).collect::<Vec<_>>())

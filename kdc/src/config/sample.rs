@@ -77,6 +77,10 @@ kpasswd_listen = [{kpasswd}]
 # Bounds on the life of tickets that bear one: max_life.otp = "10h".
 #max_life = {}
 
+[otp]
+# After a wrong value of a token that counts ask for its next one (RFC 6560 2.4): two values in a row may be 200 ahead,
+# where a single one may be 20. Who has mistyped is asked once more, too; MIT's kinit does not know the question.
+#next_value = false
 # One-time passwords that a RADIUS server knows (RFC 6560), a row each; principals have them by `setstr PRINCIPAL otp
 # '[{"type": "DEFAULT"}]'`. The server must sign its answers with a Message-Authenticator. Tokens that the KDC knows
 # itself need no setting: kadmin otp add.
@@ -94,6 +98,8 @@ kpasswd_listen = [{kpasswd}]
 #strip_realm = true
 # What tickets say of these tokens beside what [indicators] otp has.
 #indicators = []
+# Have clients ask for a PIN and send it before the value, or say that there is none. Unset: who types knows.
+#collect_pin = true
 
 [keys]
 # New principals and passwords get one key of each.

@@ -254,8 +254,9 @@ fn the_sample_says_the_defaults() {
         at_once: 16,
         strip_realm: true,
         indicators: vec![],
+        collect_pin: Some(true),
     };
-    let otp = OtpSettings { radius: vec![radius] };
+    let otp = OtpSettings { radius: vec![radius], next_value: false };
     let kkdcp = KkdcpSettings {
         listen: vec!["0.0.0.0:443".parse().expect("an address")],
         certificate: file("kkdcp.pem"),

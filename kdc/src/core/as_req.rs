@@ -108,6 +108,7 @@ pub fn answer(
     let Some(opened) = opened else {
         return inside(kdc, at, random, (bytes, request, None), event);
     };
+    event.armor = opened.armor.of;
     let answer =
         opened.request().and_then(|within| inside(kdc, at, random, (bytes, &within, Some(&opened.armor)), event));
     answer.or_else(|refusal| Ok(opened.refuse(kdc, (at, random), request, &refusal, event)))

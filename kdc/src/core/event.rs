@@ -39,6 +39,9 @@ pub struct Event {
     pub issued: Option<Issued>,
     /// How the client proved itself ("encrypted-timestamp"; empty: not at all).
     pub proof: &'static str,
+    /// Whose ticket armored the request (RFC 6113 5.4: "ticket", "anonymous"; in a TGS-REQ "implicit", its
+    /// own, or "explicit", another besides); empty: it did not come in FAST.
+    pub armor: &'static str,
     /// What the ticket says of how the client proved itself, or what the presented one said.
     pub indicators: Vec<String>,
 }

@@ -23,6 +23,8 @@ use super::{Arrival, Kdc, tgs_req};
 pub struct Armor {
     /// The armor key.
     pub key: Key,
+    /// Whose ticket it comes from, for the event.
+    pub of: &'static str,
     options: FastOptions,
     nonce: u32,
 }
@@ -44,8 +46,9 @@ pub fn of_as(kdc: &Kdc<'_>, at: Arrival, request: &KdcReq<'_>) -> Result<Option<
     let Some(element) = request.padata(PaType::FX_FAST) else { return Ok(None) };
     let envelope = envelope(&element)?;
     let no_armor = Refusal::new(ErrorCode::PREAUTH_FAILED, "a FAST request without armor");
-    let key = armor_key(kdc, at, &envelope.armor.ok_or(no_armor)?)?;
-    open(key, request, &envelope, request.body.der).map(Some)
+    let (key, nobody) = armor_key(kdc, at, &envelope.armor.ok_or(no_armor)?)?;
+    let of = if nobody { "anonymous" } else { "ticket" };
+    open((key, of), request, &envelope, request.body.der).map(Some)
 }
 
 /// Opens the envelope of a TGS-REQ, if it came in one. `keys` are the session key of the presented
@@ -67,10 +70,11 @@ pub fn of_tgs(
     let subkey = keys.1.ok_or(bare)?.key().map_err(because(ErrorCode::ETYPE_NOSUPP, "the subkey can't be used"))?;
     let key = match envelope.armor {
         None => fast::armor_key(&subkey, keys.0),
-        Some(armor) => fast::explicit_armor_key(&armor_key(kdc, at, &armor)?, &subkey),
+        Some(armor) => fast::explicit_armor_key(&armor_key(kdc, at, &armor)?.0, &subkey),
     };
+    let of = if envelope.armor.is_some() { "explicit" } else { "implicit" };
     let key = key.map_err(because(ErrorCode::ETYPE_NOSUPP, "no armor key can be made"))?;
-    open(key, request, &envelope, ap_req.value).map(Some)
+    open((key, of), request, &envelope, ap_req.value).map(Some)
 }
 
 fn envelope<'a>(element: &PaData<'a>) -> Result<KrbFastArmoredReq<'a>, Refusal> {
@@ -79,8 +83,8 @@ fn envelope<'a>(element: &PaData<'a>) -> Result<KrbFastArmoredReq<'a>, Refusal> 
 }
 
 /// The key of FX_FAST_ARMOR_AP_REQUEST (RFC 6113 5.4.1.1). A client shows the same AP-REQ with every
-/// message of a conversation, so it is no replay.
-fn armor_key(kdc: &Kdc<'_>, at: Arrival, armor: &KrbFastArmor<'_>) -> Result<Key, Refusal> {
+/// message of a conversation, so it is no replay. And whether its ticket is nobody's (RFC 8062).
+fn armor_key(kdc: &Kdc<'_>, at: Arrival, armor: &KrbFastArmor<'_>) -> Result<(Key, bool), Refusal> {
     let known = armor.kind == KrbFastArmor::AP_REQUEST;
     Refusal::unless(known, ErrorCode::PREAUTH_FAILED, "armor of an unknown kind")?;
     let ap_req = wire::decode::<ApReq<'_>>(armor.value);
@@ -111,10 +115,16 @@ fn armor_key(kdc: &Kdc<'_>, at: Arrival, armor: &KrbFastArmor<'_>) -> Result<Key
     let subkey = said.subkey.ok_or(bare)?.key().map_err(&unusable)?;
     let allowed = [&session, &subkey].into_iter().all(|key| kdc.policy.etypes.contains(&key.etype()));
     Refusal::unless(allowed, ErrorCode::ETYPE_NOSUPP, "a key of the armor is of a type that is not allowed")?;
-    fast::armor_key(&subkey, &session).map_err(unusable)
+    let nobody = part.flags.has(TicketFlags::ANONYMOUS);
+    fast::armor_key(&subkey, &session).map(|key| (key, nobody)).map_err(unusable)
 }
 
-fn open(key: Key, request: &KdcReq<'_>, envelope: &KrbFastArmoredReq<'_>, outer: &[u8]) -> Result<Opened, Refusal> {
+fn open(
+    (key, of): (Key, &'static str),
+    request: &KdcReq<'_>,
+    envelope: &KrbFastArmoredReq<'_>,
+    outer: &[u8],
+) -> Result<Opened, Refusal> {
     let inside = fast::open_request(&key, envelope, outer).map_err(|error| match error {
         Error::ChecksumNotSupported(_) => {
             Refusal::new(ErrorCode::INAPP_CKSUM, "the checksum of the envelope is not of the armor key's type")
@@ -122,7 +132,7 @@ fn open(key: Key, request: &KdcReq<'_>, envelope: &KrbFastArmoredReq<'_>, outer:
         _ => Refusal::new(ErrorCode::MODIFIED, "the envelope does not open, or belongs to another message"),
     })?;
     let read = inside.request().map_err(because(ErrorCode::PREAUTH_FAILED, "malformed request in the envelope"))?;
-    let armor = Armor { key, options: read.options, nonce: read.body.nonce };
+    let armor = Armor { key, of, options: read.options, nonce: read.body.nonce };
     Ok(Opened { kind: request.kind, inside, armor })
 }
 

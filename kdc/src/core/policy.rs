@@ -56,6 +56,8 @@ pub struct Policy {
     pub spake: SpakeRules,
     /// Types of one-time password tokens that others know, by name.
     pub otp_types: BTreeMap<String, OtpType>,
+    /// Ask for the next value of a counting token after a wrong one.
+    pub otp_next_value: bool,
 }
 
 impl Policy {
@@ -81,6 +83,7 @@ impl Policy {
             abroad: Abroad::default(),
             spake: SpakeRules::default(),
             otp_types: BTreeMap::new(),
+            otp_next_value: false,
         }
     }
 }

@@ -6,6 +6,7 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use libkrb::Principal;
+use libkrb::flags::OtpFlags;
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
@@ -46,6 +47,8 @@ pub struct OtpType {
     pub strip_realm: bool,
     /// What tickets say of such a token beside `otp`.
     pub indicators: Vec<String>,
+    /// Whether the client asks for a PIN and puts it before the value; `None`: it is left to who types.
+    pub collect_pin: Option<bool>,
 }
 
 /// A token of a principal, as the string attribute has it.
@@ -62,6 +65,17 @@ pub struct Held {
 
 fn default_type() -> String {
     DEFAULT.to_owned()
+}
+
+impl OtpType {
+    /// What the challenge says of a PIN (RFC 6560 4.1).
+    pub fn pin(&self) -> OtpFlags {
+        match self.collect_pin {
+            None => OtpFlags::NONE,
+            Some(true) => OtpFlags::COLLECT_PIN,
+            Some(false) => OtpFlags::DO_NOT_COLLECT_PIN,
+        }
+    }
 }
 
 /// A question that is asked when nothing is held, and the proof if the answer is yes.
@@ -157,7 +171,7 @@ mod tests {
             }
         }
         let alice = entry("[]").principal;
-        let stripped = OtpType { server: Arc::new(Nobody), strip_realm: true, indicators: vec![] };
+        let stripped = OtpType { server: Arc::new(Nobody), strip_realm: true, indicators: vec![], collect_pin: None };
         let whole = OtpType { strip_realm: false, ..stripped.clone() };
         let token = &held(&entry("[]"))[0];
         assert_eq!((&*token.user(&stripped, &alice), &*token.user(&whole, &alice)), ("alice/x", "alice/x@R"));

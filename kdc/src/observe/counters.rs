@@ -23,6 +23,8 @@ const CODES: usize = 128;
 const CAUSES: usize = 256;
 /// Ways to prove oneself.
 const PROOFS: usize = 16;
+/// Kinds of armor.
+const ARMORS: usize = 8;
 const SHARDS: usize = 16;
 
 const EXCHANGES: [Exchange; 5] = [Exchange::As, Exchange::Tgs, Exchange::Kpasswd, Exchange::Fetch, Exchange::Other];
@@ -47,6 +49,7 @@ pub struct Counters {
     shards: Box<[Shard; SHARDS]>,
     causes: Slots<CAUSES>,
     proofs: Slots<PROOFS>,
+    armors: Slots<ARMORS>,
     drops: Slots<PROOFS>,
     dropped: [AtomicU64; PROOFS],
     /// Administrators' calls by operation and outcome: of neither is there an endless number.
@@ -63,6 +66,7 @@ struct Shard {
     outcomes: [[AtomicU64; CODES]; EXCHANGES.len()],
     causes: [AtomicU64; CAUSES],
     proofs: [AtomicU64; PROOFS],
+    armors: [AtomicU64; ARMORS],
     etypes: [[AtomicU64; ETYPES.len() + 1]; 3],
     latency: [Histogram; EXCHANGES.len()],
     transports: [AtomicU64; Transport::ALL.len()],
@@ -86,6 +90,7 @@ impl Default for Counters {
             shards: Box::new(std::array::from_fn(|_| Shard::default())),
             causes: Slots::new(),
             proofs: Slots::new(),
+            armors: Slots::new(),
             drops: Slots::new(),
             dropped: zeros(),
             calls: Mutex::default(),
@@ -100,6 +105,7 @@ impl Default for Shard {
             outcomes: std::array::from_fn(|_| zeros()),
             causes: zeros(),
             proofs: zeros(),
+            armors: zeros(),
             etypes: std::array::from_fn(|_| zeros()),
             latency: Default::default(),
             transports: zeros(),
@@ -145,6 +151,10 @@ impl Counters {
         }
         if let Some((_, cause)) = event.refusal {
             bump(shard.causes.get(self.causes.place(cause)));
+        }
+        if matches!(event.exchange, Exchange::As | Exchange::Tgs) {
+            let armor = if event.armor.is_empty() { "none" } else { event.armor };
+            bump(shard.armors.get(self.armors.place(armor)));
         }
         let Some(issued) = &event.issued else { return };
         if event.exchange == Exchange::As {
@@ -216,6 +226,7 @@ impl Counters {
             answered_again: self.answered_again(),
             refusals: self.by_name(&self.causes, |shard| &shard.causes),
             proofs: self.by_name(&self.proofs, |shard| &shard.proofs),
+            armors: self.by_name(&self.armors, |shard| &shard.armors),
             etypes: self.etypes(),
             latency: EXCHANGES.map(|exchange| self.latency(exchange)).to_vec(),
             dropped: present(self.drops.names().map(|(place, name)| {

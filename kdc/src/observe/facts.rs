@@ -73,6 +73,8 @@ facts! {
         refusals: Vec<Named>,
         /// Tickets of AS exchanges by how the client proved itself.
         proofs: Vec<Named>,
+        /// Requests for tickets by whose ticket armored them (FAST).
+        armors: Vec<Named>,
         /// Enctypes of what was issued.
         etypes: Vec<EtypeCount>,
         /// How long requests took.

@@ -58,6 +58,7 @@ pub fn write(level: Level, record: &Record<'_>) {
     let (client, server) = (record.client.as_deref(), record.server.as_deref());
     let on_behalf_of = record.on_behalf_of.as_deref();
     let proof = Some(record.proof).filter(|proof| !proof.is_empty());
+    let armor = Some(record.armor).filter(|armor| !armor.is_empty());
     let indicators = Some(record.indicators.join(",")).filter(|indicators| !indicators.is_empty());
     let offered = Some(record.offered.to_string()).filter(|offered| !offered.is_empty());
     let ticket = record.ticket.as_ref();
@@ -67,7 +68,7 @@ pub fn write(level: Level, record: &Record<'_>) {
         ($level:ident) => {
             tracing::$level!(
                 target: TARGET, exchange, client, server, on_behalf_of, %from, via, outcome, cause, proof,
-                indicators, offered, flags, end, etypes, micros
+                indicators, armor, offered, flags, end, etypes, micros
             )
         };
     }

@@ -69,6 +69,9 @@ pub const METRICS: &[Metric] = &[
     row("kdc_preauth_total", Kind::Counter, &["method"], "Logins by how the client proved itself.", |facts| {
         named(&facts.traffic.proofs)
     }),
+    row("kdc_fast_total", Kind::Counter, &["armor"], "Requests for tickets by what armored them (FAST).", |facts| {
+        named(&facts.traffic.armors)
+    }),
     row(
         "kdc_indicators_total",
         Kind::Counter,

@@ -39,6 +39,9 @@ pub struct Record<'a> {
     /// What the ticket says of that (RFC 8129).
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     pub indicators: &'a [String],
+    /// Whose ticket armored the request, if it came in FAST.
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pub armor: &'static str,
     #[serde(serialize_with = "text", skip_serializing_if = "Names::is_empty")]
     pub offered: Names<'a>,
     #[serde(flatten)]
@@ -83,6 +86,7 @@ impl<'a> Record<'a> {
             cause: event.refusal.map(|(_, cause)| cause),
             on_behalf_of: event.on_behalf_of.as_ref().map(name),
             proof: event.proof,
+            armor: event.armor,
             indicators: &event.indicators,
             offered: Names(&event.offered),
             ticket: event.issued.as_ref().map(Ticket::new),

@@ -30,6 +30,7 @@ fn issued() -> Event {
             reply_etype: EncryptionType::AES128_SHA1,
         }),
         proof: "encrypted-timestamp",
+        armor: "ticket",
         indicators: vec!["hardened".into()],
     }
 }
@@ -95,6 +96,7 @@ fn an_audit_line_says_who_got_what_and_how() {
         "on_behalf_of": "bob@R",
         "proof": "encrypted-timestamp",
         "indicators": ["hardened"],
+        "armor": "ticket",
         "offered": "aes256-cts-hmac-sha1-96,-7",
         "flags": "IA",
         "auth_time": "2026-11-21T23:40:11Z",

@@ -218,8 +218,11 @@ impl AsExchange {
     fn refused(&mut self, refusal: Refusal<'_>, now: Instant) -> Result<()> {
         let proved = self.proof.kind().is_some();
         match refusal.code {
-            ErrorCode::PREAUTH_REQUIRED => self.prove(refusal, now),
             ErrorCode::MORE_PREAUTH_DATA_REQUIRED => self.proof.more(&refusal),
+            ErrorCode::PREAUTH_REQUIRED | ErrorCode::PREAUTH_FAILED if self.proof.goes_on(&refusal) => {
+                self.proof.more(&refusal)
+            }
+            ErrorCode::PREAUTH_REQUIRED => self.prove(refusal, now),
             ErrorCode::PREAUTH_EXPIRED if self.proof.given() && !self.restarted => {
                 self.restarted = true;
                 self.decisions.push("The KDC has forgotten the conversation: beginning again".to_owned());

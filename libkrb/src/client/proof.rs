@@ -163,6 +163,12 @@ impl Proof {
         self.method.as_ref().map(|(_, state)| state.choices()).unwrap_or_default()
     }
 
+    /// Whether the method takes this refusal for another round.
+    pub fn goes_on(&self, refusal: &Refusal<'_>) -> bool {
+        let said = |kind| refusal.methods.iter().find(|element| element.kind == kind);
+        self.method.as_ref().is_some_and(|(kind, state)| said(*kind).is_some_and(|said| state.goes_on(said.value)))
+    }
+
     /// KDC_ERR_MORE_PREAUTH_DATA_REQUIRED: the method has another round.
     ///
     /// # Errors

@@ -222,7 +222,9 @@ async fn open_keytab(name: &str, principal: Option<Principal>, pace: Pace) -> Re
 #[cfg(feature = "pkinit")]
 async fn named_by(wishes: crate::net::CertificateWishes) -> Result<Principal> {
     use crate::preauth::pkinit::identity::file::Source;
-    let place = Source::parse(&wishes.identity.unwrap_or_default())?;
+    let place = wishes.identity.unwrap_or_default();
+    let nothing = || Error::Setting(format!("{place}: no certificate with its key is there"));
+    let place = Source::candidates(&place)?.into_iter().next().ok_or_else(nothing)?;
     let read = move || place.read(&mut |_| Err(Error::Setting("nobody is there to type a password".to_owned())));
     let identity = blocking(read).await?;
     let named = identity.certificate()?.names().principals.into_iter().next();

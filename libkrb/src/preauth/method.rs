@@ -78,6 +78,11 @@ pub trait ClientProof: fmt::Debug + Send {
     /// What ends the exchange.
     fn answer(&mut self, context: &mut MethodContext<'_>, offer: &[u8]) -> Result<Elements>;
 
+    /// Whether a refusal with this value of the KDC's element is no end, but asks for more.
+    fn goes_on(&self, _offer: &[u8]) -> bool {
+        false
+    }
+
     /// Another try after a refusal that is the method's own matter, such as
     /// KDC_ERR_DH_KEY_PARAMETERS_NOT_ACCEPTED; what came with it is in `context.offers`, of TYPED-DATA
     /// too. None: there is none.

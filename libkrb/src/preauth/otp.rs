@@ -68,6 +68,12 @@ impl ClientProof for Client {
         Ok(vec![(PaType::OTP_REQUEST, request)])
     }
 
+    /// The value was right, or would be, and the KDC has lost count: it wants the next one (RFC 6560 2.4).
+    fn goes_on(&self, offer: &[u8]) -> bool {
+        let next = |token: OtpTokenInfo<'_>| token.flags.has(OtpFlags::NEXT_OTP);
+        self.answered && wire::decode::<PaOtpChallenge<'_>>(offer).is_ok_and(|asked| asked.tokens.iter().any(next))
+    }
+
     fn reply_key(&mut self, context: &mut MethodContext<'_>, _reply: &MethodReply<'_>) -> Result<Option<Key>> {
         // The value was sent, so keys are not made of it (RFC 6560 3.6).
         Ok(context.armor.filter(|_| self.answered).cloned())

@@ -62,6 +62,21 @@ fn s5_2_a_conversation_that_can_go_on_has_a_cookie() {
 }
 
 #[test]
+fn s5_4_the_event_says_whose_ticket_armored_a_request() {
+    let (mut realm, armor) = armored();
+    let bare = realm.as_req(&Asking::login("alice"), None);
+    assert_eq!(realm.send(&bare).event.armor, "");
+    let request = armor.as_req(&mut realm, &Asking::login("nobody"), &Inside::default());
+    assert_eq!(realm.send(&request).event.armor, "ticket", "of a refused one too");
+    let tgt = realm.login(&Asking::login("alice")).expect("a ticket");
+    let asking = Asking::service("host/a.example.org");
+    let (implicit, ..) = armored::tgs_req(&mut realm, &tgt, (&asking, &asking), None);
+    assert_eq!(realm.send(&implicit).event.armor, "implicit");
+    let (explicit, ..) = armored::tgs_req(&mut realm, &tgt, (&asking, &asking), Some(&armor));
+    assert_eq!(realm.send(&explicit).event.armor, "explicit");
+}
+
+#[test]
 fn s5_4_1_armor_of_an_unknown_kind_or_none_fails() {
     let (mut realm, armor) = armored();
     let none = Armor { ap_req: None, ..armor.clone() };

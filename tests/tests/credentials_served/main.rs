@@ -2,6 +2,7 @@
 //! asked for and when, what is taken over from disk, what is handed on. With daemons: `credentials.rs`.
 
 mod ccache;
+mod certificate;
 mod delegation;
 mod fetching;
 mod keytab;
@@ -41,7 +42,11 @@ impl Scene {
     }
 
     async fn with(settings: &str) -> Scene {
-        let served = Served::with(Joined::new(), settings).await;
+        Scene::of(Joined::new(), settings).await
+    }
+
+    async fn of(realm: Joined, settings: &str) -> Scene {
+        let served = Served::with(realm, settings).await;
         Scene { served, folder: tempfile::tempdir().unwrap() }
     }
 

@@ -1,6 +1,6 @@
 //! Nobody in particular (RFC 8062): a ticket without a name, and what it is good for.
 
-use libkrb::client::{Exchange, Step, TgsExchange, TgsRequest};
+use libkrb::client::{AsExchange, AsRequest, Exchange, Secret, Step, TgsExchange, TgsRequest};
 use libkrb::flags::{KdcOptions, TicketFlags};
 use libkrb::{ErrorCode as E, Principal, Result};
 use tests::joined::{Asking, Joined, REALM, Sequence, as_error, name};
@@ -50,6 +50,16 @@ fn a_realm_may_keep_those_without_a_name_from_its_services() {
     let request = realm.as_req(&asking.with(KdcOptions::REQUEST_ANONYMOUS), None);
     assert_eq!(as_error(&realm.send(&request).reply.expect("a reply")), Some(E::POLICY));
     login(&mut realm, "alice", "alice").expect("somebody is not nobody");
+}
+
+#[test]
+fn a_login_in_nobodys_armor_is_seen_as_that() {
+    let mut realm = realm();
+    let request = AsRequest::new(name("alice")).armored(nobody(&mut realm));
+    let mut exchange = AsExchange::new(request, Secret::password("secret"));
+    realm.tick();
+    let Ok(Step::Send { message, .. }) = exchange.step(realm.now, &mut Sequence(5), None) else { panic!("no message") };
+    assert_eq!(realm.send(&message).event.armor, "anonymous");
 }
 
 #[test]

@@ -4,6 +4,7 @@
 mod anonymous;
 mod armored;
 mod attacks;
+mod authority;
 mod login;
 mod peers;
 mod place;

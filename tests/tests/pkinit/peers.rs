@@ -11,6 +11,8 @@ suite! {
     => {
         a_certificate_opens_a_tgt;
         a_certificate_in_pkcs12_opens_a_tgt;
+        a_certificate_whose_key_is_sealed_opens_a_tgt;
+        a_certificate_that_the_environment_names_opens_a_tgt;
         a_certificate_that_krb5_conf_names_opens_a_tgt;
         a_certificate_of_another_principal_is_refused;
         a_certificate_of_an_unknown_authority_is_refused;
@@ -126,6 +128,21 @@ fn a_certificate_in_pkcs12_opens_a_tgt(pair: Pair) {
     let place = format!("PKCS12:{}", file("alice.p12"));
     kinit(pair, &seat, &place, "alice").stdin("secret\n").run().succeeds();
     assert!(seat.tgt().has("IA"));
+}
+
+fn a_certificate_whose_key_is_sealed_opens_a_tgt(pair: Pair) {
+    let realm = realm(pair);
+    let seat = pair.seat(&realm);
+    kinit(pair, &seat, &place("alice-locked"), "alice").stdin("secret\n").run().succeeds();
+    assert!(seat.tgt().has("IA"));
+    kinit(pair, &seat, &place("alice-locked"), "alice").stdin("wrong\n").run().fails();
+}
+
+fn a_certificate_that_the_environment_names_opens_a_tgt(pair: Pair) {
+    let realm = realm(pair);
+    let seat = pair.seat(&realm);
+    kinit(pair, &seat, "ENV:ALICE", "alice").env("ALICE", place("alice")).run().succeeds();
+    kinit(pair, &seat, "ENV:NOBODY", "alice").run().fails();
 }
 
 fn a_certificate_that_krb5_conf_names_opens_a_tgt(pair: Pair) {

@@ -13,6 +13,8 @@ use zeroize::Zeroizing;
 const DRIFT: u64 = 1;
 /// How many values of a counting token may have been made without being used (RFC 4226 7.4).
 const AHEAD: u64 = 20;
+/// How far ahead two values in a row may be, of which the first alone would be too far (RFC 4226 7.4).
+const FAR: u64 = 200;
 
 /// A token.
 #[derive(Clone, PartialEq, Eq)]
@@ -67,6 +69,20 @@ impl Token {
         })
     }
 
+    /// The count of the second of two values that a counting token made one after the other, though it may
+    /// be further ahead than a single one may.
+    pub fn count_of_two(&self, first: &[u8], second: &[u8]) -> Option<u64> {
+        let far = (self.kind == TokenKind::Counting).then(|| self.next.saturating_add(FAR))?;
+        let (mut found, mut follows) = (None, false);
+        for count in self.next..=far {
+            let ours = hotp(self.hash, &self.secret, count, self.digits);
+            let [before, now] = [first, second].map(|value| bool::from(ours.as_bytes().ct_eq(value)));
+            found = found.or((now && follows).then_some(count));
+            follows = before;
+        }
+        found
+    }
+
     /// The token after this count was used.
     #[must_use]
     pub fn used(&self, count: u64) -> Token {
@@ -111,6 +127,20 @@ mod tests {
         let far = hotp(OtpHash::Sha1, &token.secret, AHEAD + 1, 6);
         assert_eq!(token.count_of(far.as_bytes(), Time::EPOCH), None);
         assert_eq!(token.used(0).count_of(far.as_bytes(), Time::EPOCH), Some(AHEAD + 1));
+    }
+
+    #[test]
+    fn two_values_in_a_row_may_be_further_ahead_than_one() {
+        let token = token(TokenKind::Counting).used(4);
+        let value = |count: u64| hotp(token.hash, &token.secret, count, 6);
+        let two = |first: u64, second: u64| token.count_of_two(value(first).as_bytes(), value(second).as_bytes());
+        assert_eq!(two(100, 101), Some(101));
+        assert_eq!(two(5, 6), Some(6));
+        for (first, second) in [(100, 102), (101, 100), (100, 100), (3, 4), (4, 5), (FAR + 5, FAR + 6)] {
+            assert_eq!(two(first, second), None, "{first}, {second}");
+        }
+        let clock = Token { kind: TokenKind::Timed { period: 30 }, ..token.clone() };
+        assert_eq!(clock.count_of_two(value(100).as_bytes(), value(101).as_bytes()), None);
     }
 
     #[test]

@@ -79,6 +79,8 @@ pub enum Step {
     /// The method goes on: KDC_ERR_MORE_PREAUTH_DATA_REQUIRED with these (RFC 6113 5.2). No guess was
     /// made yet.
     More(Hints),
+    /// It was a wrong guess, and the method goes on none the less: as [`Step::More`].
+    Again(Hints),
     /// The method is not for this client: PREAUTH_FAILED, though no guess was made.
     Inapplicable(&'static str),
     /// Somebody else knows. Until the answer is there it counts as a wrong guess.
@@ -319,6 +321,10 @@ fn try_all(
                 return (Ok(proof), if partly { Proven::Partly } else { Proven::Yes });
             }
             Ok(Step::More(hints)) => failed = more(work, gathered, hints),
+            Ok(Step::Again(hints)) => {
+                guesses += u32::from(!spent);
+                failed = more(work, gathered, hints);
+            }
             Ok(Step::Inapplicable(cause)) => failed = Refusal::new(ErrorCode::PREAUTH_FAILED, cause),
             Ok(Step::Ask(question)) => {
                 work.question = Some(question);

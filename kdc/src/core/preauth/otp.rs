@@ -17,6 +17,7 @@ use zeroize::Zeroizing;
 
 use super::super::cookie;
 use super::super::entry::{Entry, Token, TokenKind};
+use super::super::fast::Armor;
 use super::super::policy::Policy;
 use super::super::second::{self, Held, OtpType, Question};
 use super::super::store::{Change, StoreError};
@@ -28,22 +29,28 @@ const WRONG: &str = "the one-time password is wrong, or was used before";
 const TRIES: usize = 3;
 /// Octets of a nonce beyond those of the armor key (RFC 6560 3.2).
 const NONCE: usize = 8;
+/// A value is no longer; of a longer one no token has made the next.
+const LONGEST_VALUE: usize = 16;
 
 pub fn offer(work: &mut Try<'_>, who: &Gathered<'_>, hints: &mut Hints) {
     let Some(armor) = who.armor else { return };
     let held = second::held(&who.client);
     let elsewhere = held
         .iter()
-        .filter(|token| token.kind(work.kdc.policy).is_some())
-        .map(|token| OtpTokenInfo { vendor: Some(Utf8(&token.kind)), ..BARE });
+        .filter_map(|token| Some((token, token.kind(work.kdc.policy)?)))
+        .map(|(token, kind)| OtpTokenInfo { vendor: Some(Utf8(&token.kind)), flags: kind.pin(), ..BARE });
     let tokens: Vec<_> = who.client.tokens.iter().map(described).chain(elsewhere).collect();
-    if tokens.is_empty() {
-        return;
+    if !tokens.is_empty() {
+        challenge(work, armor, &tokens, hints);
     }
+}
+
+/// A challenge with a nonce that must come back (RFC 6560 3.2).
+fn challenge(work: &mut Try<'_>, armor: &Armor, tokens: &[OtpTokenInfo<'_>], hints: &mut Hints) {
     let mut nonce = vec![0; armor.key.expose().len() + NONCE];
     work.random.fill(&mut nonce);
     let challenge =
-        PaOtpChallenge { nonce: &nonce, service: None, tokens: List::Items(&tokens), salt: None, s2kparams: None };
+        PaOtpChallenge { nonce: &nonce, service: None, tokens: List::Items(tokens), salt: None, s2kparams: None };
     hints.offer(PaType::OTP_CHALLENGE, wire::encode(&challenge));
     hints.keep(PaType::OTP_REQUEST, nonce);
 }
@@ -101,10 +108,36 @@ pub fn verify(work: &mut Try<'_>, who: &Gathered<'_>, padata: &PaData<'_>) -> Re
             proof: proof(indicators),
         }));
     }
-    let spent = spend(work, who, &request, value)?;
+    let next = request.flags.has(OtpFlags::NEXT_OTP);
+    let former = next.then(|| who.remembered(PaType::OTP_CHALLENGE)).transpose()?;
+    let spent = match spend(work, who, &request, (former, value)) {
+        Err(refusal) if !next && refusal.code == ErrorCode::PREAUTH_FAILED => {
+            return next_value(work, who, &request, value).ok_or(refusal);
+        }
+        spent => spent?,
+    };
     // It leaves a trace, so that who sends it again for want of an answer gets the same one.
     once(work, &request)?;
     Ok(Step::Proven(proof(spent.indicators)))
+}
+
+/// Asks for the value after one that is wrong, where the realm wants that: two in a row show that a token
+/// has only counted on (RFC 6560 2.4). Whatever was wrong is asked about alike, so that nobody learns that
+/// a value will be right some day, or that the password was.
+fn next_value(work: &mut Try<'_>, who: &Gathered<'_>, request: &PaOtpRequest<'_>, value: &[u8]) -> Option<Step> {
+    let armor = who.armor.filter(|_| work.kdc.policy.otp_next_value && value.len() <= LONGEST_VALUE)?;
+    let mut named = who.client.tokens.iter().filter(|token| is_named(token, request));
+    let (Some(token), None) = (named.next(), named.next()) else { return None };
+    let plain = described(token);
+    let asked = OtpTokenInfo { flags: plain.flags | OtpFlags::NEXT_OTP, ..plain };
+    let mut hints = Hints::default();
+    challenge(work, armor, &[asked], &mut hints);
+    hints.keep(PaType::OTP_CHALLENGE, value.to_vec());
+    (token.kind == TokenKind::Counting).then_some(Step::Again(hints))
+}
+
+fn is_named(token: &Token, request: &PaOtpRequest<'_>) -> bool {
+    request.token_id.is_none_or(|id| id == token.name.as_bytes())
 }
 
 /// Refuses an answer that was looked at before. Only of right ones, and of those that somebody else is
@@ -145,21 +178,29 @@ fn answers(work: &Try<'_>, who: &Gathered<'_>, armor: &Key, request: &PaOtpReque
     }
 }
 
-/// Finds the token of a value and has it written down that the value was used.
-fn spend(work: &Try<'_>, who: &Gathered<'_>, request: &PaOtpRequest<'_>, value: &[u8]) -> Result<Token, Refusal> {
+/// Finds the token of a value, which may come after another one, and has it written down that it was used.
+fn spend(
+    work: &Try<'_>,
+    who: &Gathered<'_>,
+    request: &PaOtpRequest<'_>,
+    (former, value): (Option<&[u8]>, &[u8]),
+) -> Result<Token, Refusal> {
     let wrong = || Refusal::new(ErrorCode::PREAUTH_FAILED, WRONG);
     let (store, now) = (work.kdc.store, work.at.now.time);
     for _ in 0..TRIES {
         // As it is now, not as it was when the request came: somebody may have been quicker.
         let entry = store.lookup(&who.client.principal)?.filter(|_| !who.decoy).ok_or_else(wrong)?;
-        let named = |token: &&Token| request.token_id.is_none_or(|id| id == token.name.as_bytes());
-        let tokens: Vec<_> = entry.tokens.iter().filter(named).collect();
+        let tokens: Vec<_> = entry.tokens.iter().filter(|token| is_named(token, request)).collect();
         // Before the value is looked at: the time that it takes must not tell that the value was right.
         let wanted = tokens.iter().any(|token| token.with_password);
         let typed = request.pin.filter(|_| wanted).map(|pin| is_password(&entry, pin.0, work));
         let there = typed.is_some() || !wanted;
         Refusal::unless(there, ErrorCode::PIN_REQUIRED, "the token wants the password too")?;
-        let found = tokens.into_iter().find_map(|token| Some((token, token.count_of(value, now)?)));
+        let count_of = |token: &Token| match former {
+            Some(first) => token.count_of_two(first, value),
+            None => token.count_of(value, now),
+        };
+        let found = tokens.into_iter().find_map(|token| Some((token, count_of(token)?)));
         let (token, count) = found.ok_or_else(wrong)?;
         Refusal::unless(typed != Some(false) || !token.with_password, ErrorCode::PREAUTH_FAILED, WRONG)?;
         let used = token.used(count);

@@ -40,6 +40,7 @@ pub fn answer(
             event,
         );
     };
+    event.armor = opened.armor.of;
     let answer = opened.request().and_then(|within| {
         event.offered = within.body.etypes.iter().take(16).collect();
         let armor = Some(&opened.armor);

@@ -2,6 +2,7 @@
 //! that it comes from ([`mod@file`]).
 
 pub mod file;
+mod sealed;
 
 use std::fmt;
 
@@ -28,14 +29,29 @@ impl Identity {
     /// # Errors
     /// [`Error::Setting`] when one of them is missing, is none, or they do not belong together.
     pub fn from_pem(chain: &[u8], key: &[u8]) -> Result<Identity> {
-        if key.windows(ENCRYPTED.len()).any(|window| window == ENCRYPTED) {
-            let problem = "the private key is encrypted, which is not supported in PEM; use PKCS12: instead";
-            return Err(Error::Setting(problem.to_owned()));
+        if sealed::is_sealed(key) {
+            return Err(Error::Setting("the private key is sealed with a password, and none is known".to_owned()));
         }
         let expected = |_| Error::Setting("a private key in PEM expected".to_owned());
         let key = PrivateKeyDer::from_pem_slice(key).map_err(expected)?;
         let chain = certificates(chain)?.into_iter().map(|der| der.to_vec()).collect();
         Identity::new(key.secret_der(), chain)
+    }
+
+    /// An identity of PEM whose key is sealed with a password (`BEGIN ENCRYPTED PRIVATE KEY`).
+    ///
+    /// # Errors
+    /// As [`Identity::from_pem`]; and when the password does not open it, or it is sealed otherwise than by
+    /// PBES2 with AES, with the way out.
+    pub fn from_sealed_pem(chain: &[u8], key: &[u8], password: &str) -> Result<Identity> {
+        let key = sealed::open(key, password)?;
+        let chain = certificates(chain)?.into_iter().map(|der| der.to_vec()).collect();
+        Identity::new(&key, chain)
+    }
+
+    /// Whether the key in this PEM is sealed with a password.
+    pub fn is_sealed(key: &[u8]) -> bool {
+        sealed::is_sealed(key)
     }
 
     /// An identity of PKCS #12 (RFC 7292).
@@ -84,8 +100,6 @@ impl Identity {
         &self.key
     }
 }
-
-const ENCRYPTED: &[u8] = b"ENCRYPTED";
 
 impl fmt::Debug for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -323,7 +323,17 @@ fn keys_are_read_in_every_common_form_and_refused_with_the_reason() {
     assert!(identity("alice-traditional").certificate().is_ok());
     let pem = |name: &str| file(&format!("{name}.pem"));
     let error = |chain: &str, key: &str| Identity::from_pem(&pem(chain), &pem(key)).unwrap_err().to_string();
-    assert!(error("alice-locked", "alice-locked").contains("PKCS12"));
+    assert!(error("alice-locked", "alice-locked").contains("sealed with a password"));
+    let sealed = |key: &[u8], password: &str| Identity::from_sealed_pem(&pem("alice"), key, password);
+    let opened = sealed(&pem("alice-locked"), "secret").unwrap();
+    assert_eq!(opened.chain().concat(), locked);
+    assert!(sealed(&pem("alice-locked"), "wrong").unwrap_err().to_string().contains("password"));
+    let old = b"-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n\nAAAA\n-----END RSA PRIVATE KEY-----\n";
+    let cut = String::from_utf8(pem("alice-locked")).unwrap().replace("MII", "MIJ");
+    for key in [&old[..], cut.as_bytes(), b"ENCRYPTED", b"\xffENCRYPTED"] {
+        assert!(Identity::is_sealed(key));
+        assert!(sealed(key, "secret").unwrap_err().to_string().contains("openssl pkcs8 -topk8"));
+    }
     assert!(error("alice", "bob").contains("another private key"));
     assert!(Identity::from_pem(&file("ca.crt"), &file("ca.crt")).is_err());
 }

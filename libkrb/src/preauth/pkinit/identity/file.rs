@@ -72,7 +72,8 @@ impl Source {
         Ok(pairs.filter(|pair| matches!(pair, Source::Pem { key, .. } if key.is_file())).collect())
     }
 
-    /// Reads the identity; the password of PKCS #12 is asked for only if an empty one does not do.
+    /// Reads the identity; the password of a sealed key is asked for, that of PKCS #12 only if an empty one
+    /// does not do.
     ///
     /// # Errors
     /// [`Error::File`] that names the file.
@@ -80,7 +81,12 @@ impl Source {
         match self {
             Source::Pem { chain, key } => {
                 let (certificates, secret) = (bytes(chain)?, bytes(key)?);
-                Identity::from_pem(&certificates, &secret).map_err(|error| Error::file(chain, error))
+                if !Identity::is_sealed(&secret) {
+                    return Identity::from_pem(&certificates, &secret).map_err(|error| Error::file(chain, error));
+                }
+                let password = prompt(&format!("Pass phrase for {}", key.display()))?;
+                let opened = Identity::from_sealed_pem(&certificates, &secret, &password);
+                opened.map_err(|error| Error::file(key, error))
             }
             Source::Pkcs12(path) => {
                 let archive = bytes(path)?;
