@@ -39,10 +39,14 @@ man folder="target/papers":
 dev *arguments:
     cargo run --release --bin kdc -- dev {{arguments}}
 
-# Speeds: server CPU per request against MIT and Heimdal, then the micro-benchmarks.
-bench:
+# The table of speeds with goals and figures, in release, in under ten minutes; makes docs/benchmarks. Sections by name,
+# quicker with --short: just bench --short floods
+bench *arguments:
     cargo build --release --workspace --bins
-    cargo bench -p bench --bench load
+    KRB_BENCH_DOCS={{ if arguments == "" { justfile_directory() / "docs/benchmarks" } else { "target/benchmarks" } }} cargo bench -p bench --bench load -- {{arguments}}
+
+# The parts by themselves: codec and core, stores, replay caches, cryptography.
+bench-parts:
     cargo bench -p bench --bench core
     cargo bench -p bench --bench store
     cargo bench -p bench --bench replay

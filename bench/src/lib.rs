@@ -1,57 +1,17 @@
-//! What the benchmarks share: a load generator that makes its requests beforehand, and the reading
-//! of a process's CPU time. Speeds are ratios between KDCs in one run; the numbers only illustrate.
+//! What the benchmarks share: load that is made beforehand, KDCs at their quickest, the reading of a process's CPU
+//! time and memory, rows of figures beside goals, and pictures. Speeds are ratios within one run; the numbers only
+//! illustrate.
+
+mod load;
+pub mod quiet;
+pub mod rows;
+pub mod svg;
 
 use std::fs;
-use std::io::ErrorKind;
 use std::net::{SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
-/// How many requests are on their way at a time.
-const IN_FLIGHT: usize = 32;
-
-/// What a load did.
-#[derive(Clone, Copy, Debug)]
-pub struct Load {
-    /// CPU time of the server for one request, in microseconds.
-    pub cpu_micros: f64,
-    /// Answered requests in a second, as the clock on the wall has it.
-    pub per_second: f64,
-    /// Requests that got an error or another answer than was expected.
-    pub failed: usize,
-}
-
-/// Sends every request over UDP, [`IN_FLIGHT`] at a time, and reads the CPU time that the server
-/// (process `pid` with its children) spends meanwhile. `expected` is the first byte of a good reply.
-///
-/// # Panics
-/// When the server does not answer at all.
-pub fn load(server: SocketAddr, pid: u32, requests: &[Vec<u8>], expected: u8) -> Load {
-    let socket = UdpSocket::bind(("127.0.0.1", 0)).expect("a UDP socket");
-    socket.connect(server).expect("a connected socket");
-    socket.set_read_timeout(Some(Duration::from_secs(2))).expect("a timeout");
-    let mut buffer = [0; 65536];
-    let (mut sent, mut answered, mut failed) = (0, 0, 0);
-    let (cpu, start) = (cpu_nanos(pid), Instant::now());
-    while answered < requests.len() {
-        while sent < requests.len() && sent - answered < IN_FLIGHT {
-            socket.send(&requests[sent]).expect("a sent request");
-            sent += 1;
-        }
-        match socket.recv(&mut buffer) {
-            Ok(length) => failed += usize::from(length == 0 || buffer[0] != expected),
-            // A lost datagram counts as answered and failed: its answer never comes.
-            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => failed += 1,
-            Err(error) => panic!("the server at {server} is gone: {error}"),
-        }
-        answered += 1;
-    }
-    let (cpu, elapsed) = (cpu_nanos(pid) - cpu, start.elapsed());
-    Load {
-        cpu_micros: cpu as f64 / 1000.0 / requests.len() as f64,
-        per_second: requests.len() as f64 / elapsed.as_secs_f64(),
-        failed,
-    }
-}
+pub use load::{Load, load, load_from};
 
 /// Waits until a server answers anything to `probe`.
 ///
@@ -76,6 +36,13 @@ pub fn cpu_nanos(pid: u32) -> u64 {
     let own =
         fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten().map(|task| on_cpu(&task.path()));
     own.sum::<u64>() + children(pid).into_iter().map(cpu_nanos).sum::<u64>()
+}
+
+/// Memory of a process that is in use, in octets.
+pub fn resident(pid: u32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap_or_default();
+    line.split_whitespace().nth(1).and_then(|kib| kib.parse::<u64>().ok()).unwrap_or_default() * 1024
 }
 
 /// CPU time of the calling thread so far, in nanoseconds.

@@ -3,6 +3,8 @@
 use std::fmt::Write;
 use std::path::Path;
 
+use bench::svg::{self, Bar};
+
 /// Accepting a ticket that the service has seen before, and one that it has not.
 pub const KNOWN: &str = "Kerberos, libkrb, ticket known";
 pub const NEW: &str = "Kerberos, libkrb, ticket new";
@@ -96,37 +98,14 @@ impl Report {
 
     /// Bars on a logarithmic scale: from a session to a handshake it is a factor of hundreds.
     fn svg(&self) -> String {
-        const LEFT: f64 = 230.0;
-        const RIGHT: f64 = 90.0;
-        const ROW: f64 = 30.0;
-        const TOP: f64 = 56.0;
-        const WIDTH: f64 = 760.0;
-        let height = TOP + ROW * self.rows.len() as f64 + 16.0;
-        let longest = self.rows.iter().map(|(_, cost)| cost.server).fold(10.0, f64::max);
-        let scale = |micros: f64| (micros.max(0.5) / 0.5).log10() / (longest / 0.5).log10() * (WIDTH - LEFT - RIGHT);
-        let mut svg = format!(
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" font-family=\"sans-serif\" \
-             font-size=\"13\">\n<rect width=\"100%\" height=\"100%\" fill=\"#ffffff\"/>\n<text x=\"16\" y=\"24\" \
-             font-size=\"16\" fill=\"#222222\">CPU time of the service for one authenticated request</text>\n\
-             <text x=\"16\" y=\"43\" fill=\"#666666\">microseconds, logarithmic scale</text>\n"
-        );
-        for (row, (name, cost)) in self.rows.iter().enumerate() {
-            let y = TOP + ROW * row as f64;
-            let (baseline, bar) = (y + 18.0, scale(cost.server));
-            let ours = name.contains("libkrb") || name.starts_with("HTTP layer");
-            let colour = if ours { "#1f77b4" } else { "#b0b7bf" };
-            let _ = write!(
-                svg,
-                "<text x=\"{:.0}\" y=\"{baseline:.0}\" text-anchor=\"end\" fill=\"#222222\">{name}</text>\n\
-                 <rect x=\"{LEFT:.0}\" y=\"{:.0}\" width=\"{bar:.1}\" height=\"{:.0}\" rx=\"2\" fill=\"{colour}\"/>\n\
-                 <text x=\"{:.0}\" y=\"{baseline:.0}\" fill=\"#222222\">{:.1}</text>\n",
-                LEFT - 10.0,
-                y + 4.0,
-                ROW - 10.0,
-                LEFT + bar + 8.0,
-                cost.server,
-            );
-        }
-        svg + "</svg>\n"
+        let ours = |name: &str| name.contains("libkrb") || name.starts_with("HTTP layer");
+        let bar = |(name, cost): &(&'static str, Cost)| Bar { name, value: cost.server, ours: ours(name) };
+        let bars: Vec<Bar<'_>> = self.rows.iter().map(bar).collect();
+        svg::bars(
+            "CPU time of the service for one authenticated request",
+            "microseconds, logarithmic scale",
+            0.5,
+            &bars,
+        )
     }
 }

@@ -1,0 +1,131 @@
+//! TCP: one request a connection, many on one, and very many idle ones.
+
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::time::Instant;
+
+use bench::quiet::{Quiet, Wishes};
+use bench::rows::Goal;
+use bench::{cpu_nanos, resident};
+use socket2::{Domain, Socket, Type};
+use tests::{AES256_SHA1, Family};
+
+use crate::pace::{percentile, round_trips};
+use crate::{Extent, Report};
+
+fn exchange(stream: &mut TcpStream, request: &[u8]) {
+    let frame = [&(request.len() as u32).to_be_bytes(), request].concat();
+    stream.write_all(&frame).expect("a sent request");
+    let mut length = [0; 4];
+    stream.read_exact(&mut length).expect("a length");
+    let mut reply = vec![0; u32::from_be_bytes(length) as usize];
+    stream.read_exact(&mut reply).expect("a reply");
+    assert_eq!(reply[0], 0x6b, "a ticket");
+}
+
+fn connect(server: SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect(server).expect("a connection");
+    stream.set_nodelay(true).expect("no delay");
+    stream
+}
+
+/// What a request over TCP costs.
+pub fn tcp(report: &mut Report, extent: Extent) {
+    let mut quiet = Quiet::start(Family::Ours, AES256_SHA1, Wishes::default());
+    let requests = quiet.logins(extent.requests / 4);
+    let (server, pid, count) = (quiet.address(), quiet.pid(), requests.len() as f64);
+    let before = cpu_nanos(pid);
+    requests.iter().for_each(|request| exchange(&mut connect(server), request));
+    let each = (cpu_nanos(pid) - before) as f64 / 1000.0 / count;
+    report.rows.add(
+        "AS over TCP, one request a connection",
+        Goal::Stated,
+        each,
+        " us",
+        "one after the other".to_owned(),
+    );
+    let requests = quiet.logins(extent.requests / 4);
+    let (mut stream, before) = (connect(server), cpu_nanos(pid));
+    requests.iter().for_each(|request| exchange(&mut stream, request));
+    let each = (cpu_nanos(pid) - before) as f64 / 1000.0 / count;
+    report.rows.add("AS over TCP, all on one connection", Goal::Stated, each, " us", "one after the other".to_owned());
+}
+
+/// As many idle connections as the system lets one process have, and what they do to everybody else.
+pub fn idle(report: &mut Report, extent: Extent) {
+    const OTHER_FILES: usize = 300;
+    let files = rustix::process::getrlimit(rustix::process::Resource::Nofile).maximum.unwrap_or(u64::MAX) as usize;
+    let _ = rustix::process::setrlimit(
+        rustix::process::Resource::Nofile,
+        rustix::process::Rlimit { current: Some(files as u64), maximum: Some(files as u64) },
+    );
+    let count = extent.connections.min(files.saturating_sub(OTHER_FILES));
+    let settings = format!(
+        "\n[limits]\ntcp_connections = {}\ntcp_connections_per_peer = {}\nidle_timeout = \"10m\"\n",
+        count + 50,
+        count + 50
+    );
+    let mut quiet = Quiet::start(Family::Ours, AES256_SHA1, Wishes { settings, ..Wishes::default() });
+    let (server, pid) = (quiet.address(), quiet.pid());
+    let measure = |quiet: &mut Quiet| {
+        let requests = quiet.logins(extent.requests / 4);
+        let datagrams = percentile(&round_trips(server, &requests), 0.99);
+        let requests = quiet.logins(extent.requests / 8);
+        let mut times: Vec<f64> = requests
+            .iter()
+            .map(|request| {
+                let start = Instant::now();
+                exchange(&mut connect(server), request);
+                start.elapsed().as_secs_f64() * 1e6
+            })
+            .collect();
+        times.sort_by(f64::total_cmp);
+        [datagrams, percentile(&times, 0.99)]
+    };
+    let _ = measure(&mut quiet);
+    let (before, memory) = (measure(&mut quiet), resident(pid));
+    let held: Vec<Socket> = (0..count).map(|number| open(number, server)).collect();
+    // Who was let in last is answered, so all have been.
+    let _ = measure(&mut quiet);
+    let (after, grown) = (measure(&mut quiet), resident(pid).saturating_sub(memory));
+    let lost = held.iter().filter(|socket| is_closed(socket)).count();
+    let mib = |octets: f64| octets / f64::from(1 << 20);
+    let whole = mib(memory as f64 + grown as f64 / count as f64 * extent.connections as f64);
+    let detail = format!(
+        "{count} held ({lost} lost), as many as there may be files: {:.0} octets each",
+        grown as f64 / count as f64
+    );
+    report.rows.add(
+        &format!("memory with {} idle connections", extent.connections),
+        Goal::AtMost(400.0),
+        whole,
+        " MiB",
+        detail,
+    );
+    for (place, what) in ["UDP", "new TCP connections"].iter().enumerate() {
+        let detail = format!("{:.0} us against {:.0} us", after[place], before[place]);
+        // "Undiminished" within what two runs of the same differ by.
+        report.rows.add(
+            &format!("p99 of {what} beside them"),
+            Goal::AtMost(1.25),
+            after[place] / before[place],
+            " times",
+            detail,
+        );
+    }
+}
+
+/// From one of several addresses: none has ports enough for all.
+fn open(number: usize, server: SocketAddr) -> Socket {
+    const OF_ONE: usize = 20_000;
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+    let own = Ipv4Addr::new(127, 0, 1, (1 + number / OF_ONE) as u8);
+    socket.bind(&SocketAddr::from((own, 0)).into()).expect("an address");
+    socket.connect(&server.into()).expect("a connection");
+    socket
+}
+
+fn is_closed(socket: &Socket) -> bool {
+    socket.set_nonblocking(true).expect("a socket that does not wait");
+    matches!((&*socket).read(&mut [0; 1]), Ok(0))
+}

@@ -1,0 +1,158 @@
+//! Requests that come at a pace of their own: how long answers take, and what becomes of a KDC that is asked three
+//! times as much as it can do.
+
+use std::net::{SocketAddr, UdpSocket};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use bench::quiet::{Quiet, Wishes};
+use bench::rows::Goal;
+use bench::{load, resident};
+use tests::{AES256_SHA1, Family};
+use udp_batch::{BATCH, Inbox, Outgoing};
+
+use crate::{Extent, Report};
+
+/// The value at this share of sorted ones.
+pub fn percentile(sorted: &[f64], share: f64) -> f64 {
+    sorted.get(((sorted.len().max(1) - 1) as f64 * share) as usize).copied().unwrap_or(f64::NAN)
+}
+
+/// How long each request takes, one after the other, in microseconds and sorted.
+pub fn round_trips(server: SocketAddr, requests: &[Vec<u8>]) -> Vec<f64> {
+    let socket = UdpSocket::bind(("127.0.0.1", 0)).expect("a UDP socket");
+    socket.set_read_timeout(Some(Duration::from_secs(5))).expect("a timeout");
+    let mut buffer = vec![0; 65536];
+    let ask = |request: &Vec<u8>| {
+        let start = Instant::now();
+        socket.send_to(request, server).expect("a sent request");
+        socket.recv(&mut buffer).expect("an answer");
+        start.elapsed().as_secs_f64() * 1e6
+    };
+    let mut times: Vec<_> = requests.iter().map(ask).collect();
+    times.sort_by(f64::total_cmp);
+    times
+}
+
+/// Sends at so many requests in a second whatever comes back, from one socket; the latencies in milliseconds, sorted.
+fn at_rate(server: SocketAddr, requests: &[Vec<u8>], per_second: f64) -> Vec<f64> {
+    let socket = UdpSocket::bind(("127.0.0.1", 0)).expect("a UDP socket");
+    socket.set_nonblocking(true).expect("a socket that does not wait");
+    let (mut inbox, start) = (Inbox::new(), Instant::now());
+    let (mut sent, mut times) = (0, Vec::with_capacity(requests.len()));
+    let due = |number: usize| Duration::from_secs_f64(number as f64 / per_second);
+    let end = due(requests.len()) + Duration::from_millis(500);
+    while times.len() < requests.len() && start.elapsed() < end {
+        let now = start.elapsed();
+        let ready = requests.iter().enumerate().skip(sent).take(BATCH).take_while(|(number, _)| due(*number) <= now);
+        let outgoing = ready.map(|(_, bytes)| Outgoing { to: server, from: None, bytes });
+        sent += udp_batch::send(&socket, outgoing).unwrap_or(0);
+        // Of one socket the answers come in the order of the requests.
+        let count = inbox.receive(&socket, BATCH).unwrap_or(0);
+        let now = start.elapsed();
+        (0..count).for_each(|_| times.push(now.saturating_sub(due(times.len())).as_secs_f64() * 1000.0));
+    }
+    times.sort_by(f64::total_cmp);
+    times
+}
+
+/// Latency by load, and overload.
+pub fn pace(report: &mut Report, extent: Extent) {
+    let mut quiet = Quiet::start(Family::Ours, AES256_SHA1, Wishes::default());
+    let (server, pid) = (quiet.address(), quiet.pid());
+    let first = quiet.logins(extent.requests);
+    load(server, pid, &first, 0x6b);
+    let requests = quiet.logins(extent.requests);
+    let capacity = load(server, pid, &requests, 0x6b).per_second;
+    for share in [0.1, 0.25, 0.5, 0.75, 0.9] {
+        let requests = quiet.logins(extent.requests);
+        let times = at_rate(server, &requests, capacity * share);
+        let [median, high] = [0.5, 0.99].map(|share| percentile(&times, share));
+        let lost = requests.len() - times.len();
+        println!("  {:.0} in a second: median {median:.3} ms, p99 {high:.3} ms, {lost} lost", capacity * share);
+        report.latency.push((share * 100.0, [median, high]));
+        if share == 0.5 {
+            let detail = format!("{:.0} AS in a second, one client's socket; median {median:.3} ms", capacity * share);
+            report.rows.add("p99 at half load", Goal::AtMost(1.0), high, " ms", detail);
+        }
+    }
+    overload(report, &mut quiet, extent);
+}
+
+/// How many answers come when so many sockets ask as fast as they can or, with `pause`, no faster than that.
+fn poured(server: SocketAddr, requests: &[Vec<u8>], pause: Option<Duration>) -> (f64, f64) {
+    let socket = UdpSocket::bind(("127.0.0.1", 0)).expect("a UDP socket");
+    socket.set_nonblocking(true).expect("a socket that does not wait");
+    let (mut inbox, start) = (Inbox::new(), Instant::now());
+    let (mut answers, mut sent) = (0, 0);
+    for (number, batch) in requests.chunks(BATCH).enumerate() {
+        sent +=
+            udp_batch::send(&socket, batch.iter().map(|bytes| Outgoing { to: server, from: None, bytes })).unwrap_or(0);
+        loop {
+            answers += inbox.receive(&socket, BATCH).unwrap_or(0);
+            if pause.is_none_or(|pause| start.elapsed() >= pause * number as u32) {
+                break;
+            }
+        }
+    }
+    let seconds = start.elapsed().as_secs_f64();
+    (answers as f64 / seconds, sent as f64 / seconds)
+}
+
+fn overload(report: &mut Report, quiet: &mut Quiet, extent: Extent) {
+    let (server, pid) = (quiet.address(), quiet.pid());
+    let count = extent.requests * 3;
+    let mut requests = quiet.logins(count);
+    // The most that comes back when no more is asked than can be answered: found by asking ever more.
+    let mut peak: f64 = 0.0;
+    for share in 0..6 {
+        let pause = Duration::from_nanos(BATCH as u64 * (12_000 - 1_800 * share));
+        peak = peak.max(poured(server, &requests[..extent.requests], Some(pause)).0);
+        requests = quiet.logins(count);
+    }
+    let memory = resident(pid);
+    let pause = Duration::from_secs_f64(BATCH as f64 / (3.0 * peak));
+    let (goodput, offered) = poured(server, &requests, Some(pause));
+    let again = quiet.logins(count);
+    let _ = poured(server, &again, Some(pause));
+    let grown = resident(pid).saturating_sub(memory) as f64 / f64::from(1 << 20);
+    let detail = format!(
+        "{goodput:.0} of at most {peak:.0} answers in a second, {offered:.0} asked for ({:.1} times)",
+        offered / peak
+    );
+    report.rows.add("goodput at overload", Goal::AtLeast(90.0), goodput / peak * 100.0, " %", detail);
+    report.rows.add(
+        "memory growth by overload",
+        Goal::AtMost(8.0),
+        grown,
+        " MiB",
+        "its memory of answers fills up to its bound".to_owned(),
+    );
+    established(report, quiet, &again, pause);
+}
+
+/// People log in meanwhile with an ordinary client, which asks again when it hears nothing.
+fn established(report: &mut Report, quiet: &Quiet, requests: &[Vec<u8>], pause: Duration) {
+    const LOGINS: usize = 10;
+    let (server, stop) = (quiet.address(), AtomicBool::new(false));
+    let succeeded = thread::scope(|scope| {
+        scope.spawn(|| {
+            while !stop.load(Ordering::Relaxed) {
+                poured(server, requests, Some(pause));
+            }
+        });
+        let seat = quiet.realm().seat(Family::Ours);
+        let logins = (0..LOGINS).filter(|_| seat.kinit(&["alice"], "correct horse").is_success()).count();
+        stop.store(true, Ordering::Relaxed);
+        logins
+    });
+    let share = succeeded as f64 / LOGINS as f64 * 100.0;
+    report.rows.add(
+        "logins by kinit under overload",
+        Goal::AtLeast(100.0),
+        share,
+        " %",
+        format!("{succeeded} of {LOGINS}"),
+    );
+}
