@@ -36,10 +36,15 @@ pub fn served() -> Served {
 }
 
 pub fn served_with(listen: &[&str], limits: Limits) -> Served {
+    served_watched(listen, limits, Observer::default())
+}
+
+/// The same, with somebody who watches.
+pub fn served_watched(listen: &[&str], limits: Limits, observer: Observer) -> Served {
     let mut client = Joined::new();
     client.now = Instant::default();
     let gate = Arc::new(Gate::around(&client.store));
-    let observer = Arc::new(Observer::default());
+    let observer = Arc::new(observer);
     let replays = Arc::new(MemoryReplayCache::new(300, 1_000_000));
     let store = Arc::clone(&gate) as Arc<dyn Store>;
     let memories = Memories { store, replays, attempts: Arc::new(Counted::default()) };

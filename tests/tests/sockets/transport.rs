@@ -5,6 +5,7 @@ use std::net::Shutdown;
 
 use kdc::net::{Limits, Listener};
 use libkrb::ErrorCode;
+use tests::joined::Asking;
 
 use crate::served::*;
 
@@ -108,4 +109,43 @@ fn a_port_that_is_taken_is_said_to_be() {
     assert!(of_udp.take(100).any(|error| error.contains("(UDP): the port is in use")));
     let error = Listener::bind("192.0.2.1:0".parse().expect("an address")).expect_err("not ours").to_string();
     assert!(error.contains("no interface of this machine has this address"), "{error}");
+}
+
+#[test]
+fn of_many_datagrams_at_once_each_client_gets_its_own_answer() {
+    let mut served = served();
+    // Nothing is answered until all of them wait, so they come in batches.
+    served.gate.close_to("udp-");
+    let sent: Vec<_> = (1..=100)
+        .map(|nonce| {
+            let (socket, request) =
+                (served.datagrams(), served.login_asking(&Asking { nonce, ..Asking::login("alice") }));
+            socket.send(&request).expect("a sent datagram");
+            (socket, nonce)
+        })
+        .collect();
+    served.gate.open();
+    for (socket, nonce) in sent {
+        let tgt = served.open(&receive(&socket)).expect("a TGT");
+        assert_eq!(tgt.nonce, nonce);
+    }
+}
+
+#[test]
+fn the_audit_has_a_request_before_its_client_hears_of_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("audit");
+    let audit = kdc::observe::Audit::open(&path).expect("an audit");
+    let observer = kdc::observe::Observer::new(Some(audit));
+    let mut served = served_watched(&["127.0.0.1:0"], Limits::default(), observer);
+    let issued = || std::fs::read_to_string(&path).expect("lines").matches("\"issued\"").count();
+    for answered in 1..=20 {
+        let request = served.login();
+        let reply = match answered % 2 {
+            0 => served.ask(&request),
+            _ => exchange(&mut served.connection(), &request).expect("a reply"),
+        };
+        assert!(served.open(&reply).is_ok());
+        assert_eq!(issued(), answered);
+    }
 }

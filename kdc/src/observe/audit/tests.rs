@@ -210,6 +210,45 @@ struct Disk {
     lines: Arc<Mutex<String>>,
 }
 
+/// Takes many at a time, each time apart.
+struct Many(Arc<Mutex<Vec<String>>>);
+
+impl Writer for Many {
+    fn takes_many(&self) -> bool {
+        true
+    }
+
+    fn write(&mut self, lines: &str, _seq: u64) -> io::Result<()> {
+        if lines.contains("\"number\":666") {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        self.0.lock().expect("lines").push(lines.to_owned());
+        Ok(())
+    }
+}
+
+#[test]
+fn what_is_answered_together_is_written_at_once_or_missing_as_a_whole() {
+    let writes = Arc::new(Mutex::default());
+    let sink = Sink::new("file", "many".into(), Box::new(Many(Arc::clone(&writes))), Head::default());
+    let audit = Audit { key: None, sync: Sync::Changes, sinks: Mutex::new(vec![sink]) };
+    let mut lines = Lines::default();
+    let mut together = |numbers: &[u32]| {
+        numbers.iter().for_each(|number| audit.note(&json!({ "number": number }), &mut lines));
+        let before = writes.lock().expect("lines").len();
+        audit.commit(&mut lines);
+        writes.lock().expect("lines").len() - before
+    };
+    assert_eq!([together(&[1, 2, 3]), together(&[]), together(&[4])], [1, 0, 1]);
+    assert_eq!(together(&[5, 666]), 0);
+    assert_eq!(audit.lost(), 2);
+    assert_eq!(together(&[7, 8]), 2, "the one that says how many are missing, and these");
+    let text = writes.lock().expect("lines").concat();
+    let found = verify(vec![("many".into(), Cursor::new(text))], None, Some(&head(&audit)), false);
+    let found = found.expect("readable").expect("unbroken");
+    assert_eq!((found.lines, found.lost), (7, 2));
+}
+
 impl Writer for Disk {
     fn write(&mut self, line: &str, _seq: u64) -> io::Result<()> {
         if self.full.load(Ordering::Relaxed) {
