@@ -69,7 +69,7 @@ pub(crate) fn socket() -> UdpSocket {
 
 /// How many of the requests were not answered well.
 fn ask_all(server: SocketAddr, requests: &[Vec<u8>], expected: &[u8]) -> usize {
-    let (socket, mut inbox) = (socket(), Inbox::new());
+    let (socket, mut inbox) = (socket(), Inbox::new(65_507));
     let (mut sent, mut answered, mut good) = (0, 0, 0);
     while answered < requests.len() {
         let room = IN_FLIGHT.saturating_sub(sent - answered);

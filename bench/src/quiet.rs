@@ -26,8 +26,8 @@ const AT_ONCE: u32 = 50_000;
 /// How a KDC is started.
 #[derive(Clone, Debug, Default)]
 pub struct Wishes {
-    /// More lines for kdc.toml.
-    pub settings: String,
+    /// More lines for kdc.toml, each with the section that it belongs to.
+    pub settings: Vec<(&'static str, String)>,
     /// Numbered principals besides alice.
     pub principals: u32,
     /// On this processor alone.
@@ -67,7 +67,9 @@ impl Quiet {
             populate(&realm, etype, &wishes);
         }
         let child = quiet_command(family, &realm, &wishes).spawn().expect("a KDC");
-        let mut quiet = Quiet { realm, family, wishes, child, client: Joined::new(), etype, key };
+        // The clock is set with every request.
+        let client = Joined { now: Instant::default(), ..Joined::new() };
+        let mut quiet = Quiet { realm, family, wishes, child, client, etype, key };
         quiet.await_it();
         quiet
     }
@@ -85,8 +87,7 @@ impl Quiet {
     /// When it does not start.
     pub fn restart(&mut self) -> std::time::Duration {
         self.kill();
-        let mut command =
-            quiet_command(self.family, &self.realm, &Wishes { settings: String::new(), ..self.wishes.clone() });
+        let mut command = quiet_command(self.family, &self.realm, &Wishes { settings: vec![], ..self.wishes.clone() });
         let probe = self.login("alice");
         let start = std::time::Instant::now();
         self.child = command.spawn().expect("a KDC");
@@ -220,6 +221,15 @@ fn quieted(text: &str) -> String {
     if text.starts_with(QUIET) { text.to_owned() } else { format!("{QUIET}{text}") }
 }
 
+/// With a line more in these sections, which all are there already.
+fn told(text: String, settings: &[(&str, String)]) -> String {
+    settings.iter().fold(text, |text, (section, line)| {
+        let head = format!("\n[{section}]\n");
+        assert!(text.contains(&head), "no section [{section}] in kdc.toml");
+        text.replacen(&head, &format!("{head}{line}\n"), 1)
+    })
+}
+
 fn now() -> Instant {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("a clock after 1970");
     Instant::from_micros(since.as_micros() as i64)
@@ -256,7 +266,7 @@ fn daemon(family: Family, realm: &Realm, wishes: &Wishes) -> Command {
     };
     match family {
         Family::Ours => {
-            edit("kdc/kdc.toml", &|text| quieted(&text) + &wishes.settings);
+            edit("kdc/kdc.toml", &|text| told(quieted(&text), &wishes.settings));
             let mut command = program("kdc");
             command.args(["run", "--config"]).arg(folder.join("kdc/kdc.toml"));
             command

@@ -17,15 +17,14 @@ use octets::{Control, Name};
 
 /// Datagrams that are received or sent with one call, at most.
 pub const BATCH: usize = 32;
-/// No datagram is longer.
-const LONGEST: usize = 65_535;
-/// From one buffer to the next: an odd number of cache lines more than a power of two, or the beginnings of all
-/// of them would compete for the same places in the cache.
-const STRIDE: usize = (1 << 16) + 9 * 64;
+/// Between buffers: an odd number of cache lines, or the beginnings of all of them would compete for the same places
+/// in the cache.
+const BETWEEN: usize = 9 * 64;
 
 /// Room for a batch of datagrams, and what was received last.
 pub struct Inbox {
     buffers: Box<[u8]>,
+    longest: usize,
     arrived: [Option<Arrived>; BATCH],
 }
 
@@ -34,6 +33,7 @@ struct Arrived {
     from: SocketAddr,
     to: Option<IpAddr>,
     length: usize,
+    cut: bool,
 }
 
 /// A datagram that was received.
@@ -45,6 +45,8 @@ pub struct Datagram<'a> {
     pub to: Option<IpAddr>,
     /// What is in it.
     pub bytes: &'a [u8],
+    /// It was longer than there was room for, and `bytes` is its beginning.
+    pub cut: bool,
 }
 
 /// A datagram to be sent.
@@ -75,9 +77,9 @@ pub fn tell_own_address(socket: &UdpSocket) -> io::Result<()> {
 }
 
 impl Inbox {
-    /// Room for a batch. Memory is used where datagrams came to lie, and no more.
-    pub fn new() -> Inbox {
-        Inbox { buffers: vec![0; BATCH * STRIDE].into(), arrived: [None; BATCH] }
+    /// Room for a batch of datagrams that are not longer than so many octets.
+    pub fn new(longest: usize) -> Inbox {
+        Inbox { buffers: vec![0; BATCH * (longest + BETWEEN)].into(), longest, arrived: [None; BATCH] }
     }
 
     /// Receives what is there, but not more than `most` datagrams nor more than [`BATCH`]. How many came. A socket that
@@ -91,9 +93,10 @@ impl Inbox {
         let mut controls = [Control::EMPTY; BATCH];
         let mut vectors = [libc::iovec { iov_base: ptr::null_mut(), iov_len: 0 }; BATCH];
         let mut headers = empty_headers();
-        let room = self.buffers.chunks_exact_mut(STRIDE).zip(&mut names).zip(&mut controls).zip(&mut vectors);
+        let room =
+            self.buffers.chunks_exact_mut(self.longest + BETWEEN).zip(&mut names).zip(&mut controls).zip(&mut vectors);
         for (header, (((buffer, name), control), vector)) in headers.iter_mut().zip(room) {
-            *vector = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: LONGEST };
+            *vector = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: self.longest };
             header.msg_hdr.msg_name = (&raw mut *name).cast();
             header.msg_hdr.msg_namelen = size_of::<Name>() as libc::socklen_t;
             header.msg_hdr.msg_iov = &raw mut *vector;
@@ -118,6 +121,7 @@ impl Inbox {
                 from,
                 to: control.own_address(written(header)),
                 length: header.msg_len as usize,
+                cut: header.msg_hdr.msg_flags & libc::MSG_TRUNC != 0,
             });
         }
         Ok(count)
@@ -125,15 +129,9 @@ impl Inbox {
 
     /// The datagram at this place of the last batch.
     pub fn get(&self, place: usize) -> Option<Datagram<'_>> {
-        let Arrived { from, to, length } = (*self.arrived.get(place)?)?;
-        let bytes = self.buffers.get(place * STRIDE..)?.get(..length)?;
-        Some(Datagram { from, to, bytes })
-    }
-}
-
-impl Default for Inbox {
-    fn default() -> Inbox {
-        Inbox::new()
+        let Arrived { from, to, length, cut } = (*self.arrived.get(place)?)?;
+        let bytes = self.buffers.get(place * (self.longest + BETWEEN)..)?.get(..length)?;
+        Some(Datagram { from, to, bytes, cut })
     }
 }
 

@@ -22,7 +22,7 @@ fn a_batch_comes_whole_and_in_order_and_no_more_than_asked_for() {
     let outgoing = || texts.iter().map(|bytes| Outgoing { to, from: None, bytes });
     assert_eq!(send(&client, outgoing()).unwrap(), BATCH);
     assert_eq!(send(&client, outgoing().skip(BATCH)).unwrap(), 8);
-    let mut inbox = Inbox::new();
+    let mut inbox = Inbox::new(65_507);
     let mut received = vec![];
     for (most, expected) in [(5, 5), (100, BATCH), (BATCH, 3)] {
         assert_eq!(inbox.receive(&server, most).unwrap(), expected);
@@ -41,12 +41,26 @@ fn a_batch_comes_whole_and_in_order_and_no_more_than_asked_for() {
 fn the_longest_datagram_fits_into_each_place() {
     let (server, client) = sockets(Ipv4Addr::LOCALHOST);
     let (to, longest) = (server.local_addr().unwrap(), vec![7; 65_507]);
-    let mut inbox = Inbox::new();
+    let mut inbox = Inbox::new(65_507);
     for bytes in [&longest[..1], &longest] {
         // As many as a socket's buffer holds for sure.
         assert_eq!(send(&client, iter::repeat_n(Outgoing { to, from: None, bytes }, 2)).unwrap(), 2);
         assert_eq!(inbox.receive(&server, BATCH).unwrap(), 2);
         assert!((0..2).all(|place| inbox.get(place).unwrap().bytes == bytes));
+    }
+}
+
+#[test]
+fn what_is_too_long_is_cut_and_told_so_and_its_neighbours_are_whole() {
+    let (server, client) = sockets(Ipv4Addr::LOCALHOST);
+    let to = server.local_addr().unwrap();
+    let texts = [vec![1; 99], vec![2; 100], vec![3; 101], vec![4; 5000], vec![5; 7]];
+    assert_eq!(send(&client, texts.iter().map(|bytes| Outgoing { to, from: None, bytes })).unwrap(), 5);
+    let mut inbox = Inbox::new(100);
+    assert_eq!(inbox.receive(&server, BATCH).unwrap(), 5);
+    for (place, text) in texts.iter().enumerate() {
+        let datagram = inbox.get(place).unwrap();
+        assert_eq!((datagram.bytes, datagram.cut), (&text[..text.len().min(100)], text.len() > 100));
     }
 }
 
@@ -59,7 +73,7 @@ fn a_reply_comes_from_the_address_that_was_asked() {
     for (wildcard, ours) in several {
         let (server, client) = sockets(wildcard);
         tell_own_address(&server).unwrap();
-        let mut inbox = Inbox::new();
+        let mut inbox = Inbox::new(65_507);
         for own in ours {
             client.send_to(b"asked", at(&server, *own)).unwrap();
             assert_eq!(inbox.receive(&server, BATCH).unwrap(), 1);

@@ -60,11 +60,8 @@ pub fn idle(report: &mut Report, extent: Extent) {
         rustix::process::Rlimit { current: Some(files as u64), maximum: Some(files as u64) },
     );
     let count = extent.connections.min(files.saturating_sub(OTHER_FILES));
-    let settings = format!(
-        "\n[limits]\ntcp_connections = {}\ntcp_connections_per_peer = {}\nidle_timeout = \"10m\"\n",
-        count + 50,
-        count + 50
-    );
+    let lines = format!("tcp_connections = {0}\ntcp_connections_per_peer = {0}\nidle_timeout = \"10m\"", count + 50);
+    let settings = vec![("limits", lines)];
     let mut quiet = Quiet::start(Family::Ours, AES256_SHA1, Wishes { settings, ..Wishes::default() });
     let (server, pid) = (quiet.address(), quiet.pid());
     let measure = |quiet: &mut Quiet| {

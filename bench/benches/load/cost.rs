@@ -107,7 +107,7 @@ fn echo(requests: &[Vec<u8>], reply: &[u8]) -> f64 {
 
 /// Until an empty datagram comes.
 fn answer_all(socket: &UdpSocket, reply: &[u8]) -> u64 {
-    let (mut inbox, start) = (Inbox::new(), thread_nanos());
+    let (mut inbox, start) = (Inbox::new(65_507), thread_nanos());
     loop {
         let count = inbox.receive(socket, udp_batch::BATCH).expect("datagrams");
         let came = || (0..count).filter_map(|place| inbox.get(place));
@@ -171,8 +171,9 @@ fn composite(request: &[u8], reply: &[u8], ticket_in: bool) -> f64 {
 /// With audit to a file and metrics that are asked for.
 pub fn observed(report: &mut Report, extent: Extent) {
     let bare = measured(Family::Ours, AES256_SHA1, extent.requests, Wishes::default());
-    let settings = "\n[audit]\nfile = \"audit.jsonl\"\n[management]\nlisten = [\"127.0.0.1:0\"]\n";
-    let wishes = Wishes { settings: settings.to_owned(), ..Wishes::default() };
+    let audit = ("audit", "file = \"audit.jsonl\"".to_owned());
+    let metrics = ("management", "listen = [\"127.0.0.1:0\"]".to_owned());
+    let wishes = Wishes { settings: vec![audit, metrics], ..Wishes::default() };
     let watched = measured(Family::Ours, AES256_SHA1, extent.requests, wishes);
     for (place, what) in ["AS", "TGS"].iter().enumerate() {
         let (bare, watched) = (bare[place].cpu_micros, watched[place].cpu_micros);

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use bench::quiet::{Quiet, Wishes};
 use bench::rows::Goal;
 use bench::{load, resident};
+use socket2::SockRef;
 use tests::{AES256_SHA1, Family};
 use udp_batch::{BATCH, Inbox, Outgoing};
 
@@ -35,11 +36,19 @@ pub fn round_trips(server: SocketAddr, requests: &[Vec<u8>]) -> Vec<f64> {
     times
 }
 
-/// Sends at so many requests in a second whatever comes back, from one socket; the latencies in milliseconds, sorted.
-fn at_rate(server: SocketAddr, requests: &[Vec<u8>], per_second: f64) -> Vec<f64> {
+/// A socket that does not wait, with room for the answers that come while this thread is kept from running.
+fn roomy() -> UdpSocket {
     let socket = UdpSocket::bind(("127.0.0.1", 0)).expect("a UDP socket");
     socket.set_nonblocking(true).expect("a socket that does not wait");
-    let (mut inbox, start) = (Inbox::new(), Instant::now());
+    // As much as the system gives.
+    let _ = SockRef::from(&socket).set_recv_buffer_size(16 << 20);
+    socket
+}
+
+/// Sends at so many requests in a second whatever comes back, from one socket; the latencies in milliseconds, sorted.
+fn at_rate(server: SocketAddr, requests: &[Vec<u8>], per_second: f64) -> Vec<f64> {
+    let socket = roomy();
+    let (mut inbox, start) = (Inbox::new(65_507), Instant::now());
     let (mut sent, mut times) = (0, Vec::with_capacity(requests.len()));
     let due = |number: usize| Duration::from_secs_f64(number as f64 / per_second);
     let end = due(requests.len()) + Duration::from_millis(500);
@@ -80,24 +89,33 @@ pub fn pace(report: &mut Report, extent: Extent) {
     overload(report, &mut quiet, extent);
 }
 
-/// How many answers come when so many sockets ask as fast as they can or, with `pause`, no faster than that.
-fn poured(server: SocketAddr, requests: &[Vec<u8>], pause: Option<Duration>) -> (f64, f64) {
-    let socket = UdpSocket::bind(("127.0.0.1", 0)).expect("a UDP socket");
-    socket.set_nonblocking(true).expect("a socket that does not wait");
-    let (mut inbox, start) = (Inbox::new(), Instant::now());
-    let (mut answers, mut sent) = (0, 0);
-    for (number, batch) in requests.chunks(BATCH).enumerate() {
-        sent +=
-            udp_batch::send(&socket, batch.iter().map(|bytes| Outgoing { to: server, from: None, bytes })).unwrap_or(0);
-        loop {
-            answers += inbox.receive(&socket, BATCH).unwrap_or(0);
-            if pause.is_none_or(|pause| start.elapsed() >= pause * number as u32) {
-                break;
-            }
+/// How many answers come in a second, and how many requests went, when a batch is sent at each beat whatever comes back.
+fn poured(server: SocketAddr, requests: &[Vec<u8>], beat: Duration) -> (f64, f64) {
+    const SILENCE: Duration = Duration::from_millis(50);
+    let socket = roomy();
+    let (mut inbox, start) = (Inbox::new(65_507), Instant::now());
+    let (mut answers, mut sent, mut last) = (0, 0, Duration::ZERO);
+    let mut receive = |answers: &mut usize, last: &mut Duration| {
+        let count = inbox.receive(&socket, BATCH).unwrap_or(0);
+        *answers += count;
+        if count > 0 {
+            *last = start.elapsed();
+        }
+    };
+    for (number, batch) in (0..).zip(requests.chunks(BATCH)) {
+        let outgoing = batch.iter().map(|bytes| Outgoing { to: server, from: None, bytes });
+        sent += udp_batch::send(&socket, outgoing).unwrap_or(0);
+        receive(&mut answers, &mut last);
+        while start.elapsed() < beat * number {
+            receive(&mut answers, &mut last);
         }
     }
-    let seconds = start.elapsed().as_secs_f64();
-    (answers as f64 / seconds, sent as f64 / seconds)
+    let sending = start.elapsed().as_secs_f64();
+    // What waits at the server is answered still.
+    while start.elapsed() < last.max(Duration::from_secs_f64(sending)) + SILENCE {
+        receive(&mut answers, &mut last);
+    }
+    (answers as f64 / last.as_secs_f64(), sent as f64 / sending)
 }
 
 fn overload(report: &mut Report, quiet: &mut Quiet, extent: Extent) {
@@ -108,14 +126,14 @@ fn overload(report: &mut Report, quiet: &mut Quiet, extent: Extent) {
     let mut peak: f64 = 0.0;
     for share in 0..6 {
         let pause = Duration::from_nanos(BATCH as u64 * (12_000 - 1_800 * share));
-        peak = peak.max(poured(server, &requests[..extent.requests], Some(pause)).0);
+        peak = peak.max(poured(server, &requests[..extent.requests], pause).0);
         requests = quiet.logins(count);
     }
     let memory = resident(pid);
     let pause = Duration::from_secs_f64(BATCH as f64 / (3.0 * peak));
-    let (goodput, offered) = poured(server, &requests, Some(pause));
+    let (goodput, offered) = poured(server, &requests, pause);
     let again = quiet.logins(count);
-    let _ = poured(server, &again, Some(pause));
+    let _ = poured(server, &again, pause);
     let grown = resident(pid).saturating_sub(memory) as f64 / f64::from(1 << 20);
     let detail = format!(
         "{goodput:.0} of at most {peak:.0} answers in a second, {offered:.0} asked for ({:.1} times)",
@@ -139,7 +157,7 @@ fn established(report: &mut Report, quiet: &Quiet, requests: &[Vec<u8>], pause: 
     let succeeded = thread::scope(|scope| {
         scope.spawn(|| {
             while !stop.load(Ordering::Relaxed) {
-                poured(server, requests, Some(pause));
+                poured(server, requests, pause);
             }
         });
         let seat = quiet.realm().seat(Family::Ours);

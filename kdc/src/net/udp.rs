@@ -22,6 +22,9 @@ use super::lookaside::Answer;
 use super::responder::too_long;
 use crate::observe::Transport;
 
+/// No client sends a longer request as a datagram, but for one that could not get through over TCP: that is where
+/// who does is sent, before more of it is looked at.
+const LONGEST: usize = 16 << 10;
 /// As much of a full batch came, and more is likely to have come meanwhile.
 const MANY: usize = udp_batch::BATCH / 4;
 /// How many batches of a socket are answered before others are looked at.
@@ -131,7 +134,11 @@ impl Socket {
                 let socket = Arc::clone(self);
                 Box::new(move |answer| socket.send(iter::once(Outgoing { to, from, bytes: answer })).map(drop))
             };
-            if let Some(answer) = responder.datagram(ends, request.bytes, hands, &post) {
+            let answer = match request.cut {
+                true => responder.too_big(request.bytes),
+                false => responder.datagram(ends, request.bytes, hands, &post),
+            };
+            if let Some(answer) = answer {
                 replies.push(Reply { place, to, from, answer });
             }
         }
@@ -187,7 +194,7 @@ struct Tools {
 }
 
 fn serve<A: Answers>(sockets: &[Arc<Socket>], end: &PipeReader, responder: &A) {
-    let mut tools = Tools { inbox: Inbox::new(), replies: vec![], hands: Hands::default() };
+    let mut tools = Tools { inbox: Inbox::new(LONGEST), replies: vec![], hands: Hands::default() };
     let mut waiting = sockets.iter().map(|socket| PollFd::new(&socket.socket, PollFlags::IN)).collect::<Vec<_>>();
     waiting.push(PollFd::new(end, PollFlags::IN));
     let ready = |polled: &PollFd<'_>| !polled.revents().is_empty();

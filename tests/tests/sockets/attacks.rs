@@ -187,3 +187,12 @@ fn junk_over_tcp_gets_an_error_and_the_connection_lives() {
     // A KDC does not talk with a KDC.
     assert!(exchange(&mut stream, &[0x7e, 0x00]).is_none());
 }
+
+#[test]
+fn a6_a_datagram_longer_than_any_request_is_not_read_and_its_sender_sent_to_tcp() {
+    let mut served = served();
+    let reply = served.ask(&[0x6a; 20_000]);
+    assert_error(&reply, ErrorCode::RESPONSE_TOO_BIG);
+    assert!(reply.len() < 200, "nobody gains by it");
+    served.assert_serves();
+}
