@@ -19,7 +19,7 @@ pub use load::{Load, load, load_from};
 /// After ten seconds without an answer.
 pub fn await_server(server: SocketAddr, probe: &[u8]) {
     let socket = UdpSocket::bind(("127.0.0.1", 0)).expect("a UDP socket");
-    socket.set_read_timeout(Some(Duration::from_millis(20))).expect("a timeout");
+    socket.set_read_timeout(Some(Duration::from_millis(2))).expect("a timeout");
     let start = Instant::now();
     while start.elapsed() < Duration::from_secs(10) {
         // Refused while nobody listens yet.
