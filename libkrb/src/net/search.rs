@@ -100,6 +100,12 @@ impl<'a> Search<'a> {
             if idle && self.tasks.is_empty() {
                 return Found::Nothing;
             }
+            // At once: timers go in milliseconds, an exchange on one machine in tenths of one.
+            if !idle && next <= Instant::now() {
+                next = Instant::now() + self.transport.pace.next;
+                self.step();
+                continue;
+            }
             tokio::select! {
                 Some(event) = self.tasks.join_next(), if !self.tasks.is_empty() => {
                     // A task that was lost is a candidate that failed.

@@ -95,7 +95,7 @@ impl Locked {
     /// Puts a new file with these bytes in the place of this one, of the same owner and mode.
     pub(crate) fn replace(&self, bytes: &[u8]) -> io::Result<()> {
         let path = std::fs::canonicalize(&self.path)?;
-        put(&path, bytes, Some(&self.file.metadata()?))
+        put(temporary(&path, bytes)?, &path, &self.file.metadata()?)
     }
 
     /// Removes the file and overwrites what it held; not if it has another name still: in `/tmp`
@@ -114,9 +114,11 @@ impl Locked {
 }
 
 /// Puts a new file of mode 0600 at `path`, whatever stood there: who looks sees the old or the new
-/// one whole, and nothing of the old one's owner or mode is believed.
+/// one whole, and nothing of the old one's owner or mode is believed. It does not wait for the disk: this
+/// is for tickets, which are got again after the power has failed.
 pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    put(path, bytes, None)
+    temporary(path, bytes)?.persist(path).map_err(|error| error.error)?;
+    Ok(())
 }
 
 /// Makes a file of mode 0600 with these bytes where there is none; `AlreadyExists` where there is one.
@@ -133,16 +135,14 @@ pub(crate) fn create_unique(directory: &Path, prefix: &str, bytes: &[u8]) -> io:
     Ok(path)
 }
 
-fn put(path: &Path, bytes: &[u8], like: Option<&Metadata>) -> io::Result<()> {
-    let file = temporary(path, bytes)?;
-    if let Some(old) = like {
-        let mine = file.as_file().metadata()?;
-        let moved = (mine.uid(), mine.gid()) == (old.uid(), old.gid())
-            || std::os::unix::fs::fchown(file.as_file(), Some(old.uid()), Some(old.gid())).is_ok();
-        // Another owner's mode means nothing on a file that stays ours.
-        if moved {
-            file.as_file().set_permissions(PermissionsExt::from_mode(old.mode() & 0o777))?;
-        }
+/// Puts a file, once the disk has it, in the place of an old one, with its owner and mode.
+fn put(file: tempfile::NamedTempFile, path: &Path, old: &Metadata) -> io::Result<()> {
+    let mine = file.as_file().metadata()?;
+    let moved = (mine.uid(), mine.gid()) == (old.uid(), old.gid())
+        || std::os::unix::fs::fchown(file.as_file(), Some(old.uid()), Some(old.gid())).is_ok();
+    // Another owner's mode means nothing on a file that stays ours.
+    if moved {
+        file.as_file().set_permissions(PermissionsExt::from_mode(old.mode() & 0o777))?;
     }
     file.as_file().sync_data()?;
     file.persist(path).map_err(|error| error.error)?;
