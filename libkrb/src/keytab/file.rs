@@ -95,7 +95,7 @@ impl KeytabName {
         match self {
             KeytabName::Memory(name) => memory::change(name, |old| *old = keytab.clone()),
             KeytabName::File(path) | KeytabName::WritableFile(path) => {
-                file::replace(path, &keytab.encode()?).map_err(|error| trouble(path, &error))?;
+                file::replace_synced(path, &keytab.encode()?).map_err(|error| trouble(path, &error))?;
             }
         }
         Ok(())
