@@ -187,7 +187,9 @@ fn derived(kdc: &Kdc<'_>, gathered: &Gathered<'_>, now: Time) -> Result<(TicketF
     let options = request.body.options;
     // Both bound the new one, where the presented ticket is not its client's.
     let (ticket, presented) = (gathered.source()?, &gathered.ticket);
-    let renew_till = ticket.renew_till.and_then(|till| presented.renew_till.map(|other| other.min(till)));
+    // A time without the flag makes nothing renewable, whoever wrote it.
+    let renewable = |of: &EncTicketPart<'_>| of.renew_till.filter(|_| of.flags.has(TicketFlags::RENEWABLE));
+    let renew_till = renewable(&ticket).and_then(|till| renewable(presented).map(|other| other.min(till)));
     let (_, client, client_policy) = gathered.subject();
     let bounds = Bounds {
         policy: kdc.policy,
