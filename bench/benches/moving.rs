@@ -39,9 +39,9 @@ fn main() {
         let counts = bring(&config, &path("mit"), lines, &source, wishes).expect("imported");
         assert_eq!(counts.principals, count as u64);
     });
-    println!("{:<20} {:>8} MiB", "the store", std::fs::metadata(&config.store).expect("a store").len() >> 20);
+    println!("{:<20} {:>8} MiB", "the store", std::fs::metadata(&config.store.file).expect("a store").len() >> 20);
     timed("kdc dump", count, || assert!(dump(&config, &path("own"), true).is_ok()));
-    std::fs::remove_file(&config.store).expect("removed");
+    std::fs::remove_file(&config.store.file).expect("removed");
     timed("kdc load", count, || assert!(load(&config, &path("own"), false, true).is_ok()));
     println!("{:<20} {:>8} MiB at most", "memory", peak());
 }

@@ -196,7 +196,7 @@ fn populate(realm: &Realm, etype: EncryptionType, wishes: &Wishes) {
         return;
     }
     let master = MasterKey::load(&folder.join("master.key")).expect("a master key");
-    let store = Redb::open(&config.store, master).expect("a store");
+    let store = Redb::open(&config.store.file, master).expect("a store");
     for first in (0..wishes.principals).step_by(AT_ONCE as usize) {
         let numbers = first..(first + AT_ONCE).min(wishes.principals);
         let changes: Vec<Change> = numbers.map(|number| Change::Create(entry(etype, number))).collect();

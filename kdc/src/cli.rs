@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::cluster::{self, StoreCommand};
 use crate::error::{Error, Result};
 use crate::manage::Watching;
 use crate::settings::Settings;
@@ -65,6 +66,11 @@ enum Command {
     Dump(moving::Dump),
     /// Put the file of `kdc dump` into a realm without principals
     Load(moving::Load),
+    /// Share the realm's store with other KDCs, through etcd
+    #[command(subcommand)]
+    Store(StoreCommand),
+    /// Print what DNS should say of the KDCs that live (SRV and URI records)
+    Dns(Settings),
 }
 
 #[derive(Debug, Args)]
@@ -131,6 +137,8 @@ pub fn main() -> ExitCode {
         Command::Import(command) => moving::import(&command),
         Command::Dump(command) => command.run(),
         Command::Load(command) => command.run(),
+        Command::Store(command) => command.run(),
+        Command::Dns(settings) => settings.file().and_then(|file| cluster::dns(&file)),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

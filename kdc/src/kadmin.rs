@@ -75,8 +75,12 @@ struct Cli {
 /// # Errors
 /// What of it can't be read.
 pub fn registry<S: Store + Ledger + 'static>(config: &Config, store: Arc<S>) -> Result<Registry> {
+    registry_over(config, Arc::clone(&store) as Arc<dyn Store>, store)
+}
+
+fn registry_over(config: &Config, store: Arc<dyn Store>, ledger: Arc<dyn Ledger>) -> Result<Registry> {
     let keys = KeyRules { etypes: config.keys.etypes.clone(), iterations: config.keys.iterations };
-    let attempts = Arc::new(Counted::over(Arc::clone(&store) as Arc<dyn Ledger>));
+    let attempts = Arc::new(Counted::over(ledger));
     let registry = Registry::new(store, config.policy(), keys).with_attempts(attempts);
     Ok(registry.with_dictionary(config.dictionary()?))
 }

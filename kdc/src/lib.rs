@@ -6,11 +6,13 @@ pub mod admin;
 pub mod attempts;
 pub mod check;
 pub mod cli;
+pub mod cluster;
 pub mod config;
 #[cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_types))]
 pub mod core;
 pub mod dev;
 pub mod error;
+pub mod house;
 pub mod init;
 pub mod kadmin;
 #[cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_types))]

@@ -37,7 +37,7 @@ use crate::net::{self, Both, Inherited, Listener, Memories, Passwords, Responder
 use crate::observe::{Audit, Observer, start_log};
 use crate::rotation::{self, Rotation};
 use crate::store::Vault;
-use crate::{check, manage, store};
+use crate::{house, manage};
 use beside::Beside;
 use orders::{Order, Orders, Wheel};
 use renew::Origin;
@@ -179,10 +179,8 @@ impl Daemon {
     /// What is wrong, and what to do.
     fn start(config: &Config, inherited: Inherited, helm: Wheel) -> Result<Daemon> {
         let observer = Arc::new(manage::observer(config)?);
-        let limits = &config.limits;
-        let store = store::open(&config.store, &config.master_key, limits.principals_in_memory)?;
-        check::belongs(store.inner(), config)?;
-        let store = Arc::new(store);
+        let store = house::open(config)?;
+        let house = Arc::clone(&store);
         let attempts = Arc::new(Counted::over(Arc::clone(&store) as Arc<dyn Ledger>));
         let vault = Arc::clone(&store) as Arc<dyn Vault>;
         let store = store as Arc<dyn Store>;
@@ -193,7 +191,7 @@ impl Daemon {
         let registry = Registry::new(Arc::clone(&store), policy.clone(), config.key_rules()).with_acl(config.acl()?);
         let registry = registry.with_dictionary(config.dictionary()?).with_attempts(Arc::clone(&attempts) as Arc<_>);
         let registry = registry.with_vault(Arc::clone(&vault)).told_to(Arc::clone(&observer)).with_helm(Arc::new(helm));
-        let replays_limit = limits.replay_memory / REPLAY_ENTRY;
+        let replays_limit = config.limits.replay_memory / REPLAY_ENTRY;
         let authenticators = Arc::new(MemoryReplayCache::new(policy.clock_skew, replays_limit));
         let replays = Arc::clone(&authenticators) as Arc<dyn ReplayCache>;
         let limits = config.net_limits();
@@ -213,6 +211,7 @@ impl Daemon {
         let server = Server::start(sockets.kdc, Arc::clone(&responder), &limits).map_err(unserved)?;
         let both = Both::new(Arc::clone(&responder), Arc::clone(&changes), beside::changing(config));
         let beside = Beside::start(sockets.beside, config, both, Arc::clone(&observer), &limits)?;
+        house.serves(server.addresses(), passwords.addresses());
         let sources = Sources {
             realm: config.realm.clone(),
             observer: Arc::clone(&observer),

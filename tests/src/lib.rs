@@ -21,6 +21,7 @@ pub mod caller;
 pub mod certificates;
 pub mod changing;
 mod daemon;
+mod etcd;
 mod family;
 pub mod fuzz;
 pub mod gss;
@@ -41,6 +42,7 @@ mod tool;
 pub mod website;
 
 pub use daemon::Daemon;
+pub use etcd::Etcd;
 pub use family::{Family, Program, is_root, java, optional_peer, peers_home};
 pub use kdc::Secret;
 pub use port::Port;

@@ -9,7 +9,8 @@ impl Config {
     /// Files that are made, changed or removed.
     pub fn files_written(&self) -> Vec<&Path> {
         // The master key too, while it is rolled over.
-        let files = [Some(&*self.store), Some(&self.admin_socket), self.audit.file.as_deref(), self.master_key.path()];
+        let files =
+            [Some(&*self.store.file), Some(&self.admin_socket), self.audit.file.as_deref(), self.master_key.path()];
         files.into_iter().flatten().chain(self.unix_listen.iter().map(|socket| &**socket)).collect()
     }
 
@@ -22,6 +23,6 @@ impl Config {
         let tls = tls.into_iter().chain(kkdcp).map(Option::as_ref);
         let files = files.into_iter().chain(tls).flatten().map(|file| &**file);
         let secrets = self.otp.radius.iter().filter_map(|row| row.secret.path());
-        files.chain(self.pkinit.files()).chain(secrets).collect()
+        files.chain(self.pkinit.files()).chain(secrets).chain(self.store.files_read()).collect()
     }
 }

@@ -14,6 +14,7 @@ mod rate;
 mod rotation;
 mod sample;
 mod spake;
+mod store;
 mod values;
 mod watching;
 
@@ -37,6 +38,7 @@ pub use rate::RateSettings;
 pub use rotation::RotationRow;
 pub use sample::sample;
 pub use spake::SpakeSettings;
+pub use store::{EtcdSettings, StoreSettings};
 pub(crate) use values::duration;
 pub use values::{Level, LogFormat, check_realm};
 pub use watching::{AuditSettings, ManagementSettings, TelemetrySettings};
@@ -63,9 +65,9 @@ pub struct Config {
     /// Where both are served over HTTPS.
     #[serde(default)]
     pub kkdcp: KkdcpSettings,
-    /// The store's file. This and the other paths are taken from the folder of kdc.toml.
-    #[serde(default = "store")]
-    pub store: PathBuf,
+    /// Where principals are kept. Paths, here and below, are taken from the folder of kdc.toml.
+    #[serde(default)]
+    pub store: StoreSettings,
     /// Where the master key comes from.
     #[serde(default = "master_key")]
     pub master_key: Source,
@@ -280,7 +282,8 @@ pub fn parse(path: &Path, text: &str) -> Result<Config> {
     config.pkinit.in_folder(folder);
     config.master_key.in_folder(folder);
     config.otp.radius.iter_mut().for_each(|row| row.secret.in_folder(folder));
-    let paths = [&mut config.store, &mut config.admin_socket];
+    config.store.in_folder(folder);
+    let paths = [&mut config.admin_socket];
     let others = config.audit.paths().chain(config.admin.paths()).chain(config.kkdcp.paths());
     let others = others.chain(&mut config.unix_listen);
     for file in paths.into_iter().chain(others).chain(config.passwords.dictionary.as_mut()) {
@@ -332,10 +335,6 @@ fn listen() -> Vec<SocketAddr> {
 
 fn landlock() -> bool {
     true
-}
-
-fn store() -> PathBuf {
-    "principals.redb".into()
 }
 
 fn master_key() -> Source {

@@ -29,7 +29,7 @@ fn the_realm_is_all_that_must_be_said() {
 #[test]
 fn paths_are_taken_from_the_folder_of_the_file() {
     let config = read("realm = 'R'\nstore = '/var/x'\naudit.file = 'logs/audit'").expect("sound");
-    assert_eq!(config.store, Path::new("/var/x"));
+    assert_eq!(config.store.file, Path::new("/var/x"));
     assert_eq!(config.master_key.path(), Some(Path::new("/realm/master.key")));
     assert_eq!(config.admin_socket, Path::new("/realm/admin.sock"));
     assert_eq!(config.audit.file.as_deref(), Some(Path::new("/realm/logs/audit")));

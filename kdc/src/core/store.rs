@@ -3,6 +3,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use libkrb::{Principal, Time};
 
@@ -90,6 +91,11 @@ pub trait Store: Send + Sync {
         Ok(Size::default())
     }
 
+    /// How it stands to where changes are made; for one that is that place, nothing.
+    fn standing(&self) -> Standing {
+        Standing::default()
+    }
+
     /// Everything there is, as it is at this moment, whatever is changed while it is read. A store
     /// that is gone with the process has nothing to copy.
     ///
@@ -125,6 +131,15 @@ pub struct Size {
     pub bytes: u64,
     /// Commits since it was made.
     pub changes: u64,
+}
+
+/// How a store stands to where changes are made.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// For how long it may lack what was changed there; `None` for one that is that place.
+    pub lag: Option<Duration>,
+    /// What keeps it from there, so that nothing can be changed; tickets go on.
+    pub trouble: Option<String>,
 }
 
 /// A copy of a store.
@@ -235,6 +250,9 @@ pub enum StoreError {
         /// What is wrong and what to do.
         problem: String,
     },
+    /// Nothing can be changed now; tickets go on.
+    #[error("{0}")]
+    ReadOnly(String),
     /// Another process has the store open.
     #[error("{}: in use by another process; end the KDC that runs there first", .0.display())]
     InUse(PathBuf),

@@ -29,7 +29,7 @@ fn a_new_realm_passes_the_check() {
     assert_eq!(check(&files.config), Ok(Sound { realm: "EXAMPLE.ORG".into(), principals: Some(3) }));
     let config = config::load(&files.config).expect("sound");
     assert_eq!(config.listen, addresses());
-    assert_eq!((config.store, config.master_key), (files.store, (&files.master_key).into()));
+    assert_eq!((config.store.file, config.master_key), (files.store, (&files.master_key).into()));
 }
 
 #[test]

@@ -4,14 +4,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::registry;
+use super::registry_over;
 use crate::admin::{Answer, Local, Operation, Perform, Reason, Refusal, Remote};
 use crate::config::Config;
-use crate::core::StoreError;
+use crate::core::{Ledger, Store, StoreError};
 use crate::error::{Error, Result};
+use crate::house;
 use crate::manage;
 use crate::observe::Observer;
-use crate::store::{MasterKey, Redb};
+use crate::store::{House, MasterKey, Redb, Vault};
 
 /// How often another kadmin is waited for, which has the store for a moment.
 const TRIES: u32 = 600;
@@ -30,17 +31,21 @@ pub(crate) fn reach(config: &Config) -> Result<Box<dyn Perform>> {
         if let Some(remote) = Remote::find(&config.admin_socket)? {
             return Ok(Box::new(remote));
         }
-        match Redb::open(&config.store, MasterKey::load(&config.master_key)?) {
+        if config.store.etcd.is_some() {
+            match house::in_etcd(config) {
+                Ok(store) => return over(config, store),
+                Err(StoreError::InUse(_)) => std::thread::sleep(PAUSE),
+                Err(error) => return Err(error.into()),
+            }
+            continue;
+        }
+        match Redb::open(&config.store.file, MasterKey::load(&config.master_key)?) {
             Ok(store) if store.realm() != config.realm => {
                 let problem = format!("the store of {}, not of {}", store.realm(), config.realm);
                 return Err(Error::file(store.file(), problem));
             }
             Ok(store) => {
-                let store = Arc::new(store);
-                let observer = Observer::new(manage::audit(&config.audit)?);
-                let registry = registry(config, Arc::clone(&store))?.with_vault(store);
-                let registry = registry.told_to(Arc::new(observer));
-                return Ok(Box::new(Local::new(Arc::new(registry))));
+                return over(config, Arc::new(store));
             }
             Err(StoreError::InUse(_)) => std::thread::sleep(PAUSE),
             Err(error) => return Err(error.into()),
@@ -48,7 +53,15 @@ pub(crate) fn reach(config: &Config) -> Result<Box<dyn Perform>> {
     }
     let problem =
         format!("in use by another process, but nobody answers at {}; end it first", config.admin_socket.display());
-    Err(Error::file(&config.store, problem))
+    Err(Error::file(&config.store.file, problem))
+}
+
+/// A registry over a store that is ours.
+fn over(config: &Config, store: Arc<dyn House>) -> Result<Box<dyn Perform>> {
+    let observer = Observer::new(manage::audit(&config.audit)?);
+    let registry = registry_over(config, Arc::clone(&store) as Arc<dyn Store>, Arc::clone(&store) as Arc<dyn Ledger>)?;
+    let registry = registry.with_vault(store as Arc<dyn Vault>).told_to(Arc::new(observer));
+    Ok(Box::new(Local::new(Arc::new(registry))))
 }
 
 /// The registry reached anew for every operation.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 
 use super::{audit_verify, status, top};
+use crate::cluster;
 use crate::error::{Error, Result};
 use crate::settings::Settings;
 
@@ -30,6 +31,9 @@ pub struct Status {
     /// Everything, as JSON
     #[arg(long)]
     json: bool,
+    /// Say which KDCs of the realm live, and how far their copies have come
+    #[arg(long)]
+    realm: bool,
 }
 
 /// How it is watched.
@@ -79,7 +83,8 @@ impl Watching {
     /// What is wrong.
     pub fn run(self) -> Result<()> {
         match self {
-            Watching::Status(Status { settings, json }) => {
+            Watching::Status(Status { settings, json, realm: true }) => cluster::status(&settings.file()?, json),
+            Watching::Status(Status { settings, json, realm: false }) => {
                 let facts = status::ask(&settings.file()?)?;
                 match json {
                     true => say(&format!("{}\n", serde_json::to_string_pretty(&facts).unwrap_or_default())),
@@ -98,6 +103,6 @@ impl Watching {
 }
 
 /// Prints a text.
-pub(super) fn say(text: &str) -> Result<()> {
+pub(crate) fn say(text: &str) -> Result<()> {
     std::io::stdout().write_all(text.as_bytes()).map_err(|error| Error::Other(error.to_string()))
 }

@@ -149,8 +149,13 @@ impl Gatherer {
             (_, fallen) => Some(format!("{fallen} threads have ended by a bug; see the log, and restart the KDC")),
         };
         let audit = observer.audit().map(|audit| audit.problems().join("; ")).filter(|problems| !problems.is_empty());
-        let part = |name: &str, problem| Part { name: name.to_owned(), problem };
-        vec![part("store", krbtgt.err()), part("sockets", sockets), part("audit", audit)]
+        let part = |name: &str, problem| Part { name: name.to_owned(), problem, degraded: false };
+        let mut parts = vec![part("store", krbtgt.err()), part("sockets", sockets), part("audit", audit)];
+        let standing = self.sources.store.standing();
+        if standing.lag.is_some() {
+            parts.push(Part { degraded: true, ..part("changes", standing.trouble) });
+        }
+        parts
     }
 
     fn net(&self) -> Net {
@@ -177,7 +182,7 @@ impl Gatherer {
             policies: size.policies,
             bytes: size.bytes,
             changes: size.changes,
-            lag_seconds: 0.0,
+            lag_seconds: self.sources.store.standing().lag.unwrap_or_default().as_secs_f64(),
         }
     }
 

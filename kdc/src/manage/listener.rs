@@ -108,13 +108,14 @@ async fn answer(request: &Request<Incoming>, pages: &Pages) -> Answer {
     answer.unwrap_or_else(|_| text(StatusCode::INTERNAL_SERVER_ERROR, "a bug in the KDC; see its log\n".to_owned()))
 }
 
-/// A line for each part; bad if one is.
+/// A line for each part; bad if one is without which no ticket leaves.
 fn readiness(parts: &[Part]) -> Answer {
     let line = |part: &Part| match &part.problem {
         None => format!("ok   {}\n", part.name),
+        Some(problem) if part.degraded => format!("degraded  {}: {problem}\n", part.name),
         Some(problem) => format!("BAD  {}: {problem}\n", part.name),
     };
-    let ready = parts.iter().all(|part| part.problem.is_none());
+    let ready = parts.iter().all(|part| part.problem.is_none() || part.degraded);
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     text(status, parts.iter().map(line).collect())
 }

@@ -13,5 +13,7 @@ mod top;
 
 pub use audit::{audit, audit_verify, check_file, check_key, observer};
 pub use command::Watching;
+#[cfg(feature = "etcd")]
+pub(crate) use command::say;
 pub use gather::{Gatherer, Sources};
 pub use station::Station;

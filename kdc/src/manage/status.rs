@@ -176,7 +176,7 @@ mod tests {
         let facts = Facts {
             realm: "R".into(),
             uptime_micros: 93_784_000_000,
-            parts: vec![Part { name: "audit".into(), problem: Some("disk full".into()) }],
+            parts: vec![Part { name: "audit".into(), problem: Some("disk full".into()), degraded: false }],
             locked: vec![Locked { principal: "alice@R".into(), failures: 5, last_failure: 1_800_000_000 }],
             refused: vec![Refused { cause: "no such client".into(), ..Refused::default() }; 20],
             audit: vec![Sink { seq: 7, hash: "ab".into(), ..Sink::default() }],

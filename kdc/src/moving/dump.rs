@@ -25,7 +25,7 @@ type Lines<'a> = Box<dyn Iterator<Item = Result<String>> + 'a>;
 /// When the store can't be read or the file not written; then the file is as it was.
 pub fn dump(config: &Config, to: &Path, silent: bool) -> Result<ExportHead> {
     // Opened here, it stays ours until all is written.
-    let store = match Redb::open(&config.store, MasterKey::load(&config.master_key)?) {
+    let store = match Redb::open(&config.store.file, MasterKey::load(&config.master_key)?) {
         Ok(store) => Some(store),
         Err(StoreError::InUse(_)) => None,
         Err(error) => return Err(error.into()),
@@ -44,10 +44,13 @@ pub fn dump(config: &Config, to: &Path, silent: bool) -> Result<ExportHead> {
 }
 
 /// The lines that a running KDC says, page by page.
-fn asked(config: &Config) -> Result<impl Iterator<Item = Result<String>>> {
+pub fn asked(config: &Config) -> Result<impl Iterator<Item = Result<String>>> {
     let problem = || {
         let socket = config.admin_socket.display();
-        Error::file(&config.store, format!("in use by another process, but nobody answers at {socket}; end it first"))
+        Error::file(
+            &config.store.file,
+            format!("in use by another process, but nobody answers at {socket}; end it first"),
+        )
     };
     let kdc = Remote::find(&config.admin_socket)?.ok_or_else(problem)?;
     let mut next = Some(None);

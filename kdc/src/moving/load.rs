@@ -30,7 +30,7 @@ pub fn load(config: &Config, from: &Path, dry_run: bool, silent: bool) -> Result
     let place = Place::take(config, Existing::Refuse)?;
     if place.is_used() {
         return Err(Error::file(
-            &config.store,
+            &config.store.file,
             "it has principals already; load into a folder with kdc.toml and master.key only, or move this file away",
         ));
     }

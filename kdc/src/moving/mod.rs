@@ -15,6 +15,8 @@ mod report;
 
 pub use args::{Dump, Import, Load, import};
 pub use carry::{Wishes, bring};
+#[cfg(feature = "etcd")]
+pub(crate) use dump::asked;
 pub use dump::dump;
 pub use load::load;
 

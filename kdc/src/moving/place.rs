@@ -38,14 +38,14 @@ impl Place {
     /// When a KDC runs on the store, another move is under way, or the files are not sound.
     pub fn take(config: &Config, existing: Existing) -> Result<Self> {
         let load = || MasterKey::load(&config.master_key);
-        let there = std::fs::symlink_metadata(&config.store).is_ok();
-        let old = if there { Some(Redb::open(&config.store, load()?)?) } else { None };
+        let there = std::fs::symlink_metadata(&config.store.file).is_ok();
+        let old = if there { Some(Redb::open(&config.store.file, load()?)?) } else { None };
         if let Some(old) = old.as_ref().filter(|old| old.realm() != config.realm) {
             let problem = format!("the store of {}, but `realm` in kdc.toml is {}", old.realm(), config.realm);
             return Err(Error::file(old.file(), problem));
         }
         let own = old.as_ref().map_or(Ok(Some(vec![])), |old| unused(old, &config.realm))?;
-        let mut path = config.store.clone().into_os_string();
+        let mut path = config.store.file.clone().into_os_string();
         path.push(SUFFIX);
         let path = PathBuf::from(path);
         clear(&path)?;
@@ -63,7 +63,7 @@ impl Place {
             false => Redb::create(&place.path, &config.realm, load()?),
             true => {
                 // With the permissions of the old one.
-                std::fs::copy(&config.store, &place.path).map_err(|error| Error::file(&place.path, error))?;
+                std::fs::copy(&config.store.file, &place.path).map_err(|error| Error::file(&place.path, error))?;
                 Redb::open(&place.path, load()?)
             }
         };
@@ -97,10 +97,11 @@ impl Place {
         check::belongs(self.store()?, &self.config)?;
         // Closed, so that it opens without repair.
         drop(self.making.take());
-        let folder = self.config.store.parent().filter(|folder| !folder.as_os_str().is_empty());
-        std::fs::rename(&self.path, &self.config.store).map_err(|error| Error::file(&self.config.store, error))?;
+        let folder = self.config.store.file.parent().filter(|folder| !folder.as_os_str().is_empty());
+        std::fs::rename(&self.path, &self.config.store.file)
+            .map_err(|error| Error::file(&self.config.store.file, error))?;
         let synced = File::open(folder.unwrap_or(Path::new("."))).and_then(|folder| folder.sync_all());
-        synced.map_err(|error| Error::file(&self.config.store, error))?;
+        synced.map_err(|error| Error::file(&self.config.store.file, error))?;
         drop(self.old.take());
         Ok(())
     }

@@ -32,7 +32,7 @@ impl Realm {
 
     fn open(&self) -> Redb {
         let master = MasterKey::load(&self.config.master_key).expect("a key");
-        Redb::open(&self.config.store, master).expect("opens")
+        Redb::open(&self.config.store.file, master).expect("opens")
     }
 
     /// With principals, a policy, and a login that is remembered.
@@ -49,7 +49,7 @@ impl Realm {
     /// A folder with the settings and the master key of this realm, and nothing else.
     fn bare(&self) -> Realm {
         let bare = Realm::new();
-        std::fs::remove_file(&bare.config.store).expect("removed");
+        std::fs::remove_file(&bare.config.store.file).expect("removed");
         std::fs::copy(self.path("r/master.key"), bare.path("r/master.key")).expect("copied");
         bare
     }
@@ -86,7 +86,7 @@ fn what_was_dumped_is_loaded_into_a_folder_with_settings_and_master_key_only() {
     assert_eq!(std::fs::metadata(&file).expect("a file").permissions().mode() & 0o777, 0o600);
     let bare = realm.bare();
     assert_eq!(load(&bare.config, &file, true, true).map(|head| head.records()), Ok(records));
-    assert!(!bare.config.store.exists());
+    assert!(!bare.config.store.file.exists());
     assert_eq!(load(&bare.config, &file, false, true).map(|head| head.records()), Ok(records));
     assert_eq!(everything(&bare.open()), everything(&realm.open()));
     assert_eq!(bare.open().verify(), Ok(records as usize - 2));
@@ -113,9 +113,9 @@ fn who_has_made_the_realm_anew_before_a_restore_is_told_step_by_step_how_to_go_o
     assert!(refused().contains("under another master key than") && refused().contains("put that one there"));
     std::fs::copy(realm.path("r/master.key"), fresh.path("r/master.key")).expect("copied");
     let error = refused();
-    let store = fresh.config.store.display().to_string();
+    let store = fresh.config.store.file.display().to_string();
     assert!(error.contains("to load a backup") && error.contains(&format!("move {store} away")), "{error}");
-    std::fs::remove_file(&fresh.config.store).expect("moved away");
+    std::fs::remove_file(&fresh.config.store.file).expect("moved away");
     load(&fresh.config, &file, false, true).expect("loaded");
     assert_eq!(everything(&fresh.open()), everything(&realm.open()));
 }
@@ -131,7 +131,7 @@ fn a_file_that_is_torn_or_altered_or_of_another_realm_or_key_loads_nothing() {
         std::fs::write(&file, text).expect("written");
         let error = load(&bare.config, &file, false, true).expect_err(why).to_string();
         assert!(error.contains(why), "{why}: {error}");
-        assert!(!bare.config.store.exists());
+        assert!(!bare.config.store.file.exists());
     };
     for length in [0, 10, whole.len() / 2, whole.len() - 1] {
         refused(&whole[..length], "line ");
@@ -145,7 +145,7 @@ fn a_file_that_is_torn_or_altered_or_of_another_realm_or_key_loads_nothing() {
     refused("princ\t38\n", "line 1: not a line of a dump");
     std::fs::write(&file, &whole).expect("written");
     let other = Realm::new();
-    std::fs::remove_file(&other.config.store).expect("removed");
+    std::fs::remove_file(&other.config.store.file).expect("removed");
     let error = load(&other.config, &file, false, true).expect_err("another key");
     assert!(error.to_string().contains("another master key"), "{error}");
     let named = Config { realm: "S".into(), ..bare.config.clone() };

@@ -60,6 +60,8 @@ facts! {
         name: String,
         /// What is wrong; `None`: nothing.
         problem: Option<String>,
+        /// Whether tickets go on without it.
+        degraded: bool,
     }
     /// Requests and their outcomes.
     Traffic {

@@ -40,13 +40,16 @@ impl Daemon {
         }
         if config.realm != self.config.realm {
             let (old, new) = (&self.config.realm, &config.realm);
-            return Err(Error::file(&config.store, format!("the store of {old}, but `realm` in kdc.toml is {new}")));
+            return Err(Error::file(
+                &config.store.file,
+                format!("the store of {old}, but `realm` in kdc.toml is {new}"),
+            ));
         }
         match self.vault.opens_with(&MasterKey::load(&config.master_key)?)? {
             true => Ok(()),
             false => {
                 let problem = format!("not sealed with the key of `master_key` ({}) in kdc.toml", config.master_key);
-                Err(Error::file(&config.store, problem))
+                Err(Error::file(&config.store.file, problem))
             }
         }
     }

@@ -14,7 +14,7 @@ use quick_cache::sync::Cache;
 
 use super::plan::normal;
 use crate::core::attempts::{AccountId, Record};
-use crate::core::store::Export;
+use crate::core::store::{Export, Standing};
 use crate::core::{Change, Entry, Ledger, PasswordPolicy, Size, Store, StoreError};
 
 /// A store with a bounded number of opened entries in front.
@@ -35,6 +35,34 @@ impl<S: Store> Cached<S> {
     /// The store behind.
     pub fn inner(&self) -> &S {
         &self.inner
+    }
+}
+
+#[cfg(feature = "etcd")]
+impl<S> Cached<S> {
+    /// Forgets what was changed in the store behind, once that is done there.
+    pub(super) fn forget<'a>(&self, rows: impl Iterator<Item = &'a super::redb::Row>) {
+        use super::redb::Row;
+        let _exclusive = self.loading.write().unwrap_or_else(PoisonError::into_inner);
+        let mut principals = HashSet::new();
+        for row in rows {
+            match row {
+                Row::Principal(name) => drop(Principal::parse(name, None).map(|name| principals.insert(name))),
+                Row::Policy(name) => {
+                    self.policies.write().unwrap_or_else(PoisonError::into_inner).remove(name);
+                }
+            }
+        }
+        if !principals.is_empty() {
+            self.entries.retain(|_, entry| !principals.contains(&entry.principal));
+        }
+    }
+
+    /// Forgets everything.
+    pub(super) fn forget_all(&self) {
+        let _exclusive = self.loading.write().unwrap_or_else(PoisonError::into_inner);
+        self.policies.write().unwrap_or_else(PoisonError::into_inner).clear();
+        self.entries.clear();
     }
 }
 
@@ -84,6 +112,10 @@ impl<S: Store> Store for Cached<S> {
 
     fn size(&self) -> Result<Size, StoreError> {
         self.inner.size()
+    }
+
+    fn standing(&self) -> Standing {
+        self.inner.standing()
     }
 
     fn export(&self) -> Result<Export, StoreError> {

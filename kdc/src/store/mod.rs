@@ -5,6 +5,8 @@
 
 mod cache;
 mod dump;
+#[cfg(feature = "etcd")]
+pub mod etcd;
 mod memory;
 mod plan;
 mod policy_record;
@@ -16,6 +18,7 @@ mod vault;
 #[cfg(test)]
 mod tests;
 
+use std::net::SocketAddr;
 use std::path::Path;
 
 pub use cache::Cached;
@@ -28,8 +31,17 @@ pub use redb::{Bulk, Existing, Put, Redb, Sealed};
 pub use seal::MasterKey;
 pub use vault::{Resealed, Vault, remind};
 
-use crate::core::StoreError;
+use crate::core::{Ledger, Store, StoreError};
 use crate::source::Source;
+
+/// Whatever a KDC serves from.
+pub trait House: Store + Ledger + Vault {
+    /// The KDC issues tickets and changes passwords here: for those who want to know which KDCs live.
+    fn serves(&self, _tickets: Vec<SocketAddr>, _passwords: Vec<SocketAddr>) {}
+}
+
+impl House for Redb {}
+impl House for Cached<Redb> {}
 
 /// Opens the store that a daemon serves from: `file`, its keys sealed under the master key from
 /// `master_key`, with at most `cached` opened entries kept in memory.

@@ -70,7 +70,7 @@ pub(super) trait Base {
 }
 
 /// What a commit writes: each key with its new value, `None` for a removal.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Plan<'a> {
     /// Entries by the key of their canonical name.
     pub entries: BTreeMap<String, Option<&'a Entry>>,
@@ -83,7 +83,12 @@ pub(super) struct Plan<'a> {
 impl<'a> Plan<'a> {
     /// Checks `changes`, each as if those before it were made.
     pub fn new(base: &dyn Base, changes: &'a [Change]) -> Result<Self, StoreError> {
-        let mut plan = Plan::default();
+        Plan::default().and(base, changes)
+    }
+
+    /// The same plan with further changes.
+    pub fn and(self, base: &dyn Base, changes: &'a [Change]) -> Result<Self, StoreError> {
+        let mut plan = self;
         for change in changes {
             match change {
                 Change::Create(entry) => plan.put(base, entry)?,

@@ -5,6 +5,10 @@ use prost::Message;
 
 use crate::core::{PasswordPolicy, StoreError};
 
+/// The field with the commit that wrote the record.
+#[cfg(feature = "etcd")]
+pub(super) const REVISION: u32 = 19;
+
 #[derive(Clone, PartialEq, Message)]
 struct Record {
     #[prost(string, tag = "1")]

@@ -21,6 +21,9 @@ use crate::core::{Entry, KeySet, LongTermKey, StoreError};
 
 /// What this code writes, and the newest that it reads.
 const VERSION: u32 = 1;
+/// The field with the commit that wrote the record.
+#[cfg(feature = "etcd")]
+pub(super) const REVISION: u32 = 15;
 
 #[derive(Clone, PartialEq, Message)]
 struct Record {

@@ -6,6 +6,8 @@
 
 mod bulk;
 mod export;
+#[cfg(feature = "etcd")]
+mod follow;
 mod ledger;
 mod tables;
 mod trouble;
@@ -28,6 +30,8 @@ use redb::{
 };
 
 pub use bulk::{Bulk, Existing, Put, Sealed};
+#[cfg(feature = "etcd")]
+pub use follow::{Followed, Position, REVISION_OF_A_POLICY, REVISION_OF_A_PRINCIPAL, Row};
 
 use self::tables::Tables;
 pub(super) use self::trouble::failed;
@@ -48,6 +52,8 @@ const POLICIES: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("policie
 /// What the store says of itself.
 pub(super) const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
 
+/// The row of META that makes a store a copy.
+const POSITION: &str = "position";
 /// The layout of the tables.
 const SCHEMA: u64 = 1;
 /// What redb files begin with.
@@ -288,6 +294,15 @@ impl Redb {
         })
     }
 
+    /// Refuses what would make a copy differ from what it is one of.
+    fn is_no_copy(&self, meta: &impl ReadableTable<&'static str, &'static [u8]>) -> Result<(), StoreError> {
+        if self.sound(meta.get(POSITION))?.is_none() {
+            return Ok(());
+        }
+        let next = "a copy of the realm in etcd; change that through a KDC whose kdc.toml has [store] kind = \"etcd\"";
+        Err(StoreError::Storage(format!("{}: {next}", self.file.display())))
+    }
+
     fn write(&self, database: &Database, changes: &[Change]) -> Result<(), StoreError> {
         let transaction = begin(database).map_err(|error| failed(&self.file, error))?;
         // Not before, lest it is sealed under one that a roll-over has left behind meanwhile.
@@ -297,6 +312,7 @@ impl Redb {
             let mut names = self.sound(transaction.open_table(NAMES))?;
             let mut meta = self.sound(transaction.open_table(META))?;
             let mut policies = self.sound(transaction.open_table(POLICIES))?;
+            self.is_no_copy(&meta)?;
             let tables = Tables { store: self, principals: &principals, names: &names, policies: &policies };
             let plan = Plan::new(&tables, changes)?;
             let generation = self.sound(meta.get("generation"))?.and_then(|value| number(value.value()));

@@ -1,4 +1,4 @@
-mod battery;
+pub(super) mod battery;
 mod bulk;
 mod crash;
 mod damage;
@@ -13,12 +13,12 @@ use libkrb::{Principal, Time};
 use super::*;
 use crate::core::{Entry, KeySet, LongTermKey};
 
-fn name(text: &str) -> Principal {
+pub(super) fn name(text: &str) -> Principal {
     Principal::parse(text, Some("R")).expect(text)
 }
 
 /// An entry with a password key and a random key.
-fn entry(text: &str) -> Entry {
+pub(super) fn entry(text: &str) -> Entry {
     let key = |etype| Key::random(etype, &mut OsRandom::new()).expect("supported");
     let keys = vec![
         LongTermKey::new(key(EncryptionType::AES256_SHA1), Some(name(text).salt())),
@@ -27,7 +27,7 @@ fn entry(text: &str) -> Entry {
     Entry { keys: vec![KeySet::new(1, keys)], ..Entry::new(name(text), [7; 16], Time(1000), "root/admin@R") }
 }
 
-fn with_aliases(text: &str, aliases: &[&str]) -> Entry {
+pub(super) fn with_aliases(text: &str, aliases: &[&str]) -> Entry {
     Entry { aliases: aliases.iter().map(|alias| name(alias)).collect(), ..entry(text) }
 }
 

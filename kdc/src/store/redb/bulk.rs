@@ -113,6 +113,7 @@ impl Redb {
 
     fn open_bulk<'t>(&'t self, transaction: &'t WriteTransaction, revision: u64) -> Result<Bulk<'t>, StoreError> {
         let mut meta = self.sound(transaction.open_table(META))?;
+        self.is_no_copy(&meta)?;
         self.sound(meta.insert("generation", &revision.to_be_bytes()[..]))?;
         Ok(Bulk {
             store: self,

@@ -1,6 +1,6 @@
 //! What a commit reads of the tables that it is about to write.
 
-use redb::{ReadableTable, Table};
+use redb::ReadableTable;
 
 use super::Redb;
 use crate::core::StoreError;
@@ -8,14 +8,18 @@ use crate::store::plan::{Base, Stored};
 use crate::store::{policy_record, record};
 
 /// The tables of a commit, as its plan reads them.
-pub(super) struct Tables<'a, 'b> {
+pub(super) struct Tables<'a, P, N> {
     pub store: &'a Redb,
-    pub principals: &'a Table<'b, &'static str, &'static [u8]>,
-    pub names: &'a Table<'b, (&'static str, &'static str), &'static str>,
-    pub policies: &'a Table<'b, &'static str, &'static [u8]>,
+    pub principals: &'a P,
+    pub names: &'a N,
+    pub policies: &'a P,
 }
 
-impl Base for Tables<'_, '_> {
+impl<P, N> Base for Tables<'_, P, N>
+where
+    P: ReadableTable<&'static str, &'static [u8]>,
+    N: ReadableTable<(&'static str, &'static str), &'static str>,
+{
     fn stored(&self, key: &str) -> Result<Option<Stored>, StoreError> {
         let bytes = self.store.sound(self.principals.get(key))?;
         bytes.map(|bytes| record::stored(key, bytes.value())).transpose()

@@ -12,6 +12,9 @@ use crate::core::{Attributes, Change, PasswordPolicy, Store};
 
 macro_rules! battery {
     ($($test:ident,)*) => {
+        /// All of them, for a store that has to be brought about first.
+        #[cfg(feature = "etcd")]
+        pub(in crate::store) const EVERY: &[(&str, fn(&dyn Store))] = &[$((stringify!($test), $test),)*];
         mod memory {
             $(#[test] fn $test() { super::$test(&super::Memory::new()); })*
         }

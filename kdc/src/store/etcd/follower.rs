@@ -1,0 +1,239 @@
+//! Keeps the copy up to date: from all there is at a revision, then with what is changed from there on,
+//! in the order in which it was. A connection that breaks is taken up where it was; where etcd has
+//! thrown that history away, or it is another one, all there is comes anew while the old copy serves on.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc;
+use tokio::time::{MissedTickBehavior, interval, sleep};
+
+use super::client::{Client, Trouble, Watch};
+use super::layout::{Head, Kind, Layout, with_revision};
+use super::standing::Progress;
+use super::wire::{Event, KeyValue, RangeRequest};
+use crate::core::StoreError;
+use crate::store::redb::{Followed, Position, REVISION_OF_A_POLICY, REVISION_OF_A_PRINCIPAL, Row};
+use crate::store::{Cached, Redb};
+
+/// How long etcd is waited for.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Records in a page of all there is.
+const PAGE: i64 = 2000;
+/// Pages that wait for the disk.
+const AHEAD: usize = 4;
+/// How often what was taken over is made durable; a crash takes the copy back by as much.
+const FLUSH: Duration = Duration::from_secs(1);
+/// How long it pauses before it tries again, at first and at most.
+const PAUSE: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(1));
+
+/// Follows a realm in etcd.
+pub struct Follower {
+    pub client: Arc<Client>,
+    pub layout: Layout,
+    pub copy: Arc<Cached<Redb>>,
+    pub progress: Arc<Progress>,
+}
+
+/// Why following ended.
+enum Ended {
+    /// Begin where it was.
+    Broken(String),
+    /// Begin with all there is.
+    Lost(String),
+}
+
+impl From<Trouble> for Ended {
+    fn from(trouble: Trouble) -> Self {
+        match trouble {
+            Trouble::Compacted => Ended::Lost("etcd has thrown away what was changed meanwhile".into()),
+            trouble => Ended::Broken(trouble.to_string()),
+        }
+    }
+}
+
+impl From<StoreError> for Ended {
+    fn from(error: StoreError) -> Self {
+        Ended::Broken(error.to_string())
+    }
+}
+
+impl Follower {
+    /// Follows for ever.
+    pub async fn follow(self) {
+        let (mut pause, mut refill) = (PAUSE.0, false);
+        loop {
+            let begun = Instant::now();
+            let ended = self.once(refill).await;
+            match ended {
+                Ended::Broken(why) => {
+                    refill = false;
+                    tracing::debug!(%why, "the watch of etcd begins again");
+                    self.client.turn();
+                }
+                Ended::Lost(why) => {
+                    refill = true;
+                    tracing::warn!(%why, "all there is in etcd is read anew; the copy serves on meanwhile");
+                }
+            }
+            pause = if begun.elapsed() > PAUSE.1 { PAUSE.0 } else { (pause * 2).min(PAUSE.1) };
+            sleep(pause).await;
+        }
+    }
+
+    /// Follows until something is in the way.
+    async fn once(&self, refill: bool) -> Ended {
+        match self.run(refill).await {
+            Ok(never) => match never {},
+            Err(ended) => ended,
+        }
+    }
+
+    async fn run(&self, refill: bool) -> Result<std::convert::Infallible, Ended> {
+        let at = self.copy.inner().position()?.unwrap_or_default();
+        let refill = self.progress.is_to_refill() || refill || at.revision == 0;
+        let mut at = if refill || self.is_another_history(&at).await? { self.refill().await? } else { at };
+        self.progress.at(&at);
+        let mut watch = self.client.watch(self.layout.changes(at.revision.saturating_add(1))).await?;
+        let mut flush = interval(FLUSH);
+        flush.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut hasty = false;
+        loop {
+            tokio::select! {
+                biased;
+                events = next(&mut watch) => {
+                    let to = self.apply(&at, events?)?;
+                    hasty |= to != at;
+                    at = to;
+                }
+                () = self.progress.again.notified() => {
+                    return Err(match self.progress.is_to_refill() {
+                        true => Ended::Lost("the copy follows another history".into()),
+                        false => Ended::Broken("the watch says nothing of what was changed".into()),
+                    });
+                }
+                _ = flush.tick() => {
+                    let to = Position { revision: at.revision.max(self.progress.quiet()), ..at.clone() };
+                    // Every revision of other realms would cost a write.
+                    if hasty || to.revision.saturating_sub(at.revision) > PAGE {
+                        self.copy.inner().follow(&[], &at, &to, true)?;
+                        (at, hasty) = (to, false);
+                        self.progress.at(&at);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Takes over changes; where the copy is then.
+    fn apply(&self, at: &Position, events: Vec<Event>) -> Result<Position, Ended> {
+        let mut to = at.clone();
+        let mut rows: Vec<Followed> = Vec::with_capacity(events.len());
+        for event in events {
+            let Some(kv) = event.kv else { continue };
+            to.revision = to.revision.max(kv.modified);
+            let gone = event.kind == 1;
+            match self.layout.kind(&kv.key) {
+                Some(Kind::Head) => {
+                    let known = Head::read(&to.head).unwrap_or_default();
+                    let new = Head::read(&kv.value).filter(|new| !gone && new.parent == known.id);
+                    let lost = || Ended::Lost("a commit was made onto another than the last one here".into());
+                    self.progress.heard(new.ok_or_else(lost)?, kv.modified);
+                    to.head = kv.value;
+                }
+                Some(Kind::Principal(_) | Kind::Policy(_)) => rows.extend(row(&self.layout, kv, gone)),
+                Some(Kind::Realm) | None => {}
+            }
+        }
+        if to == *at {
+            return Ok(to);
+        }
+        self.copy.inner().follow(&rows, at, &to, false)?;
+        self.copy.forget(rows.iter().map(|(row, _)| row));
+        self.progress.at(&to);
+        Ok(to)
+    }
+
+    /// Whether etcd has another history than the one followed: restored from a backup, or another cluster.
+    async fn is_another_history(&self, at: &Position) -> Result<bool, Ended> {
+        let head = self.client.range(self.layout.one(&Kind::Head), PATIENCE).await?;
+        let header = head.header.unwrap_or_default();
+        let same_head = match head.kvs.first() {
+            Some(kv) => kv.modified > at.revision || kv.value == at.head,
+            None => false,
+        };
+        Ok(header.cluster != at.cluster || header.revision < at.revision || !same_head)
+    }
+
+    /// Takes all there is, at a revision.
+    async fn refill(&self) -> Result<Position, Ended> {
+        let begun = Instant::now();
+        let (from, end) = self.layout.realm();
+        let head = self.client.range(self.layout.one(&Kind::Head), PATIENCE).await?;
+        let (header, kv) = (head.header.unwrap_or_default(), head.kvs.into_iter().next());
+        let kv = kv.ok_or_else(|| Ended::Broken(format!("there is no realm at {} in etcd", self.layout.prefix())))?;
+        let to = Position { cluster: header.cluster, revision: header.revision, head: kv.value };
+        let (send, mut pages) = mpsc::channel::<Vec<(Row, Vec<u8>)>>(AHEAD);
+        let (copy, position) = (Arc::clone(&self.copy), to.clone());
+        let (whole, is_whole) = std::sync::mpsc::channel();
+        let filled = tokio::task::spawn_blocking(move || {
+            copy.inner().refill(
+                &mut || match pages.blocking_recv() {
+                    Some(page) => Ok(Some(page)),
+                    // Nobody sends any more: all there is, or not.
+                    None => match is_whole.try_recv() {
+                        Ok(()) => Ok(None),
+                        Err(_) => Err(StoreError::ReadOnly("etcd went away in the midst of it".into())),
+                    },
+                },
+                &position,
+            )
+        });
+        let request = RangeRequest { key: from, end, limit: PAGE, revision: to.revision, ..RangeRequest::default() };
+        let read = self.read_all(request, &send).await;
+        if read.is_ok() {
+            let _ = whole.send(());
+        }
+        drop(send);
+        let filled = filled.await.map_err(|error| Ended::Broken(error.to_string()))?;
+        let count = read?;
+        filled?;
+        self.copy.forget_all();
+        tracing::info!(revision = to.revision, records = count, took = ?begun.elapsed(), "all there is was read from etcd");
+        Ok(to)
+    }
+
+    async fn read_all(
+        &self,
+        mut request: RangeRequest,
+        to: &mpsc::Sender<Vec<(Row, Vec<u8>)>>,
+    ) -> Result<usize, Ended> {
+        let mut count = 0;
+        loop {
+            let page = self.client.range(request.clone(), PATIENCE * 6).await?;
+            let Some(last) = page.kvs.last() else { return Ok(count) };
+            request.key = [&*last.key, &[0]].concat();
+            let rows = page.kvs.into_iter().filter_map(|kv| row(&self.layout, kv, false));
+            let rows: Vec<_> = rows.filter_map(|(row, record)| Some((row, record?))).collect();
+            count += rows.len();
+            // Who receives gave up: it says why.
+            if to.send(rows).await.is_err() || !page.more {
+                return Ok(count);
+            }
+        }
+    }
+}
+
+async fn next(watch: &mut Watch) -> Result<Vec<Event>, Ended> {
+    Ok(watch.next().await?.events)
+}
+
+/// A key of etcd as a row of the copy.
+fn row(layout: &Layout, kv: KeyValue, gone: bool) -> Option<Followed> {
+    let (row, tag) = match layout.kind(&kv.key)? {
+        Kind::Principal(name) => (Row::Principal(name), REVISION_OF_A_PRINCIPAL),
+        Kind::Policy(name) => (Row::Policy(name), REVISION_OF_A_POLICY),
+        Kind::Head | Kind::Realm => return None,
+    };
+    Some((row, (!gone).then(|| with_revision(kv.value, tag, kv.modified))))
+}

@@ -1,0 +1,231 @@
+//! Where what is of a realm stands in etcd, and the small records that are kept nowhere else. Not here:
+//! the records of principals and policies, which are those of every store.
+//!
+//! ```text
+//! PREFIX/r/head        the last commit and the one before it
+//! PREFIX/r/o/POLICY    the record of a password policy
+//! PREFIX/r/p/NAME      the record of a principal, keys sealed
+//! PREFIX/r/realm       whose realm this is, and what tells its master key
+//! PREFIX/k/KDC         a KDC that lives, for as long as its lease does
+//! ```
+
+use prost::Message;
+
+use super::wire::{PutRequest, RangeRequest, WatchCreate};
+use crate::core::StoreError;
+
+/// What this code writes, and the newest that it reads.
+pub const SCHEMA: u32 = 1;
+
+/// The keys below a prefix.
+#[derive(Clone, Debug)]
+pub struct Layout {
+    prefix: String,
+}
+
+/// What a key is of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// The last commit.
+    Head,
+    /// Whose realm it is.
+    Realm,
+    /// A principal, by the text of its name.
+    Principal(String),
+    /// A password policy, by its name.
+    Policy(String),
+}
+
+impl Layout {
+    /// That of a prefix, such as `/kdc/EXAMPLE.ORG`.
+    pub fn below(prefix: &str) -> Self {
+        Layout { prefix: prefix.trim_end_matches('/').to_owned() }
+    }
+
+    /// The prefix.
+    pub fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
+    /// The key of something.
+    pub fn key(&self, kind: &Kind) -> Vec<u8> {
+        let prefix = &self.prefix;
+        match kind {
+            Kind::Head => format!("{prefix}/r/head"),
+            Kind::Realm => format!("{prefix}/r/realm"),
+            Kind::Principal(name) => format!("{prefix}/r/p/{name}"),
+            Kind::Policy(name) => format!("{prefix}/r/o/{name}"),
+        }
+        .into_bytes()
+    }
+
+    /// What a key is of; `None` for what this version knows nothing of.
+    pub fn kind(&self, key: &[u8]) -> Option<Kind> {
+        let key = std::str::from_utf8(key).ok()?.strip_prefix(&*self.prefix)?.strip_prefix("/r/")?;
+        match key.split_once('/') {
+            Some(("p", name)) => Some(Kind::Principal(name.to_owned())),
+            Some(("o", name)) => Some(Kind::Policy(name.to_owned())),
+            _ => match key {
+                "head" => Some(Kind::Head),
+                "realm" => Some(Kind::Realm),
+                _ => None,
+            },
+        }
+    }
+
+    /// One key.
+    pub fn one(&self, kind: &Kind) -> RangeRequest {
+        RangeRequest { key: self.key(kind), ..RangeRequest::default() }
+    }
+
+    /// What is of the realm: from where, and where it ends.
+    pub fn realm(&self) -> (Vec<u8>, Vec<u8>) {
+        self.below_it("r")
+    }
+
+    /// The KDCs that live.
+    pub fn kdcs(&self) -> (Vec<u8>, Vec<u8>) {
+        self.below_it("k")
+    }
+
+    /// The key of a KDC that lives.
+    pub fn kdc(&self, id: &str) -> Vec<u8> {
+        format!("{}/k/{id}", self.prefix).into_bytes()
+    }
+
+    /// The changes of the realm from a revision on.
+    pub fn changes(&self, from: i64) -> WatchCreate {
+        let (key, end) = self.realm();
+        WatchCreate { key, end, from }
+    }
+
+    fn below_it(&self, room: &str) -> (Vec<u8>, Vec<u8>) {
+        // "0" is what follows "/".
+        (format!("{}/{room}/", self.prefix).into_bytes(), format!("{}/{room}0", self.prefix).into_bytes())
+    }
+}
+
+/// The last commit and the one before it: each names the one that it was made onto, so that whoever has
+/// followed another history finds out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Head {
+    pub id: [u8; 16],
+    pub parent: [u8; 16],
+}
+
+impl Head {
+    /// A commit onto this one.
+    ///
+    /// # Errors
+    /// When the system gives no random bytes.
+    pub fn next(&self) -> Result<Head, StoreError> {
+        let mut id = [0; 16];
+        getrandom::fill(&mut id).map_err(|_| StoreError::Storage("no random bytes".into()))?;
+        Ok(Head { id, parent: self.id })
+    }
+
+    /// Its octets.
+    pub fn bytes(&self) -> Vec<u8> {
+        [self.id, self.parent].concat()
+    }
+
+    /// The one of these octets.
+    pub fn read(bytes: &[u8]) -> Option<Head> {
+        let (id, parent) = bytes.split_first_chunk()?;
+        Some(Head { id: *id, parent: parent.try_into().ok()? })
+    }
+}
+
+/// Whose realm stands below a prefix.
+#[derive(Clone, PartialEq, Message)]
+pub struct Realm {
+    #[prost(uint32, tag = "1")]
+    pub schema: u32,
+    #[prost(string, tag = "2")]
+    pub name: String,
+    /// What its master key must open, as every store has it.
+    #[prost(bytes = "vec", tag = "3")]
+    pub master: Vec<u8>,
+}
+
+/// A KDC that lives.
+#[derive(Clone, PartialEq, Message)]
+pub struct Presence {
+    /// The machine's name.
+    #[prost(string, tag = "1")]
+    pub host: String,
+    /// The version of the program.
+    #[prost(string, tag = "2")]
+    pub version: String,
+    /// How far its copy has come.
+    #[prost(int64, tag = "3")]
+    pub revision: i64,
+    /// When it was started, in seconds since 1970.
+    #[prost(sint64, tag = "4")]
+    pub started: i64,
+    /// Its process.
+    #[prost(uint32, tag = "5")]
+    pub pid: u32,
+    /// Where it serves tickets.
+    #[prost(string, repeated, tag = "6")]
+    pub addresses: Vec<String>,
+    /// The versions of the master key that it has.
+    #[prost(uint32, repeated, tag = "7")]
+    pub master: Vec<u32>,
+    /// When it said this, by its own clock, in seconds since 1970.
+    #[prost(sint64, tag = "8")]
+    pub now: i64,
+    /// Where it changes passwords.
+    #[prost(string, repeated, tag = "9")]
+    pub passwords: Vec<String>,
+}
+
+/// A key put, under no lease.
+pub fn put(key: Vec<u8>, value: Vec<u8>) -> super::wire::Op {
+    super::wire::Step::Put(PutRequest { key, value, lease: 0 }).into()
+}
+
+/// A record as a copy keeps it: that of etcd, where no revision stands in it, with the one that it was
+/// written in behind. A field that comes twice counts as it came last, and fields that only a newer
+/// version knows stay.
+pub fn with_revision(mut record: Vec<u8>, tag: u32, revision: i64) -> Vec<u8> {
+    let revision = u64::try_from(revision).unwrap_or_default();
+    prost::encoding::uint64::encode(tag, &revision, &mut record);
+    record
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_key_is_read_back_and_no_realm_reaches_into_another() {
+        let layout = Layout::below("/kdc/R/");
+        let kinds = [
+            Kind::Head,
+            Kind::Realm,
+            Kind::Principal("a/b@R".into()),
+            Kind::Principal("/@R".into()),
+            Kind::Policy("p/o".into()),
+        ];
+        let (from, to) = layout.realm();
+        for kind in kinds {
+            let key = layout.key(&kind);
+            assert!(key > from && key < to);
+            assert_eq!(layout.kind(&key), Some(kind));
+        }
+        let other = Layout::below("/kdc/R2").key(&Kind::Head);
+        assert!(other < from || other > to);
+        assert_eq!(layout.kind(&other), None);
+        assert_eq!(layout.kind(&layout.kdc("x")), None);
+    }
+
+    #[test]
+    fn a_commit_names_the_one_before_it() {
+        let first = Head::default().next().expect("random");
+        let second = first.next().expect("random");
+        assert_eq!((first.parent, second.parent), ([0; 16], first.id));
+        assert_eq!(Head::read(&second.bytes()), Some(second));
+        assert_eq!(Head::read(&[0; 31]), None);
+    }
+}

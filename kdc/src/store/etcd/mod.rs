@@ -1,0 +1,387 @@
+//! One realm, many KDCs: etcd has the truth and the order of changes, and every KDC answers from a copy
+//! of its own, a store in one file. A commit is a transaction of etcd, made onto what the copy has; its
+//! caller hears of it when it has come back and stands in the copy. A request never waits for the
+//! network. Not here: what a commit comes to (`plan`), the file (`redb`), etcd's own settings.
+//!
+//! A thread of its own follows etcd (`follower`), commits (`writer`), and measures how old the copy is
+//! (`pulse`).
+
+mod client;
+mod follower;
+mod layout;
+mod publish;
+mod pulse;
+mod standing;
+mod wire;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use libkrb::Principal;
+use prost::Message;
+use tokio::runtime::{Builder, Handle};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
+use zeroize::Zeroizing;
+
+use self::client::{Client, Trouble};
+use self::follower::Follower;
+use self::layout::{Kind, Layout, Realm, SCHEMA};
+use self::pulse::{Lives, Pulse};
+use self::standing::Progress;
+use self::writer::{Job, Writer};
+use super::redb::opens_check;
+use super::{Cached, House, MasterKey, Redb, Resealed, Vault};
+use crate::core::attempts::{AccountId, Record};
+use crate::core::store::{Export, Standing};
+use crate::core::{Change, Entry, Ledger, PasswordPolicy, Size, Store, StoreError};
+
+pub use self::layout::Presence;
+pub use self::publish::{Compared, compare, publish};
+pub use self::pulse::Living;
+
+/// How long etcd is waited for at the start before the copy serves as it is.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How long the first copy of a realm may take.
+const FIRST: Duration = Duration::from_secs(600);
+
+/// Where etcd is, and what of it is the realm's.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// URLs of its nodes.
+    pub endpoints: Vec<String>,
+    /// What all keys of the realm begin with.
+    pub prefix: String,
+    /// The certificates of authorities that nodes are believed by.
+    pub ca: Option<PathBuf>,
+    /// The KDC's own certificate and its key.
+    pub identity: Option<(PathBuf, PathBuf)>,
+    /// As whom it comes.
+    pub user: Option<String>,
+    /// What proves that.
+    pub password: Option<Zeroizing<String>>,
+    /// How old the copy may become before it serves no more; `None`: it serves on.
+    pub max_staleness: Option<Duration>,
+}
+
+/// A realm in etcd with its copy.
+pub struct Etcd {
+    copy: Arc<Cached<Redb>>,
+    progress: Arc<Progress>,
+    client: Arc<Client>,
+    layout: Layout,
+    jobs: mpsc::UnboundedSender<Job>,
+    runtime: Handle,
+    stop: Mutex<Option<oneshot::Sender<()>>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// What the thread hands out once it follows.
+type Begun = Result<(Arc<Cached<Redb>>, Arc<Progress>, Arc<Client>, mpsc::UnboundedSender<Job>, Handle), StoreError>;
+
+/// The copy that is to be.
+struct Plot {
+    options: Options,
+    file: PathBuf,
+    realm: String,
+    master: MasterKey,
+    cached: usize,
+}
+
+impl Etcd {
+    /// Opens the copy in `file` of a realm in etcd, or makes it, and follows from then on. Where etcd is
+    /// away, a copy serves as it is.
+    ///
+    /// # Errors
+    /// [`StoreError`] when there is no such realm, it has another master key, or there is neither etcd nor a copy.
+    pub fn open(
+        options: Options,
+        file: &Path,
+        realm: &str,
+        master: MasterKey,
+        cached: usize,
+    ) -> Result<Self, StoreError> {
+        let layout = Layout::below(&options.prefix);
+        let plot = Plot { options, file: file.to_owned(), realm: realm.to_owned(), master, cached };
+        let (told, hear) = sync_channel::<Begun>(1);
+        let (stop, stopped) = oneshot::channel();
+        let thread = std::thread::Builder::new().name("etcd".to_owned()).spawn(move || {
+            let runtime = Builder::new_current_thread().enable_all().build();
+            match runtime {
+                Ok(runtime) => runtime.block_on(plot.live(told, stopped)),
+                // Nobody else holds the other end.
+                Err(error) => drop(told.send(Err(StoreError::Storage(format!("no thread for etcd: {error}"))))),
+            }
+        });
+        let thread = thread.map_err(|error| StoreError::Storage(format!("no thread for etcd: {error}")))?;
+        let begun = await_start(&hear);
+        let (copy, progress, client, jobs, runtime) = match begun {
+            Ok(begun) => begun,
+            Err(error) => {
+                let _ = thread.join();
+                return Err(error);
+            }
+        };
+        let (stop, thread) = (Mutex::new(Some(stop)), Some(thread));
+        Ok(Etcd { copy, progress, client, layout, jobs, runtime, stop, thread })
+    }
+
+    /// The copy.
+    pub fn copy(&self) -> &Redb {
+        self.copy.inner()
+    }
+
+    /// Says, from now on and for as long as this is open, that a KDC of this name lives.
+    pub fn announce(&self, id: String, says: Box<dyn Fn() -> Presence + Send + Sync>) {
+        let (client, layout, progress) = (Arc::clone(&self.client), self.layout.clone(), Arc::clone(&self.progress));
+        self.runtime.spawn(Lives { client, layout, progress, id, says }.say());
+    }
+
+    /// How far the copy has come.
+    pub fn revision(&self) -> i64 {
+        self.progress.applied().borrow().revision
+    }
+}
+
+fn await_start(hear: &Receiver<Begun>) -> Begun {
+    hear.recv().unwrap_or_else(|_| Err(StoreError::Storage("the thread for etcd ended".into())))
+}
+
+impl Plot {
+    /// What the thread does.
+    async fn live(self, told: std::sync::mpsc::SyncSender<Begun>, stopped: oneshot::Receiver<()>) {
+        match self.begin().await {
+            Ok(begun) => {
+                let _ = told.send(Ok(begun));
+                // An error: who would have said so is gone.
+                let _ = stopped.await;
+            }
+            Err(error) => drop(told.send(Err(error))),
+        }
+    }
+
+    async fn begin(self) -> Begun {
+        let Plot { options, file, realm, master, cached } = self;
+        let client = Arc::new(Client::new(&options)?);
+        let layout = Layout::below(&options.prefix);
+        let record = look(&client, &layout).await;
+        let (copy, fresh) = match &record {
+            Ok(record) => take(&file, &realm, master, record.as_ref(), &layout)?,
+            Err(trouble) => (existing(&file, master, trouble)?, false),
+        };
+        let copy = Arc::new(Cached::new(copy, cached));
+        let progress = Arc::new(Progress::new(options.max_staleness));
+        if let Err(trouble) = record {
+            progress.away(trouble.to_string());
+            progress.at(&copy.inner().position()?.unwrap_or_default());
+        }
+        let (jobs, waiting) = mpsc::unbounded_channel();
+        let parts = || (Arc::clone(&client), layout.clone(), Arc::clone(&copy), Arc::clone(&progress));
+        let (client_too, layout_too, copy_too, progress_too) = parts();
+        let follower = Follower { client: client_too, layout: layout_too, copy: copy_too, progress: progress_too };
+        let (client_too, layout_too, copy_too, progress_too) = parts();
+        let writer =
+            Writer { client: client_too, layout: layout_too, copy: copy_too, progress: progress_too, jobs: waiting };
+        let pulse = Pulse { client: Arc::clone(&client), layout: layout.clone(), progress: Arc::clone(&progress) };
+        tokio::spawn(follower.follow());
+        tokio::spawn(writer.write());
+        tokio::spawn(pulse.beat());
+        let patience = if fresh { FIRST } else { PATIENCE };
+        let known = progress.trouble().is_none();
+        if known && timeout(patience, progress.begun()).await.is_err() {
+            if fresh {
+                let why = progress.trouble().unwrap_or_else(|| "the first copy of the realm takes too long".into());
+                return Err(StoreError::Storage(why));
+            }
+            tracing::warn!("the copy has not come up to date in time: it serves as it is");
+        }
+        Ok((copy, progress, client, jobs, Handle::current()))
+    }
+}
+
+/// The KDCs of a realm that live.
+///
+/// # Errors
+/// When etcd does not answer.
+pub async fn living(options: &Options) -> Result<Living, StoreError> {
+    let client = Client::new(options)?;
+    pulse::living(&client, &Layout::below(&options.prefix)).await.map_err(client::refused)
+}
+
+/// What stands in etcd of the realm as a whole.
+async fn look(client: &Client, layout: &Layout) -> Result<Option<Realm>, Trouble> {
+    let answer = client.range(layout.one(&Kind::Realm), Duration::from_secs(5)).await?;
+    let Some(kv) = answer.kvs.first() else { return Ok(None) };
+    Realm::decode(&*kv.value).map(Some).map_err(|_| Trouble::Refused("what stands there is no realm".into()))
+}
+
+/// The copy of a realm that is there; whether it is a new one.
+fn take(
+    file: &Path,
+    name: &str,
+    master: MasterKey,
+    record: Option<&Realm>,
+    layout: &Layout,
+) -> Result<(Redb, bool), StoreError> {
+    let prefix = layout.prefix();
+    let Some(record) = record else {
+        let next = "`kdc store publish` puts the realm of a store there";
+        return Err(StoreError::Storage(format!("there is no realm at {prefix} in etcd; {next}")));
+    };
+    if record.schema > SCHEMA {
+        return Err(StoreError::Storage(format!("{prefix} in etcd was written by a newer kdc; use that version")));
+    }
+    if record.name != name {
+        let problem = format!("{prefix} in etcd is the realm {}, but `realm` in kdc.toml is {name}", record.name);
+        return Err(StoreError::Storage(problem));
+    }
+    if !opens_check(&master, &record.master) {
+        let key = master.file().display();
+        return Err(StoreError::Storage(format!("wrong master key: {key} is not the one of {prefix} in etcd")));
+    }
+    if !file.exists() {
+        let copy = Redb::create(file, name, master)?;
+        copy.become_copy(true)?;
+        return Ok((copy, true));
+    }
+    let copy = Redb::open(file, master)?;
+    match copy.position()? {
+        Some(position) => Ok((copy, position.revision == 0)),
+        None => Err(no_copy(file)),
+    }
+}
+
+/// The copy that is there, while etcd is not.
+fn existing(file: &Path, master: MasterKey, trouble: &Trouble) -> Result<Redb, StoreError> {
+    if !file.exists() {
+        return Err(StoreError::Storage(format!("{}: no copy of the realm yet, and {trouble}", file.display())));
+    }
+    let copy = Redb::open(file, master)?;
+    match copy.position()? {
+        Some(position) if position.revision > 0 => Ok(copy),
+        Some(_) => Err(StoreError::Storage(format!("{}: not a whole copy yet, and {trouble}", file.display()))),
+        None => Err(no_copy(file)),
+    }
+}
+
+fn no_copy(file: &Path) -> StoreError {
+    let next = "`kdc store publish` puts it into etcd; or move it away, and a copy is made";
+    StoreError::Storage(format!("{}: a store of its own, no copy of what is in etcd; {next}", file.display()))
+}
+
+impl Store for Etcd {
+    fn lookup(&self, name: &Principal) -> Result<Option<Arc<Entry>>, StoreError> {
+        self.progress.fresh()?;
+        self.copy.lookup(name)
+    }
+
+    fn list(&self, after: Option<&Principal>, limit: usize) -> Result<Vec<Principal>, StoreError> {
+        self.copy.list(after, limit)
+    }
+
+    fn policy(&self, name: &str) -> Result<Option<Arc<PasswordPolicy>>, StoreError> {
+        self.copy.policy(name)
+    }
+
+    fn policies(&self) -> Result<Vec<String>, StoreError> {
+        self.copy.policies()
+    }
+
+    fn policy_user(&self, name: &str) -> Result<Option<Principal>, StoreError> {
+        self.copy.policy_user(name)
+    }
+
+    fn size(&self) -> Result<Size, StoreError> {
+        self.copy.size()
+    }
+
+    fn standing(&self) -> Standing {
+        self.progress.standing()
+    }
+
+    fn export(&self) -> Result<Export, StoreError> {
+        self.copy.export()
+    }
+
+    fn commit(&self, changes: &[Change]) -> Result<(), StoreError> {
+        let (answer, answered) = sync_channel(1);
+        let gone = || StoreError::ReadOnly("this KDC is ending".into());
+        self.jobs.send(Job { changes: changes.to_vec(), answer }).map_err(|_| gone())?;
+        answered.recv().unwrap_or_else(|_| Err(gone()))
+    }
+}
+
+impl Ledger for Etcd {
+    fn record(&self, who: &AccountId) -> Result<Option<Record>, StoreError> {
+        self.copy.record(who)
+    }
+
+    fn write_down(&self, records: &[(AccountId, Option<Record>)]) -> Result<(), StoreError> {
+        self.copy.write_down(records)
+    }
+}
+
+impl House for Etcd {
+    fn serves(&self, tickets: Vec<SocketAddr>, passwords: Vec<SocketAddr>) {
+        let mut id = [0; 8];
+        // Without one, all that shows is another KDC's place among those that live.
+        let _ = getrandom::fill(&mut id);
+        let id = id.iter().map(|octet| format!("{octet:02x}")).collect();
+        let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
+        let [addresses, passwords] =
+            [tickets, passwords].map(|all| all.iter().map(ToString::to_string).collect::<Vec<_>>());
+        let (started, copy) = (crate::admin::now().seconds(), Arc::clone(&self.copy));
+        self.announce(
+            id,
+            Box::new(move || Presence {
+                host: name.clone(),
+                version: env!("CARGO_PKG_VERSION").to_owned(),
+                started,
+                pid: std::process::id(),
+                addresses: addresses.clone(),
+                passwords: passwords.clone(),
+                master: copy.inner().master.load().versions(),
+                now: crate::admin::now().seconds(),
+                revision: 0,
+            }),
+        );
+    }
+}
+
+impl Vault for Etcd {
+    fn master_key(&self) -> Result<(String, std::collections::BTreeMap<u32, u64>), StoreError> {
+        self.copy.master_key()
+    }
+
+    fn reseal(&self, _: Option<&Principal>) -> Result<Resealed, StoreError> {
+        let next =
+            "stop all KDCs but one, take the realm out of etcd with `kdc store detach`, roll over, publish it again";
+        Err(StoreError::Storage(format!(
+            "the master key of a realm in etcd is not rolled over while it is served; {next}"
+        )))
+    }
+
+    fn opens_with(&self, master: &MasterKey) -> Result<bool, StoreError> {
+        self.copy.opens_with(master)
+    }
+}
+
+impl Drop for Etcd {
+    fn drop(&mut self) {
+        let stop = self.stop.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+        let _ = stop.map(|stop| stop.send(()));
+        let _ = self.thread.take().map(JoinHandle::join);
+        // What was taken over since the last time is durable from here on; else it is heard of again.
+        if let Ok(Some(at)) = self.copy.inner().position() {
+            let _ = self.copy.inner().follow(&[], &at, &at, true);
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! A whole realm at once: put into etcd from a store, and a copy compared with what is in etcd. Not here:
+//! how a copy is kept (`follower`).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use prost::Message;
+use sha2::{Digest, Sha256};
+use tokio::task::JoinSet;
+
+use super::Options;
+use super::client::{Client, Trouble, refused};
+use super::layout::{Head, Kind, Layout, Realm, SCHEMA, put, with_revision};
+use super::look;
+use super::wire::{Compare, DeleteRequest, Op, RangeRequest, TxnRequest};
+use crate::core::store::{Exported, Kind as Kept};
+use crate::core::{Store, StoreError};
+use crate::store::Redb;
+use crate::store::redb::{REVISION_OF_A_POLICY, REVISION_OF_A_PRINCIPAL};
+
+/// How long etcd is waited for.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// Rows, and octets, that are put at once.
+const ROWS: usize = 100;
+const OCTETS: usize = 1 << 20;
+/// Of these, how many at a time.
+const AT_ONCE: usize = 8;
+/// Rows that are read at once.
+const PAGE: i64 = 2000;
+
+/// Puts the realm of a store into etcd, where there must be none, and makes the store its first copy. How
+/// many principals that are.
+///
+/// # Errors
+/// When there is a realm, or etcd does not take it; then no KDC sees any of it.
+pub async fn publish(options: &Options, store: &Redb) -> Result<u64, StoreError> {
+    let layout = Layout::below(&options.prefix);
+    let client = Arc::new(Client::new(options)?);
+    if store.position()?.is_some() {
+        return Err(StoreError::Storage(format!("{}: a copy of what is in etcd already", store.file().display())));
+    }
+    if let Some(realm) = look(&client, &layout).await.map_err(refused)? {
+        let problem = format!("there is a realm at {} in etcd already: {}", layout.prefix(), realm.name);
+        return Err(StoreError::Storage(format!("{problem}; move {} away to get a copy", store.file().display())));
+    }
+    // What an earlier try left.
+    let (key, end) = layout.realm();
+    client.delete(DeleteRequest { key, end }, PATIENCE).await.map_err(refused)?;
+    let export = store.export()?;
+    let principals = export.head.principals;
+    let mut sending = JoinSet::new();
+    let (mut rows, mut octets) = (vec![], 0usize);
+    let send = |sending: &mut JoinSet<Result<(), Trouble>>, rows: Vec<Op>| {
+        let client = Arc::clone(&client);
+        sending.spawn(async move {
+            let request = TxnRequest { success: rows, ..TxnRequest::default() };
+            client.txn(request, PATIENCE).await.map(drop)
+        });
+    };
+    for record in export.records {
+        let Some((kind, record)) = kept(record?) else { continue };
+        octets += record.len();
+        rows.push(put(layout.key(&kind), record));
+        if rows.len() >= ROWS || octets >= OCTETS {
+            if sending.len() >= AT_ONCE {
+                done(sending.join_next().await)?;
+            }
+            send(&mut sending, std::mem::take(&mut rows));
+            octets = 0;
+        }
+    }
+    send(&mut sending, rows);
+    while let Some(sent) = sending.join_next().await {
+        done(Some(sent))?;
+    }
+    // Last: from here on it is a realm.
+    let record = Realm { schema: SCHEMA, name: store.realm().to_owned(), master: store.master_check()? };
+    let head = Head { parent: [0; 16], ..Head::default().next()? };
+    let whole = TxnRequest {
+        compare: vec![Compare::absent(layout.key(&Kind::Realm))],
+        success: vec![
+            put(layout.key(&Kind::Realm), record.encode_to_vec()),
+            put(layout.key(&Kind::Head), head.bytes()),
+        ],
+        failure: vec![],
+    };
+    if !client.txn(whole, PATIENCE).await.map_err(refused)?.succeeded
+        && look(&client, &layout).await.map_err(refused)? != Some(record)
+    {
+        return Err(StoreError::Storage(format!("somebody else put a realm at {} in etcd meanwhile", layout.prefix())));
+    }
+    store.become_copy(true)?;
+    Ok(principals)
+}
+
+fn done(sent: Option<Result<Result<(), Trouble>, tokio::task::JoinError>>) -> Result<(), StoreError> {
+    match sent {
+        None => Ok(()),
+        Some(Ok(sent)) => sent.map_err(refused),
+        Some(Err(error)) => Err(StoreError::Storage(error.to_string())),
+    }
+}
+
+fn kept(record: Exported) -> Option<(Kind, Vec<u8>)> {
+    match record.kind {
+        Kept::Principal => Some((Kind::Principal(record.name), record.record)),
+        Kept::Policy => Some((Kind::Policy(record.name), record.record)),
+        // Each KDC has its own.
+        Kept::Attempts => None,
+    }
+}
+
+/// What a comparison found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Compared {
+    /// The revision at which both were looked at.
+    pub revision: i64,
+    /// How many records there are.
+    pub records: u64,
+    /// The names of those that differ, are missing, or should not be there: some of them, in words.
+    pub differences: Vec<String>,
+    /// Of all records, the same on every copy of this revision.
+    pub digest: Vec<u8>,
+}
+
+/// How many differences are told.
+const TOLD: usize = 20;
+
+/// Compares a copy, record by record, with what etcd had at the revision that it has come to.
+///
+/// # Errors
+/// When either can't be read; etcd may have thrown that revision away.
+pub async fn compare(
+    options: &Options,
+    revision: i64,
+    copy: impl Iterator<Item = Result<Exported, StoreError>>,
+) -> Result<Compared, StoreError> {
+    let layout = Layout::below(&options.prefix);
+    let client = Client::new(options)?;
+    let mut there = BTreeMap::new();
+    let mut digest = Sha256::new();
+    let (key, end) = layout.realm();
+    let mut request = RangeRequest { key, end, limit: PAGE, revision, ..RangeRequest::default() };
+    loop {
+        let page = client.range(request.clone(), PATIENCE).await.map_err(refused)?;
+        let Some(last) = page.kvs.last() else { break };
+        request.key = [&*last.key, &[0]].concat();
+        for kv in page.kvs {
+            let (tag, kind) = match layout.kind(&kv.key) {
+                Some(kind @ Kind::Principal(_)) => (REVISION_OF_A_PRINCIPAL, kind),
+                Some(kind @ Kind::Policy(_)) => (REVISION_OF_A_POLICY, kind),
+                _ => continue,
+            };
+            let record = with_revision(kv.value, tag, kv.modified);
+            let sum = sum(&record);
+            digest.update(&kv.key);
+            digest.update(sum);
+            there.insert(layout.key(&kind), sum);
+        }
+        if !page.more {
+            break;
+        }
+    }
+    let mut found = Compared { revision, records: there.len() as u64, ..Compared::default() };
+    let mut differ = |what: String| {
+        if found.differences.len() < TOLD {
+            found.differences.push(what);
+        }
+    };
+    for record in copy {
+        let Some((kind, record)) = kept(record?) else { continue };
+        match there.remove(&layout.key(&kind)) {
+            Some(other) if other == sum(&record) => {}
+            Some(_) => differ(format!("{} is another in etcd", named(&kind))),
+            None => differ(format!("{} is not in etcd", named(&kind))),
+        }
+    }
+    for key in there.into_keys() {
+        differ(format!("{} is in etcd only", layout.kind(&key).map_or("a key".into(), |kind| named(&kind))));
+    }
+    found.digest = digest.finalize().to_vec();
+    Ok(found)
+}
+
+fn sum(record: &[u8]) -> [u8; 32] {
+    Sha256::digest(record).into()
+}
+
+fn named(kind: &Kind) -> String {
+    match kind {
+        Kind::Principal(name) => name.clone(),
+        Kind::Policy(name) => format!("the policy {name}"),
+        Kind::Head => "the last commit".into(),
+        Kind::Realm => "the realm".into(),
+    }
+}

@@ -1,0 +1,146 @@
+//! Asks etcd, again and again, which commit is the last, in a way that only a majority can answer: so a
+//! KDC knows from when its copy is, even where a watch has silently died, and that changes could be
+//! made. And says that this KDC lives, for as long as its lease. Not here: what is changed.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use prost::Message;
+use tokio::time::{MissedTickBehavior, interval, timeout};
+
+use super::client::{Client, Trouble};
+use super::layout::{Head, Kind, Layout, Presence};
+use super::standing::Progress;
+use super::wire::{Op, PutRequest, RangeRequest, Step, TxnRequest};
+
+/// How often.
+const BEAT: Duration = Duration::from_millis(500);
+/// How long one answer is waited for.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// How long the watch may lag behind what etcd says.
+const LAGS: Duration = Duration::from_secs(2);
+/// Seconds after which a KDC that is silent counts as gone.
+pub const LEASE: i64 = 10;
+/// Beats after which it says anew how far it is.
+const SAYS: u32 = 4;
+
+/// Measures how old the copy is.
+pub struct Pulse {
+    pub client: Arc<Client>,
+    pub layout: Layout,
+    pub progress: Arc<Progress>,
+}
+
+impl Pulse {
+    /// Asks for ever.
+    pub async fn beat(self) {
+        let mut beats = interval(BEAT);
+        beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            beats.tick().await;
+            if let Err(trouble) = self.once().await {
+                self.progress.away(trouble.to_string());
+            }
+        }
+    }
+
+    async fn once(&self) -> Result<(), Trouble> {
+        let begun = Instant::now();
+        let answer = self.client.range(self.layout.one(&Kind::Head), PATIENCE).await?;
+        let header = answer.header.unwrap_or_default();
+        let Some(last) = answer.kvs.into_iter().next() else {
+            return Err(Trouble::Refused(format!("there is no realm at {}", self.layout.prefix())));
+        };
+        let mut applied = self.progress.applied();
+        // At first all there is has to be read.
+        let _ = timeout(PATIENCE, applied.wait_for(|applied| applied.revision > 0)).await;
+        let now = *applied.borrow();
+        if now.revision == 0 {
+            return Ok(());
+        }
+        let seen = timeout(LAGS, applied.wait_for(|applied| applied.revision >= last.modified)).await;
+        let now = match seen {
+            Ok(Ok(applied)) => *applied,
+            _ => {
+                self.progress.begin_again(header.revision < now.revision);
+                return Ok(());
+            }
+        };
+        let ours = header.cluster == now.cluster;
+        // If it has gone on since, what it was then was compared when it was taken over.
+        if !ours || (now.revision == last.modified && Head::read(&last.value) != Some(now.head)) {
+            self.progress.begin_again(true);
+            return Ok(());
+        }
+        // Nothing was committed between the last commit and that answer.
+        self.progress.whole(begun, header.revision);
+        Ok(())
+    }
+}
+
+/// Says that this KDC lives.
+pub struct Lives {
+    pub client: Arc<Client>,
+    pub layout: Layout,
+    pub progress: Arc<Progress>,
+    /// Its own key below the prefix.
+    pub id: String,
+    /// What it says of itself, whenever it does.
+    pub says: Box<dyn Fn() -> Presence + Send + Sync>,
+}
+
+impl Lives {
+    /// Says so for ever.
+    pub async fn say(self) {
+        let mut beats = interval(BEAT * SAYS);
+        beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let (mut lease, mut said) = (0, Vec::new());
+        loop {
+            beats.tick().await;
+            let done = self.once(&mut lease, &mut said).await;
+            if let Err(trouble) = done {
+                tracing::debug!(%trouble, "the cluster is not told that this KDC lives");
+                lease = 0;
+            }
+        }
+    }
+
+    async fn once(&self, lease: &mut i64, said: &mut Vec<u8>) -> Result<(), Trouble> {
+        if *lease == 0 || !self.client.keep(*lease).await? {
+            *lease = self.client.lease(LEASE, PATIENCE).await?;
+            said.clear();
+        }
+        let revision = self.progress.applied().borrow().revision;
+        let new = Presence { revision, ..(self.says)() }.encode_to_vec();
+        if new != *said {
+            let put = Step::Put(PutRequest { key: self.layout.kdc(&self.id), value: new.clone(), lease: *lease });
+            let success = vec![Op::from(put)];
+            self.client.txn(TxnRequest { success, ..TxnRequest::default() }, PATIENCE).await?;
+            *said = new;
+        }
+        Ok(())
+    }
+}
+
+/// The KDCs that live.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Living {
+    /// The revision of the realm's last change.
+    pub newest: i64,
+    /// Who they are, by a name of their own.
+    pub kdcs: Vec<(String, Presence)>,
+}
+
+/// The KDCs that live.
+pub async fn living(client: &Client, layout: &Layout) -> Result<Living, Trouble> {
+    let head = client.range(layout.one(&Kind::Head), PATIENCE).await?;
+    let newest = head.kvs.first().map_or(0, |kv| kv.modified);
+    let (key, end) = layout.kdcs();
+    let skip = key.len();
+    let answer = client.range(RangeRequest { key, end, ..RangeRequest::default() }, PATIENCE).await?;
+    let kdcs = answer.kvs.into_iter().filter_map(|kv| {
+        let id = String::from_utf8(kv.key.get(skip..)?.to_vec()).ok()?;
+        Some((id, Presence::decode(&*kv.value).ok()?))
+    });
+    Ok(Living { newest, kdcs: kdcs.collect() })
+}

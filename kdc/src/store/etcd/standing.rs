@@ -1,0 +1,168 @@
+//! How far the copy has come, and whether it hears of changes: what the tasks that follow etcd tell each
+//! other and everybody else. Not here: how they find out.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::{Notify, watch};
+
+use super::layout::Head;
+use crate::core::StoreError;
+use crate::core::store::Standing;
+use crate::store::redb::Position;
+
+/// Where the copy is and what is known of etcd.
+pub struct Progress {
+    applied: watch::Sender<Applied>,
+    /// Whether the copy ever had all there was.
+    begun: watch::Sender<bool>,
+    known: Mutex<Known>,
+    /// The copy is older than it may be.
+    stale: AtomicBool,
+    /// How old it may be.
+    bound: Option<Duration>,
+    /// The follower is to begin anew.
+    pub again: Notify,
+}
+
+/// How far the copy has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Applied {
+    pub cluster: u64,
+    pub revision: i64,
+    pub head: Head,
+}
+
+struct Known {
+    /// When the copy last had all there was.
+    whole: Instant,
+    trouble: Option<String>,
+    /// Up to here nothing else is to come.
+    quiet: i64,
+    /// What the follower has to do when it begins anew.
+    refill: bool,
+    /// The last commits that were heard of, whoever made them, with their revisions.
+    commits: VecDeque<(Head, i64)>,
+}
+
+/// How many of them: more than are made while an answer is waited for.
+const REMEMBERED: usize = 10_000;
+
+impl Progress {
+    pub fn new(bound: Option<Duration>) -> Self {
+        let known = Known { whole: Instant::now(), trouble: None, quiet: 0, refill: false, commits: VecDeque::new() };
+        Progress {
+            applied: watch::Sender::default(),
+            begun: watch::Sender::default(),
+            known: Mutex::new(known),
+            stale: AtomicBool::new(false),
+            bound,
+            again: Notify::new(),
+        }
+    }
+
+    /// How far the copy has come, and how far it comes.
+    pub fn applied(&self) -> watch::Receiver<Applied> {
+        self.applied.subscribe()
+    }
+
+    /// The copy has come here.
+    pub fn at(&self, position: &Position) {
+        let head = Head::read(&position.head).unwrap_or_default();
+        self.applied.send_replace(Applied { cluster: position.cluster, revision: position.revision, head });
+    }
+
+    /// A commit is heard of.
+    pub fn heard(&self, head: Head, revision: i64) {
+        let mut known = self.known();
+        known.commits.push_back((head, revision));
+        if known.commits.len() > REMEMBERED {
+            known.commits.pop_front();
+        }
+    }
+
+    /// At which revision a commit was made, if it was heard of.
+    pub fn made(&self, head: &Head) -> Option<i64> {
+        self.known().commits.iter().rev().find(|(heard, _)| heard == head).map(|(_, revision)| *revision)
+    }
+
+    /// At `when` the copy had all there was; up to `quiet` nothing else is to come.
+    pub fn whole(&self, when: Instant, quiet: i64) {
+        let mut known = self.known();
+        known.whole = known.whole.max(when);
+        known.quiet = known.quiet.max(quiet);
+        if known.trouble.take().is_some() {
+            tracing::info!("etcd answers again: changes can be made");
+        }
+        drop(known);
+        self.begun.send_replace(true);
+        self.measure();
+    }
+
+    /// Returns once the copy has had all there was.
+    pub async fn begun(&self) {
+        // Its sender lives as long as this.
+        let _ = self.begun.subscribe().wait_for(|begun| *begun).await;
+    }
+
+    /// Changes can't be made, and why.
+    pub fn away(&self, trouble: String) {
+        let mut known = self.known();
+        if known.trouble.replace(trouble.clone()).is_none() {
+            tracing::error!(%trouble, "tickets go on from this KDC's copy");
+        }
+        drop(known);
+        self.measure();
+    }
+
+    /// Why changes can't be made, if so.
+    pub fn trouble(&self) -> Option<String> {
+        self.known().trouble.clone()
+    }
+
+    /// Up to which revision nothing else is to come.
+    pub fn quiet(&self) -> i64 {
+        self.known().quiet
+    }
+
+    /// Has the follower begin anew: with all there is, if `refill`.
+    pub fn begin_again(&self, refill: bool) {
+        self.known().refill |= refill;
+        self.again.notify_one();
+    }
+
+    /// Whether to take all there is.
+    pub fn is_to_refill(&self) -> bool {
+        std::mem::take(&mut self.known().refill)
+    }
+
+    /// For the store's users.
+    pub fn standing(&self) -> Standing {
+        let known = self.known();
+        Standing { lag: Some(known.whole.elapsed()), trouble: known.trouble.clone() }
+    }
+
+    /// Refuses to read what is too old.
+    pub fn fresh(&self) -> Result<(), StoreError> {
+        match self.stale.load(Ordering::Relaxed) {
+            false => Ok(()),
+            true => Err(StoreError::Storage("the copy of the realm is older than `max_staleness` allows".into())),
+        }
+    }
+
+    fn measure(&self) {
+        let stale = self.bound.is_some_and(|bound| self.known().whole.elapsed() > bound);
+        if self.stale.swap(stale, Ordering::Relaxed) != stale {
+            match stale {
+                true => tracing::error!("the copy is older than `max_staleness`: no tickets until etcd is back"),
+                false => tracing::info!("the copy is fresh again"),
+            }
+        }
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,409 @@
+//! Against a real etcd of each test's own, of one node. Several nodes and KDCs: `tests/tests/cluster`.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
+use std::process::{Child, Command, Stdio};
+
+use super::*;
+use crate::core::Change;
+use crate::store::redb::Row;
+use crate::store::tests::{battery, entry, name, with_aliases};
+
+const PROGRAM: &str = "/usr/bin/etcd";
+
+/// Says something beside what the test harness says.
+fn tell(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
+/// A node, gone when dropped.
+struct Node {
+    child: Child,
+    url: String,
+    peer: String,
+    data: tempfile::TempDir,
+}
+
+impl Node {
+    /// Starts one, where etcd is installed; where it has to be, its absence is a failure.
+    fn start() -> Option<Node> {
+        if !Path::new(PROGRAM).exists() {
+            let said = |name: &str, value: &str| std::env::var(name).is_ok_and(|set| set == value);
+            assert!(!said("CI", "true") && !said("KRB_REQUIRE_PEERS", "1"), "{PROGRAM} is not there");
+            tell(&format!("SKIPPED: {PROGRAM} is not there (etcd-server)"));
+            return None;
+        }
+        let [url, peer] = [(); 2].map(|()| {
+            let port = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
+            format!("http://{}", port.expect("a port"))
+        });
+        let data = tempfile::tempdir().expect("a folder");
+        let child = spawn(&url, &peer, data.path());
+        Some(Node { child, url, peer, data })
+    }
+
+    fn kill(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    fn restart(&mut self) {
+        self.kill();
+        self.child = spawn(&self.url, &self.peer, self.data.path());
+    }
+
+    /// Comes back as one that has never been.
+    fn lose_everything(&mut self) {
+        self.kill();
+        std::fs::remove_dir_all(self.data.path()).expect("removed");
+        self.child = spawn(&self.url, &self.peer, self.data.path());
+    }
+
+    fn ctl(&self, words: &[&str]) {
+        let mut ctl = Command::new("/usr/bin/etcdctl");
+        ctl.env("ETCDCTL_API", "3").args(["--endpoints", &self.url]).args(words).stdout(Stdio::null());
+        assert!(ctl.status().expect("etcdctl").success(), "{words:?}");
+    }
+
+    fn options(&self, prefix: &str) -> Options {
+        Options { endpoints: vec![self.url.clone()], prefix: prefix.to_owned(), ..Options::default() }
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+fn spawn(url: &str, peer: &str, data: &Path) -> Child {
+    let mut child = Command::new(PROGRAM)
+        .args(["--listen-client-urls", url, "--advertise-client-urls", url, "--listen-peer-urls", peer])
+        .args(["--initial-advertise-peer-urls", peer, "--initial-cluster", &format!("default={peer}"), "--data-dir"])
+        .arg(data)
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("etcd");
+    let said = BufReader::new(child.stderr.take().expect("piped"));
+    let (ready, is_ready) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        for line in said.lines().map_while(Result::ok) {
+            if line.contains("ready to serve client requests") {
+                let _ = ready.send(());
+            }
+        }
+    });
+    is_ready.recv_timeout(Duration::from_secs(60)).expect("etcd is ready");
+    child
+}
+
+/// A realm in etcd with the master key that its copies share.
+struct Shared {
+    folder: tempfile::TempDir,
+    options: Options,
+}
+
+impl Shared {
+    fn made(node: &Node, prefix: &str) -> Shared {
+        let shared = Shared { folder: tempfile::tempdir().expect("a folder"), options: node.options(prefix) };
+        MasterKey::create(&shared.path("master.key")).expect("a master key");
+        shared.publish();
+        shared
+    }
+
+    /// Puts an empty realm into etcd.
+    fn publish(&self) {
+        let file = self.path("first");
+        let _ = std::fs::remove_file(&file);
+        let store = Redb::create(&file, "R", self.master()).expect("a store");
+        let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+        runtime.block_on(publish(&self.options, &store)).expect("published");
+    }
+
+    fn path(&self, file: &str) -> PathBuf {
+        self.folder.path().join(file)
+    }
+
+    fn master(&self) -> MasterKey {
+        MasterKey::load(&self.path("master.key")).expect("a master key")
+    }
+
+    fn try_open(&self, file: &str) -> Result<Etcd, StoreError> {
+        Etcd::open(self.options.clone(), &self.path(file), "R", self.master(), 100)
+    }
+
+    fn open(&self, file: &str) -> Etcd {
+        self.try_open(file).expect("opens")
+    }
+}
+
+impl Etcd {
+    /// Returns once the copy is as far as another.
+    fn await_all_of(&self, other: &Etcd) {
+        let (wanted, mut applied) = (other.revision(), self.progress.applied());
+        self.wait(async move { drop(applied.wait_for(|applied| applied.revision >= wanted).await) });
+    }
+
+    /// Returns once changes can be made again.
+    fn await_quorum(&self) {
+        let progress = Arc::clone(&self.progress);
+        self.wait(async move {
+            while progress.trouble().is_some() {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        });
+    }
+
+    fn wait(&self, event: impl Future<Output = ()> + Send + 'static) {
+        let (done, is_done) = sync_channel(1);
+        self.runtime.spawn(async move {
+            event.await;
+            let _ = done.send(());
+        });
+        is_done.recv_timeout(Duration::from_secs(60)).expect("it comes");
+    }
+
+    fn create(&self, entry: Entry) {
+        self.commit(&[Change::Create(entry)]).expect("created");
+    }
+
+    fn find(&self, text: &str) -> Option<Arc<Entry>> {
+        self.lookup(&name(text)).expect("readable")
+    }
+}
+
+#[test]
+fn every_test_of_stores_holds_over_etcd() {
+    let Some(node) = Node::start() else { return };
+    for (test, hold) in battery::EVERY {
+        tell(test);
+        let shared = Shared::made(&node, &format!("/battery/{test}"));
+        hold(&shared.open("copy"));
+    }
+}
+
+#[test]
+fn what_is_changed_on_one_copy_comes_to_all_and_is_the_same_there() {
+    let Some(node) = Node::start() else { return };
+    let shared = Shared::made(&node, "/kdc/R");
+    let (one, two) = (shared.open("one"), shared.open("two"));
+    one.create(with_aliases("alice", &["al"]));
+    two.await_all_of(&one);
+    let read = two.find("al").expect("found");
+    assert_eq!(read.principal, name("alice"));
+    // Moved to another principal, and kept in two's cache until then.
+    let changes = [Change::Delete(name("alice")), Change::Create(with_aliases("bob", &["al"]))];
+    one.commit(&changes).expect("made");
+    two.await_all_of(&one);
+    assert_eq!(two.find("al").expect("found").principal, name("bob"));
+    assert!(two.find("alice").is_none());
+    // Whoever read before finds a conflict, wherever it is written.
+    let old = Entry { max_life: Some(5), ..(*read).clone() };
+    assert_eq!(two.commit(&[Change::Replace(old)]), Err(StoreError::Missing(name("alice"))));
+    let read = two.find("bob").expect("found");
+    one.commit(&[Change::Replace(Entry { max_life: Some(1), ..(*read).clone() })]).expect("replaced");
+    let late = Entry { max_life: Some(2), ..(*read).clone() };
+    assert_eq!(two.commit(&[Change::Replace(late)]), Err(StoreError::Conflict(name("bob"))));
+    assert_eq!(two.find("bob").expect("found").max_life, Some(1), "the conflict was found in what is there now");
+}
+
+#[test]
+fn of_many_who_change_the_same_through_different_kdcs_nobody_is_lost() {
+    let Some(node) = Node::start() else { return };
+    let shared = Shared::made(&node, "/kdc/R");
+    let kdcs = [shared.open("one"), shared.open("two"), shared.open("three")];
+    kdcs[0].create(Entry { max_life: Some(0), ..entry("counter") });
+    for kdc in &kdcs {
+        kdc.await_all_of(&kdcs[0]);
+    }
+    std::thread::scope(|scope| {
+        for kdc in kdcs.iter().flat_map(|kdc| [kdc, kdc]) {
+            scope.spawn(move || {
+                for _ in 0..5 {
+                    loop {
+                        let mut entry = (*kdc.find("counter").expect("found")).clone();
+                        *entry.max_life.as_mut().expect("set") += 1;
+                        match kdc.commit(&[Change::Replace(entry)]) {
+                            Ok(()) => break,
+                            Err(StoreError::Conflict(_)) => {}
+                            Err(error) => panic!("{error}"),
+                        }
+                    }
+                }
+            });
+        }
+    });
+    let newest = kdcs.iter().max_by_key(|kdc| kdc.revision()).expect("three");
+    for kdc in &kdcs {
+        kdc.await_all_of(newest);
+        assert_eq!(kdc.find("counter").expect("found").max_life, Some(30));
+    }
+}
+
+#[test]
+fn a_copy_that_was_away_goes_on_where_it_was_or_reads_all_where_that_is_thrown_away() {
+    let Some(node) = Node::start() else { return };
+    let shared = Shared::made(&node, "/kdc/R");
+    let one = shared.open("one");
+    one.create(entry("alice"));
+    for thrown_away in [false, true] {
+        let two = shared.open("two");
+        two.await_all_of(&one);
+        drop(two);
+        let user = format!("user-{thrown_away}");
+        one.create(entry(&user));
+        one.commit(&[Change::Delete(name("alice")), Change::Create(with_aliases("alice", &[&format!("al-{user}")]))])
+            .expect("made anew");
+        if thrown_away {
+            node.ctl(&["compact", &one.revision().to_string()]);
+        }
+        let two = shared.open("two");
+        assert!(two.revision() >= one.revision(), "it is up to date before it serves");
+        assert!(two.find(&user).is_some() && two.find(&format!("al-{user}")).is_some());
+        assert!(thrown_away != two.find("al-user-false").is_some(), "an alias that is gone is gone");
+        assert_eq!(two.size().expect("readable").principals, one.size().expect("readable").principals);
+    }
+}
+
+#[test]
+fn while_etcd_is_away_a_copy_serves_and_nothing_can_be_changed() {
+    let Some(mut node) = Node::start() else { return };
+    let shared = Shared::made(&node, "/kdc/R");
+    let one = shared.open("one");
+    one.create(entry("alice"));
+    node.kill();
+    let Err(StoreError::ReadOnly(said)) = one.commit(&[Change::Create(entry("bob"))]) else { panic!("it is away") };
+    assert!(said.starts_with("read-only: no quorum"), "{said}");
+    assert!(one.standing().trouble.is_some() && one.find("alice").is_some());
+    drop(one);
+    // Also from its start, if there is a copy.
+    let one = shared.open("one");
+    assert!(one.find("alice").is_some() && one.standing().trouble.is_some());
+    let error = shared.try_open("two").err().expect("neither etcd nor a copy").to_string();
+    assert!(error.contains("no copy of the realm yet"), "{error}");
+    node.restart();
+    one.await_quorum();
+    one.create(entry("bob"));
+    assert!(one.find("bob").is_some() && one.standing().trouble.is_none());
+}
+
+#[test]
+fn a_copy_that_is_too_old_serves_no_more_until_etcd_is_back() {
+    let Some(mut node) = Node::start() else { return };
+    let mut shared = Shared::made(&node, "/kdc/R");
+    shared.options.max_staleness = Some(Duration::from_secs(3600));
+    let one = shared.open("one");
+    one.create(entry("alice"));
+    assert!(one.find("alice").is_some());
+    drop(one);
+    shared.options.max_staleness = Some(Duration::ZERO);
+    node.kill();
+    let one = shared.open("one");
+    assert!(one.lookup(&name("alice")).is_err(), "older than nothing at all");
+}
+
+#[test]
+fn another_history_is_found_out_and_read_whole() {
+    let Some(mut node) = Node::start() else { return };
+    let shared = Shared::made(&node, "/kdc/R");
+    let one = shared.open("one");
+    one.create(entry("alice"));
+    // As after a backup from before alice was made, with others made since.
+    node.lose_everything();
+    shared.publish();
+    let two = shared.open("two");
+    for user in ["bob", "carol", "dave"] {
+        two.create(entry(user));
+    }
+    one.await_quorum();
+    let wanted = two.progress.applied().borrow().head;
+    let mut applied = one.progress.applied();
+    one.wait(async move { drop(applied.wait_for(|applied| applied.head == wanted).await) });
+    assert!(one.find("alice").is_none() && one.find("dave").is_some());
+    one.create(entry("erin"));
+    two.await_all_of(&one);
+    assert!(two.find("erin").is_some());
+}
+
+#[test]
+fn a_transaction_that_is_sent_twice_is_made_once() {
+    let Some(node) = Node::start() else { return };
+    let shared = Shared::made(&node, "/kdc/R");
+    let one = shared.open("one");
+    let parent = one.progress.applied().borrow().head;
+    let head = parent.next().expect("random");
+    let request = writer::transaction(&one.layout, parent, head, vec![]);
+    let client = Arc::clone(&one.client);
+    let (again, first) = (request.clone(), request);
+    let (send, answers) = sync_channel(2);
+    one.wait(async move {
+        for request in [first, again] {
+            let _ = send.send(client.txn(request, PATIENCE).await.expect("answered"));
+        }
+    });
+    assert!(answers.recv().expect("an answer").succeeded);
+    let again = answers.recv().expect("an answer");
+    let found = again.responses[0].range.as_ref().expect("the head").kvs[0].clone();
+    assert!(!again.succeeded && found.value == head.bytes(), "it is found to be made");
+}
+
+#[test]
+fn a_copy_is_changed_through_etcd_only_and_a_store_of_its_own_is_no_copy() {
+    let Some(node) = Node::start() else { return };
+    let shared = Shared::made(&node, "/kdc/R");
+    drop(shared.open("copy"));
+    let copy = Redb::open(&shared.path("copy"), shared.master()).expect("opens");
+    let error = copy.commit(&[Change::Create(entry("alice"))]).expect_err("a copy").to_string();
+    assert!(error.contains("a copy of the realm in etcd"), "{error}");
+    copy.become_copy(false).expect("detached");
+    copy.commit(&[Change::Create(entry("alice"))]).expect("a store of its own");
+    drop(copy);
+    let error = shared.try_open("copy").err().expect("no copy").to_string();
+    assert!(error.contains("a store of its own"), "{error}");
+    let error = Etcd::open(shared.options.clone(), &shared.path("x"), "S", shared.master(), 1).err().expect("another");
+    assert!(error.to_string().contains("is the realm R"), "{error}");
+    let other = MasterKey::create(&shared.path("other.key")).expect("made");
+    let error = Etcd::open(shared.options.clone(), &shared.path("x"), "R", other, 1).err().expect("another key");
+    assert!(error.to_string().contains("wrong master key"), "{error}");
+    let elsewhere = Shared { options: node.options("/nowhere"), ..shared };
+    let error = elsewhere.try_open("x").err().expect("nothing there").to_string();
+    assert!(error.contains("there is no realm at /nowhere") && error.contains("kdc store publish"), "{error}");
+}
+
+#[test]
+fn a_comparison_finds_what_differs() {
+    let Some(node) = Node::start() else { return };
+    let shared = Shared::made(&node, "/kdc/R");
+    let one = shared.open("one");
+    for user in ["alice", "bob", "carol"] {
+        one.create(entry(user));
+    }
+    let compared = |one: &Etcd| {
+        let export = one.export().expect("readable");
+        let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+        runtime.block_on(compare(&shared.options, one.revision(), export.records)).expect("compared")
+    };
+    let found = compared(&one);
+    assert_eq!((found.records, found.differences), (3, vec![]));
+    let at = one.copy().position().expect("readable").expect("a copy");
+    let row = |text: &str| Row::Principal(format!("{text}@R"));
+    one.copy().follow(&[(row("bob"), None), (row("carol"), Some(vec![1]))], &at, &at, true).expect("bent");
+    let found = compared(&one);
+    assert_eq!(found.differences, ["carol@R is another in etcd", "bob@R is in etcd only"]);
+}
+
+#[test]
+fn a_batch_of_hundreds_is_one_commit_and_what_etcd_cannot_take_is_refused() {
+    let Some(node) = Node::start() else { return };
+    let shared = Shared::made(&node, "/kdc/R");
+    let one = shared.open("one");
+    let changes: Vec<_> = (0..500).map(|number| Change::Create(entry(&format!("user{number}")))).collect();
+    one.commit(&changes).expect("made");
+    assert_eq!(one.size().expect("readable").principals, 500);
+    assert_eq!(one.find("user0").map(|user| user.revision), one.find("user499").map(|user| user.revision));
+    let long = Entry { modified_by: "x".repeat(2 << 20), ..entry("long") };
+    let error = one.commit(&[Change::Create(long)]).expect_err("too long").to_string();
+    assert!(error.contains("too much for one commit"), "{error}");
+    assert!(one.find("long").is_none());
+}

@@ -1,0 +1,129 @@
+//! A realm with several KDCs of ours over an etcd of the test's own.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use kdc::init::init;
+use tempfile::TempDir;
+use tests::{Daemon, Etcd, Family, PATIENCE, Port, Said, Tool};
+
+pub const REALM: &str = "EXAMPLE.ORG";
+
+pub struct Cluster {
+    pub kdcs: Vec<Kdc>,
+    pub etcd: Etcd,
+    _folder: TempDir,
+}
+
+pub struct Kdc {
+    folder: PathBuf,
+    port: Port,
+    _passwords: Port,
+    management: Port,
+    daemon: Option<Daemon>,
+}
+
+impl Cluster {
+    /// So many KDCs over so many nodes.
+    pub fn start(kdcs: usize, nodes: usize) -> Option<Cluster> {
+        let etcd = Etcd::start(nodes)?;
+        let folder = tempfile::tempdir().expect("a folder");
+        let first = folder.path().join("kdc0");
+        init(REALM, &first, &["127.0.0.1:88".parse().expect("an address")]).expect("a realm");
+        let endpoints = etcd.endpoints();
+        let kdcs: Vec<_> = (0..kdcs).map(|number| Kdc::beside(&first, number, &endpoints)).collect();
+        kdcs[0].kdc(&["store", "publish"]).run().succeeds().saying("3 principals");
+        let mut cluster = Cluster { kdcs, etcd, _folder: folder };
+        cluster.kdcs.iter_mut().for_each(Kdc::start);
+        Some(cluster)
+    }
+}
+
+impl Kdc {
+    /// What an operator does on a further machine: settings, and the master key.
+    fn beside(first: &Path, number: usize, endpoints: &[String]) -> Kdc {
+        let folder = first.with_file_name(format!("kdc{number}"));
+        std::fs::create_dir_all(&folder).expect("a folder");
+        if number > 0 {
+            std::fs::copy(first.join("master.key"), folder.join("master.key")).expect("copied with its mode");
+        }
+        let [port, passwords, management] = [(); 3].map(|()| Port::claim());
+        let (kdc, kpasswd, pages) = (port.address(), passwords.address(), management.address());
+        let settings = format!(
+            "realm = {REALM:?}\nlisten = [\"{kdc}\"]\nkpasswd_listen = [\"{kpasswd}\"]\n[management]\nlisten = [\"{pages}\"]\n\
+             [store]\nkind = \"etcd\"\nendpoints = {endpoints:?}\n"
+        );
+        std::fs::write(folder.join("kdc.toml"), settings).expect("settings");
+        let client = format!(
+            "[libdefaults]\ndefault_realm = {REALM}\ndns_lookup_kdc = false\n[realms]\n{REALM} = {{\n  kdc = {kdc}\n  \
+             kpasswd_server = {kpasswd}\n}}\n"
+        );
+        std::fs::write(folder.join("krb5.conf"), client).expect("a client's settings");
+        Kdc { folder, port, _passwords: passwords, management, daemon: None }
+    }
+
+    pub fn start(&mut self) {
+        self.daemon = Some(Daemon::start(self.kdc(&["run"]).command(), "is ready at"));
+    }
+
+    /// Ends it as a crash would.
+    pub fn kill(&mut self) {
+        self.daemon = None;
+    }
+
+    pub fn port(&self) -> u16 {
+        self.port.number()
+    }
+
+    pub fn path(&self, file: &str) -> PathBuf {
+        self.folder.join(file)
+    }
+
+    pub fn kdc(&self, words: &[&str]) -> Tool {
+        Tool::new(Family::Ours.program("kdc")).args(words).args(["--config"]).args([self.path("kdc.toml")])
+    }
+
+    pub fn kadmin(&self, words: &[&str]) -> Said {
+        let tool = Tool::new(Family::Ours.program("kadmin")).args(["--config"]).args([self.path("kdc.toml")]);
+        tool.args(words).run()
+    }
+
+    /// A login at this KDC and no other.
+    pub fn kinit(&self, user: &str, password: &str) -> Said {
+        Tool::new(Family::Ours.program("kinit"))
+            .env("KRB5_CONFIG", self.path("krb5.conf").display().to_string())
+            .env("KRB5CCNAME", format!("FILE:{}", self.path("ccache").display()))
+            .args([user])
+            .stdin(format!("{password}\n"))
+            .run()
+    }
+
+    /// A page of those for load balancers and Prometheus: its status, and its text.
+    pub fn page(&self, path: &str) -> (u16, String) {
+        let mut stream = TcpStream::connect(self.management.address()).expect("a connection");
+        stream.set_read_timeout(Some(PATIENCE)).expect("set");
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").expect("sent");
+        let mut text = String::new();
+        stream.read_to_string(&mut text).expect("an answer");
+        let status = text.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
+        (status, text)
+    }
+
+    /// The value of a metric without labels.
+    pub fn metric(&self, name: &str) -> f64 {
+        let (_, text) = self.page("/metrics");
+        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        line.and_then(|value| value.trim().parse().ok()).unwrap_or_else(|| panic!("no {name}: {text}"))
+    }
+}
+
+/// Looks until it is so; each look is a request that takes its time.
+#[track_caller]
+pub fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !is_so() {
+        assert!(begun.elapsed() < PATIENCE, "it never came: {what}");
+    }
+}
