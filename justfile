@@ -26,6 +26,11 @@ soak writes="10000" restarts="100":
     KRB_SOAK_WRITES={{writes}} KRB_SOAK_RESTARTS={{restarts}} cargo test --release -p tests --test running -- --nocapture
     @just soak-services
 
+# Several KDCs over etcd: kills of both while clients log in and administrators write, then how soon changes are everywhere.
+chaos kills="50" seconds="30":
+    cargo build --release --workspace --bins
+    KRB_CHAOS_KILLS={{kills}} KRB_CLUSTER_SECONDS={{seconds}} cargo test --release --workspace --test cluster -- --nocapture --test-threads 1
+
 # Format, then the lints that CI denies.
 lint:
     cargo fmt --all

@@ -128,7 +128,7 @@ fn a_wrong_setting_is_named_with_its_line_and_what_was_expected() {
     for (setting, expected) in [
         ("relam = 1", "unknown field `relam`, expected one of `realm`, `listen`, `kpasswd_listen`, `unix_listen`"),
         ("log = 'loud'", "unknown variant `loud`, expected one of `error`, `warn`, `info`, `debug`, `trace`"),
-        ("store = 5", "invalid type: integer `5`, expected path string"),
+        ("store = 5", "a file or a table with `kind`"),
         ("listen = ['localhost:88']", "such as \"127.0.0.1:88\" or \"[::1]:88\" was expected, not \"localhost:88\""),
         ("listen = []", "at least one address"),
         ("listen = '127.0.0.1:88'", "expected a sequence"),

@@ -1,6 +1,8 @@
 //! Several KDCs of one realm over a real etcd: what one takes all have, and what goes on when one of
 //! them, a node of etcd, or its majority is gone.
 
+mod chaos;
+mod figures;
 mod place;
 
 use place::{Cluster, REALM, until};

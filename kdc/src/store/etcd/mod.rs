@@ -25,7 +25,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use libkrb::Principal;
+use libkrb::{Principal, Time};
 use prost::Message;
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::{mpsc, oneshot};
@@ -54,7 +54,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const FIRST: Duration = Duration::from_secs(600);
 
 /// Where etcd is, and what of it is the realm's.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Options {
     /// URLs of its nodes.
     pub endpoints: Vec<String>,
@@ -145,6 +145,17 @@ impl Etcd {
         self.runtime.spawn(Lives { client, layout, progress, id, says }.say());
     }
 
+    /// Waits until the copy has come to a revision; whether it has.
+    pub fn comes_to(&self, revision: i64, patience: Duration) -> bool {
+        let mut applied = self.progress.applied();
+        let (done, is_done) = sync_channel(1);
+        self.runtime.spawn(async move {
+            let comes = applied.wait_for(|applied| applied.revision >= revision);
+            let _ = done.send(timeout(patience, comes).await.is_ok_and(|come| come.is_ok()));
+        });
+        is_done.recv().unwrap_or(false)
+    }
+
     /// How far the copy has come.
     pub fn revision(&self) -> i64 {
         self.progress.applied().borrow().revision
@@ -173,8 +184,13 @@ impl Plot {
         let client = Arc::new(Client::new(&options)?);
         let layout = Layout::below(&options.prefix);
         let record = look(&client, &layout).await;
+        let record = record.and_then(|record| {
+            let next = "`kdc store publish` puts the realm of a store there";
+            let problem = || Trouble::Refused(format!("there is no realm at {}; {next}", layout.prefix()));
+            record.ok_or_else(problem)
+        });
         let (copy, fresh) = match &record {
-            Ok(record) => take(&file, &realm, master, record.as_ref(), &layout)?,
+            Ok(record) => take(&file, &realm, master, record, &layout)?,
             Err(trouble) => (existing(&file, master, trouble)?, false),
         };
         let copy = Arc::new(Cached::new(copy, cached));
@@ -228,14 +244,10 @@ fn take(
     file: &Path,
     name: &str,
     master: MasterKey,
-    record: Option<&Realm>,
+    record: &Realm,
     layout: &Layout,
 ) -> Result<(Redb, bool), StoreError> {
     let prefix = layout.prefix();
-    let Some(record) = record else {
-        let next = "`kdc store publish` puts the realm of a store there";
-        return Err(StoreError::Storage(format!("there is no realm at {prefix} in etcd; {next}")));
-    };
     if record.schema > SCHEMA {
         return Err(StoreError::Storage(format!("{prefix} in etcd was written by a newer kdc; use that version")));
     }
@@ -297,6 +309,10 @@ impl Store for Etcd {
 
     fn policy_user(&self, name: &str) -> Result<Option<Principal>, StoreError> {
         self.copy.policy_user(name)
+    }
+
+    fn oldest_service(&self, now: Time) -> Result<Option<(Principal, Time)>, StoreError> {
+        self.copy.oldest_service(now)
     }
 
     fn size(&self) -> Result<Size, StoreError> {

@@ -22,11 +22,17 @@ struct Node {
     url: String,
     peer: String,
     data: tempfile::TempDir,
+    /// Options for TLS.
+    tls: Vec<String>,
 }
 
 impl Node {
     /// Starts one, where etcd is installed; where it has to be, its absence is a failure.
     fn start() -> Option<Node> {
+        Node::start_at("http", vec![])
+    }
+
+    fn start_at(scheme: &str, tls: Vec<String>) -> Option<Node> {
         if !Path::new(PROGRAM).exists() {
             let said = |name: &str, value: &str| std::env::var(name).is_ok_and(|set| set == value);
             assert!(!said("CI", "true") && !said("KRB_REQUIRE_PEERS", "1"), "{PROGRAM} is not there");
@@ -35,11 +41,12 @@ impl Node {
         }
         let [url, peer] = [(); 2].map(|()| {
             let port = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
-            format!("http://{}", port.expect("a port"))
+            port.expect("a port").to_string()
         });
+        let (url, peer) = (format!("{scheme}://{url}"), format!("http://{peer}"));
         let data = tempfile::tempdir().expect("a folder");
-        let child = spawn(&url, &peer, data.path());
-        Some(Node { child, url, peer, data })
+        let child = spawn(&url, &peer, data.path(), &tls);
+        Some(Node { child, url, peer, data, tls })
     }
 
     fn kill(&mut self) {
@@ -49,14 +56,14 @@ impl Node {
 
     fn restart(&mut self) {
         self.kill();
-        self.child = spawn(&self.url, &self.peer, self.data.path());
+        self.child = spawn(&self.url, &self.peer, self.data.path(), &self.tls);
     }
 
     /// Comes back as one that has never been.
     fn lose_everything(&mut self) {
         self.kill();
         std::fs::remove_dir_all(self.data.path()).expect("removed");
-        self.child = spawn(&self.url, &self.peer, self.data.path());
+        self.child = spawn(&self.url, &self.peer, self.data.path(), &self.tls);
     }
 
     fn ctl(&self, words: &[&str]) {
@@ -76,11 +83,12 @@ impl Drop for Node {
     }
 }
 
-fn spawn(url: &str, peer: &str, data: &Path) -> Child {
+fn spawn(url: &str, peer: &str, data: &Path, tls: &[String]) -> Child {
     let mut child = Command::new(PROGRAM)
         .args(["--listen-client-urls", url, "--advertise-client-urls", url, "--listen-peer-urls", peer])
         .args(["--initial-advertise-peer-urls", peer, "--initial-cluster", &format!("default={peer}"), "--data-dir"])
         .arg(data)
+        .args(tls)
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()
@@ -406,4 +414,75 @@ fn a_batch_of_hundreds_is_one_commit_and_what_etcd_cannot_take_is_refused() {
     let error = one.commit(&[Change::Create(long)]).expect_err("too long").to_string();
     assert!(error.contains("too much for one commit"), "{error}");
     assert!(one.find("long").is_none());
+}
+
+/// A certificate with its key for a name, in two files; of an authority, or an authority's own.
+fn certificate(folder: &Path, name: &str, issuer: Option<&rcgen::Issuer<'_, rcgen::KeyPair>>) -> rcgen::KeyPair {
+    let key = rcgen::KeyPair::generate().expect("a key");
+    let mut fields = rcgen::CertificateParams::new(vec!["127.0.0.1".to_owned()]).expect("fields");
+    fields.distinguished_name.push(rcgen::DnType::CommonName, name);
+    let made = match issuer {
+        Some(issuer) => fields.signed_by(&key, issuer),
+        None => {
+            fields.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+            fields.self_signed(&key)
+        }
+    };
+    std::fs::write(folder.join(format!("{name}.pem")), made.expect("a certificate").pem()).expect("written");
+    std::fs::write(folder.join(format!("{name}.key")), key.serialize_pem()).expect("written");
+    key
+}
+
+#[test]
+fn etcd_is_reached_over_tls_with_a_certificate_and_as_a_user_of_one_prefix() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |file: &str| folder.path().join(file);
+    let authority = certificate(folder.path(), "authority", None);
+    let mut fields = rcgen::CertificateParams::default();
+    fields.distinguished_name.push(rcgen::DnType::CommonName, "authority");
+    let issuer = rcgen::Issuer::new(fields, authority);
+    certificate(folder.path(), "server", Some(&issuer));
+    certificate(folder.path(), "client", Some(&issuer));
+    let option = |name: &str, file: &str| format!("--{name}={}", path(file).display());
+    let [ca, chain, key] = ["authority.pem", "client.pem", "client.key"];
+    let tls = vec![
+        option("cert-file", "server.pem"),
+        option("key-file", "server.key"),
+        option("trusted-ca-file", ca),
+        "--client-cert-auth".to_owned(),
+    ];
+    let Some(node) = Node::start_at("https", tls) else { return };
+    let proof = [option("cacert", ca), option("cert", chain), option("key", key)];
+    let ctl = |words: &[&str]| node.ctl(&[proof.each_ref().map(String::as_str).as_slice(), words].concat());
+    ctl(&["user", "add", "root:toor"]);
+    ctl(&["user", "add", "kdc:a secret"]);
+    ctl(&["role", "add", "kdc"]);
+    ctl(&["role", "grant-permission", "kdc", "--prefix=true", "readwrite", "/kdc/R/"]);
+    ctl(&["user", "grant-role", "root", "root"]);
+    ctl(&["user", "grant-role", "kdc", "kdc"]);
+    ctl(&["auth", "enable"]);
+    let allowed = Options {
+        ca: Some(path(ca)),
+        identity: Some((path(chain), path(key))),
+        user: Some("kdc".to_owned()),
+        password: Some(Zeroizing::new("a secret".to_owned())),
+        ..node.options("/kdc/R")
+    };
+    let shared = Shared { folder: tempfile::tempdir().expect("a folder"), options: allowed.clone() };
+    MasterKey::create(&shared.path("master.key")).expect("a master key");
+    shared.publish();
+    let one = shared.open("one");
+    one.serves(vec![], vec![]);
+    one.create(entry("alice"));
+    let two = shared.open("two");
+    assert!(two.find("alice").is_some());
+    for (options, said) in [
+        (Options { prefix: "/kdc/S".to_owned(), ..allowed.clone() }, "permission denied"),
+        (Options { password: Some(Zeroizing::new("guessed".to_owned())), ..allowed.clone() }, "authentication failed"),
+        (Options { identity: None, ..allowed.clone() }, "no quorum"),
+        (Options { ca: Some(path("server.pem")), ..allowed }, "no quorum"),
+    ] {
+        let error = Etcd::open(options, &path("copy"), "R", shared.master(), 1).err().expect("refused").to_string();
+        assert!(error.contains(said), "{error}");
+    }
 }
