@@ -33,6 +33,8 @@ pub struct Follower {
     pub layout: Layout,
     pub copy: Arc<Cached<Redb>>,
     pub progress: Arc<Progress>,
+    /// Something was taken over that a crash would take back.
+    pub hasty: bool,
 }
 
 /// Why following ended.
@@ -60,7 +62,7 @@ impl From<StoreError> for Ended {
 
 impl Follower {
     /// Follows for ever.
-    pub async fn follow(self) {
+    pub async fn follow(mut self) {
         let (mut pause, mut refill) = (PAUSE.0, false);
         loop {
             let begun = Instant::now();
@@ -82,29 +84,38 @@ impl Follower {
     }
 
     /// Follows until something is in the way.
-    async fn once(&self, refill: bool) -> Ended {
+    async fn once(&mut self, refill: bool) -> Ended {
         match self.run(refill).await {
             Ok(never) => match never {},
             Err(ended) => ended,
         }
     }
 
-    async fn run(&self, refill: bool) -> Result<std::convert::Infallible, Ended> {
+    async fn run(&mut self, refill: bool) -> Result<std::convert::Infallible, Ended> {
         let at = self.copy.inner().position()?.unwrap_or_default();
+        // Before anything is waited for: etcd may be away for long.
+        if self.hasty {
+            self.copy.inner().follow(&[], &at, &at, true)?;
+            self.hasty = false;
+        }
         let refill = self.progress.is_to_refill() || refill || at.revision == 0;
         let mut at = if refill || self.is_another_history(&at).await? { self.refill().await? } else { at };
         self.progress.at(&at);
         let mut watch = self.client.watch(self.layout.changes(at.revision.saturating_add(1))).await?;
         let mut flush = interval(FLUSH);
         flush.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut hasty = false;
         loop {
             tokio::select! {
                 biased;
-                events = next(&mut watch) => {
-                    let to = self.apply(&at, events?)?;
-                    hasty |= to != at;
-                    at = to;
+                // First, for there may always be changes.
+                _ = flush.tick() => {
+                    let to = Position { revision: at.revision.max(self.progress.quiet()), ..at.clone() };
+                    // Every revision of other realms would cost a write.
+                    if self.hasty || to.revision.saturating_sub(at.revision) > PAGE {
+                        self.copy.inner().follow(&[], &at, &to, true)?;
+                        (at, self.hasty) = (to, false);
+                        self.progress.at(&at);
+                    }
                 }
                 () = self.progress.again.notified() => {
                     return Err(match self.progress.is_to_refill() {
@@ -112,14 +123,10 @@ impl Follower {
                         false => Ended::Broken("the watch says nothing of what was changed".into()),
                     });
                 }
-                _ = flush.tick() => {
-                    let to = Position { revision: at.revision.max(self.progress.quiet()), ..at.clone() };
-                    // Every revision of other realms would cost a write.
-                    if hasty || to.revision.saturating_sub(at.revision) > PAGE {
-                        self.copy.inner().follow(&[], &at, &to, true)?;
-                        (at, hasty) = (to, false);
-                        self.progress.at(&at);
-                    }
+                events = next(&mut watch) => {
+                    let to = self.apply(&at, events?)?;
+                    self.hasty |= to != at;
+                    at = to;
                 }
             }
         }

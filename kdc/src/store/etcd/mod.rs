@@ -202,7 +202,8 @@ impl Plot {
         let (jobs, waiting) = mpsc::unbounded_channel();
         let parts = || (Arc::clone(&client), layout.clone(), Arc::clone(&copy), Arc::clone(&progress));
         let (client_too, layout_too, copy_too, progress_too) = parts();
-        let follower = Follower { client: client_too, layout: layout_too, copy: copy_too, progress: progress_too };
+        let follower =
+            Follower { client: client_too, layout: layout_too, copy: copy_too, progress: progress_too, hasty: false };
         let (client_too, layout_too, copy_too, progress_too) = parts();
         let writer =
             Writer { client: client_too, layout: layout_too, copy: copy_too, progress: progress_too, jobs: waiting };
