@@ -62,7 +62,7 @@ fn a_connection_takes_many_requests_one_after_the_other() {
 #[test]
 fn requests_that_are_sent_together_are_answered_in_order() {
     let mut served = served();
-    let asking = |nonce| tests::joined::Asking { nonce, ..tests::joined::Asking::login("alice") };
+    let asking = |nonce| Asking { nonce, ..Asking::login("alice") };
     let requests = (1..=20).map(|nonce| frame(&served.login_asking(&asking(nonce)))).collect::<Vec<_>>();
     let mut stream = served.connection();
     stream.write_all(&requests.concat()).expect("sent requests");
