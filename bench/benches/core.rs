@@ -1,5 +1,5 @@
 //! The codec, and the KDC's mind without sockets: bytes in, bytes out. In CPU time, so that a busy
-//! machine disturbs little. `cargo bench -p bench --bench core`
+//! machine disturbs little. `cargo bench -p bench --bench core [-- PART_OF_A_NAME]`
 #![allow(missing_docs, clippy::print_stdout, reason = "a benchmark")]
 
 use std::hint::black_box;
@@ -51,6 +51,10 @@ fn main() {
 
 /// A login by SPAKE: what the KDC spends on all three of its requests. The client's share is not counted.
 fn spake(group: &'static Group) {
+    let what = format!("core AS with SPAKE {}: all requests of a login", group.name);
+    if !wanted(&what) {
+        return;
+    }
     const LOGINS: usize = 500;
     let mut server = Joined::new();
     server.policy.spake.groups = vec![group];
@@ -82,7 +86,6 @@ fn spake(group: &'static Group) {
     let tickets = spent(&mut server, &responses);
     assert!(tickets.iter().all(|outcome| outcome.event.issued.is_some()), "{:?}", tickets[0].event);
     let each: Vec<_> = nanos[1..].iter().map(|nanos| *nanos as f64 / LOGINS as f64 / 1000.0).collect();
-    let what = format!("core AS with SPAKE {}: all requests of a login", group.name);
     let [hint, challenge, ticket] = each[..] else { panic!("three requests") };
     println!("{what:<60} {:>8.2} us ({hint:.1} + {challenge:.1} + {ticket:.1})", each.iter().sum::<f64>());
 }
@@ -91,9 +94,13 @@ fn spake(group: &'static Group) {
 /// not validated again, its signature is.
 fn certificates() {
     for (what, who) in [("ECDSA P-256", "alice-p256"), ("RSA 2048", "alice")] {
+        let what = format!("core AS with PKINIT, ECDH P-256, client {what}");
+        if !wanted(&what) {
+            continue;
+        }
         let requests = logins(who, 1000).expect("logins");
         let mut server = realm();
-        report(&format!("core AS with PKINIT, ECDH P-256, client {what}"), &requests, |request| {
+        report(&what, &requests, |request| {
             issued(&mut server, request);
         });
     }
@@ -136,7 +143,16 @@ fn issued(server: &mut Joined, request: &[u8]) {
     assert!(outcome.event.issued.is_some(), "{:?}", outcome.event);
 }
 
+/// Measures what a name on the command line is part of, or everything.
+fn wanted(what: &str) -> bool {
+    let mut names = std::env::args().skip(1).filter(|name| !name.starts_with('-')).peekable();
+    names.peek().is_none() || names.any(|name| what.contains(&name))
+}
+
 fn report(what: &str, requests: &[Vec<u8>], mut work: impl FnMut(&[u8])) {
+    if !wanted(what) {
+        return;
+    }
     let start = thread_nanos();
     requests.iter().for_each(|request| work(request));
     let nanos = (thread_nanos() - start) as f64 / requests.len() as f64;

@@ -99,7 +99,13 @@ impl Armor {
     /// PA-ENCRYPTED-CHALLENGE under a client's key.
     pub fn challenge(&self, realm: &mut Joined, key: &Key) -> (PaType, Vec<u8>) {
         realm.tick();
-        let value = enc_challenge::make(Speaker::Client, &self.key, key, realm.now, &mut realm.random);
+        let value = enc_challenge::make(
+            Speaker::Client,
+            &self.key.prepare_prf(),
+            &key.prepare_prf(),
+            realm.now,
+            &mut realm.random,
+        );
         (PaType::ENCRYPTED_CHALLENGE, value.expect("a challenge"))
     }
 

@@ -8,7 +8,7 @@ use libkrb::authz::{cammac, indicators, roles};
 use libkrb::ccache;
 use libkrb::client::{ApExchange, ApRequest};
 use libkrb::codes::{AuthDataType, EncryptionType};
-use libkrb::crypto::Key;
+use libkrb::crypto::{Key, KeyUsage};
 use libkrb::flags::KdcOptions as O;
 use libkrb::replay::MemoryReplayCache;
 use libkrb::service::{Accepted, Acceptor, Options};
@@ -110,8 +110,8 @@ fn forged(realm: &mut Joined, ticket: &Credential, key: &Key) -> (AuthDataType, 
         AuthData { kind: AuthDataType::AUTH_INDICATOR, data: &said },
         AuthData { kind: AuthDataType::ROLES, data: &role },
     ];
-    let signer = cammac::Signer { key, kvno: Some(1) };
-    realm.open(&ticket.ticket, |part| cammac::seal(&elements, part, signer, Some(signer)))
+    let signer = cammac::Signer { key: &key.prepare_checksum(KeyUsage::CAMMAC), kvno: Some(1) };
+    realm.open(&ticket.ticket, |part| cammac::seal(&elements, &part.fields(), signer, Some(signer)))
 }
 
 #[test]

@@ -495,7 +495,8 @@ fn a_kdc_that_does_not_prove_itself_by_its_challenge_is_none() {
             let opened = fast::open_response(&key, rep.padata).expect("ours").expect("an envelope");
             let response = opened.response(sealed_nonce(&key, message)).expect("a response");
             let forged = forge.as_ref().map(|other| {
-                enc_challenge::make(Speaker::Kdc, &key, other, kdc.now, &mut Sequence(9)).expect("a challenge")
+                enc_challenge::make(Speaker::Kdc, &key.prepare_prf(), &other.prepare_prf(), kdc.now, &mut Sequence(9))
+                    .expect("a challenge")
             });
             let forged = forged.iter().map(|value| wire::PaData { kind: PaType::ENCRYPTED_CHALLENGE, value });
             let others = response.padata.iter().filter(|element| element.kind != PaType::ENCRYPTED_CHALLENGE);

@@ -1,6 +1,6 @@
 //! AS-REQ: a client asks for its first ticket (RFC 4120 3.1).
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use libkrb::codes::{EncryptionType, LastReqType, MessageType, NameType, PaType};
 use libkrb::crypto::{Key, KeyUsage, Random};
@@ -11,7 +11,7 @@ use libkrb::{ErrorCode, Principal, Time};
 use super::claims::{self, Claims};
 use super::entry::{Attributes, Entry, KeySet, LongTermKey, REQUIRE_ARMOR};
 use super::event::Event;
-use super::fast::{Armor, Opened};
+use super::fast::{self, Armor};
 use super::grant::{Grant, SealingKey};
 use super::limits::Bounds;
 use super::pac::{self, Occasion, Sealer};
@@ -20,7 +20,7 @@ use super::policy::Policy;
 use super::preauth::{self, Proof, Try};
 use super::refuse::{Refusal, because};
 use super::reply_key::ReplyKey;
-use super::{Arrival, Kdc, anonymous, cookie, etypes, issue, referral};
+use super::{Arrival, Asked, Kdc, anonymous, cookie, etypes, issue, referral};
 
 /// What is known about a request before anything is decided.
 pub struct Gathered<'a> {
@@ -97,21 +97,31 @@ impl Gathered<'_> {
     }
 }
 
-/// Answers an AS-REQ: its bytes, what they say, and what was in its envelope if it came in one.
+/// Who is asked before work is done for a request.
+type Admit<'a> = &'a mut dyn FnMut(&Asked<'_>) -> bool;
+
+/// Answers an AS-REQ: its bytes and what they say. `None`: it came in an envelope, and what is in there
+/// is not let in.
 pub fn answer(
     kdc: &Kdc<'_>,
     at: Arrival,
     random: &mut dyn Random,
-    (bytes, request, opened): (&[u8], &KdcReq<'_>, Option<Opened>),
+    (bytes, request, admit): (&[u8], &KdcReq<'_>, Admit<'_>),
     event: &mut Event,
-) -> Result<Vec<u8>, Refusal> {
-    let Some(opened) = opened else {
-        return inside(kdc, at, random, (bytes, request, None), event);
+) -> Option<Result<Vec<u8>, Refusal>> {
+    let opened = match fast::of_as(kdc, at, request) {
+        Ok(Some(opened)) => opened,
+        Ok(None) => return Some(inside(kdc, at, random, (bytes, request, None), event)),
+        Err(refusal) => return Some(Err(refusal)),
     };
+    let within = opened.request();
+    // Whose request it is, and how much work, stands in the envelope.
+    if within.as_ref().is_ok_and(|within| !admit(&Asked::of(kdc.policy, within))) {
+        return None;
+    }
     event.armor = opened.armor.of;
-    let answer =
-        opened.request().and_then(|within| inside(kdc, at, random, (bytes, &within, Some(&opened.armor)), event));
-    answer.or_else(|refusal| Ok(opened.refuse(kdc, (at, random), request, &refusal, event)))
+    let answer = within.and_then(|within| inside(kdc, at, random, (bytes, &within, Some(&opened.armor)), event));
+    Some(answer.or_else(|refusal| Ok(opened.refuse(kdc, (at, random), request, &refusal, event))))
 }
 
 /// Answers the request that counts: the one in the envelope if there is one.
@@ -161,7 +171,11 @@ fn gather<'a>(
     let client_policy = policy_of(kdc, &client)?;
     let server = kdc.store.lookup(&server_name)?;
     let server = server.ok_or(Refusal::new(ErrorCode::S_PRINCIPAL_UNKNOWN, "no such server in this realm"))?;
-    let tgs = if server.principal == Principal::tgs(body.realm) { Arc::clone(&server) } else { kdc.tgs()? };
+    let tgs = if server.principal.is_local_tgs() && server.principal.realm() == body.realm {
+        Arc::clone(&server)
+    } else {
+        kdc.tgs()?
+    };
     let client_name = known_as(&client, client_name, body.options.has(KdcOptions::CANONICALIZE));
     let client_name = anonymous::ticket_name(client_name);
     let cookie = request.padata(PaType::FX_COOKIE).map(|cookie| cookie::open(kdc, now, &client_name, cookie.value));
@@ -215,16 +229,28 @@ pub fn find_client(kdc: &Kdc<'_>, name: &Principal) -> Result<Option<Arc<Entry>>
 fn decoy_entry(policy: &Policy, name: &Principal) -> Entry {
     let name = spelled_out(policy, name);
     let keys = policy.key_etypes.iter().filter_map(|etype| {
-        let length = libkrb::crypto::key_len(*etype).ok()?;
-        let key = Key::new(*etype, [0; 64].get(..length)?).ok()?;
+        let key = decoy_key(*etype)?;
         let default = libkrb::crypto::default_s2kparams(*etype).map(u32::from_be_bytes);
         let rounds = policy.key_iterations.filter(|rounds| default.is_some_and(|default| default != *rounds));
-        Some(LongTermKey::new(key, Some(name.salt())).with_iterations(rounds))
+        Some(key.salted(name.salt()).with_iterations(rounds))
     });
     let mut entry = Entry::new(name.clone(), [0; 16], Time::EPOCH, "");
     entry.keys = vec![KeySet::new(1, keys.collect())];
     entry.attributes = Attributes::REQUIRES_PRE_AUTH;
     entry
+}
+
+/// Nobody's key of an enctype. There is one for all who don't exist, so that it is as ready for use as
+/// the keys of those who do.
+fn decoy_key(etype: EncryptionType) -> Option<&'static LongTermKey> {
+    static KEYS: LazyLock<Vec<LongTermKey>> = LazyLock::new(|| {
+        let key = |etype: &EncryptionType| {
+            let length = libkrb::crypto::key_len(*etype).ok()?;
+            Some(LongTermKey::new(Key::new(*etype, [0; 64].get(..length)?).ok()?, None))
+        };
+        libkrb::crypto::SUPPORTED.iter().chain(&[EncryptionType::RC4_HMAC]).filter_map(key).collect()
+    });
+    KEYS.iter().find(|key| key.etype() == etype)
 }
 
 /// The name that a client would have who can be found as `name`.

@@ -10,7 +10,7 @@ use libkrb::codes::NameType;
 use libkrb::wire::EncTicketPart;
 use libkrb::{ErrorCode, Principal, Time};
 
-use super::entry::{Attributes, Entry, OTP_OPTIONAL, REQUIRE_ARMOR};
+use super::entry::{Attributes, Entry, LongTermKey, OTP_OPTIONAL, REQUIRE_ARMOR};
 use super::preauth::Proof;
 use super::refuse::Refusal;
 use super::{Kdc, Policy, second};
@@ -73,7 +73,7 @@ pub fn presented(policy: &Policy, tgs: &Entry, ticket: &EncTicketPart<'_>, now: 
     let keys = |kvno: Option<u32>| {
         let sets = tgs.living(now).filter(|set| kvno.is_none_or(|kvno| kvno == set.kvno));
         let keys = sets.flat_map(|set| &set.keys).filter(|key| policy.etypes.contains(&key.etype()));
-        keys.map(|key| &key.key).collect()
+        keys.map(LongTermKey::cammac).collect()
     };
     let containers = cammac::find(ticket.authorization_data.as_ref());
     let said = containers.iter().filter_map(|container| cammac::vouched_by_kdc(container, ticket, keys).ok());
@@ -119,6 +119,9 @@ fn group(name: &str, realm: &str) -> Option<Principal> {
 }
 
 fn released(entry: &Entry, server: &Entry, found: &mut BTreeSet<String>) {
+    if entry.strings.is_empty() {
+        return;
+    }
     let rows = entry.strings.range(ROLE.to_owned()..).take_while(|(key, _)| key.starts_with(ROLE));
     for (key, value) in rows {
         let services = key.strip_prefix(ROLE).and_then(|pattern| services(pattern, server.principal.realm()).ok());

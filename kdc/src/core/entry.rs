@@ -3,10 +3,11 @@
 mod token;
 
 use std::collections::BTreeMap;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use libkrb::codes::EncryptionType;
-use libkrb::crypto::{Key, KeyUsage, PreparedChecksum, PreparedKey};
+use libkrb::crypto::{Key, KeyUsage, PreparedChecksum, PreparedKey, PreparedPrf};
+use libkrb::preauth::spake::{GROUPS, Group, Initial};
 use libkrb::{Principal, Time};
 
 pub use token::{Token, TokenKind};
@@ -119,22 +120,46 @@ pub struct LongTermKey {
     /// PBKDF2 rounds of a password key when they are not the enctype's default: clients must be
     /// told them in s2kparams (RFC 4120 5.2.7.5).
     pub iterations: Option<u32>,
-    prepared: Prepared,
+    /// The one element of ETYPE-INFO2 for it, encoded.
+    info: Kept<OnceLock<Box<[u8]>>>,
+    /// The one place where prepared keys live.
+    prepared: Kept<Arc<Prepared>>,
 }
 
-/// Key schedules by usage, made at first use and kept as long as the entry is.
-#[derive(Clone, Default, Debug)]
+/// What is made of a key and what stands beside it, at first use, and kept as long as the entry is. Of a
+/// copy nothing is kept: it is made to be changed.
+#[derive(Default, Debug)]
+struct Kept<T>(T);
+
+impl<T: Default> Clone for Kept<T> {
+    fn clone(&self) -> Self {
+        Kept::default()
+    }
+}
+
+/// A key made ready for its usages, each at its first.
+#[derive(Default, Debug)]
 struct Prepared {
     timestamp: OnceLock<PreparedKey>,
     ticket: OnceLock<PreparedKey>,
     reply: OnceLock<PreparedKey>,
     pac: OnceLock<PreparedChecksum>,
+    cammac: OnceLock<PreparedChecksum>,
+    prf: OnceLock<PreparedPrf>,
+    spake: [OnceLock<Option<Box<Initial>>>; GROUPS.len()],
 }
 
 impl LongTermKey {
     /// A key; `salt` only if it was made from a password.
     pub fn new(key: Key, salt: Option<String>) -> Self {
-        LongTermKey { key, salt, iterations: None, prepared: Prepared::default() }
+        LongTermKey { key, salt, iterations: None, info: Kept::default(), prepared: Kept::default() }
+    }
+
+    /// The same key with another salt, and what is prepared of it: for those that are many and have one
+    /// and the same key.
+    pub(super) fn salted(&self, salt: String) -> Self {
+        let prepared = Kept(Arc::clone(&self.prepared.0));
+        LongTermKey { prepared, ..LongTermKey::new(self.key.clone(), Some(salt)) }
     }
 
     /// The same key, said to be made with so many PBKDF2 rounds.
@@ -150,22 +175,45 @@ impl LongTermKey {
 
     /// Ready to open PA-ENC-TIMESTAMP (key usage 1).
     pub fn timestamp(&self) -> &PreparedKey {
-        self.prepared.timestamp.get_or_init(|| self.key.prepare(KeyUsage::AS_REQ_ENC_TIMESTAMP))
+        self.prepared.0.timestamp.get_or_init(|| self.key.prepare(KeyUsage::AS_REQ_ENC_TIMESTAMP))
     }
 
     /// Ready to seal and open tickets (key usage 2).
     pub fn ticket(&self) -> &PreparedKey {
-        self.prepared.ticket.get_or_init(|| self.key.prepare(KeyUsage::TICKET))
+        self.prepared.0.ticket.get_or_init(|| self.key.prepare(KeyUsage::TICKET))
     }
 
     /// Ready to seal AS replies (key usage 3).
     pub fn reply(&self) -> &PreparedKey {
-        self.prepared.reply.get_or_init(|| self.key.prepare(KeyUsage::AS_REP_ENC_PART))
+        self.prepared.0.reply.get_or_init(|| self.key.prepare(KeyUsage::AS_REP_ENC_PART))
     }
 
     /// Ready to sign PACs (key usage 17).
     pub fn pac(&self) -> &PreparedChecksum {
-        self.prepared.pac.get_or_init(|| self.key.prepare_checksum(KeyUsage::NON_KERB_CHECKSUM))
+        self.prepared.0.pac.get_or_init(|| self.key.prepare_checksum(KeyUsage::NON_KERB_CHECKSUM))
+    }
+
+    /// Ready to vouch for claims (key usage 64).
+    pub fn cammac(&self) -> &PreparedChecksum {
+        self.prepared.0.cammac.get_or_init(|| self.key.prepare_checksum(KeyUsage::CAMMAC))
+    }
+
+    /// Ready to have a part in other keys (RFC 6113 5.1).
+    pub fn prf(&self) -> &PreparedPrf {
+        self.prepared.0.prf.get_or_init(|| self.key.prepare_prf())
+    }
+
+    /// The one element of ETYPE-INFO2 for this key, encoded; made at first use by `encode`, from what the
+    /// entry has.
+    pub fn info(&self, encode: impl FnOnce() -> Vec<u8>) -> &[u8] {
+        self.info.0.get_or_init(|| encode().into())
+    }
+
+    /// Ready for SPAKE in a group; `None` for a group that is none of the library's.
+    pub fn spake(&self, group: &'static Group) -> Option<&Initial> {
+        let place = GROUPS.iter().position(|known| known == group)?;
+        let made = self.prepared.0.spake.get(place)?;
+        made.get_or_init(|| Initial::new(&self.key, group).ok().map(Box::new)).as_deref()
     }
 }
 

@@ -3,7 +3,7 @@
 //! written. Not here: whom the armor ticket belongs to, for FAST proves nobody; and what is asked.
 
 use libkrb::codes::{MessageType, PaType};
-use libkrb::crypto::{Key, KeyUsage, Random};
+use libkrb::crypto::{Key, KeyUsage, PreparedPrf, Random};
 use libkrb::flags::{ApOptions, FastOptions, TicketFlags};
 use libkrb::preauth::fast;
 use libkrb::ticket;
@@ -25,6 +25,8 @@ pub struct Armor {
     pub key: Key,
     /// Whose ticket it comes from, for the event.
     pub of: &'static str,
+    /// The same, ready to have a part in other keys.
+    pub prf: PreparedPrf,
     options: FastOptions,
     nonce: u32,
 }
@@ -132,7 +134,7 @@ fn open(
         _ => Refusal::new(ErrorCode::MODIFIED, "the envelope does not open, or belongs to another message"),
     })?;
     let read = inside.request().map_err(because(ErrorCode::PREAUTH_FAILED, "malformed request in the envelope"))?;
-    let armor = Armor { key, of, options: read.options, nonce: read.body.nonce };
+    let armor = Armor { prf: key.prepare_prf(), key, of, options: read.options, nonce: read.body.nonce };
     Ok(Opened { kind: request.kind, inside, armor })
 }
 
@@ -191,11 +193,11 @@ impl Armor {
         &self,
         now: Instant,
         random: &mut dyn Random,
-        reply_key: &Key,
+        reply_key: &PreparedPrf,
     ) -> Result<(Key, Sealing<'_>), Refusal> {
         let unable = because(ErrorCode::ETYPE_NOSUPP, "the reply key can't be strengthened");
         let strengthen = Key::random(reply_key.etype(), random).map_err(&unable)?;
-        let key = fast::strengthened(&strengthen, reply_key).map_err(&unable)?;
+        let key = fast::strengthened_by(&strengthen, reply_key).map_err(&unable)?;
         Ok((key, Sealing { armor: self, strengthen: Some(strengthen), now }))
     }
 

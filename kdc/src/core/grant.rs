@@ -77,13 +77,13 @@ pub struct SealingKey<'a> {
     /// Its version; none for session keys.
     pub kvno: Option<u32>,
     /// The key itself, for what is signed with it; only of a key that seals tickets.
-    pub signs: Option<Cow<'a, Key>>,
+    pub signs: Option<pac::Sealer<'a>>,
 }
 
 impl<'a> SealingKey<'a> {
     /// A long-term key, by what prepares it.
     pub fn long_term(key: &'a LongTermKey, kvno: u32, prepared: fn(&LongTermKey) -> &PreparedKey) -> Self {
-        SealingKey { key: Cow::Borrowed(prepared(key)), kvno: Some(kvno), signs: Some(Cow::Borrowed(&key.key)) }
+        SealingKey { key: Cow::Borrowed(prepared(key)), kvno: Some(kvno), signs: Some(pac::Sealer::LongTerm(key)) }
     }
 
     /// A session key or subkey.
@@ -93,7 +93,10 @@ impl<'a> SealingKey<'a> {
 
     /// The session key of a server's own ticket, which seals tickets for user-to-user (RFC 4120 3.7).
     pub fn user_to_user(key: Key) -> Self {
-        SealingKey { signs: Some(Cow::Owned(key.clone())), ..SealingKey::session(key.prepare(KeyUsage::TICKET)) }
+        SealingKey {
+            signs: Some(pac::Sealer::Session(key.clone())),
+            ..SealingKey::session(key.prepare(KeyUsage::TICKET))
+        }
     }
 
     /// The key's enctype.

@@ -132,13 +132,7 @@ pub fn handle_if(
         return None;
     }
     let answer = if request.kind == libkrb::codes::MessageType::AS_REQ {
-        let opened = fast::of_as(kdc, arrival, &request);
-        // Whose request it is, and how much work, stands in the envelope.
-        let inside = opened.as_ref().ok().and_then(Option::as_ref).and_then(|opened| opened.request().ok());
-        if inside.is_some_and(|inside| !admit(&Asked::of(kdc.policy, &inside))) {
-            return None;
-        }
-        opened.and_then(|opened| as_req::answer(kdc, arrival, random, (bytes, &request, opened), &mut event))
+        as_req::answer(kdc, arrival, random, (bytes, &request, admit), &mut event)?
     } else {
         tgs_req::answer(kdc, arrival, random, (bytes, &request), &mut event)
     };

@@ -43,6 +43,16 @@ pub enum Sealer<'a> {
     Session(Key),
 }
 
+impl Sealer<'_> {
+    /// Ready to vouch for claims.
+    pub fn cammac(&self) -> Cow<'_, PreparedChecksum> {
+        match self {
+            Sealer::LongTerm(key) => Cow::Borrowed(key.cammac()),
+            Sealer::Session(key) => Cow::Owned(key.prepare_checksum(KeyUsage::CAMMAC)),
+        }
+    }
+}
+
 /// A ticket to be issued, as far as it matters here.
 pub struct Occasion<'a> {
     /// The ticket-granting service's entry.

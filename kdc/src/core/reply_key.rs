@@ -60,7 +60,8 @@ impl<'a> ReplyKey<'a> {
     pub fn hint(&self, gathered: &Gathered<'_>) -> Vec<(PaType, Vec<u8>)> {
         match self {
             ReplyKey::LongTerm(key, _) => {
-                vec![(PaType::ETYPE_INFO2, preauth::etype_info2(gathered, [*key].into_iter()))]
+                let info = key.info(|| preauth::etype_info2(gathered, [*key].into_iter()));
+                vec![(PaType::ETYPE_INFO2, info.to_vec())]
             }
             ReplyKey::Agreed(..) => vec![],
         }
@@ -84,7 +85,10 @@ impl<'a> ReplyKey<'a> {
             ReplyKey::LongTerm(_, kvno) => Some(kvno),
             ReplyKey::Agreed(_, kvno) => kvno,
         };
-        let (key, sealing) = armor.strengthen(at.now, random, self.key())?;
+        let (key, sealing) = match &self {
+            ReplyKey::LongTerm(key, _) => armor.strengthen(at.now, random, key.prf())?,
+            ReplyKey::Agreed(key, _) => armor.strengthen(at.now, random, &key.prepare_prf())?,
+        };
         Ok((ReplyKey::Agreed(key, kvno), Some(sealing)))
     }
 

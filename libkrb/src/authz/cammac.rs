@@ -3,9 +3,11 @@
 //! service's is in the key that it shares with the KDC, and with nobody else.
 
 use crate::codes::AuthDataType;
-use crate::crypto::{Key, KeyUsage};
+use crate::crypto::{Key, KeyUsage, PreparedChecksum};
 use crate::error::{Error, Result};
-use crate::wire::{self, AdCammac, AuthData, AuthorizationData, Checksum, EncTicketPart, List, Raw, VerifierMac};
+use crate::wire::{
+    self, AdCammac, AuthData, AuthorizationData, Checksum, EncTicketPart, List, Raw, TicketFields, VerifierMac,
+};
 
 /// How many containers of one ticket are looked at; a KDC makes one.
 const MOST: usize = 8;
@@ -13,8 +15,8 @@ const MOST: usize = 8;
 /// A key that vouches, and its version where the verifier names it.
 #[derive(Clone, Copy, Debug)]
 pub struct Signer<'a> {
-    /// The key.
-    pub key: &'a Key,
+    /// The key, prepared for [`KeyUsage::CAMMAC`].
+    pub key: &'a PreparedChecksum,
     /// Its version.
     pub kvno: Option<u32>,
 }
@@ -24,14 +26,14 @@ pub struct Signer<'a> {
 /// other one (RFC 7751 4).
 pub fn seal(
     elements: &[AuthData<'_>],
-    ticket: &EncTicketPart<'_>,
+    ticket: &TicketFields,
     tgs: Signer<'_>,
     service: Option<Signer<'_>>,
 ) -> (AuthDataType, Vec<u8>) {
     let value = List::Items(elements);
     let der = wire::encode(&value);
-    let of_kdc = tgs.key.checksum(KeyUsage::CAMMAC, &bound(ticket, value));
-    let of_service = service.map(|service| (service, service.key.checksum(KeyUsage::CAMMAC, &der)));
+    let of_kdc = tgs.key.checksum(&wire::encode_secret(&ticket.with(value)));
+    let of_service = service.map(|service| (service, service.key.checksum(&der)));
     let cammac = wire::encode(&AdCammac {
         elements: Raw { der: &der, value },
         kdc_verifier: Some(verifier(tgs, &of_kdc)),
@@ -63,7 +65,7 @@ pub fn find<'a>(data: Option<&AuthorizationData<'a>>) -> Vec<AdCammac<'a>> {
 pub fn vouched_by_kdc<'a, 'k>(
     cammac: &AdCammac<'a>,
     ticket: &EncTicketPart<'_>,
-    keys: impl FnOnce(Option<u32>) -> Vec<&'k Key>,
+    keys: impl FnOnce(Option<u32>) -> Vec<&'k PreparedChecksum>,
 ) -> Result<AuthorizationData<'a>> {
     let verifier = cammac.kdc_verifier.ok_or(Error::Integrity)?;
     let bytes = bound(ticket, cammac.elements.value);
@@ -77,7 +79,7 @@ pub fn vouched_by_kdc<'a, 'k>(
 /// [`Error::Integrity`] when this key did not make the verifier, or there is none.
 pub fn vouched_by_service<'a>(cammac: &AdCammac<'a>, key: &Key) -> Result<AuthorizationData<'a>> {
     let verifier = cammac.service_verifier.ok_or(Error::Integrity)?;
-    verify(&verifier, key, cammac.elements.der)?;
+    verify(&verifier, &key.prepare_checksum(KeyUsage::CAMMAC), cammac.elements.der)?;
     Ok(cammac.elements.value)
 }
 
@@ -95,11 +97,11 @@ fn verifier<'a>(signer: Signer<'_>, mac: &'a [u8]) -> VerifierMac<'a> {
     }
 }
 
-fn verify(verifier: &VerifierMac<'_>, key: &Key, bytes: &[u8]) -> Result<()> {
+fn verify(verifier: &VerifierMac<'_>, key: &PreparedChecksum, bytes: &[u8]) -> Result<()> {
     if verifier.etype.is_some_and(|etype| etype != key.etype()) {
         return Err(Error::Integrity);
     }
-    key.verify_checksum(KeyUsage::CAMMAC, verifier.mac.kind, bytes, verifier.mac.checksum).map_err(|_| Error::Integrity)
+    key.verify(verifier.mac.kind, bytes, verifier.mac.checksum).map_err(|_| Error::Integrity)
 }
 
 #[cfg(test)]

@@ -24,7 +24,12 @@ const TAG: usize = 12;
 pub(super) trait Aes:
     BlockCipherEncrypt<BlockSize = U16> + BlockCipherDecrypt + KeyInit + Send + Sync + 'static
 {
-    type Forward: BlockCipherEncrypt<BlockSize = U16> + KeyInit + KeySizeUser<KeySize = Self::KeySize> + 'static;
+    type Forward: BlockCipherEncrypt<BlockSize = U16>
+        + KeyInit
+        + KeySizeUser<KeySize = Self::KeySize>
+        + Send
+        + Sync
+        + 'static;
 }
 
 impl Aes for Aes128 {
@@ -103,7 +108,7 @@ pub(super) fn prf<C: Aes>(key: &[u8]) -> Prf {
     static FOLDED: LazyLock<[u8; 16]> = LazyLock::new(|| folded(b"prf"));
     let [derived] = &*derive_keys::<C, 1>(key, [*FOLDED]);
     let cipher = C::Forward::new(derived);
-    Box::new(move |data, out| {
+    Arc::new(move |data, out| {
         let mut block = cts::Block::default();
         copy(&Sha1::digest(data), &mut block);
         cipher.encrypt_block(&mut block);

@@ -108,7 +108,7 @@ pub(super) fn string_to_key<M: HmacSha2>(password: &[u8], salt: &[u8], rounds: u
 /// RFC 8009 5.
 pub(super) fn prf<M: HmacSha2>(key: &[u8]) -> Prf {
     let base: M = keyed(key);
-    Box::new(move |data, out| kdf(&base, b"prf", Some(data), out))
+    Arc::new(move |data, out| kdf(&base, b"prf", Some(data), out))
 }
 
 #[cfg(test)]

@@ -90,7 +90,7 @@ pub(super) fn string_to_key<C: Camellia>(password: &[u8], salt: &[u8], rounds: u
 pub(super) fn prf<C: Camellia>(key: &[u8]) -> Prf {
     let derived = derive_key::<C>(&keyed(key), b"prf");
     let mac = keyed::<Cmac<C>>(&derived);
-    Box::new(move |data, out| tag(&mac, &[data], out))
+    Arc::new(move |data, out| tag(&mac, &[data], out))
 }
 
 #[cfg(test)]

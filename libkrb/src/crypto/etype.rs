@@ -28,7 +28,7 @@ pub(super) enum StringToKey {
 }
 
 /// The pseudo-random function of one key: of which octets, and where its own go.
-pub(super) type Prf = Box<dyn Fn(&[u8], &mut [u8])>;
+pub(super) type Prf = Arc<dyn Fn(&[u8], &mut [u8]) + Send + Sync>;
 
 /// What RFC 3961 3 and 4 ask of a cryptosystem and its checksum.
 pub(super) struct Profile {

@@ -8,7 +8,8 @@ use zeroize::{ZeroizeOnDrop, Zeroizing};
 use super::etype::{KEY_MAX, Profile, profile};
 use super::mac::copy;
 use super::prepared::{PreparedChecksum, PreparedKey};
-use super::{KeyUsage, Random, prf, s2k};
+use super::prf::PreparedPrf;
+use super::{KeyUsage, Random, s2k};
 use crate::codes::{ChecksumType, EncryptionType};
 use crate::error::{Error, Result};
 
@@ -58,7 +59,7 @@ impl Key {
 
     /// KRB-FX-CF2 (RFC 6113 5.1): one key of two, of the first one's enctype.
     pub fn cf2(k1: &Key, pepper1: &[u8], k2: &Key, pepper2: &[u8]) -> Result<Key> {
-        Key::made(k1.profile, |bytes| prf::cf2([(k1, pepper1), (k2, pepper2)], bytes))
+        k1.prepare_prf().cf2(pepper1, &k2.prepare_prf(), pepper2)
     }
 
     /// A key whose octets `make` writes.
@@ -109,6 +110,11 @@ impl Key {
         PreparedChecksum { profile: self.profile, checker: (self.profile.checker)(self.expose(), usage) }
     }
 
+    /// The key made ready for its pseudo-random function.
+    pub fn prepare_prf(&self) -> PreparedPrf {
+        PreparedPrf { profile: self.profile, prf: (self.profile.prf)(self.expose()) }
+    }
+
     /// [`PreparedKey::encrypt`] for one message.
     pub fn encrypt(&self, usage: KeyUsage, random: &mut dyn Random, plain: &[u8]) -> Vec<u8> {
         self.prepare(usage).encrypt(random, plain)
@@ -146,19 +152,16 @@ impl Key {
     /// The pseudo-random function (RFC 3961 3); its output length is the enctype's own.
     pub fn prf(&self, data: &[u8]) -> Result<Vec<u8>> {
         let mut out = vec![0; self.profile.prf_len];
-        prf::prf(self, data, &mut out);
+        self.prepare_prf().prf(data, &mut out);
         Ok(out)
     }
 
     /// PRF+ (RFC 6113 5.1): `len` octets; refused beyond 255 times the length of [`Key::prf`].
     pub fn prf_plus(&self, data: &[u8], len: usize) -> Result<Vec<u8>> {
-        let mut out = vec![0; len.min(prf::longest(self) + 1)];
-        prf::prf_plus(self, data, &mut out)?;
+        let prf = self.prepare_prf();
+        let mut out = vec![0; len.min(prf.longest() + 1)];
+        prf.prf_plus(data, &mut out)?;
         Ok(out)
-    }
-
-    pub(super) fn profile(&self) -> &'static Profile {
-        self.profile
     }
 }
 

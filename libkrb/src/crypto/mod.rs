@@ -43,6 +43,7 @@ pub use hmac_md5::{hmac_md5, verify_hmac_md5};
 pub use hotp::{OTP_DIGITS, OtpHash, hotp};
 pub use key::Key;
 pub use prepared::{PreparedChecksum, PreparedKey};
+pub use prf::PreparedPrf;
 pub use random::{OsRandom, Random};
 pub use s2k::{MAX_ITERATIONS, MIN_ITERATIONS};
 #[cfg(feature = "http")]

@@ -36,25 +36,77 @@ pub(super) fn nfold(input: &[u8], out: &mut [u8]) {
     }
 }
 
+/// Key usages whose constants are folded when this is compiled: those of the RFCs.
+const USAGES: usize = 66;
+
+/// The byte that says which key, in the order of the table.
+const WHICH: [u8; 3] = [0x99, 0xaa, 0x55];
+
+static FOLDED: [[[u8; 16]; 3]; USAGES] = table();
+
+#[allow(clippy::indexing_slicing, reason = "at compile time")]
+const fn table() -> [[[u8; 16]; 3]; USAGES] {
+    let mut table = [[[0; 16]; 3]; USAGES];
+    let mut usage = 0;
+    while usage < USAGES {
+        let mut which = 0;
+        while which < 3 {
+            table[usage][which] = folded([0, 0, 0, usage as u8, WHICH[which]]);
+            which += 1;
+        }
+        usage += 1;
+    }
+    table
+}
+
 /// [`nfold`] of a key usage and the byte that says which key (RFC 3961 5.3) to one block.
 pub(super) fn nfold_constant(constant: [u8; 5]) -> [u8; 16] {
-    // The 16 copies of 40 bits make 5 blocks: words are cheaper than octets on the hot path.
+    if let [0, 0, 0, usage, kind] = constant
+        && let Some(row) = FOLDED.get(usize::from(usage))
+        && let Some((_, known)) = WHICH.iter().zip(row).find(|(which, _)| **which == kind)
+    {
+        return *known;
+    }
+    folded(constant)
+}
+
+const fn folded(constant: [u8; 5]) -> [u8; 16] {
+    // The 16 copies of 40 bits make 5 blocks: words are cheaper than octets.
     let [a, b, c, d, e] = constant;
     let value = u64::from_be_bytes([0, 0, 0, a, b, c, d, e]);
-    let mut copies = [[0u8; 5]; 16];
-    for (round, copy) in copies.iter_mut().enumerate() {
+    let mut copies = [0u64; 16];
+    let mut round = 0;
+    #[allow(clippy::indexing_slicing, reason = "sixteen of sixteen")]
+    while round < 16 {
         let turn = 13 * round % 40;
-        let turned = (value >> turn) | (value << (40 - turn));
-        let [_, _, _, bytes @ ..] = turned.to_be_bytes();
-        *copy = bytes;
+        copies[round] = ((value >> turn) | (value << (40 - turn))) & 0xff_ffff_ffff;
+        round += 1;
     }
-    let mut sum = 0u128;
-    for block in copies.as_flattened().as_chunks::<16>().0 {
-        let (added, overflow) = sum.overflowing_add(u128::from_be_bytes(*block));
+    let (mut sum, mut bit) = (0u128, 0);
+    while bit < 640 {
+        let block = bits(&copies, bit);
+        let (added, overflow) = sum.overflowing_add(block);
         // Cannot overflow twice: a sum that did is at most 2^128 - 2.
-        sum = added + u128::from(overflow);
+        sum = added + overflow as u128;
+        bit += 128;
     }
     sum.to_be_bytes()
+}
+
+/// The 128 bits from a bit on, of words of 40.
+#[allow(clippy::indexing_slicing, reason = "within the words for any multiple of 128 below 640")]
+const fn bits(words: &[u64; 16], from: usize) -> u128 {
+    let (mut block, mut bit) = (0u128, from);
+    while bit < from + 128 {
+        // To the end of the word, or of the block.
+        let (word, within) = (bit / 40, bit % 40);
+        let left = from + 128 - bit;
+        let take = if 40 - within < left { 40 - within } else { left };
+        let piece = (words[word] >> (40 - within - take)) & ((1 << take) - 1);
+        block = block << take | piece as u128;
+        bit += take;
+    }
+    block
 }
 
 fn gcd(a: usize, b: usize) -> usize {

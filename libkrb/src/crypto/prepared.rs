@@ -122,6 +122,11 @@ pub struct PreparedChecksum {
 }
 
 impl PreparedChecksum {
+    /// The enctype of the key.
+    pub fn etype(&self) -> EncryptionType {
+        self.profile.etype
+    }
+
     /// The type of the checksums: the one that goes with the key's enctype.
     pub fn checksum_type(&self) -> ChecksumType {
         self.profile.checksum

@@ -94,5 +94,5 @@ pub(super) fn string_to_key(password: &[u8], out: &mut [u8]) -> Result<()> {
 /// HMAC-SHA1, as MIT and Microsoft have it; no RFC says.
 pub(super) fn prf(key: &[u8]) -> Prf {
     let mac = keyed::<Hmac<Sha1>>(key);
-    Box::new(move |data, out| tag(&mac, &[data], out))
+    Arc::new(move |data, out| tag(&mac, &[data], out))
 }

@@ -4,7 +4,7 @@
 
 use super::{Armored, ClientProof, Elements, Means, MethodContext, MethodReply};
 use crate::codes::PaType;
-use crate::crypto::{Key, KeyUsage, Random};
+use crate::crypto::{Key, KeyUsage, PreparedPrf, Random};
 use crate::error::{Error, Result};
 use crate::time::Instant;
 use crate::wire::{self, EncryptedData, PaEncTsEnc};
@@ -27,12 +27,12 @@ impl Speaker {
     }
 
     /// The key that this one's clock is encrypted with.
-    fn key(self, armor: &Key, long_term: &Key) -> Result<Key> {
+    fn key(self, armor: &PreparedPrf, long_term: &PreparedPrf) -> Result<Key> {
         let pepper: &[u8] = match self {
             Speaker::Client => b"clientchallengearmor",
             Speaker::Kdc => b"kdcchallengearmor",
         };
-        Key::cf2(armor, pepper, long_term, b"challengelongterm")
+        armor.cf2(pepper, long_term, b"challengelongterm")
     }
 }
 
@@ -40,7 +40,13 @@ impl Speaker {
 ///
 /// # Errors
 /// None for keys of this library's enctypes.
-pub fn make(who: Speaker, armor: &Key, long_term: &Key, now: Instant, random: &mut dyn Random) -> Result<Vec<u8>> {
+pub fn make(
+    who: Speaker,
+    armor: &PreparedPrf,
+    long_term: &PreparedPrf,
+    now: Instant,
+    random: &mut dyn Random,
+) -> Result<Vec<u8>> {
     let plain = wire::encode(&PaEncTsEnc { time: now.time, micros: Some(now.micros) });
     let cipher = who.key(armor, long_term)?.encrypt(who.usage(), random, &plain);
     Ok(wire::encode(&EncryptedData { etype: armor.etype(), kvno: None, cipher: &cipher }))
@@ -51,7 +57,7 @@ pub fn make(who: Speaker, armor: &Key, long_term: &Key, now: Instant, random: &m
 /// # Errors
 /// [`Error::Integrity`] if another key or somebody else made it, [`Error::Malformed`] for anything but
 /// a timestamp.
-pub fn open(who: Speaker, armor: &Key, long_term: &Key, sealed: &EncryptedData<'_>) -> Result<Instant> {
+pub fn open(who: Speaker, armor: &PreparedPrf, long_term: &PreparedPrf, sealed: &EncryptedData<'_>) -> Result<Instant> {
     if sealed.etype != armor.etype() {
         return Err(Error::Integrity);
     }
@@ -76,7 +82,7 @@ impl ClientProof for Client {
     fn answer(&mut self, context: &mut MethodContext<'_>, _hint: &[u8]) -> Result<Elements> {
         let Some(armor) = context.armor else { return Ok(vec![]) };
         let key = (context.client_key)()?;
-        let value = make(Speaker::Client, armor, &key, context.now, context.random)?;
+        let value = make(Speaker::Client, &armor.prepare_prf(), &key.prepare_prf(), context.now, context.random)?;
         Ok(vec![(PaType::ENCRYPTED_CHALLENGE, value)])
     }
 
@@ -87,7 +93,8 @@ impl ClientProof for Client {
             return Err(unproven);
         };
         let sealed: EncryptedData<'_> = wire::decode(value)?;
-        open(Speaker::Kdc, armor, &(context.client_key)()?, &sealed).map_err(|_| unproven)?;
+        let key = (context.client_key)()?;
+        open(Speaker::Kdc, &armor.prepare_prf(), &key.prepare_prf(), &sealed).map_err(|_| unproven)?;
         Ok(None)
     }
 }
@@ -101,8 +108,8 @@ mod tests {
 
     const NOW: Instant = Instant { time: Time(1_795_304_411), micros: 535_640 };
 
-    fn key(etype: EncryptionType, octet: u8) -> Key {
-        Key::new(etype, &vec![octet; crate::crypto::key_len(etype).unwrap()]).unwrap()
+    fn key(etype: EncryptionType, octet: u8) -> PreparedPrf {
+        Key::new(etype, &vec![octet; crate::crypto::key_len(etype).unwrap()]).unwrap().prepare_prf()
     }
 
     #[test]

@@ -5,7 +5,7 @@
 use zeroize::Zeroizing;
 
 use crate::codes::PaType;
-use crate::crypto::{Key, KeyUsage, Random};
+use crate::crypto::{Key, KeyUsage, PreparedPrf, Random};
 use crate::error::{Error, Result};
 use crate::flags::FastOptions;
 use crate::time::Instant;
@@ -37,7 +37,15 @@ pub fn explicit_armor_key(armor: &Key, subkey: &Key) -> Result<Key> {
 /// # Errors
 /// None for keys of this library's enctypes.
 pub fn strengthened(strengthen_key: &Key, reply_key: &Key) -> Result<Key> {
-    Key::cf2(strengthen_key, b"strengthenkey", reply_key, b"replykey")
+    strengthened_by(strengthen_key, &reply_key.prepare_prf())
+}
+
+/// The same, of a reply key that is prepared.
+///
+/// # Errors
+/// As [`strengthened`].
+pub fn strengthened_by(strengthen_key: &Key, reply_key: &PreparedPrf) -> Result<Key> {
+    strengthen_key.prepare_prf().cf2(b"strengthenkey", reply_key, b"replykey")
 }
 
 /// What goes into an envelope to a KDC.

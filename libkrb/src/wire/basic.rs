@@ -35,12 +35,12 @@ fn integer(reader: &mut Reader<'_>) -> Result<i64> {
 
 fn write_integer(writer: &mut Writer, value: i64) {
     let bytes = value.to_be_bytes();
-    let sign = if value < 0 { 0xff } else { 0 };
-    let redundant = bytes
-        .windows(2)
-        .take_while(|pair| matches!(pair, [high, low] if *high == sign && (low ^ sign) & 0x80 == 0))
-        .count();
-    writer.primitive(INTEGER, bytes.get(redundant..).unwrap_or_default());
+    // As few octets as hold the number and its sign.
+    let length = (65 - (value ^ (value >> 63)).leading_zeros()).div_ceil(8) as usize;
+    match bytes {
+        [.., only] if length == 1 => writer.prepend_few([INTEGER, 1, only]),
+        _ => writer.primitive(INTEGER, bytes.get(bytes.len() - length..).unwrap_or_default()),
+    }
 }
 
 macro_rules! integers {
@@ -96,7 +96,9 @@ macro_rules! bit_strings {
         impl<'a> Decode<'a> for $type {
             fn decode(reader: &mut Reader<'a>) -> Result<Self> {
                 let contents = reader.expect(BIT_STRING, "BIT STRING expected")?;
-                let (&unused, bits) = contents.split_first().ok_or(Error::Malformed("empty BIT STRING"))?;
+                let Some((&unused, bits)) = contents.split_first() else {
+                    return Err(Error::Malformed("empty BIT STRING"));
+                };
                 if unused > 7 || (unused > 0 && bits.is_empty()) {
                     return Err(Error::Malformed("BIT STRING with impossible padding"));
                 }
@@ -107,7 +109,7 @@ macro_rules! bit_strings {
         impl Encode for $type {
             fn encode(&self, writer: &mut Writer) {
                 let [a, b, c, d] = self.0.to_be_bytes();
-                writer.primitive(BIT_STRING, &[0, a, b, c, d]);
+                writer.prepend_few([BIT_STRING, 5, 0, a, b, c, d]);
             }
         }
     )*};
@@ -168,7 +170,10 @@ impl<'a> Decode<'a> for Time {
         };
         let year = i64::from(pair(y1, y2)?) * 100 + i64::from(pair(y3, y4)?);
         let (month, day, hour) = (pair(m1, m2)?, pair(d1, d2)?, pair(h1, h2)?);
-        Time::from_civil(year, month, day, hour, pair(i1, i2)?, pair(s1, s2)?).ok_or(WRONG)
+        match Time::from_civil(year, month, day, hour, pair(i1, i2)?, pair(s1, s2)?) {
+            Some(time) => Ok(time),
+            None => Err(WRONG),
+        }
     }
 }
 
@@ -181,7 +186,8 @@ impl Encode for Time {
         for (digits, part) in text.chunks_exact_mut(2).zip(parts) {
             digits.copy_from_slice(&[b'0' + part / 10, b'0' + part % 10]);
         }
-        writer.primitive(GENERALIZED_TIME, &text);
+        writer.prepend_few(text);
+        writer.prepend_few([GENERALIZED_TIME, text.len() as u8]);
     }
 }
 

@@ -1,8 +1,11 @@
 //! Reading and writing DER elements, and the macro that makes a message from a table of fields.
 //! Only what Kerberos uses: single-byte tags and definite lengths.
 
+use std::cell::RefCell;
+
 use zeroize::Zeroize;
 
+use crate::crypto::{PreparedKey, Random};
 use crate::error::{Error, Result};
 
 pub(super) const SEQUENCE: u8 = 0x30;
@@ -58,7 +61,20 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// [`Error::Malformed`] for long tags, indefinite or overlong lengths, and truncation.
+    #[inline]
     pub fn element(&mut self) -> Result<(u8, &'a [u8])> {
+        match self.rest {
+            // Nearly every one.
+            [tag, length @ 0..=0x7f, rest @ ..] if tag & 0x1f != 0x1f && rest.len() >= usize::from(*length) => {
+                let (contents, rest) = rest.split_at(usize::from(*length));
+                self.rest = rest;
+                Ok((*tag, contents))
+            }
+            _ => self.any_element(),
+        }
+    }
+
+    fn any_element(&mut self) -> Result<(u8, &'a [u8])> {
         let Some((&tag, rest)) = self.rest.split_first() else { return Err(Error::Malformed("element missing")) };
         if tag & 0x1f == 0x1f {
             return Err(Error::Malformed("multi-byte tag"));
@@ -89,8 +105,7 @@ impl<'a> Reader<'a> {
     pub fn expect(&mut self, tag: u8, what: &'static str) -> Result<&'a [u8]> {
         let implicit = std::mem::take(&mut self.implicit);
         match self.tag() {
-            Some(found) if found == tag => Ok(self.element()?.1),
-            Some(found) if implicit && (found ^ tag) & CONSTRUCTED == 0 => Ok(self.element()?.1),
+            Some(found) if found == tag || implicit && (found ^ tag) & CONSTRUCTED == 0 => Ok(self.element()?.1),
             _ => Err(Error::Malformed(what)),
         }
     }
@@ -154,6 +169,18 @@ fn explicit<'a, T: Decode<'a>>(contents: &'a [u8]) -> Result<T> {
     Ok(value)
 }
 
+/// How much room a buffer has at first: enough for any ordinary message.
+const ROOM: usize = 4096;
+
+/// How many buffers a thread keeps for its next writers.
+const KEPT: usize = 8;
+
+thread_local! {
+    /// The buffers of this thread's former writers, so that writing a message asks the allocator for
+    /// nothing. What was secret in them is wiped.
+    static STOCK: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
+}
+
 /// A buffer that is written from its end to its start.
 pub struct Writer {
     buffer: Vec<u8>,
@@ -168,9 +195,11 @@ impl Default for Writer {
 }
 
 impl Writer {
-    /// An empty buffer with room for an ordinary message; allocators have buffers up to 1 KiB at hand.
+    /// An empty buffer with room for an ordinary message.
     pub fn new() -> Self {
-        Writer::with_capacity(1024)
+        let kept = STOCK.try_with(|stock| stock.borrow_mut().pop());
+        let buffer = kept.ok().flatten().unwrap_or_else(|| vec![0; ROOM]);
+        Writer { start: buffer.len(), buffer, secret: false }
     }
 
     /// An empty buffer with room for `capacity` bytes; it grows when needed.
@@ -197,6 +226,32 @@ impl Writer {
         self.buffer.get(self.start..).unwrap_or_default()
     }
 
+    /// Writes what `contents` writes, encrypted where it stands.
+    pub fn encrypted(&mut self, key: &PreparedKey, random: &mut dyn Random, contents: impl FnOnce(&mut Writer)) {
+        let (before, after) = key.room();
+        let (secret, end) = (std::mem::replace(&mut self.secret, true), self.len());
+        self.zeros(after);
+        contents(self);
+        self.zeros(before);
+        self.secret = secret;
+        let written = self.len() - end;
+        let start = self.start;
+        let room = self.buffer.get_mut(start..start + written).unwrap_or_default();
+        // It has the room that the key wants.
+        let sealed = key.encrypt_in_place(random, room);
+        debug_assert!(sealed.is_ok());
+    }
+
+    /// Puts zeros in front of what was written so far.
+    fn zeros(&mut self, mut count: usize) {
+        const ZEROS: [u8; 32] = [0; 32];
+        while count > 0 {
+            let some = ZEROS.get(..count).unwrap_or(&ZEROS);
+            self.prepend(some);
+            count -= some.len();
+        }
+    }
+
     /// How much was written so far.
     pub fn len(&self) -> usize {
         self.buffer.len() - self.start
@@ -220,7 +275,8 @@ impl Writer {
     }
 
     /// As [`Writer::prepend`], for so few bytes that asking the system to copy them would cost more.
-    fn prepend_few<const N: usize>(&mut self, bytes: [u8; N]) {
+    #[inline]
+    pub(super) fn prepend_few<const N: usize>(&mut self, bytes: [u8; N]) {
         match self.buffer.get_mut(..self.start).and_then(<[u8]>::last_chunk_mut) {
             Some(room) => {
                 *room = bytes;
@@ -244,17 +300,25 @@ impl Writer {
     }
 
     /// Writes an element whose contents `contents` writes.
+    #[inline]
     pub fn element(&mut self, tag: u8, contents: impl FnOnce(&mut Writer)) {
         let end = self.len();
         contents(self);
         self.header(tag, self.len() - end);
     }
 
+    #[inline]
     fn header(&mut self, tag: u8, length: usize) {
-        let bytes = (length as u32).to_be_bytes();
         match length {
             0..=0x7f => self.prepend_few([tag, length as u8]),
-            0x80..=0xff => self.prepend_few([tag, 0x81, length as u8]),
+            _ => self.long_header(tag, length),
+        }
+    }
+
+    fn long_header(&mut self, tag: u8, length: usize) {
+        let bytes = (length as u32).to_be_bytes();
+        match length {
+            0..=0xff => self.prepend_few([tag, 0x81, length as u8]),
             0x100..=0xffff => self.prepend_few([tag, 0x82, bytes[2], bytes[3]]),
             0x1_0000..=0xff_ffff => self.prepend_few([tag, 0x83, bytes[1], bytes[2], bytes[3]]),
             _ => self.prepend_few([tag, 0x84, bytes[0], bytes[1], bytes[2], bytes[3]]),
@@ -298,6 +362,16 @@ impl Writer {
 impl Drop for Writer {
     fn drop(&mut self) {
         self.wipe();
+        // Others, of messages longer than ordinary ones, would only take room.
+        if self.buffer.len() == ROOM {
+            let buffer = std::mem::take(&mut self.buffer);
+            let _ = STOCK.try_with(|stock| {
+                let mut stock = stock.borrow_mut();
+                if stock.len() < KEPT {
+                    stock.push(buffer);
+                }
+            });
+        }
     }
 }
 

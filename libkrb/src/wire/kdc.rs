@@ -46,7 +46,7 @@ impl<'a> KdcReq<'a> {
 /// Enters one of two APPLICATION tags; the tag's number must be the message type inside.
 fn either<'a>(reader: &mut Reader<'a>, numbers: [u8; 2], what: &'static str) -> Result<(MessageType, Reader<'a>)> {
     let number = reader.tag().map(|tag| tag & 0x1f).filter(|number| numbers.contains(number));
-    let number = number.ok_or(Error::Malformed(what))?;
+    let Some(number) = number else { return Err(Error::Malformed(what)) };
     Ok((MessageType(i32::from(number)), reader.application(number, what)?))
 }
 

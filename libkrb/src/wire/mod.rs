@@ -60,7 +60,7 @@ pub use s4u::{PaForUser, PaPacOptions, PaS4uX509User, S4uUserId};
 pub use safe_priv::{EncKrbPrivPart, KrbPriv, KrbSafe, KrbSafeBody};
 pub use spake::{PaSpake, SpakeChallenge, SpakeResponse, SpakeSecondFactor, SpakeSupport};
 pub use spnego::{MechTypeList, NegHints, NegState, NegTokenInit, NegTokenResp, NegotiationToken};
-pub use ticket::{EncTicketPart, Ticket};
+pub use ticket::{EncTicketPart, Ticket, TicketFields};
 pub use utf8::Utf8;
 pub use x509::{AlgorithmIdentifier, Any, BitString, DomainParameters, SubjectPublicKeyInfo, Unsigned};
 

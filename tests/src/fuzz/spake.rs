@@ -4,7 +4,7 @@ use libkrb::codes::EncryptionType;
 use libkrb::crypto::Key;
 use libkrb::preauth::spake::client::{self, Said};
 use libkrb::preauth::spake::kdc::{self, State};
-use libkrb::preauth::spake::{GROUPS, Group, Keys};
+use libkrb::preauth::spake::{GROUPS, Group, Initial, Keys};
 use libkrb::wire::{self, List, PaSpake};
 
 use super::script::Script;
@@ -29,7 +29,7 @@ pub fn spake(data: &[u8]) {
     };
     let optimistic = script.seldom(4);
     let heard = (!optimistic).then_some(&*heard);
-    let (mut challenge, state) = kdc::challenge(chosen, &key, heard, &mut Sequence(1)).expect("a challenge");
+    let (mut challenge, state) = kdc::challenge(&initial(&key, chosen), heard, &mut Sequence(1)).expect("a challenge");
     let kept = state.octets().to_vec();
     let state = State::parse(&kept).expect("what was written");
     // Where the challenge came unasked nobody has heard the groups.
@@ -45,6 +45,10 @@ pub fn spake(data: &[u8]) {
     }
     let _ = State::parse(script.bytes());
     let _ = kdc::choose(List::Items(&[script.number() as i32]), &groups);
+}
+
+fn initial(key: &Key, group: &'static Group) -> Initial {
+    Initial::new(key, group).expect("a key of ours")
 }
 
 /// Changes a message, sometimes.
@@ -65,5 +69,5 @@ fn answered(challenge: &[u8], groups: &[&'static Group], key: &Key, support: Opt
 
 fn opened(state: &State, key: &Key, response: &[u8]) -> Option<Keys> {
     let Ok(PaSpake::Response(response)) = wire::decode(response) else { return None };
-    state.open(key, &response, BODY).ok()
+    state.open(&initial(key, state.group()), &response, BODY).ok()
 }

@@ -331,10 +331,11 @@ fn s5_4_6_the_encrypted_challenge_proves_the_client_and_the_kdc() {
     let sealed: EncryptedData<'_> = wire::decode(&value).expect("EncryptedData");
     let key = realm.key("alice", AES256);
     assert_eq!(
-        enc_challenge::open(Speaker::Kdc, &armor.key, &key, &sealed).map(|clock| clock.time),
+        enc_challenge::open(Speaker::Kdc, &armor.key.prepare_prf(), &key.prepare_prf(), &sealed)
+            .map(|clock| clock.time),
         Ok(realm.now.time)
     );
-    assert!(enc_challenge::open(Speaker::Client, &armor.key, &key, &sealed).is_err());
+    assert!(enc_challenge::open(Speaker::Client, &armor.key.prepare_prf(), &key.prepare_prf(), &sealed).is_err());
 }
 
 #[test]
@@ -359,14 +360,18 @@ fn s5_4_6_a_challenge_of_another_time_or_seen_before_is_refused() {
     // Two clocks that show the same are two challenges.
     let mut same = || {
         let now = Instant::from(NOW);
-        let made = enc_challenge::make(Speaker::Client, &armor.key, &key, now, &mut realm.random).expect("a challenge");
+        let made =
+            enc_challenge::make(Speaker::Client, &armor.key.prepare_prf(), &key.prepare_prf(), now, &mut realm.random)
+                .expect("a challenge");
         Inside::of(vec![(PaType::ENCRYPTED_CHALLENGE, made)])
     };
     let (one, other) = (same(), same());
     assert_eq!(told(&mut realm, &armor, &asking, &one).code, None);
     assert_eq!(told(&mut realm, &armor, &asking, &other).code, None);
     let old = Instant::from(NOW - 301);
-    let made = enc_challenge::make(Speaker::Client, &armor.key, &key, old, &mut realm.random).expect("a challenge");
+    let made =
+        enc_challenge::make(Speaker::Client, &armor.key.prepare_prf(), &key.prepare_prf(), old, &mut realm.random)
+            .expect("a challenge");
     let skewed = told(&mut realm, &armor, &asking, &Inside::of(vec![(PaType::ENCRYPTED_CHALLENGE, made)]));
     assert_eq!(skewed.code, Some(ErrorCode::SKEW));
 }

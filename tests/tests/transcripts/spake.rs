@@ -7,7 +7,7 @@ use libkrb::crypto::{Key, KeyUsage, OsRandom, Random};
 use libkrb::preauth::fast;
 use libkrb::preauth::spake::client::{self, Said};
 use libkrb::preauth::spake::kdc::{self, State};
-use libkrb::preauth::spake::{GROUPS, Group};
+use libkrb::preauth::spake::{GROUPS, Group, Initial};
 use libkrb::wire::{self, EncKdcRepPart, KdcRep, KdcReq, KdcReqBody, KrbError, MethodData, PaSpake, Reader};
 use libkrb::{Error, Principal};
 
@@ -95,7 +95,8 @@ impl Login<'_> {
 
         // The same private key makes the same challenge, and the same state.
         let mut script = Script::of(group, &private);
-        let (made, state) = kdc::challenge(group, &initial, Some(support), &mut script).expect("a challenge");
+        let (made, state) = kdc::challenge(&Initial::new(&initial, group).expect("a key"), Some(support), &mut script)
+            .expect("a challenge");
         assert_eq!(made, challenge);
         let state_of = |state: &State| state.octets().to_vec();
         let theirs = State::resume(group, &private, &transcript).expect("a state");
@@ -109,7 +110,8 @@ impl Login<'_> {
     fn judge(&self, state: &State, initial: &Key, answered: &Asked) {
         let response = answered.value(PaType::SPAKE).expect("a response");
         let Ok(PaSpake::Response(response)) = wire::decode(response) else { panic!("a response") };
-        let opened = state.open(initial, &response, &answered.body);
+        let initial = Initial::new(initial, state.group()).expect("a key");
+        let opened = state.open(&initial, &response, &answered.body);
         if self.second.scenario == "err-bad-password-spake" {
             assert_eq!(opened.expect_err("a wrong password"), Error::Integrity);
             return;
@@ -137,7 +139,8 @@ impl Login<'_> {
         let Ok(Said::Challenge(offer)) = client::read(challenge, &groups) else { panic!("a challenge") };
         let (ours, keys) = offer.respond(initial, Some(support), body, &mut OsRandom::new()).expect("a response");
         let Ok(PaSpake::Response(ours)) = wire::decode(&ours) else { panic!("a response") };
-        let opened = state.open(initial, &ours, body).expect("the right key");
+        let initial = Initial::new(initial, state.group()).expect("a key");
+        let opened = state.open(&initial, &ours, body).expect("the right key");
         assert!(opened.reply().expect("a key").same_as(&keys.reply().expect("a key")));
     }
 

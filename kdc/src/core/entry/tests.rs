@@ -1,6 +1,8 @@
 //! Which keys seal, which prove, and which are over.
 
 use libkrb::Principal;
+use libkrb::crypto::Random;
+use libkrb::preauth::spake::kdc;
 
 use super::*;
 
@@ -67,4 +69,37 @@ fn when_keys_were_replaced_is_told_by_those_that_came_after() {
     entry.password_changed = Some(Time(700));
     assert_eq!(entry.replaced(1), Some(Time(700)));
     assert_eq!(entry.replaced(0), None);
+}
+
+/// Nothing is left to chance, so that what differs is of another key.
+struct Zeros;
+
+impl Random for Zeros {
+    fn fill(&mut self, out: &mut [u8]) {
+        out.fill(0);
+    }
+}
+
+#[test]
+fn a_changed_copy_of_a_key_has_nothing_of_what_was_prepared_before() {
+    let key = |octet| Key::new(EncryptionType::AES256_SHA1, &[octet; 32]).expect("a key");
+    let uses = |key: &LongTermKey| {
+        let sealed = [key.timestamp(), key.ticket(), key.reply()].map(|key| key.encrypt(&mut Zeros, b"plain"));
+        let mut stream = [0; 16];
+        key.prf().prf_plus(b"pepper", &mut stream).expect("a stream");
+        let challenge = kdc::challenge(key.spake(&GROUPS[0]).expect("a group"), None, &mut Zeros).expect("a challenge");
+        [&sealed[..], &[key.pac().checksum(b"data"), key.cammac().checksum(b"data"), stream.into(), challenge.0]]
+            .concat()
+    };
+    let old = LongTermKey::new(key(1), Some("salt".into()));
+    let (before, _) = (uses(&old), old.info(|| b"old".to_vec()));
+    let mut new = old.clone();
+    new.key = key(2);
+    let after = uses(&new);
+    assert!(before.iter().zip(&after).all(|(before, after)| before != after));
+    assert_eq!(new.info(|| b"new".to_vec()), b"new");
+    assert_eq!(uses(&old), before);
+    assert_eq!(old.info(|| b"other".to_vec()), b"old", "kept as long as the entry is");
+    let other = old.salted("other".into());
+    assert_eq!((uses(&other), other.info(|| b"other".to_vec())), (before, &b"other"[..]));
 }

@@ -17,28 +17,30 @@ use super::grant::{Grant, SealingKey};
 /// The AS-REP or TGS-REP of a grant; the event learns what was issued.
 pub fn seal(grant: &Grant<'_>, random: &mut dyn Random, event: &mut Event) -> Vec<u8> {
     event.issued = Some(issued(grant));
-    let said = cammac::element(grant, &ticket_part(grant, &[]));
+    let fields = ticket_part(grant).fields();
+    let said = cammac::element(grant, &fields);
     let mut data = grant.authorization_data.clone();
     data.extend(said.iter().map(|(kind, data)| AuthData { kind: *kind, data }));
     // Last, for it signs all of the ticket; first, where MIT krb5 has it.
-    let pac = pac::element(grant, &ticket_part(grant, &[]), &data);
+    let pac = pac::element(grant, &fields, &data);
     let pac = pac.iter().map(|data| AuthData { kind: AuthDataType::IF_RELEVANT, data });
     data.splice(0..0, pac);
-    let ticket_cipher = encrypt(&grant.ticket_key, random, &ticket_part(grant, &data));
+    let ticket_cipher = encrypt(&grant.ticket_key, random, &fields.with(List::Items(&data)));
     let encrypted = pa_data(&grant.encrypted_padata);
     let reply_cipher = encrypt(&grant.reply_key, random, &reply_part(grant, &encrypted));
     let ticket = Ticket {
         version: Fixed,
         realm: grant.server.realm(),
         server: grant.server.into(),
-        enc_part: sealed(&grant.ticket_key, &ticket_cipher),
+        enc_part: sealed(&grant.ticket_key, ticket_cipher.bytes()),
     };
     // The ticket stands in the reply as a value; its bytes are written when the reply is.
-    let ticket_der = wire::encode(&ticket);
+    let ticket_der = written(&ticket);
+    let ticket_der = ticket_der.bytes();
     let nobody = Principal::anonymous();
     let (client, enveloped) = match &grant.envelope {
         Some(envelope) => {
-            let around = envelope.padata(random, grant.client, &ticket_der, &pa_data(&grant.padata));
+            let around = envelope.padata(random, grant.client, ticket_der, &pa_data(&grant.padata));
             (envelope.client(grant.client, &nobody), Some([around]))
         }
         None => (grant.client, None),
@@ -49,16 +51,22 @@ pub fn seal(grant: &Grant<'_>, random: &mut dyn Random, event: &mut Event) -> Ve
         padata: List::Items(&padata),
         client_realm: client.realm(),
         client: client.into(),
-        ticket: Raw { der: &ticket_der, value: ticket },
-        enc_part: sealed(&grant.reply_key, &reply_cipher),
+        ticket: Raw { der: ticket_der, value: ticket },
+        enc_part: sealed(&grant.reply_key, reply_cipher.bytes()),
     };
     wire::encode(&reply)
 }
 
-fn encrypt(key: &SealingKey<'_>, random: &mut dyn Random, part: &impl Encode) -> Vec<u8> {
-    let mut writer = Writer::secret();
+fn encrypt(key: &SealingKey<'_>, random: &mut dyn Random, part: &impl Encode) -> Writer {
+    let mut writer = Writer::new();
+    writer.encrypted(&key.key, random, |writer| part.encode(writer));
+    writer
+}
+
+fn written(part: &impl Encode) -> Writer {
+    let mut writer = Writer::new();
     part.encode(&mut writer);
-    key.key.encrypt(random, writer.bytes())
+    writer
 }
 
 fn sealed<'a>(key: &SealingKey<'_>, cipher: &'a [u8]) -> EncryptedData<'a> {
@@ -69,8 +77,8 @@ fn pa_data(padata: &[(PaType, Vec<u8>)]) -> Vec<PaData<'_>> {
     padata.iter().map(|(kind, value)| PaData { kind: *kind, value }).collect()
 }
 
-fn ticket_part<'a>(grant: &'a Grant<'a>, data: &'a [AuthData<'a>]) -> EncTicketPart<'a> {
-    let authorization_data = List::Items(data);
+/// All that a ticket says but its authorization data.
+fn ticket_part<'a>(grant: &'a Grant<'a>) -> EncTicketPart<'a> {
     EncTicketPart {
         flags: grant.flags,
         key: EncryptionKey::from(&grant.session),
@@ -82,7 +90,7 @@ fn ticket_part<'a>(grant: &'a Grant<'a>, data: &'a [AuthData<'a>]) -> EncTicketP
         end_time: grant.times.end,
         renew_till: grant.times.renew_till,
         addresses: grant.addresses,
-        authorization_data: (!authorization_data.is_empty()).then_some(authorization_data),
+        authorization_data: None,
     }
 }
 

@@ -2,13 +2,13 @@
 
 use libkrb::authz::pac::{self, ClientInfo, Signatures};
 use libkrb::codes::{AuthDataType, PacType};
-use libkrb::wire::{AuthData, EncTicketPart, List};
+use libkrb::wire::{self, AuthData, List, TicketFields};
 
 use super::super::grant::Grant;
 
 /// The contents of AD-IF-RELEVANT around the PAC of a ticket with these other `elements`; `None` where
 /// none is to be made, or where the names are too long for one.
-pub fn element(grant: &Grant<'_>, ticket: &EncTicketPart<'_>, elements: &[AuthData<'_>]) -> Option<Vec<u8>> {
+pub fn element(grant: &Grant<'_>, ticket: &TicketFields, elements: &[AuthData<'_>]) -> Option<Vec<u8>> {
     let plan = grant.pac.as_ref()?;
     let about = ClientInfo::encode(grant.client, grant.times.auth).ok()?;
     let mut buffers = vec![(PacType::CLIENT_INFO, &*about)];
@@ -16,7 +16,7 @@ pub fn element(grant: &Grant<'_>, ticket: &EncTicketPart<'_>, elements: &[AuthDa
     let signed = plan.for_service.then(|| {
         let mut all = vec![AuthData { kind: AuthDataType::IF_RELEVANT, data: pac::placeholder() }];
         all.extend_from_slice(elements);
-        libkrb::wire::encode_secret(&EncTicketPart { authorization_data: Some(List::Items(&all)), ..*ticket })
+        wire::encode_secret(&ticket.with(List::Items(&all)))
     });
     let by = Signatures { server: &plan.server, kdc: &plan.kdc, ticket: signed.as_ref().map(|signed| &***signed) };
     pac::sign(&buffers, by).ok().map(|pac| pac::wrapped(&pac))

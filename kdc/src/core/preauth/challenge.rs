@@ -21,12 +21,12 @@ pub fn verify(work: &mut Try<'_>, who: &Gathered<'_>, padata: &PaData<'_>) -> Re
     let failed = || Refusal::new(ErrorCode::PREAUTH_FAILED, UNOPENED);
     let malformed = |_: Error| Refusal::new(ErrorCode::PREAUTH_FAILED, "malformed encrypted challenge");
     let bare = Refusal::new(ErrorCode::PREAUTH_FAILED, "an encrypted challenge outside of FAST");
-    let armor = &who.armor.ok_or(bare)?.key;
+    let armor = &who.armor.ok_or(bare)?.prf;
     let sealed = wire::decode::<EncryptedData<'_>>(padata.value).map_err(malformed)?;
     // The element does not say which of the client's keys is in it: likely the first that it offers.
     let keys = |set| who.offered.iter().filter_map(move |etype| Some((KeySet::key(set, *etype)?, set.kvno)));
     let mut opened = who.client.proving(now).flat_map(keys).filter_map(|(key, kvno)| {
-        let clock = enc_challenge::open(Speaker::Client, armor, &key.key, &sealed).ok()?;
+        let clock = enc_challenge::open(Speaker::Client, armor, key.prf(), &sealed).ok()?;
         Some((clock, key, kvno))
     });
     let (clock, key, kvno) = opened.next().ok_or_else(failed)?;
@@ -39,7 +39,7 @@ pub fn verify(work: &mut Try<'_>, who: &Gathered<'_>, padata: &PaData<'_>) -> Re
         return Err(Refusal::new(ErrorCode::REPEAT, "this encrypted challenge was used before"));
     }
     let unable = |_: Error| Refusal::new(ErrorCode::ETYPE_NOSUPP, "no challenge can be made");
-    let ours = enc_challenge::make(Speaker::Kdc, armor, &key.key, work.at.now, work.random).map_err(unable)?;
+    let ours = enc_challenge::make(Speaker::Kdc, armor, key.prf(), work.at.now, work.random).map_err(unable)?;
     let padata = vec![(PaType::ENCRYPTED_CHALLENGE, ours)];
     Ok(Step::Proven(Proof { padata, ..Proof::by_key("encrypted-challenge", kvno) }))
 }

@@ -86,7 +86,8 @@ fn challenge(
     support: Option<&[u8]>,
 ) {
     // It fails for no enctype; if it did, the client would be offered the other methods.
-    if let Ok((message, state)) = kdc::challenge(group, &key.key, support, work.random) {
+    let made = key.spake(group).and_then(|initial| kdc::challenge(initial, support, work.random).ok());
+    if let Some((message, state)) = made {
         let kept = Kept { made: work.at.now.time, etype: key.etype(), kvno, state };
         hints.offer(PaType::SPAKE, message);
         hints.keep(PaType::SPAKE, kept.octets());
@@ -102,7 +103,8 @@ fn respond(work: &mut Try<'_>, who: &Gathered<'_>, response: &SpakeResponse<'_>)
     // A client without that key is told so after the same work as one with another password.
     let any = who.client.current(now).and_then(|set| set.keys.first());
     let key = known.or(any).ok_or_else(failed)?;
-    let keys = kept.state.open(&key.key, response, who.request.body.der).map_err(|_| failed())?;
+    let initial = key.spake(kept.state.group()).ok_or_else(failed)?;
+    let keys = kept.state.open(initial, response, who.request.body.der).map_err(|_| failed())?;
     Refusal::unless(known.is_some() && !who.decoy, ErrorCode::PREAUTH_FAILED, UNOPENED)?;
     let reply = keys.reply().map_err(|_| failed())?;
     // A challenge is good for one login. Its time is that of its end: as long is it remembered.

@@ -9,7 +9,6 @@ use zeroize::Zeroizing;
 
 use super::super::refuse::{Refusal, because};
 use super::foreign::Foreign;
-use super::header::Header;
 
 /// The authorization data that the client sent, decrypted.
 pub struct RequestData(Zeroizing<Vec<u8>>);
@@ -50,10 +49,8 @@ pub fn no_armor(ticket: &EncTicketPart<'_>, authenticator: &Authenticator<'_>) -
 ///
 /// # Errors
 /// MODIFIED.
-pub fn no_fast(header: &Header<'_>) -> Result<(), Refusal> {
-    let unreadable = because(ErrorCode::GENERIC, "malformed ticket or authenticator");
-    let authenticator = header.authenticator.read().map_err(unreadable)?;
-    let mut data = header.ticket.authorization_data.into_iter().chain(authenticator.authorization_data);
+pub fn no_fast(ticket: &EncTicketPart<'_>, authenticator: &Authenticator<'_>) -> Result<(), Refusal> {
+    let mut data = ticket.authorization_data.into_iter().chain(authenticator.authorization_data);
     let used = data.any(|data| data.iter().any(|element| element.kind == AuthDataType::FX_FAST_USED));
     Refusal::unless(!used, ErrorCode::MODIFIED, "the envelope that the client speaks of is missing")
 }

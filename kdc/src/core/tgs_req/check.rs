@@ -232,7 +232,7 @@ fn grant<'a>(
     let (key, usage) = &gathered.reply;
     let wants_padata = request.padata(PaType::REQ_ENC_PA_REP).is_some();
     let occasion = Occasion { tgs: &gathered.tgs, server, sealer: sealer(kdc, gathered, now)?, flags };
-    let strengthened = gathered.armor.map(|armor| armor.strengthen(at.now, random, key)).transpose()?;
+    let strengthened = gathered.armor.map(|armor| armor.strengthen(at.now, random, &key.prepare_prf())).transpose()?;
     let (key, envelope) = strengthened.map_or((Cow::Borrowed(key), None), |(key, seal)| (Cow::Owned(key), Some(seal)));
     Ok(Grant {
         kind: MessageType::TGS_REP,

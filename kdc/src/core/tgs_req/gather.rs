@@ -92,13 +92,12 @@ pub fn gather<'a>(
     message: &Message<'a>,
     event: &mut Event,
 ) -> Result<Gathered<'a>, Refusal> {
-    let Message { bytes, outer, request, armor, header } = *message;
+    let Message { bytes, outer, request, armor, header, said } = *message;
     let unreadable = because(ErrorCode::GENERIC, "malformed ticket or authenticator");
     let ticket = header.ticket;
-    let authenticator = header.authenticator.read().map_err(&unreadable)?;
     let client_name = ticket.client.principal(ticket.client_realm).map_err(&unreadable)?;
     event.client = Some(client_name.clone());
-    authentic(kdc, at, outer, header, &ticket, &authenticator)?;
+    authentic(kdc, at, outer, header, &ticket, said)?;
 
     let body = &request.body;
     let unknown = |cause| Refusal::new(ErrorCode::S_PRINCIPAL_UNKNOWN, cause);
@@ -109,7 +108,7 @@ pub fn gather<'a>(
     let (server_name, server) = referral::server(kdc, body, server_name)?;
     event.server = Some(server_name.clone());
 
-    let reply = match authenticator.subkey {
+    let reply = match said.subkey {
         Some(subkey) => {
             let subkey = subkey.key().map_err(because(ErrorCode::ETYPE_NOSUPP, "the subkey can't be used"))?;
             (subkey, KeyUsage::TGS_REP_SUBKEY)

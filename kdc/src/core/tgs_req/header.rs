@@ -6,7 +6,7 @@ use std::sync::Arc;
 use libkrb::codes::{EncryptionType, PaType};
 use libkrb::crypto::{Key, KeyUsage};
 use libkrb::ticket::{self, OpenAuthenticator, OpenTicket};
-use libkrb::wire::{self, ApReq, EncTicketPart, EncryptedData, EncryptionKey, KdcReq, Ticket};
+use libkrb::wire::{self, ApReq, Authenticator, EncTicketPart, EncryptedData, KdcReq, Ticket};
 use libkrb::{Error, ErrorCode, Principal, Time};
 
 use super::super::Kdc;
@@ -90,10 +90,10 @@ impl Presented<'_> {
 }
 
 impl Header<'_> {
-    /// The key that the client proposes for this conversation.
-    pub fn subkey(&self) -> Result<Option<EncryptionKey<'_>>, Refusal> {
+    /// What the authenticator says.
+    pub fn said(&self) -> Result<Authenticator<'_>, Refusal> {
         let unreadable = because(ErrorCode::GENERIC, "malformed ticket or authenticator");
-        self.authenticator.read().map(|said| said.subkey).map_err(unreadable)
+        self.authenticator.read().map_err(unreadable)
     }
 }
 

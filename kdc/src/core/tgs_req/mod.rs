@@ -11,7 +11,7 @@ pub(super) use gather::check_addresses;
 pub(super) use header::{Opened, open_ticket};
 
 use libkrb::crypto::Random;
-use libkrb::wire::KdcReq;
+use libkrb::wire::{Authenticator, KdcReq};
 
 use super::event::{Event, Exchange};
 use super::fast::{self, Armor};
@@ -30,21 +30,17 @@ pub fn answer(
     event.offered = request.body.etypes.iter().take(16).collect();
     let presented = header::open(kdc, at.now.time, request)?;
     let header = presented.header()?;
-    let Some(opened) = fast::of_tgs(kdc, at, request, (&header.session, header.subkey()?))? else {
-        authdata::no_fast(&header)?;
-        return inside(
-            kdc,
-            at,
-            random,
-            &Message { bytes, outer: request, request, armor: None, header: &header },
-            event,
-        );
+    let said = &header.said()?;
+    let header = &header;
+    let Some(opened) = fast::of_tgs(kdc, at, request, (&header.session, said.subkey))? else {
+        authdata::no_fast(&header.ticket, said)?;
+        return inside(kdc, at, random, &Message { bytes, outer: request, request, armor: None, header, said }, event);
     };
     event.armor = opened.armor.of;
     let answer = opened.request().and_then(|within| {
         event.offered = within.body.etypes.iter().take(16).collect();
         let armor = Some(&opened.armor);
-        inside(kdc, at, random, &Message { bytes, outer: request, request: &within, armor, header: &header }, event)
+        inside(kdc, at, random, &Message { bytes, outer: request, request: &within, armor, header, said }, event)
     });
     answer.or_else(|refusal| Ok(opened.refuse(kdc, (at, random), request, &refusal, event)))
 }
@@ -61,6 +57,8 @@ struct Message<'a> {
     armor: Option<&'a Armor>,
     /// The presented ticket.
     header: &'a header::Header<'a>,
+    /// What its authenticator says.
+    said: &'a Authenticator<'a>,
 }
 
 fn inside(

@@ -9,6 +9,10 @@ fn key(byte: u8) -> Key {
     Key::new(EncryptionType::AES256_SHA1, &[byte; 32]).expect("a key")
 }
 
+fn prepared(byte: u8) -> PreparedChecksum {
+    key(byte).prepare_checksum(KeyUsage::CAMMAC)
+}
+
 fn ticket<'a>(session: &'a Key, client: &'a Principal, data: Option<AuthorizationData<'a>>) -> EncTicketPart<'a> {
     EncTicketPart {
         flags: TicketFlags::INITIAL,
@@ -29,9 +33,10 @@ fn ticket<'a>(session: &'a Key, client: &'a Principal, data: Option<Authorizatio
 fn sealed(session: &Key, client: &Principal) -> (AuthDataType, Vec<u8>) {
     let said = super::super::indicators::encode(&["otp".to_owned()]);
     let elements = [AuthData { kind: AuthDataType::AUTH_INDICATOR, data: &said }];
-    let (tgs, service) = (key(1), key(2));
+    let (tgs, service) = (prepared(1), prepared(2));
     let signer = |key, kvno| Signer { key, kvno };
-    seal(&elements, &ticket(session, client, None), signer(&tgs, Some(7)), Some(signer(&service, None)))
+    let fields = ticket(session, client, None).fields();
+    seal(&elements, &fields, signer(&tgs, Some(7)), Some(signer(&service, None)))
 }
 
 #[test]
@@ -42,11 +47,11 @@ fn both_verifiers_hold_in_the_ticket_they_were_made_for() {
     let part = ticket(&session, &alice, Some(List::Items(&elements)));
     let found = find(part.authorization_data.as_ref());
     let [cammac] = &found[..] else { panic!("one container") };
-    let (tgs, service) = (key(1), key(2));
+    let (of_tgs, of_service, service) = (prepared(1), prepared(2), key(2));
     let mut asked = None;
     let said = vouched_by_kdc(cammac, &part, |kvno| {
         asked = kvno;
-        vec![&service, &tgs]
+        vec![&of_service, &of_tgs]
     });
     assert_eq!(asked, Some(7), "the verifier says which of the TGS's keys it was");
     assert_eq!(super::super::indicators::read(&said.unwrap()), ["otp"]);
@@ -60,18 +65,19 @@ fn a_verifier_is_good_for_no_other_ticket_and_no_other_key() {
     let (kind, data) = sealed(&session, &alice);
     let elements = [AuthData { kind, data: &data }];
     let mallory = Principal::parse("mallory@R", None).unwrap();
-    let tgs = key(1);
+    let (tgs, of_tgs) = (key(1), prepared(1));
     for (who, flags) in [(&mallory, TicketFlags::INITIAL), (&alice, TicketFlags::NONE)] {
         let part = EncTicketPart { flags, ..ticket(&session, who, Some(List::Items(&elements))) };
         let found = find(part.authorization_data.as_ref());
-        assert!(vouched_by_kdc(&found[0], &part, |_| vec![&tgs]).is_err(), "moved to {flags:?} of {who}");
+        assert!(vouched_by_kdc(&found[0], &part, |_| vec![&of_tgs]).is_err(), "moved to {flags:?} of {who}");
     }
     let part = ticket(&session, &alice, Some(List::Items(&elements)));
     let cammac = find(part.authorization_data.as_ref())[0];
-    assert!(vouched_by_kdc(&cammac, &part, |_| vec![&session]).is_err());
+    let of_session = session.prepare_checksum(KeyUsage::CAMMAC);
+    assert!(vouched_by_kdc(&cammac, &part, |_| vec![&of_session]).is_err());
     assert!(vouched_by_service(&cammac, &tgs).is_err());
     let bare = AdCammac { kdc_verifier: None, service_verifier: None, ..cammac };
-    assert!(vouched_by_kdc(&bare, &part, |_| vec![&tgs]).is_err(), "no verifier vouches for nothing");
+    assert!(vouched_by_kdc(&bare, &part, |_| vec![&of_tgs]).is_err(), "no verifier vouches for nothing");
     assert!(vouched_by_service(&bare, &key(2)).is_err());
 }
 

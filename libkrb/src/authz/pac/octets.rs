@@ -17,8 +17,8 @@ impl<'a> Octets<'a> {
     }
 
     pub(super) fn take(&mut self, length: usize) -> Result<&'a [u8]> {
-        let end = self.at.checked_add(length).ok_or(TRUNCATED)?;
-        let taken = self.all.get(self.at..end).ok_or(TRUNCATED)?;
+        let end = self.at.saturating_add(length);
+        let Some(taken) = self.all.get(self.at..end) else { return Err(TRUNCATED) };
         self.at = end;
         Ok(taken)
     }
@@ -28,7 +28,10 @@ impl<'a> Octets<'a> {
     }
 
     fn array<const N: usize>(&mut self) -> Result<[u8; N]> {
-        self.take(N)?.first_chunk().copied().ok_or(TRUNCATED)
+        match self.take(N)?.first_chunk() {
+            Some(octets) => Ok(*octets),
+            None => Err(TRUNCATED),
+        }
     }
 
     pub(super) fn u16(&mut self) -> Result<u16> {

@@ -3,7 +3,7 @@
 
 use super::factor::Factor;
 use super::group::{Group, Mask};
-use super::keys::{Keys, factor, multiplier};
+use super::keys::{Initial, Keys, factor};
 use super::transcript::Transcript;
 use crate::crypto::{Key, Random};
 use crate::error::{Error, Result};
@@ -72,12 +72,12 @@ impl Challenge<'_> {
     ) -> Result<(Vec<u8>, Keys)> {
         const NOT_PUBLIC: Error = Error::Malformed("PA-SPAKE: no public key of the group");
         let arithmetic = self.group.arithmetic;
-        let w = multiplier(initial, self.group)?;
+        let initial = Initial::new(initial, self.group)?;
         let private = arithmetic.private(random);
-        let shared = arithmetic.shared(&private, self.public, &w, Mask::M).ok_or(NOT_PUBLIC)?;
-        let public = arithmetic.public(&private, &w, Mask::N).ok_or(NOT_PUBLIC)?;
+        let shared = arithmetic.shared(&private, self.public, initial.hidden(Mask::M)).ok_or(NOT_PUBLIC)?;
+        let public = arithmetic.public(&private, initial.hidden(Mask::N)).ok_or(NOT_PUBLIC)?;
         let transcript = Transcript::begin(self.group, support, self.message).end(self.group, &public);
-        let keys = Keys::new(initial, self.group, &shared, &transcript, body)?;
+        let keys = Keys::new(&initial, &shared, &transcript, body);
         let data = (self.factor.answer)(self.data);
         let cipher = keys.seal(1, random, &factor(self.factor.kind, data.as_deref()))?;
         let factor = EncryptedData { etype: initial.etype(), kvno: None, cipher: &cipher };

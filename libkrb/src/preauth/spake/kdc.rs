@@ -7,9 +7,9 @@ use zeroize::Zeroizing;
 
 use super::factor::{FACTORS, Factor};
 use super::group::{Group, Mask, Secret};
-use super::keys::{Keys, multiplier};
+use super::keys::{Initial, Keys};
 use super::transcript::Transcript;
-use crate::crypto::{Key, Random};
+use crate::crypto::Random;
 use crate::error::{Error, Result};
 use crate::wire::{self, List, PaSpake, SpakeChallenge, SpakeResponse, SpakeSecondFactor};
 
@@ -31,15 +31,10 @@ pub fn choose(support: List<'_, i32>, allowed: &[&'static Group]) -> Option<&'st
 ///
 /// # Errors
 /// None for the enctypes of this library.
-pub fn challenge(
-    group: &'static Group,
-    initial: &Key,
-    support: Option<&[u8]>,
-    random: &mut dyn Random,
-) -> Result<(Vec<u8>, State)> {
+pub fn challenge(initial: &Initial, support: Option<&[u8]>, random: &mut dyn Random) -> Result<(Vec<u8>, State)> {
+    let group = initial.group();
     let private = group.arithmetic.private(random);
-    let w = multiplier(initial, group)?;
-    let public = group.arithmetic.public(&private, &w, Mask::M).ok_or(Error::Integrity)?;
+    let public = group.arithmetic.public(&private, initial.hidden(Mask::M)).ok_or(Error::Integrity)?;
     let data: Vec<_> = FACTORS.iter().map(|factor| (factor.kind, (factor.challenge)())).collect();
     let factors: Vec<_> =
         data.iter().map(|(kind, data)| SpakeSecondFactor { kind: *kind, data: data.as_deref() }).collect();
@@ -51,19 +46,19 @@ pub fn challenge(
 }
 
 impl State {
-    /// Opens a client's response to the challenge. `body` is the KDC-REQ-BODY that came with it, and
+    /// Opens a client's response to the challenge; `initial` is of the same group. `body` is the KDC-REQ-BODY that came with it, and
     /// within FAST the inner one (RFC 9588 7).
     ///
     /// # Errors
     /// [`Error::Integrity`] if the client has another key, or anything was changed on the way;
     /// [`Error::Malformed`] for what is no public key or no second factor.
-    pub fn open(&self, initial: &Key, response: &SpakeResponse<'_>, body: &[u8]) -> Result<Keys> {
+    pub fn open(&self, initial: &Initial, response: &SpakeResponse<'_>, body: &[u8]) -> Result<Keys> {
         const NOT_PUBLIC: Error = Error::Malformed("no public key of the group");
         let group = self.group;
-        let w = multiplier(initial, group)?;
-        let shared = group.arithmetic.shared(&self.private, response.public, &w, Mask::N).ok_or(NOT_PUBLIC)?;
+        let hidden = initial.hidden(Mask::N);
+        let shared = group.arithmetic.shared(&self.private, response.public, hidden).ok_or(NOT_PUBLIC)?;
         let transcript = self.transcript.end(group, response.public);
-        let keys = Keys::new(initial, group, &shared, &transcript, body)?;
+        let keys = Keys::new(initial, &shared, &transcript, body);
         let plain = keys.open(1, &response.factor)?;
         let factor: SpakeSecondFactor<'_> = wire::decode(&plain)?;
         match Factor::of(factor.kind) {

@@ -4,41 +4,84 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 
-use super::group::{Group, Secret};
+use super::group::{Group, Hidden, Mask, Secret};
 use super::transcript::Transcript;
-use crate::crypto::{Key, KeyUsage, Random, key_len};
+use crate::codes::EncryptionType;
+use crate::crypto::{Key, KeyUsage, PreparedPrf, Random, key_len};
 use crate::error::{Error, Result};
 use crate::wire::{self, EncryptedData};
 
+/// A long-term key that exchanges in one group begin with, and what is the same for all of them: w, and
+/// w times either constant. Whoever keeps it saves half of a KDC's work. Zeroized on drop.
+pub struct Initial {
+    prf: PreparedPrf,
+    group: &'static Group,
+    w: Secret,
+    hidden: [Hidden; 2],
+}
+
+impl Initial {
+    /// Of a key and a group.
+    ///
+    /// # Errors
+    /// None for the enctypes of this library.
+    pub fn new(key: &Key, group: &'static Group) -> Result<Initial> {
+        let prf = key.prepare_prf();
+        let w = multiplier(&prf, group)?;
+        let hidden = |mask| group.arithmetic.hidden(&w, mask).ok_or(Error::Integrity);
+        let hidden = [hidden(Mask::M)?, hidden(Mask::N)?];
+        Ok(Initial { prf, group, w, hidden })
+    }
+
+    /// The group.
+    pub fn group(&self) -> &'static Group {
+        self.group
+    }
+
+    pub(super) fn etype(&self) -> EncryptionType {
+        self.prf.etype()
+    }
+
+    pub(super) fn hidden(&self, mask: Mask) -> &Hidden {
+        let [m, n] = &self.hidden;
+        match mask {
+            Mask::M => m,
+            Mask::N => n,
+        }
+    }
+}
+
+impl fmt::Debug for Initial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Initial({:?}, redacted)", self.group)
+    }
+}
+
+/// The octets of which the multiplier w is made (RFC 9588 5).
+pub(super) fn multiplier(initial: &PreparedPrf, group: &Group) -> Result<Secret> {
+    let pepper = [b"SPAKEsecret".as_slice(), &group.number.to_be_bytes()].concat();
+    let mut w = Zeroizing::new(vec![0; group.multiplier_len]);
+    initial.prf_plus(&pepper, &mut w)?;
+    Ok(w)
+}
+
 /// The keys that both sides have derived, for one request.
 pub struct Keys {
-    initial: Key,
+    initial: PreparedPrf,
     group: &'static Group,
     /// What is hashed for every key, but its number.
     seed: Secret,
 }
 
-/// The octets of which the multiplier w is made (RFC 9588 5).
-pub(super) fn multiplier(initial: &Key, group: &Group) -> Result<Secret> {
-    let pepper = [b"SPAKEsecret".as_slice(), &group.number.to_be_bytes()].concat();
-    initial.prf_plus(&pepper, group.multiplier_len).map(Zeroizing::new)
-}
-
 impl Keys {
-    pub(super) fn new(
-        initial: &Key,
-        group: &'static Group,
-        shared: &[u8],
-        transcript: &Transcript,
-        body: &[u8],
-    ) -> Result<Keys> {
-        let (number, etype) = (group.number.to_be_bytes(), initial.etype().0.to_be_bytes());
-        let w = multiplier(initial, group)?;
-        let parts: [&[u8]; 7] = [b"SPAKEkey", &number, &etype, &w, shared, transcript.octets(), body];
+    pub(super) fn new(initial: &Initial, shared: &[u8], transcript: &Transcript, body: &[u8]) -> Keys {
+        let Initial { prf, group, w, .. } = initial;
+        let (number, etype) = (group.number.to_be_bytes(), prf.etype().0.to_be_bytes());
+        let parts: [&[u8]; 7] = [b"SPAKEkey", &number, &etype, w, shared, transcript.octets(), body];
         // Of the final length at once: what is outgrown would stay in memory.
         let mut seed = Zeroizing::new(Vec::with_capacity(parts.iter().map(|part| part.len()).sum()));
         parts.iter().for_each(|part| seed.extend_from_slice(part));
-        Ok(Keys { initial: initial.clone(), group, seed })
+        Keys { initial: prf.clone(), group, seed }
     }
 
     /// K'\[n\]. 0 is the reply key, odd ones are the client's for what it encrypts, even ones the KDC's.
@@ -57,7 +100,7 @@ impl Keys {
         }
         let octets = octets.get(..length).ok_or(Error::KeyLength(self.initial.etype()))?;
         let between = Key::random_to_key(self.initial.etype(), octets)?;
-        Key::cf2(&self.initial, b"SPAKE", &between, b"keyderiv")
+        self.initial.cf2(b"SPAKE", &between.prepare_prf(), b"keyderiv")
     }
 
     /// The key that takes the place of the initial one when all is proven (RFC 9588 4.5).

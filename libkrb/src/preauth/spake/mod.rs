@@ -16,5 +16,5 @@ mod transcript;
 mod tests;
 
 pub use group::{GROUPS, Group};
-pub use keys::Keys;
+pub use keys::{Initial, Keys};
 pub(crate) use method::begin;

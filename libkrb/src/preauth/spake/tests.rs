@@ -1,5 +1,5 @@
 use super::client::{self, Said};
-use super::group::{Mask, Secret};
+use super::group::{Hidden, Mask, Secret};
 use super::keys::multiplier;
 use super::transcript::Transcript;
 use super::*;
@@ -13,6 +13,14 @@ const BODY: &[u8] = b"KDC-REQ-BODY";
 
 fn key(octet: u8) -> Key {
     Key::new(EncryptionType::AES256_SHA1, &[octet; 32]).unwrap()
+}
+
+fn hidden(group: &Group, w: &[u8], mask: Mask) -> Hidden {
+    group.arithmetic.hidden(w, mask).unwrap()
+}
+
+fn initial(key: &Key, group: &'static Group) -> Initial {
+    Initial::new(key, group).unwrap()
 }
 
 fn response(bytes: &[u8]) -> SpakeResponse<'_> {
@@ -38,7 +46,7 @@ struct Talk {
 
 fn talk(group: &'static Group, of_kdc: &Key, of_client: &Key, support: Option<&[u8]>) -> Talk {
     let mut random = OsRandom::new();
-    let (message, state) = kdc::challenge(group, of_kdc, support, &mut random).unwrap();
+    let (message, state) = kdc::challenge(&initial(of_kdc, group), support, &mut random).unwrap();
     let (response, keys) = challenge(&message, &[group]).respond(of_client, support, BODY, &mut random).unwrap();
     Talk { state, response, keys }
 }
@@ -67,11 +75,12 @@ fn the_vectors_of_rfc_9588_come_out_in_every_group() {
     let mut seen = vec![];
     for vector in open("spake").iter().filter(|vector| supported(vector.etype())) {
         let group = group_of(vector);
-        let initial = vector.key("initial_key");
-        let w = multiplier(&initial, group).unwrap();
+        let key = vector.key("initial_key");
+        let w = multiplier(&key.prepare_prf(), group).unwrap();
         assert_eq!(*w, vector.bytes("w_prfplus"), "{vector:?}");
         let (x, y) = (vector.bytes("x"), vector.bytes("y"));
-        let public = |private: &[u8], w: &[u8], mask| group.arithmetic.public(private, w, mask).unwrap();
+        let public =
+            |private: &[u8], w: &[u8], mask| group.arithmetic.public(private, &hidden(group, w, mask)).unwrap();
         let nothing = vec![0; group.multiplier_len];
         assert_eq!(public(&x, &nothing, Mask::M), vector.bytes("X"));
         assert_eq!(public(&y, &nothing, Mask::N), vector.bytes("Y"));
@@ -79,15 +88,15 @@ fn the_vectors_of_rfc_9588_come_out_in_every_group() {
         assert_eq!(public(&y, &w, Mask::N), vector.bytes("S"));
         let reduced = vector.bytes("w_reduced");
         assert_eq!(public(&x, &reduced, Mask::M), vector.bytes("T"), "the same number");
-        let of_kdc = group.arithmetic.shared(&x, &vector.bytes("S"), &w, Mask::N).unwrap();
-        let of_client = group.arithmetic.shared(&y, &vector.bytes("T"), &w, Mask::M).unwrap();
+        let of_kdc = group.arithmetic.shared(&x, &vector.bytes("S"), &hidden(group, &w, Mask::N)).unwrap();
+        let of_client = group.arithmetic.shared(&y, &vector.bytes("T"), &hidden(group, &w, Mask::M)).unwrap();
         assert_eq!((&*of_kdc, &*of_client), (&vector.bytes("K"), &vector.bytes("K")));
         let support = vector.maybe_bytes("support_der");
         let begun = Transcript::begin(group, support.as_deref(), &vector.bytes("challenge_der"));
         assert_eq!(begun.octets(), vector.bytes("thash_after_challenge"));
         let ended = begun.end(group, &vector.bytes("S"));
         assert_eq!(ended.octets(), vector.bytes("thash_final"));
-        let keys = Keys::new(&initial, group, &of_kdc, &ended, &vector.bytes("kdc_req_body_der")).unwrap();
+        let keys = Keys::new(&initial(&key, group), &of_kdc, &ended, &vector.bytes("kdc_req_body_der"));
         for n in 0..4 {
             let expected = vector.bytes(&format!("Kprime_{n}"));
             let made =
@@ -110,7 +119,7 @@ fn who_has_the_same_key_agrees_on_the_same_keys_in_every_group_and_enctype() {
             for support in [Some(&*support), None] {
                 let Talk { state, response: bytes, keys } = talk(group, &key, &key, support);
                 let state = kdc::State::parse(&state.octets()).unwrap();
-                let opened = state.open(&key, &response(&bytes), BODY).unwrap();
+                let opened = state.open(&initial(&key, state.group()), &response(&bytes), BODY).unwrap();
                 assert!(opened.reply().unwrap().same_as(&keys.reply().unwrap()), "{group:?} {etype}");
                 assert!(!opened.key(1).unwrap().same_as(&keys.reply().unwrap()));
             }
@@ -122,9 +131,13 @@ fn who_has_the_same_key_agrees_on_the_same_keys_in_every_group_and_enctype() {
 fn another_key_opens_nothing() {
     for group in &GROUPS {
         let Talk { state, response: bytes, .. } = talk(group, &key(1), &key(2), None);
-        assert_eq!(state.open(&key(1), &response(&bytes), BODY).unwrap_err(), Error::Integrity, "{group:?}");
+        assert_eq!(
+            state.open(&initial(&key(1), state.group()), &response(&bytes), BODY).unwrap_err(),
+            Error::Integrity,
+            "{group:?}"
+        );
         let other = Key::new(EncryptionType::AES128_SHA1, &[1; 16]).unwrap();
-        assert_eq!(state.open(&other, &response(&bytes), BODY).unwrap_err(), Error::Integrity);
+        assert_eq!(state.open(&initial(&other, state.group()), &response(&bytes), BODY).unwrap_err(), Error::Integrity);
     }
 }
 
@@ -132,15 +145,27 @@ fn another_key_opens_nothing() {
 fn what_was_said_in_the_clear_cannot_be_changed() {
     let (group, key, mut random) = (&GROUPS[0], key(1), OsRandom::new());
     let (said, heard) = (client::support(&[&GROUPS[0], &GROUPS[1]]), client::support(&[&GROUPS[0]]));
-    let (message, state) = kdc::challenge(group, &key, Some(&heard), &mut random).unwrap();
+    let (message, state) = kdc::challenge(&initial(&key, group), Some(&heard), &mut random).unwrap();
     let offer = challenge(&message, &[group]);
     let (bytes, _) = offer.respond(&key, Some(&said), BODY, &mut random).unwrap();
-    assert_eq!(state.open(&key, &response(&bytes), BODY).unwrap_err(), Error::Integrity, "groups taken away");
+    assert_eq!(
+        state.open(&initial(&key, state.group()), &response(&bytes), BODY).unwrap_err(),
+        Error::Integrity,
+        "groups taken away"
+    );
     let (bytes, _) = offer.respond(&key, None, BODY, &mut random).unwrap();
-    assert_eq!(state.open(&key, &response(&bytes), BODY).unwrap_err(), Error::Integrity, "no support sent");
+    assert_eq!(
+        state.open(&initial(&key, state.group()), &response(&bytes), BODY).unwrap_err(),
+        Error::Integrity,
+        "no support sent"
+    );
     let (bytes, _) = offer.respond(&key, Some(&heard), BODY, &mut random).unwrap();
-    assert_eq!(state.open(&key, &response(&bytes), b"another body").unwrap_err(), Error::Integrity, "the body");
-    assert!(state.open(&key, &response(&bytes), BODY).is_ok());
+    assert_eq!(
+        state.open(&initial(&key, state.group()), &response(&bytes), b"another body").unwrap_err(),
+        Error::Integrity,
+        "the body"
+    );
+    assert!(state.open(&initial(&key, state.group()), &response(&bytes), BODY).is_ok());
 }
 
 /// What is no element that anybody may use: as many as each group has kinds of.
@@ -189,7 +214,7 @@ fn points_that_are_none_or_everybodys_are_refused_by_both_sides() {
         assert!(points.iter().filter(|(what, _)| *what == "on no curve").count() > 0, "{group:?}");
         for (what, point) in &points {
             let sent = SpakeResponse { public: point, ..sent };
-            let refused = state.open(&key, &sent, BODY).unwrap_err();
+            let refused = state.open(&initial(&key, state.group()), &sent, BODY).unwrap_err();
             assert!(matches!(refused, Error::Malformed(_)), "{group:?}: {what}: {refused:?}");
             let none = SpakeSecondFactor { kind: factor::NONE, data: None };
             let factors = List::Items(std::slice::from_ref(&none));
@@ -205,11 +230,11 @@ fn points_that_are_none_or_everybodys_are_refused_by_both_sides() {
 fn a_shared_element_that_needs_no_secret_is_refused() {
     // Who has the key can send its mask bare; who has not, cannot.
     for group in &GROUPS {
-        let w = multiplier(&key(1), group).unwrap();
+        let w = multiplier(&key(1).prepare_prf(), group).unwrap();
         let zero = group.arithmetic.private(&mut Script(vec![]));
-        let bare = group.arithmetic.public(&zero, &w, Mask::N).unwrap();
+        let bare = group.arithmetic.public(&zero, &hidden(group, &w, Mask::N)).unwrap();
         let x = group.arithmetic.private(&mut OsRandom::new());
-        assert!(group.arithmetic.shared(&x, &bare, &w, Mask::N).is_none(), "{group:?}");
+        assert!(group.arithmetic.shared(&x, &bare, &hidden(group, &w, Mask::N)).is_none(), "{group:?}");
     }
 }
 
@@ -219,12 +244,12 @@ fn what_a_stranger_adds_of_small_order_is_gone() {
     let group = &GROUPS[0];
     let point = |octets: &[u8]| CompressedEdwardsY(octets.try_into().unwrap()).decompress().unwrap();
     let small = point(&hex("26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05"));
-    let w = multiplier(&key(1), group).unwrap();
+    let w = multiplier(&key(1).prepare_prf(), group).unwrap();
     let mut random = OsRandom::new();
     let (x, y) = (group.arithmetic.private(&mut random), group.arithmetic.private(&mut random));
-    let honest = group.arithmetic.public(&y, &w, Mask::N).unwrap();
+    let honest = group.arithmetic.public(&y, &hidden(group, &w, Mask::N)).unwrap();
     let twisted = (point(&honest) + small).compress().0;
-    let shared = |theirs: &[u8]| group.arithmetic.shared(&x, theirs, &w, Mask::N).unwrap();
+    let shared = |theirs: &[u8]| group.arithmetic.shared(&x, theirs, &hidden(group, &w, Mask::N)).unwrap();
     assert_eq!(shared(&honest), shared(&twisted));
 }
 
@@ -239,7 +264,7 @@ fn private_keys_differ_and_those_of_edwards25519_are_multiples_of_its_cofactor()
     }
     let mut odd = GROUPS[0].arithmetic.private(&mut random);
     odd[0] |= 1;
-    assert!(GROUPS[0].arithmetic.public(&odd, &[0; 32], Mask::M).is_none());
+    assert!(GROUPS[0].arithmetic.public(&odd, &hidden(&GROUPS[0], &[0; 32], Mask::M)).is_none());
 }
 
 #[test]
@@ -258,7 +283,7 @@ fn the_kdc_takes_the_clients_first_group_that_it_allows() {
 fn a_client_reads_what_kdcs_say_and_nothing_else() {
     let groups = [&GROUPS[0]];
     assert!(matches!(client::read(&[], &groups), Ok(Said::Known)));
-    let (message, _) = kdc::challenge(&GROUPS[1], &key(1), None, &mut OsRandom::new()).unwrap();
+    let (message, _) = kdc::challenge(&initial(&key(1), &GROUPS[1]), None, &mut OsRandom::new()).unwrap();
     assert!(matches!(client::read(&message, &groups), Ok(Said::Elsewhere)));
     assert!(client::read(&client::support(&groups), &groups).is_err(), "a client's own message");
     let factors = List::Items(&[SpakeSecondFactor { kind: 2, data: None }]);
@@ -277,7 +302,7 @@ fn a_second_factor_that_was_not_asked_for_proves_nothing() {
         let plain = wire::encode(&SpakeSecondFactor { kind, data });
         let cipher = keys.key(1).unwrap().encrypt(KeyUsage::SPAKE, &mut OsRandom::new(), &plain);
         let factor = EncryptedData { etype: key.etype(), kvno: None, cipher: &cipher };
-        let refused = state.open(&key, &SpakeResponse { factor, ..sent }, BODY).unwrap_err();
+        let refused = state.open(&initial(&key, state.group()), &SpakeResponse { factor, ..sent }, BODY).unwrap_err();
         assert!(matches!(refused, Error::Malformed(_)), "{kind} {refused:?}");
     }
 }

@@ -3,7 +3,7 @@
 use super::*;
 use crate::preauth::Means;
 use crate::preauth::spake::kdc::{self, State};
-use crate::preauth::spake::{GROUPS, Group};
+use crate::preauth::spake::{GROUPS, Group, Initial};
 use crate::wire::{PaSpake, SpakeChallenge, SpakeSecondFactor};
 
 /// A KDC that offers SPAKE before an encrypted timestamp.
@@ -17,13 +17,17 @@ struct Spake {
     seen: Vec<Vec<PaType>>,
 }
 
+fn initial(key: &Key, group: &'static Group) -> Initial {
+    Initial::new(key, group).unwrap()
+}
+
 impl Spake {
     fn new() -> Spake {
         Spake { key: user_key(AES256), groups: GROUPS.iter().collect(), optimistic: None, state: None, seen: vec![] }
     }
 
     fn challenge(&mut self, code: ErrorCode, group: &'static Group, support: Option<&[u8]>) -> Vec<u8> {
-        let (message, state) = kdc::challenge(group, &self.key, support, &mut OsRandom::new()).unwrap();
+        let (message, state) = kdc::challenge(&initial(&self.key, group), support, &mut OsRandom::new()).unwrap();
         self.state = Some(state);
         let mut methods = wanted();
         methods.iter_mut().filter(|(kind, _)| *kind == UNKNOWN).for_each(|it| *it = (PaType::SPAKE, message.clone()));
@@ -48,7 +52,8 @@ impl Spake {
             },
             Some((PaSpake::Response(response), _)) => {
                 assert_eq!(asked.padata(PaType::FX_COOKIE).expect("a cookie").value, b"cookie");
-                match self.state.as_ref().unwrap().open(&self.key, &response, asked.body.der) {
+                let state = self.state.as_ref().unwrap();
+                match state.open(&initial(&self.key, state.group()), &response, asked.body.der) {
                     Ok(keys) => Draft::as_rep(request, &keys.reply().unwrap()).seal(),
                     Err(_) => failed.encode(),
                 }

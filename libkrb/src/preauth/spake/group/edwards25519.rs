@@ -12,7 +12,7 @@ use curve25519_dalek::scalar::Scalar;
 use curve25519_dalek::traits::BasepointTable;
 use zeroize::Zeroizing;
 
-use super::{Arithmetic, Mask, Secret};
+use super::{Arithmetic, Hidden, Mask, Secret};
 use crate::crypto::Random;
 
 /// The group with its constants.
@@ -26,17 +26,6 @@ impl Edwards25519 {
     pub const fn new(m: [u8; 32], n: [u8; 32]) -> Self {
         Edwards25519 { constants: [m, n], masks: OnceLock::new() }
     }
-
-    /// w times a constant; w is reduced by the order (RFC 9588 10.3).
-    fn hide(&self, w: &[u8], mask: Mask) -> Option<Zeroizing<EdwardsPoint>> {
-        let w = Zeroizing::new(Scalar::from_bytes_mod_order(w.try_into().ok()?));
-        let table = |octets: &[u8; 32]| Some(EdwardsBasepointTable::create(&element(octets)?));
-        let masks = self.masks.get_or_init(|| {
-            let [m, n] = &self.constants;
-            Some([table(m)?, table(n)?])
-        });
-        Some(Zeroizing::new(masks.as_ref()?.get(mask as usize)? * &*w))
-    }
 }
 
 #[allow(clippy::op_ref, reason = "values would leave copies of secrets behind")]
@@ -48,17 +37,28 @@ impl Arithmetic for Edwards25519 {
         eight_times(&eighth)
     }
 
-    fn public(&self, private: &[u8], w: &[u8], mask: Mask) -> Option<Vec<u8>> {
+    /// w is reduced by the order (RFC 9588 10.3).
+    fn hidden(&self, w: &[u8], mask: Mask) -> Option<Hidden> {
+        let w = Zeroizing::new(Scalar::from_bytes_mod_order(w.try_into().ok()?));
+        let table = |octets: &[u8; 32]| Some(EdwardsBasepointTable::create(&element(octets)?));
+        let masks = self.masks.get_or_init(|| {
+            let [m, n] = &self.constants;
+            Some([table(m)?, table(n)?])
+        });
+        Some(Hidden::new(masks.as_ref()?.get(mask as usize)? * &*w))
+    }
+
+    fn public(&self, private: &[u8], hidden: &Hidden) -> Option<Vec<u8>> {
         let eighth = eighth(private)?;
         let own = Zeroizing::new(ED25519_BASEPOINT_TABLE * &*eighth);
         let own = Zeroizing::new(own.mul_by_cofactor());
-        Some((&*own + &*self.hide(w, mask)?).compress().0.to_vec())
+        Some((&*own + hidden.point::<EdwardsPoint>()?).compress().0.to_vec())
     }
 
-    fn shared(&self, private: &[u8], theirs: &[u8], w: &[u8], mask: Mask) -> Option<Secret> {
+    fn shared(&self, private: &[u8], theirs: &[u8], hidden: &Hidden) -> Option<Secret> {
         let eighth = eighth(private)?;
         let theirs = element(theirs.try_into().ok()?).filter(|theirs| !theirs.is_small_order())?;
-        let bare = Zeroizing::new(&theirs - &*self.hide(w, mask)?);
+        let bare = Zeroizing::new(&theirs - hidden.point::<EdwardsPoint>()?);
         let shared = Zeroizing::new(&*bare * &*eighth);
         let shared = Zeroizing::new(shared.mul_by_cofactor());
         (!shared.is_small_order()).then(|| Zeroizing::new(shared.compress().0.to_vec()))

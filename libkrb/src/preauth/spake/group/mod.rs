@@ -4,12 +4,13 @@
 mod edwards25519;
 mod weierstrass;
 
+use std::any::Any;
 use std::fmt;
 
 use p256::NistP256;
 use p384::NistP384;
 use p521::NistP521;
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
 use crate::crypto::{Hash, Random};
 use edwards25519::Edwards25519;
@@ -42,11 +43,27 @@ pub(super) type Secret = Zeroizing<Vec<u8>>;
 pub(super) trait Arithmetic: Sync {
     /// A private key: uniform, and divisible by the cofactor (RFC 9588 10.1).
     fn private(&self, random: &mut dyn Random) -> Secret;
+    /// What hides public keys: w*mask. The same for every exchange with one long-term key.
+    fn hidden(&self, w: &[u8], mask: Mask) -> Option<Hidden>;
     /// The public key of a private one, hidden: x*P + w*mask. `None` for what is no private key.
-    fn public(&self, private: &[u8], w: &[u8], mask: Mask) -> Option<Vec<u8>>;
+    fn public(&self, private: &[u8], hidden: &Hidden) -> Option<Vec<u8>>;
     /// The shared element: x*(theirs - w*mask). `None` for what is no private key or no element of the
     /// group, and for one that the other side could know without a secret.
-    fn shared(&self, private: &[u8], theirs: &[u8], w: &[u8], mask: Mask) -> Option<Secret>;
+    fn shared(&self, private: &[u8], theirs: &[u8], hidden: &Hidden) -> Option<Secret>;
+}
+
+/// An element of a group as its own arithmetic has it. Zeroized on drop.
+pub(super) struct Hidden(Box<dyn Any + Send + Sync>);
+
+impl Hidden {
+    fn new<P: Zeroize + Send + Sync + 'static>(point: P) -> Hidden {
+        Hidden(Box::new(Zeroizing::new(point)))
+    }
+
+    /// `None` for an element of another group.
+    fn point<P: Zeroize + 'static>(&self) -> Option<&P> {
+        self.0.downcast_ref::<Zeroizing<P>>().map(|point| &**point)
+    }
 }
 
 static EDWARDS25519: Edwards25519 = Edwards25519::new(

@@ -10,7 +10,7 @@ use p256::elliptic_curve::sec1::{FromSec1Point, ModulusSize, ToSec1Point};
 use p256::elliptic_curve::{AffinePoint, CurveArithmetic, FieldBytes, FieldBytesSize, ProjectivePoint, Scalar};
 use zeroize::Zeroizing;
 
-use super::{Arithmetic, Mask, Secret};
+use super::{Arithmetic, Hidden, Mask, Secret};
 use crate::crypto::Random;
 
 /// A group with its constants.
@@ -29,15 +29,6 @@ where
     pub const fn new(m: &'static [u8], n: &'static [u8]) -> Self {
         Weierstrass { constants: [m, n], masks: OnceLock::new() }
     }
-
-    /// w times a constant; w is reduced by the order (RFC 9588 10.3).
-    fn hide(&self, w: &[u8], mask: Mask) -> Option<Zeroizing<ProjectivePoint<C>>> {
-        let masks = self.masks.get_or_init(|| {
-            let [m, n] = self.constants;
-            Some([element::<C>(m)?, element::<C>(n)?])
-        });
-        Some(Zeroizing::new(*masks.as_ref()?.get(mask as usize)? * *scalar::<C>(w)))
-    }
 }
 
 impl<C> Arithmetic for Weierstrass<C>
@@ -53,13 +44,22 @@ where
         Zeroizing::new(scalar::<C>(&wide).to_repr().to_vec())
     }
 
-    fn public(&self, private: &[u8], w: &[u8], mask: Mask) -> Option<Vec<u8>> {
-        let own = Zeroizing::new(ProjectivePoint::<C>::mul_by_generator(&*known::<C>(private)?));
-        Some(octets::<C>(&(*own + *self.hide(w, mask)?)).to_vec())
+    /// w is reduced by the order (RFC 9588 10.3).
+    fn hidden(&self, w: &[u8], mask: Mask) -> Option<Hidden> {
+        let masks = self.masks.get_or_init(|| {
+            let [m, n] = self.constants;
+            Some([element::<C>(m)?, element::<C>(n)?])
+        });
+        Some(Hidden::new(*masks.as_ref()?.get(mask as usize)? * *scalar::<C>(w)))
     }
 
-    fn shared(&self, private: &[u8], theirs: &[u8], w: &[u8], mask: Mask) -> Option<Secret> {
-        let bare = Zeroizing::new(element::<C>(theirs)? - *self.hide(w, mask)?);
+    fn public(&self, private: &[u8], hidden: &Hidden) -> Option<Vec<u8>> {
+        let own = Zeroizing::new(ProjectivePoint::<C>::mul_by_generator(&*known::<C>(private)?));
+        Some(octets::<C>(&(*own + *hidden.point::<ProjectivePoint<C>>()?)).to_vec())
+    }
+
+    fn shared(&self, private: &[u8], theirs: &[u8], hidden: &Hidden) -> Option<Secret> {
+        let bare = Zeroizing::new(element::<C>(theirs)? - *hidden.point::<ProjectivePoint<C>>()?);
         let shared = Zeroizing::new(*bare * *known::<C>(private)?);
         (!bool::from(shared.is_identity())).then(|| octets::<C>(&shared))
     }
