@@ -53,6 +53,7 @@ bench *arguments:
 # The parts by themselves: codec and core, stores, replay caches, cryptography.
 bench-parts:
     cargo bench -p bench --bench core
+    cargo bench -p bench --bench instructions
     cargo bench -p bench --bench store
     cargo bench -p bench --bench replay
     cargo bench -p libkrb
