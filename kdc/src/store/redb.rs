@@ -13,8 +13,7 @@ mod tables;
 mod trouble;
 mod view;
 
-use std::fs::{File, OpenOptions};
-use std::io::{ErrorKind, Read};
+use std::fs::OpenOptions;
 use std::ops::Bound;
 use std::os::unix::fs::OpenOptionsExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -35,7 +34,7 @@ pub use follow::{Followed, Position, REVISION_OF_A_POLICY, REVISION_OF_A_PRINCIP
 
 use self::tables::Tables;
 pub(super) use self::trouble::failed;
-use self::trouble::{damaged, foreign, guarded, opening};
+use self::trouble::{damaged, foreign, guarded, opening, sniff};
 use self::view::{Newest, View};
 use super::plan::{Plan, folded, key};
 use super::seal::MasterKey;
@@ -56,8 +55,6 @@ pub(super) const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("
 const POSITION: &str = "position";
 /// The layout of the tables.
 const SCHEMA: u64 = 1;
-/// What redb files begin with.
-const MAGIC: &[u8] = b"redb\x1a\x0a";
 /// Pages kept by redb itself; opened entries are kept by [`super::Cached`].
 const PAGE_CACHE: usize = 64 << 20;
 /// Up to this size a file is verified whole when opened, which costs some 10 ms.
@@ -469,31 +466,6 @@ pub(super) fn begin(database: &Database) -> Result<redb::WriteTransaction, redb:
     let mut transaction = database.begin_write()?;
     transaction.set_quick_repair(true);
     Ok(transaction)
-}
-
-/// Refuses what is no store before redb, which opens for writing, sees it; tells the size.
-fn sniff(file: &Path) -> Result<u64, StoreError> {
-    let mut magic = [0; MAGIC.len()];
-    let mut read = || {
-        let mut opened = File::open(file)?;
-        let size = opened.metadata()?.len();
-        // Shorter than its magic: foreign, as the comparison below will find.
-        let _ = opened.read(&mut magic)?;
-        Ok(size)
-    };
-    let size = read().map_err(|error: std::io::Error| {
-        let error = match error.kind() {
-            ErrorKind::NotFound => {
-                libkrb::Error::file(file, "No such file or directory; restore it, or make a realm with `kdc init`")
-            }
-            _ => libkrb::Error::file(file, error),
-        };
-        StoreError::Storage(error.to_string())
-    })?;
-    if magic != *MAGIC {
-        return Err(foreign(file));
-    }
-    Ok(size)
 }
 
 fn number(bytes: &[u8]) -> Option<u64> {

@@ -1,12 +1,17 @@
-//! What redb says when something is wrong, in words that tell what to do.
+//! What is no store, and what redb says when something is wrong, in words that tell what to do.
 
 use std::fmt::Display;
+use std::fs::File;
+use std::io::{ErrorKind, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use redb::DatabaseError;
 
 use crate::core::StoreError;
+
+/// What redb files begin with.
+const MAGIC: &[u8] = b"redb\x1a\x0a";
 
 /// Runs redb with its panics, which only damage outside its care brings about, made errors.
 pub(super) fn guarded<T>(file: &Path, run: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
@@ -42,4 +47,29 @@ pub(super) fn damaged(file: &Path, what: impl Display) -> StoreError {
 
 pub(super) fn foreign(file: &Path) -> StoreError {
     StoreError::Storage(format!("{}: not a store of kdc; look at `store` in kdc.toml", file.display()))
+}
+
+/// Refuses what is no store before redb, which opens for writing, sees it; tells the size.
+pub(super) fn sniff(file: &Path) -> Result<u64, StoreError> {
+    let mut magic = [0; MAGIC.len()];
+    let mut read = || {
+        let mut opened = File::open(file)?;
+        let size = opened.metadata()?.len();
+        // Shorter than its magic: foreign, as the comparison below will find.
+        let _ = opened.read(&mut magic)?;
+        Ok(size)
+    };
+    let size = read().map_err(|error: std::io::Error| {
+        let error = match error.kind() {
+            ErrorKind::NotFound => {
+                libkrb::Error::file(file, "No such file or directory; restore it, or make a realm with `kdc init`")
+            }
+            _ => libkrb::Error::file(file, error),
+        };
+        StoreError::Storage(error.to_string())
+    })?;
+    if magic != *MAGIC {
+        return Err(foreign(file));
+    }
+    Ok(size)
 }
