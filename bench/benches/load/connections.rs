@@ -13,7 +13,8 @@ use tests::{AES256_SHA1, Family};
 use crate::pace::{percentile, round_trips};
 use crate::{Extent, Report};
 
-fn exchange(stream: &mut TcpStream, request: &[u8]) {
+/// Asks over a connection, and takes a ticket for the answer.
+pub fn exchange(stream: &mut TcpStream, request: &[u8]) {
     let frame = [&(request.len() as u32).to_be_bytes(), request].concat();
     stream.write_all(&frame).expect("a sent request");
     let mut length = [0; 4];
@@ -23,7 +24,7 @@ fn exchange(stream: &mut TcpStream, request: &[u8]) {
     assert_eq!(reply[0], 0x6b, "a ticket");
 }
 
-fn connect(server: SocketAddr) -> TcpStream {
+pub fn connect(server: SocketAddr) -> TcpStream {
     let stream = TcpStream::connect(server).expect("a connection");
     stream.set_nodelay(true).expect("no delay");
     stream

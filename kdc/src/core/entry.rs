@@ -122,8 +122,8 @@ pub struct LongTermKey {
     pub iterations: Option<u32>,
     /// The one element of ETYPE-INFO2 for it, encoded.
     info: Kept<OnceLock<Box<[u8]>>>,
-    /// The one place where prepared keys live.
-    prepared: Kept<Arc<Prepared>>,
+    /// The one place where prepared keys live; of the keys of a principal one or two are ever used.
+    prepared: Kept<OnceLock<Arc<Prepared>>>,
 }
 
 /// What is made of a key and what stands beside it, at first use, and kept as long as the entry is. Of a
@@ -158,7 +158,7 @@ impl LongTermKey {
     /// The same key with another salt, and what is prepared of it: for those that are many and have one
     /// and the same key.
     pub(super) fn salted(&self, salt: String) -> Self {
-        let prepared = Kept(Arc::clone(&self.prepared.0));
+        let prepared = Kept(OnceLock::from(Arc::clone(self.prepared())));
         LongTermKey { prepared, ..LongTermKey::new(self.key.clone(), Some(salt)) }
     }
 
@@ -173,34 +173,38 @@ impl LongTermKey {
         self.key.etype()
     }
 
+    fn prepared(&self) -> &Arc<Prepared> {
+        self.prepared.0.get_or_init(Arc::default)
+    }
+
     /// Ready to open PA-ENC-TIMESTAMP (key usage 1).
     pub fn timestamp(&self) -> &PreparedKey {
-        self.prepared.0.timestamp.get_or_init(|| self.key.prepare(KeyUsage::AS_REQ_ENC_TIMESTAMP))
+        self.prepared().timestamp.get_or_init(|| self.key.prepare(KeyUsage::AS_REQ_ENC_TIMESTAMP))
     }
 
     /// Ready to seal and open tickets (key usage 2).
     pub fn ticket(&self) -> &PreparedKey {
-        self.prepared.0.ticket.get_or_init(|| self.key.prepare(KeyUsage::TICKET))
+        self.prepared().ticket.get_or_init(|| self.key.prepare(KeyUsage::TICKET))
     }
 
     /// Ready to seal AS replies (key usage 3).
     pub fn reply(&self) -> &PreparedKey {
-        self.prepared.0.reply.get_or_init(|| self.key.prepare(KeyUsage::AS_REP_ENC_PART))
+        self.prepared().reply.get_or_init(|| self.key.prepare(KeyUsage::AS_REP_ENC_PART))
     }
 
     /// Ready to sign PACs (key usage 17).
     pub fn pac(&self) -> &PreparedChecksum {
-        self.prepared.0.pac.get_or_init(|| self.key.prepare_checksum(KeyUsage::NON_KERB_CHECKSUM))
+        self.prepared().pac.get_or_init(|| self.key.prepare_checksum(KeyUsage::NON_KERB_CHECKSUM))
     }
 
     /// Ready to vouch for claims (key usage 64).
     pub fn cammac(&self) -> &PreparedChecksum {
-        self.prepared.0.cammac.get_or_init(|| self.key.prepare_checksum(KeyUsage::CAMMAC))
+        self.prepared().cammac.get_or_init(|| self.key.prepare_checksum(KeyUsage::CAMMAC))
     }
 
     /// Ready to have a part in other keys (RFC 6113 5.1).
     pub fn prf(&self) -> &PreparedPrf {
-        self.prepared.0.prf.get_or_init(|| self.key.prepare_prf())
+        self.prepared().prf.get_or_init(|| self.key.prepare_prf())
     }
 
     /// The one element of ETYPE-INFO2 for this key, encoded; made at first use by `encode`, from what the
@@ -212,7 +216,7 @@ impl LongTermKey {
     /// Ready for SPAKE in a group; `None` for a group that is none of the library's.
     pub fn spake(&self, group: &'static Group) -> Option<&Initial> {
         let place = GROUPS.iter().position(|known| known == group)?;
-        let made = self.prepared.0.spake.get(place)?;
+        let made = self.prepared().spake.get(place)?;
         made.get_or_init(|| Initial::new(&self.key, group).ok().map(Box::new)).as_deref()
     }
 }

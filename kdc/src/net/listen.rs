@@ -5,9 +5,10 @@ use std::io;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::os::fd::OwnedFd;
 
-use socket2::{Domain, Protocol, SockRef, Socket, Type};
+use socket2::{Domain, Protocol, SockFilter, SockRef, Socket, Type};
 
 use super::Inherited;
+use super::udp::LONGEST;
 
 /// Connections that wait to be accepted; the kernel takes less when `somaxconn` is lower.
 const BACKLOG: i32 = 4096;
@@ -142,6 +143,7 @@ fn adopt_udp(mut sockets: Vec<UdpSocket>) -> io::Result<Vec<UdpSocket>> {
         // Less room than wished for is no reason not to serve.
         let _ = SockRef::from(socket).set_recv_buffer_size(BUFFER);
         let _ = SockRef::from(socket).set_send_buffer_size(BUFFER);
+        drop_what_is_longer(&SockRef::from(socket));
     }
     for place in sockets.len()..threads() {
         let shared = sockets.get(place % sockets.len().max(1)).map(UdpSocket::try_clone);
@@ -156,8 +158,26 @@ fn bind_udp(address: SocketAddr) -> io::Result<UdpSocket> {
     socket.set_reuse_port(true)?;
     socket.set_recv_buffer_size(BUFFER)?;
     socket.set_send_buffer_size(BUFFER)?;
+    drop_what_is_longer(&socket);
     finish(&socket, address)?;
     Ok(socket.into())
+}
+
+/// Has the system drop datagrams that are longer than any request, before they take room or wake anybody. Where it
+/// can't, they are received and not read.
+fn drop_what_is_longer(socket: &Socket) {
+    // Instructions of a socket filter, which sees the header of UDP too.
+    const LOAD_LENGTH: u16 = 0x80;
+    const IF_GREATER: u16 = 0x25;
+    const RETURN: u16 = 0x06;
+    const HEADER: u32 = 8;
+    let filter = [
+        SockFilter::new(LOAD_LENGTH, 0, 0, 0),
+        SockFilter::new(IF_GREATER, 0, 1, LONGEST as u32 + HEADER),
+        SockFilter::new(RETURN, 0, 0, 0),
+        SockFilter::new(RETURN, 0, 0, u32::MAX),
+    ];
+    let _ = socket.attach_filter(&filter);
 }
 
 fn finish(socket: &Socket, address: SocketAddr) -> io::Result<()> {

@@ -22,9 +22,9 @@ use super::lookaside::Answer;
 use super::responder::too_long;
 use crate::observe::Transport;
 
-/// No client sends a longer request as a datagram, but for one that could not get through over TCP: that is where
-/// who does is sent, before more of it is looked at.
-const LONGEST: usize = 16 << 10;
+/// No client sends a longer request as a datagram, but for one that could not get through over TCP. The system drops
+/// what is longer (`listen`); where it can't, that is where its sender is sent before more of it is looked at.
+pub(super) const LONGEST: usize = 16 << 10;
 /// As much of a full batch came, and more is likely to have come meanwhile.
 const MANY: usize = udp_batch::BATCH / 4;
 /// How many batches of a socket are answered before others are looked at.

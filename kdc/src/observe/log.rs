@@ -8,7 +8,8 @@ use tracing::{Level, Subscriber};
 use tracing_subscriber::fmt::{self, MakeWriter};
 use tracing_subscriber::util::SubscriberInitExt;
 
-use super::record::Record;
+use super::Seen;
+use super::record::{self, Names, done, micros, name};
 use crate::core::{Event, Exchange};
 
 /// The name under which requests are logged.
@@ -53,16 +54,19 @@ pub fn wants(level: Level) -> bool {
 }
 
 /// Writes the line of a request. Texts are quoted, with everything odd in them escaped.
-pub fn write(level: Level, record: &Record<'_>) {
-    let Record { exchange, from, transport: via, outcome, cause, micros, .. } = record;
-    let (client, server) = (record.client.as_deref(), record.server.as_deref());
-    let on_behalf_of = record.on_behalf_of.as_deref();
-    let proof = Some(record.proof).filter(|proof| !proof.is_empty());
-    let armor = Some(record.armor).filter(|armor| !armor.is_empty());
-    let indicators = Some(record.indicators.join(",")).filter(|indicators| !indicators.is_empty());
-    let offered = Some(record.offered.to_string()).filter(|offered| !offered.is_empty());
-    let ticket = record.ticket.as_ref();
-    let (flags, end) = (ticket.map(|ticket| &*ticket.flags), ticket.map(|ticket| ticket.end_time.to_string()));
+pub fn write(level: Level, seen: &Seen<'_>) {
+    let Seen { event, from, transport, .. } = seen;
+    let (exchange, via, micros) = (record::exchange(event.exchange), transport.name(), micros(seen));
+    let outcome = event.refusal.map_or(done(event.exchange), |(code, _)| code.name());
+    let cause = event.refusal.map(|(_, cause)| cause);
+    let [client, server, on_behalf_of] =
+        [&event.client, &event.server, &event.on_behalf_of].map(|it| it.as_ref().map(name));
+    let [client, server, on_behalf_of] = [&client, &server, &on_behalf_of].map(Option::as_deref);
+    let [proof, armor] = [event.proof, event.armor].map(|it| Some(it).filter(|it| !it.is_empty()));
+    let indicators = Some(event.indicators.join(",")).filter(|indicators| !indicators.is_empty());
+    let offered = Some(Names(&event.offered).to_string()).filter(|offered| !offered.is_empty());
+    let ticket = event.issued.as_ref();
+    let (flags, end) = (ticket.map(|ticket| ticket.flags.letters()), ticket.map(|ticket| ticket.end_time.to_string()));
     let etypes = ticket.map(|t| format!("{},{},{}", t.reply_etype.0, t.session_etype.0, t.ticket_etype.0));
     macro_rules! line {
         ($level:ident) => {

@@ -6,6 +6,7 @@ mod change;
 mod counters;
 pub mod facts;
 mod histogram;
+mod line;
 mod log;
 pub mod metrics;
 #[cfg(feature = "otel")]
@@ -13,6 +14,7 @@ mod otel;
 mod people;
 mod record;
 mod slots;
+mod text;
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -32,7 +34,6 @@ pub use record::clipped;
 
 use crate::core::{Event, Exchange};
 use change::CallRecord;
-use record::Record;
 
 /// What a request came over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -138,16 +139,11 @@ impl Observer {
             traces.note(seen);
         }
         let level = log::level(event);
-        let logged = log::wants(level);
-        if !logged && self.audit.is_none() {
-            return;
+        if log::wants(level) {
+            log::write(level, seen);
         }
-        let record = Record::new(seen);
-        if logged {
-            log::write(level, &record);
-        }
-        if let Some(audit) = &self.audit {
-            audit.note(&record, lines);
+        if self.audit.is_some() {
+            lines.add(|text| line::add(seen, text));
         }
     }
 
@@ -163,9 +159,7 @@ impl Observer {
             if called.is_change() {
                 audit.append_change(&record);
             } else {
-                let mut lines = Lines::default();
-                audit.note(&record, &mut lines);
-                audit.commit(&mut lines);
+                audit.append(&record);
             }
         }
     }

@@ -4,11 +4,11 @@
 //! A line is `{"seq":7,…,"hash":"…"}`; its text is what stands before `,"hash":`. The hash is SHA-256 of
 //! the 32 octets of the hash before (zeros for the first line) and the text; with a key it is HMAC-SHA-256.
 
-use std::fmt::Write;
-
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
+
+use super::super::text::{decimal, hexadecimal};
 
 /// What ends the text of a line.
 const BEFORE_HASH: &str = ",\"hash\":\"";
@@ -84,11 +84,13 @@ pub fn hash(key: Option<&ChainKey>, before: &Hash, text: &str) -> Hash {
 pub fn add_line(key: Option<&ChainKey>, head: &Head, fields: &str, lines: &mut String) -> Head {
     let seq = head.seq.saturating_add(1);
     let start = lines.len();
-    let _ = write!(lines, "{BEGINNING}{seq},");
+    lines.push_str(BEGINNING);
+    decimal(seq, lines);
+    lines.push(',');
     lines.push_str(fields);
     let hash = hash(key, &head.hash, lines.get(start..).unwrap_or_default());
     lines.push_str(BEFORE_HASH);
-    add_hex(&hash, lines);
+    hexadecimal(&hash, lines);
     lines.push_str("\"}\n");
     Head { seq, hash }
 }
@@ -103,13 +105,8 @@ pub fn line(key: Option<&ChainKey>, head: &Head, fields: &str) -> (String, Head)
 /// A hash in hexadecimal.
 pub fn hex(hash: &Hash) -> String {
     let mut text = String::with_capacity(2 * hash.len());
-    add_hex(hash, &mut text);
+    hexadecimal(hash, &mut text);
     text
-}
-
-fn add_hex(hash: &Hash, text: &mut String) {
-    let digit = |nibble: u8| char::from(if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 });
-    text.extend(hash.iter().flat_map(|octet| [digit(octet >> 4), digit(octet & 15)]));
 }
 
 fn parse(text: &str) -> Option<Hash> {

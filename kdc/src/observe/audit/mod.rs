@@ -82,22 +82,18 @@ struct Sink {
 }
 
 /// What is to be written down before the replies of which it tells are sent: the insides of JSON objects, one behind
-/// the other.
+/// the other. Whoever keeps it for many requests needs no memory for each.
 #[derive(Debug, Default)]
 pub struct Lines {
-    text: Vec<u8>,
+    text: String,
     ends: Vec<usize>,
 }
 
 impl Lines {
-    fn add(&mut self, record: &impl Serialize) {
-        let start = self.text.len();
-        // Serializing to memory can't fail: there are no maps with odd keys in a record.
-        if serde_json::to_writer(&mut self.text, record).is_ok() {
-            self.ends.push(self.text.len());
-        } else {
-            self.text.truncate(start);
-        }
+    /// The fields of one more, as `add` adds them to a text.
+    pub(super) fn add(&mut self, add: impl FnOnce(&mut String)) {
+        add(&mut self.text);
+        self.ends.push(self.text.len());
     }
 
     fn clear(&mut self) {
@@ -108,10 +104,19 @@ impl Lines {
     /// The fields of each.
     fn fields(&self) -> impl Iterator<Item = &str> {
         let starts = std::iter::once(0).chain(self.ends.iter().copied());
-        let objects =
-            starts.zip(&self.ends).filter_map(|(start, end)| str::from_utf8(self.text.get(start..*end)?).ok());
-        objects.filter_map(|object| object.strip_prefix('{')?.strip_suffix('}'))
+        starts.zip(&self.ends).filter_map(|(start, end)| self.text.get(start..*end))
     }
+}
+
+/// The one line that says a record.
+fn said(record: &impl Serialize) -> Lines {
+    let mut lines = Lines::default();
+    // Serializing to memory can't fail: there are no maps with odd keys in a record.
+    let object = serde_json::to_string(record).unwrap_or_default();
+    if let Some(fields) = object.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) {
+        lines.add(|text| text.push_str(fields));
+    }
+    lines
 }
 
 /// What takes whole lines.
@@ -219,17 +224,9 @@ impl Audit {
         self.lock().iter().map(fact).collect()
     }
 
-    /// Writes down a request.
-    #[cfg(test)]
+    /// Writes down what is no change.
     pub(super) fn append(&self, record: &impl Serialize) {
-        let mut lines = Lines::default();
-        self.note(record, &mut lines);
-        self.commit(&mut lines);
-    }
-
-    /// Has a request written down by the next [`Audit::commit`] of these lines.
-    pub(super) fn note(&self, record: &impl Serialize, lines: &mut Lines) {
-        lines.add(record);
+        self.commit(&mut said(record));
     }
 
     /// Writes down what was noted.
@@ -240,9 +237,7 @@ impl Audit {
 
     /// Writes down a change, or that keys have left.
     pub(super) fn append_change(&self, record: &impl Serialize) {
-        let mut lines = Lines::default();
-        lines.add(record);
-        self.write(&lines, self.sync != Sync::Nothing);
+        self.write(&said(record), self.sync != Sync::Nothing);
     }
 
     fn write(&self, lines: &Lines, forced: bool) {

@@ -1,0 +1,145 @@
+//! One request as the audit tells it: the inside of a JSON object, written by hand because every request waits for it.
+//! Keys, passwords and bytes of messages are not in an event and so never here. Not here: the chain (`audit`).
+
+use libkrb::codes::EncryptionType;
+
+use super::Seen;
+use super::record::{done, exchange, micros};
+use super::text::{address, decimal, instant, name, quoted, time};
+use crate::core::Issued;
+
+/// No line of a request is longer, but for the longest names.
+const USUAL: usize = 1024;
+
+/// What stands before a value that is no string, or a string of its own making.
+macro_rules! key {
+    ($name:literal) => {
+        concat!(",\"", $name, "\":")
+    };
+}
+
+/// What stands before the inside of a string.
+macro_rules! open {
+    ($name:literal) => {
+        concat!(",\"", $name, "\":\"")
+    };
+}
+
+/// Adds what is told of a request.
+pub fn add(seen: &Seen<'_>, text: &mut String) {
+    let event = seen.event;
+    text.reserve(USUAL);
+    text.push_str("\"time\":\"");
+    instant(seen.at, text);
+    // Exchanges, transports and codes have names without anything odd.
+    constant("\",\"exchange\":\"", exchange(event.exchange), text);
+    text.push('"');
+    if let Some(client) = &event.client {
+        text.push_str(key!("client"));
+        name(client, text);
+    }
+    if let Some(server) = &event.server {
+        text.push_str(key!("server"));
+        name(server, text);
+    }
+    text.push_str(open!("from"));
+    address(seen.from, text);
+    constant("\",\"transport\":\"", seen.transport.name(), text);
+    // "issued", "changed" for a password, or the RFC's name of the error code.
+    constant("\",\"outcome\":\"", event.refusal.map_or(done(event.exchange), |(code, _)| code.name()), text);
+    text.push('"');
+    if let Some((_, cause)) = event.refusal {
+        text.push_str(key!("cause"));
+        quoted(cause, text);
+    }
+    // In whose name it asked, if in another's (MS-SFU).
+    if let Some(user) = &event.on_behalf_of {
+        text.push_str(key!("on_behalf_of"));
+        name(user, text);
+    }
+    told(key!("proof"), event.proof, text);
+    indicators(&event.indicators, text);
+    told(key!("armor"), event.armor, text);
+    offered(&event.offered, text);
+    if let Some(issued) = &event.issued {
+        ticket(issued, text);
+    }
+    // How long the decision took.
+    text.push_str(key!("micros"));
+    decimal(micros(seen), text);
+}
+
+fn constant(before: &str, value: &str, text: &mut String) {
+    text.push_str(before);
+    text.push_str(value);
+}
+
+/// A string, unless it is empty.
+fn told(key: &str, value: &str, text: &mut String) {
+    if !value.is_empty() {
+        text.push_str(key);
+        quoted(value, text);
+    }
+}
+
+/// What the ticket says of how the client proved itself (RFC 8129).
+fn indicators(indicators: &[String], text: &mut String) {
+    for (place, indicator) in indicators.iter().enumerate() {
+        text.push_str(if place == 0 { concat!(key!("indicators"), "[") } else { "," });
+        quoted(indicator, text);
+    }
+    if !indicators.is_empty() {
+        text.push(']');
+    }
+}
+
+/// Enctypes as the client offered them: `aes256-cts-hmac-sha1-96,1234`.
+fn offered(etypes: &[EncryptionType], text: &mut String) {
+    for (place, etype) in etypes.iter().enumerate() {
+        text.push_str(if place == 0 { open!("offered") } else { "," });
+        self::etype(*etype, text);
+    }
+    if !etypes.is_empty() {
+        text.push('"');
+    }
+}
+
+fn etype(etype: EncryptionType, text: &mut String) {
+    match etype.name() {
+        Some(name) => text.push_str(name),
+        None => text.push_str(&etype.to_string()),
+    }
+}
+
+/// What is told of an issued ticket.
+fn ticket(issued: &Issued, text: &mut String) {
+    // The letters of klist.
+    text.push_str(open!("flags"));
+    text.push_str(&issued.flags.letters());
+    text.push('"');
+    let times = [
+        (open!("auth_time"), Some(issued.auth_time)),
+        (open!("start_time"), Some(issued.start_time)),
+        (open!("end_time"), Some(issued.end_time)),
+        (open!("renew_till"), issued.renew_till),
+    ];
+    for (before, at) in times {
+        let Some(at) = at else { continue };
+        text.push_str(before);
+        time(at, text);
+        text.push('"');
+    }
+    let etypes = [
+        (open!("ticket_etype"), issued.ticket_etype),
+        (open!("session_etype"), issued.session_etype),
+        (open!("reply_etype"), issued.reply_etype),
+    ];
+    for (before, used) in etypes {
+        text.push_str(before);
+        etype(used, text);
+        text.push('"');
+    }
+}
+
+#[cfg(test)]
+mod tests;
