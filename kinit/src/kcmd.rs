@@ -38,6 +38,8 @@ const MAX_REQUEST: usize = 4 << 20;
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How long a connection may stay silent; clients connect anew.
 const SILENCE: Duration = Duration::from_secs(300);
+/// The id of users whom a namespace does not know, unless the kernel says another.
+const OVERFLOW: u32 = 65534;
 /// Everybody may connect: each sees their own.
 const MODE: u32 = 0o666;
 
@@ -138,6 +140,8 @@ fn bind(path: &Path) -> Result<std::os::unix::net::UnixListener> {
 struct Daemon {
     houses: Mutex<Houses>,
     places: Mutex<Vec<u32>>,
+    /// The user id of whoever has none here.
+    nameless: Option<u32>,
 }
 
 impl Default for Daemon {
@@ -147,8 +151,22 @@ impl Default for Daemon {
             OsRandom::new().fill(&mut id);
             id
         };
-        Daemon { houses: Mutex::new(Houses::new(Bounds::default(), fresh)), places: Mutex::default() }
+        let houses = Houses::new(Bounds::default(), fresh);
+        Daemon { houses: Mutex::new(houses), places: Mutex::default(), nameless: nameless() }
     }
+}
+
+/// In a user namespace, users that it does not know all come under one id: nobody can say who of them connects.
+fn nameless() -> Option<u32> {
+    let knows_all = std::fs::read_to_string("/proc/self/uid_map").is_ok_and(|map| maps_all(&map));
+    let overflow = || std::fs::read_to_string("/proc/sys/kernel/overflowuid").ok()?.trim().parse().ok();
+    (!knows_all).then(|| overflow().unwrap_or(OVERFLOW))
+}
+
+/// Whether a map of user ids has one for everybody, as that of the machine itself has.
+fn maps_all(map: &str) -> bool {
+    let mapped = map.lines().filter_map(|line| line.split_whitespace().nth(2)?.parse::<u64>().ok());
+    mapped.sum::<u64>() >= u32::MAX.into()
 }
 
 /// The place of a connection, given back when dropped.
@@ -186,6 +204,7 @@ async fn serve(listener: UnixListener, daemon: Arc<Daemon>) {
                 let user = stream.peer_cred().map(|peer| peer.uid());
                 // Who is not root can't be trusted with what is others'.
                 let user = user.ok().filter(|user| own == 0 || *user == own);
+                let user = user.filter(|user| daemon.nameless != Some(*user));
                 let place = user.and_then(|user| Place::take(&daemon, user));
                 if let Some(place) = place {
                     tokio::spawn(async move {
@@ -250,4 +269,16 @@ fn answer(place: &Place, request: &[u8]) -> Zeroizing<Vec<u8>> {
         frame.extend_from_slice(part);
     }
     frame
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_namespace_knows_everybody_when_its_map_has_all_ids() {
+        assert!(maps_all("         0          0 4294967295\n"));
+        assert!(!maps_all("         0       1000          1\n         1     100000      65536\n"));
+        assert!(!maps_all(""), "what can't be read says nothing");
+    }
 }

@@ -127,6 +127,9 @@ impl House {
                 return Ok(Reply::Credentials(credentials.collect()));
             }
             Request::Remove(name, tag) => {
+                if !self.cache(&name)?.credentials.iter().any(|(_, credential)| tag.fits(credential)) {
+                    return Err(Status::NOT_FOUND);
+                }
                 let kept = |cache: &mut Cache| cache.credentials.retain(|(_, credential)| !tag.fits(credential));
                 self.change(&name, kept)?;
             }

@@ -202,17 +202,21 @@ pub(super) fn write_credential(writer: &mut Writer, credential: &Credential) {
         write_type(writer, address.kind.0);
         writer.counted32(&address.bytes);
     }
-    write_count(writer, credential.authdata.len());
-    for data in &credential.authdata {
-        write_type(writer, data.kind.0);
-        writer.counted32(&data.bytes);
-    }
+    write_authdata(writer, &credential.authdata);
     writer.counted32(&credential.ticket);
     writer.counted32(&credential.second_ticket);
 }
 
+pub(super) fn write_authdata(writer: &mut Writer, authdata: &[AuthData]) {
+    write_count(writer, authdata.len());
+    for data in authdata {
+        write_type(writer, data.kind.0);
+        writer.counted32(&data.bytes);
+    }
+}
+
 /// The file has 16 bits for types; those in use fit.
-fn write_type(writer: &mut Writer, kind: i32) {
+pub(super) fn write_type(writer: &mut Writer, kind: i32) {
     writer.u16(kind as u16);
 }
 

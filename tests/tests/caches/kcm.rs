@@ -4,6 +4,9 @@ use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
+use libkrb::ccache::{CacheName, Credential};
+use libkrb::config::Config;
+use libkrb::{Principal, Time};
 use tests::{Daemon, Family, Tool, User, is_root, optional_peer, peers_home};
 
 use super::{At, a_collection_is_shared, realm};
@@ -54,7 +57,7 @@ fn nobody_sees_the_caches_of_another_user_and_a_users_daemon_serves_that_user_al
     std::fs::copy(seat.configuration(), &configuration).expect("a copy");
     let root = At::new(&seat, "KCM:");
     root.kinit(Family::Ours, "alice");
-    let program = readable(folder.path());
+    let program = readable(folder.path(), "klist");
     let klist = |arguments: &[&str]| {
         let tool = Tool::new(tests::Program { path: program.clone(), arguments: vec![], libraries: None });
         tool.env("KRB5_CONFIG", &configuration).env("KRB5CCNAME", "KCM:").user(nobody).args(arguments)
@@ -75,15 +78,117 @@ fn nobody_sees_the_caches_of_another_user_and_a_users_daemon_serves_that_user_al
     klist(&["-l"]).run().fails_with(1).not_saying("No KCM server");
 }
 
+/// What MIT's library asks a daemon to remove goes, and nothing else: the flags say what has to fit.
+fn what_fits_is_removed(at: &At<'_>) {
+    let [names, times_exact, any_server_realm] = ["0", "0x8", "0x40"];
+    const NOT_FOUND: &str = "-1765328243";
+    let Some(python) = optional_peer("python3", "/usr/bin/python3") else { return };
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/python/caches.py");
+    let remove = |service: &str, flags: &str| {
+        let tool = at.program(python.clone()).args([script, service, flags, "7"]);
+        tool.run().succeeds().stdout().trim().to_owned()
+    };
+    let service = "host/www.example.org";
+    at.kinit(Family::Mit, "alice");
+    at.tool(Family::Mit, "kvno").args([service]).run().succeeds();
+    let there = || at.klist(Family::Mit, &[]).contains(service);
+    assert_eq!(remove(service, times_exact), NOT_FOUND);
+    assert_eq!(remove("host/www.example.org@ELSEWHERE", names), NOT_FOUND);
+    assert!(there());
+    assert_eq!(remove("host/www.example.org@ELSEWHERE", any_server_realm), "0");
+    assert!(!there() && at.klist(Family::Ours, &[]).contains("krbtgt/"));
+    at.tool(Family::Mit, "kvno").args([service]).run().succeeds();
+    assert_eq!(remove(service, names), "0");
+    assert!(!there());
+}
+
+#[test]
+fn mits_library_removes_from_our_daemon_what_it_says_and_nothing_else() {
+    if !Family::Mit.present() {
+        return;
+    }
+    let realm = realm();
+    let socket = realm.folder().join("kcm");
+    let _daemon = kcmd(&socket);
+    let seat = realm.seat(Family::Ours);
+    seat.set(&setting(&socket));
+    what_fits_is_removed(&At::new(&seat, "KCM:"));
+}
+
+/// Tickets for services of these numbers.
+fn tickets(owner: &Principal, numbers: std::ops::Range<i64>) -> impl Iterator<Item = Credential> {
+    numbers.map(|number| {
+        let server = Principal::parse(&format!("host/{number}"), Some("R")).expect("a name");
+        Credential {
+            server,
+            auth_time: Time(1),
+            end_time: Time(number + 2),
+            ..Credential::config(owner, "", None, b"")
+        }
+    })
+}
+
+/// Several who remove and store at once, each at a cache of their own name for the same place.
+fn all_at_once(cache: &CacheName) {
+    let owner = Principal::parse("alice@R", None).expect("a name");
+    cache.initialize(&owner, None).expect("a cache");
+    tickets(&owner, 0..40).for_each(|ticket| cache.store(&ticket).expect("stored"));
+    let of_first = |credential: &Credential| credential.end_time < Time(42);
+    let removed: usize = std::thread::scope(|scope| {
+        let removers = [(); 3].map(|()| scope.spawn(|| cache.remove(of_first).expect("removed")));
+        tickets(&owner, 100..140).for_each(|ticket| cache.store(&ticket).expect("stored"));
+        removers.into_iter().map(|remover| remover.join().expect("no panic")).sum()
+    });
+    assert_eq!(removed, 40, "each was removed by one of them");
+    let mut left = cache.load().expect("a cache").credentials;
+    left.sort_by_key(|credential| credential.end_time);
+    assert!(left.into_iter().eq(tickets(&owner, 100..140)), "what was stored meanwhile is there");
+    cache.destroy().expect("gone");
+}
+
+#[test]
+fn those_who_remove_and_store_at_once_take_nothing_from_each_other() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let socket = folder.path().join("kcm");
+    let _daemon = kcmd(&socket);
+    let config = Config::parse("krb5.conf", &format!("[libdefaults]\n{}\n", setting(&socket))).expect("a krb5.conf");
+    all_at_once(&CacheName::parse("KCM:busy").expect("a name").as_configured(&config));
+}
+
+#[test]
+fn b10_users_whom_a_namespace_does_not_know_are_not_served_as_one() {
+    let Some(nobody) = User::named("nobody").filter(|_| is_root()) else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    open(folder.path());
+    let socket = folder.path().join("kcm");
+    let arguments = vec!["--user", "--map-root-user"];
+    let unshare = tests::Program { path: "/usr/bin/unshare".into(), arguments, libraries: None };
+    if !Tool::new(unshare.clone()).args(["true"]).run().is_success() {
+        tests::tell("SKIPPED: no user namespaces here\n");
+        return;
+    }
+    let tool = Tool::new(unshare).args([Family::Ours.program("kcmd").path]).args(["--socket"]).args([&socket]);
+    let _daemon = Daemon::start(tool.command(), "ready at");
+    let configuration = folder.path().join("krb5.conf");
+    std::fs::write(&configuration, format!("[libdefaults]\n{}\n", setting(&socket))).expect("a krb5.conf");
+    let klist = tests::Program { path: readable(folder.path(), "klist"), arguments: vec![], libraries: None };
+    let klist = || -> Tool {
+        let tool = Tool::new(klist.clone()).env("KRB5_CONFIG", &configuration);
+        tool.env("KRB5CCNAME", "KCM:x").env("LC_ALL", "C")
+    };
+    klist().run().fails().not_saying("I/O");
+    klist().user(nobody).run().fails().saying("I/O");
+}
+
 fn open(folder: &Path) {
     use std::os::unix::fs::PermissionsExt;
     std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o755)).expect("open to all");
 }
 
-/// A klist that everybody may run.
-fn readable(folder: &Path) -> PathBuf {
-    let copy = folder.join("klist");
-    std::fs::copy(Family::Ours.program("klist").path, &copy).expect("a copy");
+/// A program that everybody may run.
+fn readable(folder: &Path, name: &'static str) -> PathBuf {
+    let copy = folder.join(name);
+    std::fs::copy(Family::Ours.program(name).path, &copy).expect("a copy");
     copy
 }
 
@@ -156,6 +261,8 @@ fn our_programs_use_heimdals_daemon() {
         assert!(at.klist(Family::Mit, &[]).contains("Default principal: alice@"));
         at.tool(Family::Ours, "kdestroy").args(["-A"]).run().succeeds();
         at.tool(Family::Ours, "klist").run().fails_with(1);
+        what_fits_is_removed(&at);
+        all_at_once(&CacheName::parse("KCM:0:busy").expect("a name"));
     }));
     let _ = child.kill();
     let _ = child.wait();

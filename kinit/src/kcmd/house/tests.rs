@@ -93,7 +93,9 @@ fn what_is_removed_moved_or_made_anew_leaves_nothing_behind() {
     filled(&mut houses, ALICE, "a");
     houses.answer(ALICE, Request::Store("a".into(), Box::new(ticket("host/x", 5)))).expect("stored");
     let tag = Tag { server: Some(principal("host/x")), ..Tag::default() };
-    houses.answer(ALICE, Request::Remove("a".into(), tag)).expect("removed");
+    houses.answer(ALICE, Request::Remove("a".into(), tag.clone())).expect("removed");
+    let again = houses.answer(ALICE, Request::Remove("a".into(), tag));
+    assert_eq!(again, Err(Status::NOT_FOUND), "who removes it learns that they did");
     assert_eq!(credentials(&mut houses, ALICE, "a").expect("a cache").len(), 1);
     houses.answer(ALICE, Request::Move("a".into(), "b".into())).expect("moved");
     assert_eq!(credentials(&mut houses, ALICE, "a"), Err(Status::NO_CACHE));

@@ -3,6 +3,7 @@
 
 pub mod protocol;
 mod socket;
+mod tag;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -10,7 +11,7 @@ use std::path::{Path, PathBuf};
 use super::{CacheName, Ccache, Credential};
 use crate::error::{Error, Result};
 use crate::name::Principal;
-use protocol::{Reply, Request, Status};
+use protocol::{Reply, Request, Status, Tag};
 use socket::{Failed, Link};
 
 /// Where the daemon listens unless `kcm_socket` says otherwise.
@@ -134,11 +135,34 @@ impl KcmName {
         self.tell(&Request::Store(self.name.clone(), Box::new(credential.clone())))
     }
 
-    /// Removes what is unwanted. Not in one piece: what others store meanwhile may go with it.
+    /// Removes what is unwanted, each by itself: what others store or remove meanwhile stays as they have it.
     pub(super) fn remove(&self, unwanted: impl Fn(&Credential) -> bool) -> Result<usize> {
+        let mut link = self.link()?;
+        self.owner(&mut link)?;
+        let mut credentials = self.credentials(&mut link).map_err(|failed| self.failed(failed))?;
+        credentials.retain(unwanted);
+        let mut removed = 0_usize;
+        for credential in &credentials {
+            match link.ask(&Request::Remove(self.name.clone(), Tag::of(credential))) {
+                Ok(_) => removed = removed.saturating_add(1),
+                // Somebody was faster.
+                Err(Failed::Refused(Status::NOT_FOUND | Status::END)) => {}
+                Err(Failed::Refused(Status::UNSUPPORTED | Status::INTERNAL | Status::IO)) => {
+                    drop(link);
+                    return self.keep(|credential| !credentials.contains(credential));
+                }
+                Err(failed) => return Err(self.failed(failed)),
+            }
+        }
+        Ok(removed)
+    }
+
+    /// For daemons that remove nothing (sssd's): the cache is made anew without it. Not in one piece: what others store
+    /// meanwhile may go with it.
+    fn keep(&self, wanted: impl Fn(&Credential) -> bool) -> Result<usize> {
         let mut cache = self.load()?;
         let before = cache.credentials.len();
-        cache.credentials.retain(|credential| !unwanted(credential));
+        cache.credentials.retain(wanted);
         let removed = before.saturating_sub(cache.credentials.len());
         if removed > 0 {
             self.replace(&cache)?;

@@ -3,6 +3,8 @@
 
 use zeroize::Zeroizing;
 
+pub use super::tag::{Fields, Tag};
+
 use super::super::{Credential, format};
 use crate::error::{Error, Result};
 use crate::name::Principal;
@@ -26,36 +28,20 @@ impl Status {
     pub const NOT_FOUND: Status = Status(-1_765_328_243);
     /// KRB5_CC_END: there is no such thing any more.
     pub const END: Status = Status(-1_765_328_242);
+    /// KRB5_CC_IO: what older daemons of sssd say of an operation that they do not have.
+    pub const IO: Status = Status(-1_765_328_191);
     /// KRB5_FCC_PERM: this caller is not served.
     pub const PERMISSION: Status = Status(-1_765_328_190);
     /// KRB5_FCC_NOFILE: there is no such cache.
     pub const NO_CACHE: Status = Status(-1_765_328_189);
+    /// KRB5_FCC_INTERNAL: what Heimdal's daemon says of an operation that it does not have.
+    pub const INTERNAL: Status = Status(-1_765_328_188);
     /// KRB5_CC_NOMEM: a bound is reached.
     pub const NO_ROOM: Status = Status(-1_765_328_186);
     /// KRB5_CC_FORMAT: the request can't be read.
     pub const MALFORMED: Status = Status(-1_765_328_185);
     /// KRB5_CC_NOSUPP: there is no such operation.
     pub const UNSUPPORTED: Status = Status(-1_765_328_137);
-}
-
-/// What is known of a credential that is to be removed; what is not known fits any.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Tag {
-    /// Whose.
-    pub client: Option<Principal>,
-    /// For which service.
-    pub server: Option<Principal>,
-    /// The ticket itself.
-    pub ticket: Option<Vec<u8>>,
-}
-
-impl Tag {
-    /// Whether it is this credential's.
-    pub fn fits(&self, credential: &Credential) -> bool {
-        self.client.as_ref().is_none_or(|client| *client == credential.client)
-            && self.server.as_ref().is_none_or(|server| *server == credential.server)
-            && self.ticket.as_ref().is_none_or(|ticket| *ticket == credential.ticket)
-    }
 }
 
 /// A request.
@@ -77,7 +63,7 @@ pub enum Request {
     CredentialIds(String),
     /// One of them: [`Reply::Credential`].
     CredentialById(String, Uuid),
-    /// Removes the credentials that fit.
+    /// Removes the credentials that fit; [`Status::NOT_FOUND`] if none does.
     Remove(String, Tag),
     /// Gives the second cache the content of the first, which is gone then.
     Move(String, String),
@@ -169,8 +155,7 @@ impl Request {
             }
             Request::Remove(name, tag) => {
                 put_name(&mut writer, name);
-                writer.u32(0);
-                put_tag(&mut writer, tag);
+                tag.write(&mut writer);
             }
             Request::Move(from, to) => [from, to].into_iter().for_each(|name| put_name(&mut writer, name)),
             Request::CacheById(id) => writer.put(id),
@@ -215,12 +200,7 @@ impl Request {
             8 => Request::Owner(cache(reader)?),
             9 => Request::CredentialIds(cache(reader)?),
             10 => Request::CredentialById(cache(reader)?, uuid(reader)?),
-            11 => {
-                let name = cache(reader)?;
-                // MIT's and Heimdal's flags differ, and neither's tools send any.
-                reader.u32("flags")?;
-                Request::Remove(name, tag(reader)?)
-            }
+            11 => Request::Remove(cache(reader)?, Tag::read(reader)?),
             17 => Request::Move(cache(reader)?, cache(reader)?),
             18 => Request::CacheIds,
             19 => Request::CacheById(uuid(reader)?),
@@ -313,49 +293,4 @@ fn credentials(reader: &mut Reader<'_>) -> Result<Vec<Credential>> {
         credentials.push(format::credential(&mut part, 4)?);
     }
     Ok(credentials)
-}
-
-const TAG_CLIENT: u32 = 0x01;
-const TAG_SERVER: u32 = 0x02;
-const TAG_KEY: u32 = 0x04;
-const TAG_TICKET: u32 = 0x08;
-const TAG_SECOND_TICKET: u32 = 0x10;
-const TAG_AUTHDATA: u32 = 0x20;
-const TAG_ADDRESSES: u32 = 0x40;
-
-fn put_tag(writer: &mut Writer, tag: &Tag) {
-    let has = |there: bool, bit| if there { bit } else { 0 };
-    let Tag { client, server, ticket } = tag;
-    let header = has(client.is_some(), TAG_CLIENT) | has(server.is_some(), TAG_SERVER);
-    writer.u32(header | has(ticket.is_some(), TAG_TICKET));
-    [client, server].into_iter().flatten().for_each(|name| format::write_principal(writer, name));
-    // Four times, whether it is in a session key, and the flags.
-    writer.put(&[0; 4 * 4 + 1 + 4]);
-    if let Some(ticket) = ticket {
-        writer.counted32(ticket);
-    }
-}
-
-fn tag(reader: &mut Reader<'_>) -> Result<Tag> {
-    let header = reader.u32("header")?;
-    let has = |bit| header & bit != 0;
-    let client = has(TAG_CLIENT).then(|| format::principal(reader, 4)).transpose()?;
-    let server = has(TAG_SERVER).then(|| format::principal(reader, 4)).transpose()?;
-    if has(TAG_KEY) {
-        reader.u16("encryption type")?;
-        reader.counted32("session key")?;
-    }
-    reader.take(4 * 4 + 1 + 4, "times and flags")?;
-    for bit in [TAG_ADDRESSES, TAG_AUTHDATA] {
-        let count = if has(bit) { reader.u32("count")? } else { 0 };
-        for _ in 0..count {
-            reader.u16("type")?;
-            reader.counted32("element")?;
-        }
-    }
-    let ticket = has(TAG_TICKET).then(|| reader.counted32("ticket").map(<[u8]>::to_vec)).transpose()?;
-    if has(TAG_SECOND_TICKET) {
-        reader.counted32("second ticket")?;
-    }
-    Ok(Tag { client, server, ticket })
 }
