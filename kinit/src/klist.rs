@@ -3,6 +3,7 @@
 
 mod address;
 mod cache;
+mod indicators;
 mod json;
 mod keytab;
 
@@ -12,7 +13,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use libkrb::ccache::CacheName;
 use libkrb::codes::EncryptionType;
-use libkrb::keytab::KeytabName;
+use libkrb::keytab::{Keytab, KeytabName};
 
 use crate::report::{self, During, Failure, Result};
 use crate::settings::Settings;
@@ -62,6 +63,10 @@ struct Arguments {
     /// Show the types of authorization data that was asked for
     #[arg(short = 'd', long = "authdata", help_heading = "Credential caches")]
     authdata: bool,
+    /// Show how the client logged in (authentication indicators), in the tickets that a key of this
+    /// keytab opens; - for the default one
+    #[arg(short = 'I', long = "indicators", value_name = "KEYTAB", help_heading = "Credential caches")]
+    indicators: Option<String>,
     /// Show configuration entries, too
     #[arg(short = 'C', long, help_heading = "Credential caches")]
     config: bool,
@@ -83,7 +88,7 @@ struct Arguments {
 }
 
 const USAGE: &str = "\
-klist [-e] [-f] [-a [-n]] [-d] [-C] [-l | -A | -s] [--json] [CACHE]
+klist [-e] [-f] [-a [-n]] [-d] [-C] [-I KEYTAB] [-l | -A | -s] [--json] [CACHE]
        klist -k [-e] [-t] [-K] [-i] [--json] [KEYTAB]";
 
 const EXAMPLES: &str = "\
@@ -125,16 +130,28 @@ fn run(arguments: Arguments) -> Result<u8> {
         return Ok(0);
     }
     let shown = |result: Result<u8>| if arguments.status { Ok(result.unwrap_or(1)) } else { result };
-    shown(cache_name(&arguments, &settings).and_then(|name| cache::run(&arguments, &name, &mut out)))
+    let show = |name| cache::run(&arguments, &name, opener(&arguments, &settings)?.as_ref(), &mut out);
+    shown(cache_name(&arguments, &settings).and_then(show))
+}
+
+/// The keytab whose keys open tickets for their indicators.
+fn opener(arguments: &Arguments, settings: &Settings) -> Result<Option<Keytab>> {
+    let name = match arguments.indicators.as_deref() {
+        None => return Ok(None),
+        Some("-") => settings.keytab().briefly_during("while getting default keytab")?,
+        Some(name) => KeytabName::parse(name).briefly_during(&format!("while resolving keytab {name}"))?,
+    };
+    name.load().during(&format!("while reading keytab {name}")).map(Some)
 }
 
 fn contradiction(arguments: &Arguments) -> Option<&'static str> {
     let of_cache = arguments.flags || arguments.status || arguments.addresses || arguments.all || arguments.list;
+    let of_cache = of_cache || arguments.indicators.is_some();
     let wrong = [
         (arguments.cache && arguments.keytab, "-c and -k exclude each other"),
         (arguments.numeric && !arguments.addresses, "-n goes with -a"),
         (!arguments.keytab && (arguments.timestamps || arguments.keys), "-t and -K go with -k"),
-        (arguments.keytab && of_cache, "-f, -s, -a, -A and -l are for credential caches"),
+        (arguments.keytab && of_cache, "-f, -s, -a, -A, -l and -I are for credential caches"),
         (arguments.list && (arguments.all || arguments.status), "-l goes neither with -A nor with -s"),
     ];
     wrong.into_iter().find(|(wrong, _)| *wrong).map(|(_, words)| words)
@@ -195,12 +212,15 @@ mod tests {
             "klist -kf",
             "klist -ks",
             "klist -kl",
+            "klist -k -I -",
             "klist -lA",
             "klist -ls",
         ] {
             assert!(contradiction(&parsed(line)).is_some(), "{line}");
         }
-        for line in ["klist", "klist -an", "klist -ktKe", "klist -As", "klist -kC", "klist -kd", "klist -i"] {
+        for line in
+            ["klist", "klist -an", "klist -ktKe", "klist -As", "klist -kC", "klist -kd", "klist -i", "klist -efI -"]
+        {
             assert!(contradiction(&parsed(line)).is_none(), "{line}");
         }
     }

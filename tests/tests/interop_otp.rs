@@ -226,3 +226,26 @@ fn mits_acceptor_shows_indicators_and_passes_over_roles() {
     assert!(said.stdout().contains("client alice@EXAMPLE.ORG"), "{}", said.stdout());
     assert!(said.stdout().contains("auth-indicators hardened spake"), "{}", said.stdout());
 }
+
+#[test]
+fn klist_shows_indicators_to_who_has_the_keys_of_the_service() {
+    let realm = Realm::start(Family::Ours);
+    realm.add("alice", "secret", &[]);
+    let [keytab, others] = [SERVICE, "host/other.example.org"].map(|service| realm.add_service(service));
+    let seat = realm.seat(Family::Ours);
+    seat.kinit(&["alice"], "secret").succeeds();
+    seat.tool("kvno").args([SERVICE]).run().succeeds();
+    let klist = |keytab: &str| seat.tool("klist").args(["-I", keytab]);
+    let said = klist(&keytab.display().to_string()).run().succeeds();
+    let lines: Vec<_> = said.stdout().lines().filter(|line| line.contains("indicators")).collect();
+    assert_eq!(lines, ["\tAuthentication indicators: hardened, spake"], "of the one ticket that it opens");
+    let by_default = klist("-").env("KRB5_KTNAME", &keytab).run().succeeds();
+    assert_eq!(by_default.stdout(), said.stdout());
+    let json = klist("-").env("KRB5_KTNAME", &keytab).args(["--json"]).run().succeeds();
+    let json: serde_json::Value = serde_json::from_str(json.stdout()).expect("JSON");
+    assert_eq!(json["tickets"][1]["indicators"], serde_json::json!(["hardened", "spake"]));
+    assert_eq!(json["tickets"][0]["indicators"], serde_json::json!([]));
+    klist(&others.display().to_string()).run().succeeds().not_saying("indicators");
+    klist("/nowhere/keytab").run().fails_with(1).saying("/nowhere/keytab");
+    seat.tool("klist").args(["-k", "-I", "-"]).run().fails_with(1);
+}

@@ -3,18 +3,19 @@
 use std::io::Write;
 
 use libkrb::ccache::{CacheName, Ccache, Credential};
+use libkrb::keytab::Keytab;
 use libkrb::wire::{self, Ticket};
 use libkrb::{Principal, Time};
 
-use super::{Arguments, address, etype_text, json};
+use super::{Arguments, address, etype_text, indicators, json};
 use crate::local;
 use crate::report::{During, Failure, Result};
 
-/// Shows what the arguments ask for, and says with which code to exit.
-pub(super) fn run(arguments: &Arguments, name: &CacheName, out: &mut dyn Write) -> Result<u8> {
+/// Shows what the arguments ask for, and says with which code to exit. The keys of `keytab` open tickets.
+pub(super) fn run(arguments: &Arguments, name: &CacheName, keytab: Option<&Keytab>, out: &mut dyn Write) -> Result<u8> {
     if arguments.list || arguments.all {
         let members = name.members().during("while listing ccache collection")?;
-        return if arguments.list { list(arguments, &members, out) } else { all(arguments, &members, out) };
+        return if arguments.list { list(arguments, &members, out) } else { all(arguments, &members, keytab, out) };
     }
     let name = name.resolve().during("while resolving ccache")?;
     let cache = name.load().during("")?;
@@ -22,9 +23,9 @@ pub(super) fn run(arguments: &Arguments, name: &CacheName, out: &mut dyn Write) 
         return Ok(u8::from(!is_good(&cache, local::now())));
     }
     if arguments.json {
-        super::print_json(&json::cache(&name, &cache), out)?;
+        super::print_json(&json::cache(&name, &cache, keytab), out)?;
     } else {
-        show(arguments, &name, &cache, out)?;
+        show(arguments, &name, &cache, keytab, out)?;
     }
     Ok(0)
 }
@@ -46,7 +47,7 @@ fn list(arguments: &Arguments, members: &[CacheName], out: &mut dyn Write) -> Re
     Ok(caches.is_empty().into())
 }
 
-fn all(arguments: &Arguments, members: &[CacheName], out: &mut dyn Write) -> Result<u8> {
+fn all(arguments: &Arguments, members: &[CacheName], keytab: Option<&Keytab>, out: &mut dyn Write) -> Result<u8> {
     let mut code = 1;
     let mut shown = vec![];
     for (index, name) in members.iter().enumerate() {
@@ -61,11 +62,11 @@ fn all(arguments: &Arguments, members: &[CacheName], out: &mut dyn Write) -> Res
         if arguments.status {
             code = if is_good(&cache, local::now()) { 0 } else { code };
         } else if arguments.json {
-            shown.push(json::cache(name, &cache));
+            shown.push(json::cache(name, &cache, keytab));
             code = 0;
         } else {
             separate(arguments, index, out)?;
-            show(arguments, name, &cache, out)?;
+            show(arguments, name, &cache, keytab, out)?;
             code = 0;
         }
     }
@@ -99,13 +100,23 @@ fn is_good(cache: &Ccache, now: Time) -> bool {
     counting.iter().any(|ticket| ticket.end_time > now)
 }
 
-fn show(arguments: &Arguments, name: &CacheName, cache: &Ccache, out: &mut dyn Write) -> Result<()> {
+fn show(
+    arguments: &Arguments,
+    name: &CacheName,
+    cache: &Ccache,
+    keytab: Option<&Keytab>,
+    out: &mut dyn Write,
+) -> Result<()> {
     let width = local::long().width + 2;
     writeln!(out, "Ticket cache: {name}\nDefault principal: {}\n", cache.principal)?;
     writeln!(out, "{:<width$}{:<width$}Service principal", "Valid starting", "Expires")?;
     for credential in &cache.credentials {
         if arguments.config || !credential.is_config() {
             show_credential(arguments, &cache.principal, credential, out)?;
+            let indicators = keytab.map(|keytab| indicators::of(credential, keytab)).unwrap_or_default();
+            if !indicators.is_empty() {
+                writeln!(out, "\tAuthentication indicators: {}", indicators.join(", "))?;
+            }
         }
     }
     Ok(())

@@ -7,28 +7,28 @@ use libkrb::keytab::{Keytab, KeytabName};
 use libkrb::wire::{self, Ticket};
 use serde_json::{Value, json};
 
-use super::{address, cache};
+use super::{address, cache, indicators};
 
 /// One cache of a list.
 pub(super) fn summary(name: &CacheName, cache: &Ccache, good: bool) -> Value {
     json!({ "cache": name.to_string(), "principal": cache.principal.to_string(), "expired": !good })
 }
 
-/// A cache with everything in it but the keys.
-pub(super) fn cache(name: &CacheName, cache: &Ccache) -> Value {
+/// A cache with everything in it but the keys, and with what a keytab's keys find in the tickets.
+pub(super) fn cache(name: &CacheName, cache: &Ccache, keytab: Option<&Keytab>) -> Value {
     let (config, tickets): (Vec<_>, Vec<_>) = cache.credentials.iter().partition(|credential| credential.is_config());
     json!({
         "cache": name.to_string(),
         "principal": cache.principal.to_string(),
         "kdc_offset_seconds": cache.kdc_offset.map(|(seconds, _)| seconds),
-        "tickets": tickets.into_iter().map(ticket).collect::<Vec<_>>(),
+        "tickets": tickets.into_iter().map(|credential| ticket(credential, keytab)).collect::<Vec<_>>(),
         "config": config.into_iter().map(entry).collect::<Vec<_>>(),
     })
 }
 
-fn ticket(credential: &Credential) -> Value {
+fn ticket(credential: &Credential, keytab: Option<&Keytab>) -> Value {
     let sealed = wire::decode::<Ticket<'_>>(&credential.ticket).ok();
-    json!({
+    let mut shown = json!({
         "client": credential.client.to_string(),
         "server": credential.server.to_string(),
         "ticket_server": cache::ticket_server(credential).map(|server| server.to_string()),
@@ -43,7 +43,11 @@ fn ticket(credential: &Credential) -> Value {
         "user_to_user": credential.is_skey,
         "addresses": credential.addresses.iter().map(address::number).collect::<Vec<_>>(),
         "authdata_types": credential.authdata.iter().map(|data| data.kind.0).collect::<Vec<_>>(),
-    })
+    });
+    if let Some(keytab) = keytab {
+        shown["indicators"] = indicators::of(credential, keytab).into();
+    }
+    shown
 }
 
 fn entry(credential: &Credential) -> Value {
