@@ -75,12 +75,13 @@ struct Cli {
 /// # Errors
 /// What of it can't be read.
 pub fn registry<S: Store + Ledger + 'static>(config: &Config, store: Arc<S>) -> Result<Registry> {
-    registry_over(config, Arc::clone(&store) as Arc<dyn Store>, store)
+    let counted = Counted::over(Arc::clone(&store) as Arc<dyn Ledger>);
+    registry_over(config, store, counted)
 }
 
-fn registry_over(config: &Config, store: Arc<dyn Store>, ledger: Arc<dyn Ledger>) -> Result<Registry> {
+fn registry_over(config: &Config, store: Arc<dyn Store>, counted: Counted) -> Result<Registry> {
     let keys = KeyRules { etypes: config.keys.etypes.clone(), iterations: config.keys.iterations };
-    let attempts = Arc::new(Counted::over(ledger));
+    let attempts = Arc::new(counted);
     let registry = Registry::new(store, config.policy(), keys).with_attempts(attempts);
     Ok(registry.with_dictionary(config.dictionary()?))
 }

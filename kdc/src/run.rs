@@ -181,7 +181,7 @@ impl Daemon {
         let observer = Arc::new(manage::observer(config)?);
         let store = house::open(config)?;
         let house = Arc::clone(&store);
-        let attempts = Arc::new(Counted::over(Arc::clone(&store) as Arc<dyn Ledger>));
+        let attempts = Arc::new(Counted::over(Arc::clone(&store) as Arc<dyn Ledger>).together(store.together()));
         let vault = Arc::clone(&store) as Arc<dyn Vault>;
         let store = store as Arc<dyn Store>;
         init::complete(&*store, &config.realm)?;

@@ -38,6 +38,7 @@ mod seat;
 pub mod served;
 pub mod spake;
 mod suite;
+mod tokens;
 mod tool;
 pub mod website;
 
@@ -50,6 +51,7 @@ pub use realm::{Plan, Realm};
 pub use redis::Redis;
 pub use seat::{Seat, Ticket};
 pub use suite::Pair;
+pub use tokens::otp_secret;
 pub use tool::{Heard, Said, Tool, User, tell};
 
 use std::time::Duration;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use libkrb::crypto::{OtpHash, hotp};
+use tests::otp_secret as secret;
 use tests::radius::RadiusServer;
 use tests::{Family, Pair, Realm, Said, Seat, optional_peer, suite};
 
@@ -135,21 +136,6 @@ fn a_token_that_was_chosen_is_not_asked_for_again(pair: Pair) {
     let (armor, former) = (armor.display().to_string(), seat.ccache().display().to_string());
     let again = seat.path("again").display().to_string();
     seat.kinit(&["-T", &armor, "-I", &former, "-c", &again, "alice"], "secret123456").succeeds();
-}
-
-/// The secret of an otpauth URI.
-fn secret(uri: &str) -> Vec<u8> {
-    let text = uri.split_once("secret=").expect("a secret").1.split('&').next().expect("a value");
-    let (mut octets, mut word, mut bits) = (vec![], 0_u32, 0);
-    for letter in text.bytes() {
-        let value = if letter.is_ascii_uppercase() { letter - b'A' } else { letter - b'2' + 26 };
-        (word, bits) = (word << 5 | u32::from(value), bits + 5);
-        if bits >= 8 {
-            bits -= 8;
-            octets.push((word >> bits & 0xff) as u8);
-        }
-    }
-    octets
 }
 
 /// What `kadmin otp add` shows first.

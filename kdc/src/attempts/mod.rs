@@ -6,6 +6,7 @@
 //! everything at the end of the KDC; a lock at once. A crash therefore forgets the failures of the last
 //! [`INTERVAL`], the successes of the last [`PATIENCE`], and no lock but one of that very moment.
 
+mod together;
 mod writer;
 
 use std::collections::HashMap;
@@ -18,6 +19,7 @@ use tokio::sync::Notify;
 use crate::core::StoreError;
 use crate::core::attempts::{AccountId, Attempts, Ledger, Lockout, Proven, Record, Tried};
 
+pub use together::{Due, Tally, Together};
 pub use writer::{INTERVAL, PATIENCE, WrittenDown};
 
 /// How many parts are locked apart from each other.
@@ -39,6 +41,9 @@ pub struct Counted {
     shards: Box<[Mutex<Shard>]>,
     /// Where they outlive it, if anywhere.
     ledger: Option<Arc<dyn Ledger>>,
+    /// What other KDCs count, if there may be others. Only of accounts that failures lock: of all others each
+    /// counts for itself.
+    together: Option<Arc<Together>>,
     /// Held while writing down, so that no older record overtakes a newer one.
     writing: Mutex<()>,
     /// Something should be written down at once.
@@ -64,6 +69,8 @@ struct Slot {
     state: State,
     /// Nobody has needed yet what is written down of it: the record knows a success and no more.
     partial: bool,
+    /// Its failures are the realm's, as they were once.
+    shared: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -84,6 +91,7 @@ impl Default for Counted {
         Counted {
             shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
             ledger: None,
+            together: None,
             writing: Mutex::default(),
             urgent: Notify::new(),
             locks: AtomicUsize::new(0),
@@ -98,32 +106,46 @@ impl Counted {
         Counted { ledger: Some(ledger), ..Counted::default() }
     }
 
+    /// Counts together with the other KDCs of the realm.
+    #[must_use]
+    pub fn together(self, together: Option<Arc<Together>>) -> Self {
+        Counted { together, ..self }
+    }
+
     /// Account ids are random, so their first octet spreads them.
     fn shard(&self, who: &AccountId) -> MutexGuard<'_, Shard> {
         self.shards[usize::from(who[0]) % SHARDS].lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The record of an account, from memory or from where it is written down.
+    /// The record of an account, from memory or from where it is written down, with what others counted.
     fn known(&self, shard: &mut Shard, who: &AccountId) -> Result<Record, StoreError> {
+        let slot = self.slot(shard, who)?;
+        Ok(self.together.as_ref().map_or(slot.record, |together| together.over(who, slot.record, slot.shared)))
+    }
+
+    fn slot(&self, shard: &mut Shard, who: &AccountId) -> Result<Slot, StoreError> {
         let partial = match shard.slots.get(who) {
-            Some(slot) if !slot.partial => return Ok(slot.record),
+            Some(slot) if !slot.partial => return Ok(*slot),
             slot => slot.copied(),
         };
-        let Some(ledger) = &self.ledger else { return Ok(partial.map(|slot| slot.record).unwrap_or_default()) };
+        let fresh = Slot { record: Record::default(), state: State::Written, partial: false, shared: false };
+        let Some(ledger) = &self.ledger else { return Ok(partial.unwrap_or(fresh)) };
         let record = ledger.record(who).inspect_err(|error| {
             tracing::error!(%error, "what is known of failed logins can't be read: the account counts as locked");
         });
         let record = record?.unwrap_or_default();
         let slot = match partial {
             Some(slot) => Slot { record: success_over(slot.record, record), partial: false, ..slot },
-            None => Slot { record, state: State::Written, partial: false },
+            // Whose count it was is not written down.
+            None => Slot { record, shared: self.together.is_some(), ..fresh },
         };
         shard.keep(who, slot);
-        Ok(slot.record)
+        Ok(slot)
     }
 
-    fn remember(&self, shard: &mut Shard, who: &AccountId, record: Record) {
-        let before = shard.slots.insert(*who, Slot { record, state: State::Changed, partial: false });
+    fn remember(&self, shard: &mut Shard, who: &AccountId, record: Record, shared: bool) {
+        let shared = shared && self.together.is_some();
+        let before = shard.slots.insert(*who, Slot { record, state: State::Changed, partial: false, shared });
         if before.is_none_or(|slot| slot.state != State::Changed) && self.ledger.is_some() {
             shard.changed.push(*who);
         }
@@ -134,8 +156,8 @@ impl Counted {
     fn succeeded(&self, shard: &mut Shard, who: &AccountId, now: Time) {
         match shard.slots.get_mut(who) {
             Some(slot) if slot.record.failures > 0 => {
-                let record = slot.record.after(Proven::Yes, None, now);
-                return self.remember(shard, who, record);
+                let (record, shared) = (slot.record.after(Proven::Yes, None, now), slot.shared);
+                return self.remember(shard, who, record, shared);
             }
             Some(slot) => {
                 slot.record.last_success = Some(now);
@@ -146,13 +168,34 @@ impl Counted {
             }
             None => {
                 let record = Record { last_success: Some(now), ..Record::default() };
-                shard.keep(who, Slot { record, state: State::Succeeded, partial: self.ledger.is_some() });
+                let partial = self.ledger.is_some();
+                shard.keep(who, Slot { record, state: State::Succeeded, partial, shared: false });
             }
         }
         if self.ledger.is_some() {
             shard.succeeded.push(*who);
             if self.successes.fetch_add(1, Ordering::Relaxed) + 1 == MOST_SUCCESSES {
                 self.urgent.notify_one();
+            }
+        }
+    }
+}
+
+impl Counted {
+    /// Remembers what a proof came to of an account that failures don't lock, or that they did not lock when
+    /// a proof was begun that takes its time.
+    fn without_a_rule(&self, who: &AccountId, proven: Proven, now: Time) {
+        if let Some(together) = self.together.as_ref().filter(|_| matches!(proven, Proven::Yes | Proven::Withdrawn)) {
+            together.add(who, proven, false, now);
+        }
+        if proven == Proven::Yes {
+            return self.succeeded(&mut self.shard(who), who, now);
+        }
+        if proven != Proven::Unclear {
+            let mut shard = self.shard(who);
+            // One that can't be read stays as it is.
+            if let Ok(Slot { record, shared, .. }) = self.slot(&mut shard, who) {
+                self.remember(&mut shard, who, record.after(proven, None, now), shared);
             }
         }
     }
@@ -183,28 +226,30 @@ impl Attempts for Counted {
     ) -> Tried {
         let Some(rule) = lockout else {
             let proven = try_it(u32::MAX);
-            if proven == Proven::Yes {
-                self.succeeded(&mut self.shard(who), who, now);
-            } else if proven != Proven::Unclear {
-                let mut shard = self.shard(who);
-                // One that can't be read stays as it is.
-                if let Ok(record) = self.known(&mut shard, who) {
-                    self.remember(&mut shard, who, record.after(proven, None, now));
-                }
-            }
+            self.without_a_rule(who, proven, now);
             return Tried::Made;
         };
         // Held while trying, which takes microseconds: so no two guesses at one account are made at once.
         let mut shard = self.shard(who);
         let Ok(record) = self.known(&mut shard, who) else { return Tried::Locked };
-        let left = record.guesses(lockout, now);
+        let mut left = record.guesses(lockout, now);
         if left == 0 {
             return Tried::Locked;
         }
+        if let Some(together) = self.together.as_ref().filter(|together| together.is_reached()) {
+            if together.is_to_wait(who) {
+                return Tried::Busy;
+            }
+            left = 1;
+        }
         let proven = try_it(left);
         if proven != Proven::Unclear {
+            let anew = record.failures > 0 && record.counting(lockout, now) == 0;
             let record = record.after(proven, lockout, now);
-            self.remember(&mut shard, who, record);
+            self.remember(&mut shard, who, record, true);
+            if let Some(together) = &self.together {
+                together.add(who, proven, anew, now);
+            }
             if rule.locks(&record, now) {
                 self.locks.fetch_add(1, Ordering::Relaxed);
                 self.urgent.notify_one();
@@ -224,14 +269,18 @@ impl Attempts for Counted {
             if record.failures == 0 {
                 return Ok(());
             }
-            self.remember(&mut shard, who, Record { failures: 0, ..record });
+            self.remember(&mut shard, who, Record { failures: 0, ..record }, true);
         }
-        self.flush()
+        let open_here = self.flush();
+        self.together.as_ref().map_or(Ok(()), |together| together.open(who)).and(open_here)
     }
 
     fn forget(&self, who: &AccountId) {
         let _one = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         self.shard(who).slots.remove(who);
+        if let Some(together) = &self.together {
+            together.add(who, Proven::Yes, false, Time::EPOCH);
+        }
         if let Some(Err(error)) = self.ledger.as_ref().map(|ledger| ledger.write_down(&[(*who, None)])) {
             // A few octets too many, which nobody will ask for.
             tracing::warn!(%error, "the record of an account that is gone can't be taken out");

@@ -67,6 +67,8 @@ pub enum Tried {
     Made,
     /// It was not made, since the account is locked.
     Locked,
+    /// It was not made, since another KDC may be counting: it is to be made again.
+    Busy,
 }
 
 /// Where attempts are counted. No write per login: an implementation keeps them in memory and writes
@@ -118,7 +120,7 @@ impl Record {
         match proven {
             Proven::Yes => Record { failures: 0, last_success: Some(now), ..self },
             Proven::No(guesses) => {
-                let failures = self.failures_at(lockout, now).saturating_add(guesses);
+                let failures = self.counting(lockout, now).saturating_add(guesses);
                 Record { failures, last_failure: Some(now), ..self }
             }
             Proven::Partly => Record { last_success: Some(now), ..self },
@@ -129,11 +131,11 @@ impl Record {
 
     /// How many guesses are left.
     pub fn guesses(&self, lockout: Option<&Lockout>, now: Time) -> u32 {
-        lockout.map_or(u32::MAX, |rule| rule.max_failures.saturating_sub(self.failures_at(lockout, now)))
+        lockout.map_or(u32::MAX, |rule| rule.max_failures.saturating_sub(self.counting(lockout, now)))
     }
 
     /// The failures that still count.
-    fn failures_at(&self, lockout: Option<&Lockout>, now: Time) -> u32 {
+    pub fn counting(&self, lockout: Option<&Lockout>, now: Time) -> u32 {
         let Some(rule) = lockout else { return self.failures };
         let stale = self.last_failure.is_some_and(|last| rule.interval > 0 && now >= last + rule.interval);
         // A lock that has run out begins with a clean count.

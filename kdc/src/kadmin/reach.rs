@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::registry_over;
 use crate::admin::{Answer, Local, Operation, Perform, Reason, Refusal, Remote};
+use crate::attempts::Counted;
 use crate::config::Config;
 use crate::core::{Ledger, Store, StoreError};
 use crate::error::{Error, Result};
@@ -59,7 +60,8 @@ pub(crate) fn reach(config: &Config) -> Result<Box<dyn Perform>> {
 /// A registry over a store that is ours.
 fn over(config: &Config, store: Arc<dyn House>) -> Result<Box<dyn Perform>> {
     let observer = Observer::new(manage::audit(&config.audit)?);
-    let registry = registry_over(config, Arc::clone(&store) as Arc<dyn Store>, Arc::clone(&store) as Arc<dyn Ledger>)?;
+    let counted = Counted::over(Arc::clone(&store) as Arc<dyn Ledger>).together(store.together());
+    let registry = registry_over(config, Arc::clone(&store) as Arc<dyn Store>, counted)?;
     let registry = registry.with_vault(store as Arc<dyn Vault>).told_to(Arc::new(observer));
     Ok(Box::new(Local::new(Arc::new(registry))))
 }

@@ -20,6 +20,7 @@ mod tests;
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
 
 pub use cache::Cached;
 pub use dump::{Line as DumpLine, Trailer, lines as dump_lines, read as read_dump_line, trailer as dump_trailer};
@@ -31,6 +32,7 @@ pub use redb::{Bulk, Existing, Put, Redb, Sealed};
 pub use seal::MasterKey;
 pub use vault::{Resealed, Vault, remind};
 
+use crate::attempts::Together;
 use crate::core::{Ledger, Store, StoreError};
 use crate::source::Source;
 
@@ -38,6 +40,11 @@ use crate::source::Source;
 pub trait House: Store + Ledger + Vault {
     /// The KDC issues tickets and changes passwords here: for those who want to know which KDCs live.
     fn serves(&self, _tickets: Vec<SocketAddr>, _passwords: Vec<SocketAddr>) {}
+
+    /// What other KDCs of the realm count of failed logins, from now on; `None` where there are no others.
+    fn together(&self) -> Option<Arc<Together>> {
+        None
+    }
 }
 
 impl House for Redb {}

@@ -4,6 +4,7 @@
 mod chaos;
 mod figures;
 mod place;
+mod together;
 
 use place::{Cluster, REALM, until};
 

@@ -92,12 +92,14 @@ impl Kdc {
 
     /// A login at this KDC and no other.
     pub fn kinit(&self, user: &str, password: &str) -> Said {
-        Tool::new(Family::Ours.program("kinit"))
+        self.client("kinit").args([user]).stdin(format!("{password}\n")).run()
+    }
+
+    /// A client's program that knows this KDC and no other.
+    pub fn client(&self, program: &'static str) -> Tool {
+        Tool::new(Family::Ours.program(program))
             .env("KRB5_CONFIG", self.path("krb5.conf").display().to_string())
             .env("KRB5CCNAME", format!("FILE:{}", self.path("ccache").display()))
-            .args([user])
-            .stdin(format!("{password}\n"))
-            .run()
     }
 
     /// A page of those for load balancers and Prometheus: its status, and its text.

@@ -220,9 +220,12 @@ pub fn verify(work: &mut Try<'_>, gathered: &Gathered<'_>) -> Result<Option<Proo
         (outcome, proven) = try_all(work, gathered, left.min(MOST_GUESSES), &guess);
         proven
     });
-    if tried == Tried::Locked && kdc.policy.hide_unknown_clients {
+    if tried != Tried::Made && kdc.policy.hide_unknown_clients {
         // A lock is nobody's business who can't tell whether there is such a client.
         outcome = try_all(work, gathered, 0, &|_| true).0;
+    } else if tried == Tried::Busy {
+        outcome =
+            Err(Refusal::new(ErrorCode::SVC_UNAVAILABLE, "the proof before this one is being counted; try again"));
     }
     if let Some(question) = work.question.take() {
         outcome = asked(work, gathered, question);

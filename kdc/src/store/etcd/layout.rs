@@ -7,12 +7,14 @@
 //! PREFIX/r/p/NAME      the record of a principal, keys sealed
 //! PREFIX/r/realm       whose realm this is, and what tells its master key
 //! PREFIX/k/KDC         a KDC that lives, for as long as its lease does
+//! PREFIX/a/ACCOUNT     how often logins to an account have failed, if they have
 //! ```
 
 use prost::Message;
 
 use super::wire::{PutRequest, RangeRequest, WatchCreate};
 use crate::core::StoreError;
+use crate::core::attempts::AccountId;
 
 /// What this code writes, and the newest that it reads.
 pub const SCHEMA: u32 = 1;
@@ -99,6 +101,28 @@ impl Layout {
         WatchCreate { key, end, from }
     }
 
+    /// What is counted of accounts.
+    pub fn counts(&self) -> (Vec<u8>, Vec<u8>) {
+        self.below_it("a")
+    }
+
+    /// What is counted of an account.
+    pub fn count(&self, who: &AccountId) -> Vec<u8> {
+        format!("{}/a/{:032x}", self.prefix, u128::from_be_bytes(*who)).into_bytes()
+    }
+
+    /// Whose count a key is.
+    pub fn account(&self, key: &[u8]) -> Option<AccountId> {
+        let id = std::str::from_utf8(key).ok()?.strip_prefix(&*self.prefix)?.strip_prefix("/a/")?;
+        (id.len() == 32).then(|| u128::from_str_radix(id, 16).ok().map(u128::to_be_bytes))?
+    }
+
+    /// What is counted from a revision on.
+    pub fn counted(&self, from: i64) -> WatchCreate {
+        let (key, end) = self.counts();
+        WatchCreate { key, end, from }
+    }
+
     fn below_it(&self, room: &str) -> (Vec<u8>, Vec<u8>) {
         // "0" is what follows "/".
         (format!("{}/{room}/", self.prefix).into_bytes(), format!("{}/{room}0", self.prefix).into_bytes())
@@ -180,6 +204,22 @@ pub struct Presence {
     pub passwords: Vec<String>,
 }
 
+/// How often logins to an account have failed.
+#[derive(Clone, PartialEq, Message)]
+pub struct Counted {
+    #[prost(uint32, tag = "1")]
+    pub failures: u32,
+    /// When the last one did, in seconds since 1970.
+    #[prost(sint64, optional, tag = "2")]
+    pub last_failure: Option<i64>,
+    /// Which count this is.
+    #[prost(fixed64, tag = "3")]
+    pub count: u64,
+    /// What wrote it.
+    #[prost(fixed64, tag = "4")]
+    pub mark: u64,
+}
+
 /// A key put, under no lease.
 pub fn put(key: Vec<u8>, value: Vec<u8>) -> super::wire::Op {
     super::wire::Step::Put(PutRequest { key, value, lease: 0 }).into()
@@ -218,6 +258,9 @@ mod tests {
         assert!(other < from || other > to);
         assert_eq!(layout.kind(&other), None);
         assert_eq!(layout.kind(&layout.kdc("x")), None);
+        let who = [7; 16];
+        assert_eq!((layout.account(&layout.count(&who)), layout.kind(&layout.count(&who))), (Some(who), None));
+        assert_eq!(Layout::below("/kdc/R2").account(&layout.count(&who)), None);
     }
 
     #[test]

@@ -3,8 +3,8 @@
 //! caller hears of it when it has come back and stands in the copy. A request never waits for the
 //! network. Not here: what a commit comes to (`plan`), the file (`redb`), etcd's own settings.
 //!
-//! A thread of its own follows etcd (`follower`), commits (`writer`), and measures how old the copy is
-//! (`pulse`).
+//! A thread of its own follows etcd (`follower`), commits (`writer`), measures how old the copy is (`pulse`),
+//! and counts failed logins together with the other KDCs (`tallies`).
 
 mod client;
 mod follower;
@@ -12,6 +12,7 @@ mod layout;
 mod publish;
 mod pulse;
 mod standing;
+mod tallies;
 mod wire;
 mod writer;
 
@@ -37,9 +38,11 @@ use self::follower::Follower;
 use self::layout::{Kind, Layout, Realm, SCHEMA};
 use self::pulse::{Lives, Pulse};
 use self::standing::Progress;
+use self::tallies::Tallies;
 use self::writer::{Job, Writer};
 use super::redb::opens_check;
 use super::{Cached, House, MasterKey, Redb, Resealed, Vault};
+use crate::attempts::Together;
 use crate::core::attempts::{AccountId, Record};
 use crate::core::store::{Export, Standing};
 use crate::core::{Change, Entry, Ledger, PasswordPolicy, Size, Store, StoreError};
@@ -347,6 +350,25 @@ impl Ledger for Etcd {
 }
 
 impl House for Etcd {
+    fn together(&self) -> Option<Arc<Together>> {
+        let together = Arc::new(Together::default());
+        let (client, layout) = (Arc::clone(&self.client), self.layout.clone());
+        let tallies = Tallies { client, layout, together: Arc::clone(&together) };
+        self.runtime.spawn(tallies.clone().tell());
+        let (done, is_done) = sync_channel(1);
+        let begun = Arc::clone(&together);
+        self.runtime.spawn(tallies.hear());
+        self.runtime.spawn(async move {
+            begun.begun().await;
+            let _ = done.send(());
+        });
+        // Where etcd is away, what is written down here counts.
+        if self.progress.trouble().is_none() {
+            let _ = is_done.recv_timeout(PATIENCE);
+        }
+        Some(together)
+    }
+
     fn serves(&self, tickets: Vec<SocketAddr>, passwords: Vec<SocketAddr>) {
         let mut id = [0; 8];
         // Without one, all that shows is another KDC's place among those that live.

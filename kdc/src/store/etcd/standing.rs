@@ -107,6 +107,14 @@ impl Progress {
         let _ = self.begun.subscribe().wait_for(|begun| *begun).await;
     }
 
+    /// Returns once changes can be made.
+    #[cfg(test)]
+    pub async fn can_change(&self) {
+        let mut heard = self.begun.subscribe();
+        // Each time that all is well is sent, and the sender lives as long as this.
+        while self.trouble().is_some() && heard.changed().await.is_ok() {}
+    }
+
     /// Changes can't be made, and why.
     pub fn away(&self, trouble: String) {
         let mut known = self.known();

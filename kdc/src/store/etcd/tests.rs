@@ -5,7 +5,9 @@ use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 
 use super::*;
+use crate::attempts::Counted;
 use crate::core::Change;
+use crate::core::attempts::{Attempts, Lockout, Proven, Tried};
 use crate::store::redb::Row;
 use crate::store::tests::{battery, entry, name, with_aliases};
 
@@ -156,11 +158,7 @@ impl Etcd {
     /// Returns once changes can be made again.
     fn await_quorum(&self) {
         let progress = Arc::clone(&self.progress);
-        self.wait(async move {
-            while progress.trouble().is_some() {
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-        });
+        self.wait(async move { progress.can_change().await });
     }
 
     fn wait(&self, event: impl Future<Output = ()> + Send + 'static) {
@@ -272,6 +270,50 @@ fn a_copy_that_was_away_goes_on_where_it_was_or_reads_all_where_that_is_thrown_a
         assert!(thrown_away != two.find("al-user-false").is_some(), "an alias that is gone is gone");
         assert_eq!(two.size().expect("readable").principals, one.size().expect("readable").principals);
     }
+}
+
+#[test]
+fn failed_logins_are_counted_by_all_and_told_later_where_etcd_was_away() {
+    const WHO: AccountId = [3; 16];
+    const NOW: Time = Time(1_800_000_000);
+    let rule = Lockout { max_failures: 5, interval: 0, duration: 0 };
+    let Some(mut node) = Node::start() else { return };
+    let shared = Shared::made(&node, "/kdc/R");
+    let kdcs = ["one", "two"].map(|file| {
+        let kdc = shared.open(file);
+        let counted = Counted::default().together(kdc.together());
+        (kdc, counted)
+    });
+    let [(_, one), (_, two)] = &kdcs;
+    let fail = |counted: &Counted| counted.attempt(&WHO, Some(&rule), NOW, &mut |_| Proven::No(1));
+    // Each look takes its time.
+    let until = |is_so: &mut dyn FnMut() -> bool| {
+        let begun = std::time::Instant::now();
+        while !is_so() {
+            assert!(begun.elapsed() < Duration::from_secs(60), "it never came");
+            std::thread::yield_now();
+        }
+    };
+    assert_eq!((fail(one), fail(two)), (Tried::Made, Tried::Made));
+    until(&mut || [one, two].iter().all(|counted| counted.record(&WHO).failures == 2));
+    node.kill();
+    // What has left is waited for until nobody answers; then each counts on for itself.
+    until(&mut || fail(one) == Tried::Locked);
+    assert_eq!((one.record(&WHO).failures, two.record(&WHO).failures), (5, 2));
+    let error = one.unlock(&WHO).expect_err("nobody can be told").to_string();
+    assert!(error.contains("read-only: no quorum"), "{error}");
+    assert_eq!(one.record(&WHO).failures, 0, "it is open here");
+    until(&mut || fail(one) == Tried::Locked);
+    node.restart();
+    until(&mut || two.record(&WHO).failures == 5);
+    assert_eq!(fail(two), Tried::Locked);
+    two.unlock(&WHO).expect("told");
+    until(&mut || one.record(&WHO).failures == 0);
+    assert_eq!(fail(one), Tried::Made);
+    // A KDC that comes anew knows what was counted.
+    until(&mut || two.record(&WHO).failures == 1);
+    let three = shared.open("three");
+    assert_eq!(Counted::default().together(three.together()).record(&WHO).failures, 1);
 }
 
 #[test]

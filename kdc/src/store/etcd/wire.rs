@@ -103,12 +103,12 @@ pub struct Compare {
     /// 0: equal.
     #[prost(int32, tag = "1")]
     pub result: i32,
-    /// 1: when it was made, 3: its value.
+    /// 1: when it was made, 2: when it was last changed, 3: its value.
     #[prost(int32, tag = "2")]
     pub target: i32,
     #[prost(bytes = "vec", tag = "3")]
     pub key: Vec<u8>,
-    #[prost(oneof = "Demanded", tags = "5, 7")]
+    #[prost(oneof = "Demanded", tags = "5, 6, 7")]
     pub demanded: Option<Demanded>,
 }
 
@@ -116,6 +116,8 @@ pub struct Compare {
 pub enum Demanded {
     #[prost(int64, tag = "5")]
     Created(i64),
+    #[prost(int64, tag = "6")]
+    Modified(i64),
     #[prost(bytes = "vec", tag = "7")]
     Value(Vec<u8>),
 }
@@ -144,6 +146,8 @@ pub struct TxnResponse {
 pub struct OpResponse {
     #[prost(message, optional, tag = "1")]
     pub range: Option<RangeResponse>,
+    #[prost(message, optional, tag = "4")]
+    pub txn: Option<TxnResponse>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -231,6 +235,11 @@ impl Compare {
     /// The key has this value.
     pub fn value(key: Vec<u8>, value: Vec<u8>) -> Self {
         Compare { result: 0, target: 3, key, demanded: Some(Demanded::Value(value)) }
+    }
+
+    /// The key was last changed in this revision; 0: there is no such key.
+    pub fn unchanged(key: Vec<u8>, revision: i64) -> Self {
+        Compare { result: 0, target: 2, key, demanded: Some(Demanded::Modified(revision)) }
     }
 
     /// There is no such key.
