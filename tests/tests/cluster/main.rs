@@ -3,6 +3,7 @@
 
 mod chaos;
 mod figures;
+mod keys;
 mod place;
 mod together;
 

@@ -131,6 +131,10 @@ fn unsealed(kdc: &Kdc<'_>, now: Time, ticket: &Ticket<'_>, server: &Entry) -> Re
         .filter(|(_, key)| key.etype() == sealed.etype && kdc.policy.etypes.contains(&key.etype()))
         .peekable();
     let known = keys.peek().is_some();
+    if !known && sealed.kvno > server.newest().map(|set| set.kvno) && kdc.store.standing().lag.is_some() {
+        let cause = "the presented ticket's key is newer than this KDC's copy of the realm";
+        return Err(Refusal::new(ErrorCode::SVC_UNAVAILABLE, cause));
+    }
     Refusal::unless(known, ErrorCode::BADKEYVER, "the presented ticket's key version is not known any more")?;
     Ok(keys.find_map(|(kvno, key)| match ticket::open_ticket(ticket, key.ticket()) {
         Ok(opened) => Some(Ok((opened, (kvno, key.etype())))),

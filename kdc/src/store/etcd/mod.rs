@@ -6,6 +6,7 @@
 //! A thread of its own follows etcd (`follower`), commits (`writer`), measures how old the copy is (`pulse`),
 //! and counts failed logins together with the other KDCs (`tallies`).
 
+mod ahead;
 mod client;
 mod follower;
 mod layout;
@@ -151,12 +152,28 @@ impl Etcd {
     /// Waits until the copy has come to a revision; whether it has.
     pub fn comes_to(&self, revision: i64, patience: Duration) -> bool {
         let mut applied = self.progress.applied();
+        let comes = async move {
+            let comes = applied.wait_for(|applied| applied.revision >= revision);
+            timeout(patience, comes).await.is_ok_and(|come| come.is_ok())
+        };
+        self.wait_for(comes).unwrap_or(false)
+    }
+
+    /// Makes one commit; at which revision.
+    fn submit(&self, changes: Vec<Change>) -> Result<i64, StoreError> {
+        let (answer, answered) = sync_channel(1);
+        let gone = || StoreError::ReadOnly("this KDC is ending".into());
+        self.jobs.send(Job { changes, answer }).map_err(|_| gone())?;
+        answered.recv().unwrap_or_else(|_| Err(gone()))
+    }
+
+    /// Does something on the thread of etcd, and waits for it; `None` where that has ended.
+    fn wait_for<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> Option<T> {
         let (done, is_done) = sync_channel(1);
         self.runtime.spawn(async move {
-            let comes = applied.wait_for(|applied| applied.revision >= revision);
-            let _ = done.send(timeout(patience, comes).await.is_ok_and(|come| come.is_ok()));
+            let _ = done.send(work.await);
         });
-        is_done.recv().unwrap_or(false)
+        is_done.recv().ok()
     }
 
     /// How far the copy has come.
@@ -332,10 +349,12 @@ impl Store for Etcd {
     }
 
     fn commit(&self, changes: &[Change]) -> Result<(), StoreError> {
-        let (answer, answered) = sync_channel(1);
-        let gone = || StoreError::ReadOnly("this KDC is ending".into());
-        self.jobs.send(Job { changes: changes.to_vec(), answer }).map_err(|_| gone())?;
-        answered.recv().unwrap_or_else(|_| Err(gone()))
+        let ahead = self.ahead(changes)?;
+        if ahead.is_empty() {
+            self.submit(changes.to_vec()).map(drop)
+        } else {
+            self.one_after_the_other(changes, ahead)
+        }
     }
 }
 

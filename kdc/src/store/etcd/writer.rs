@@ -33,7 +33,8 @@ const TOGETHER: usize = 100;
 /// A commit that waits.
 pub struct Job {
     pub changes: Vec<Change>,
-    pub answer: SyncSender<Result<(), StoreError>>,
+    /// Hears at which revision it was made.
+    pub answer: SyncSender<Result<i64, StoreError>>,
 }
 
 /// Makes commits, one after the other.
@@ -80,7 +81,7 @@ impl Writer {
                 waiting.push_back(job);
             }
             let done = self.round(waiting.make_contiguous()).await;
-            let mut results: Vec<Option<Result<(), StoreError>>> = waiting.iter().map(|_| None).collect();
+            let mut results: Vec<Option<Result<i64, StoreError>>> = waiting.iter().map(|_| None).collect();
             for (place, result) in done {
                 if let Some(slot) = results.get_mut(place) {
                     *slot = Some(result);
@@ -99,7 +100,7 @@ impl Writer {
     }
 
     /// Commits the first of the jobs with as many others as go with it; what became of which.
-    async fn round(&self, jobs: &[Job]) -> Vec<(usize, Result<(), StoreError>)> {
+    async fn round(&self, jobs: &[Job]) -> Vec<(usize, Result<i64, StoreError>)> {
         let patience = if self.progress.trouble().is_some() { BRIEF } else { PATIENCE };
         let deadline = Instant::now() + patience;
         let mut applied = self.progress.applied();
@@ -123,14 +124,15 @@ impl Writer {
                 return done;
             }
             if rows.is_empty() {
-                done.extend(members.iter().map(|it| (*it, Ok(()))));
+                let revision = applied.borrow().revision;
+                done.extend(members.iter().map(|it| (*it, Ok(revision))));
                 return done;
             }
             let made = self.submit(parent, rows, deadline, &mut applied).await;
             match made {
                 Ok(Made::At(revision)) => {
                     let seen = arrival(&mut applied, revision, Instant::now() + ARRIVES).await;
-                    done.extend(members.iter().map(|it| (*it, seen.clone())));
+                    done.extend(members.iter().map(|it| (*it, seen.clone().map(|()| revision))));
                     return done;
                 }
                 Ok(Made::Overtaken(revision)) => {
