@@ -1,9 +1,11 @@
-//! Manual pages and completions: every program has them, and every flag says what it is for.
+//! Manual pages and completions: every program has them, and every flag says what it is for; manifests
+//! for Kubernetes that fit to each other and to what the KDC takes.
 
 use std::path::Path;
 
 use clap::Command;
-use tests::papers;
+use serde_json::Value;
+use tests::{Tool, optional_peer, papers};
 
 /// The programs that the workspace has.
 fn binaries() -> Vec<String> {
@@ -89,4 +91,108 @@ fn read_rust(folder: &Path, code: &mut String) {
             code.push_str(&std::fs::read_to_string(&path).expect("a source"));
         }
     }
+}
+
+/// The documents of docs/deploy/kubernetes.yaml, as another program reads them.
+fn manifests() -> Option<Vec<Value>> {
+    let (python, _) = (
+        optional_peer("python3", "/usr/bin/python3")?,
+        optional_peer("python3-yaml", "/usr/lib/python3/dist-packages/yaml")?,
+    );
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/deploy/kubernetes.yaml");
+    let script = "import json, sys, yaml; print(json.dumps(list(yaml.safe_load_all(open(sys.argv[1])))))";
+    let said = Tool::new(python).args(["-c", script]).args([file]).run().succeeds();
+    let documents: Vec<Value> = serde_json::from_str(said.stdout()).expect("JSON");
+    Some(documents.into_iter().filter(|document| !document.is_null()).collect())
+}
+
+fn list<'a>(value: &'a Value, path: &str) -> &'a [Value] {
+    value.pointer(path).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_else(|| panic!("{path}: {value}"))
+}
+
+fn text<'a>(value: &'a Value, path: &str) -> &'a str {
+    value.pointer(path).and_then(Value::as_str).unwrap_or_else(|| panic!("{path}: {value}"))
+}
+
+#[test]
+fn the_manifests_fit_to_each_other_and_to_the_settings_and_flags_that_the_kdc_takes() {
+    let Some(documents) = manifests() else { return };
+    let of = |kind: &'static str| documents.iter().filter(move |document| document["kind"] == kind);
+    let [set, settings] = ["StatefulSet", "ConfigMap"].map(|kind| of(kind).next().expect("one"));
+    let pod = &set["spec"]["template"]["spec"];
+    let container = &pod["containers"][0];
+    let labels = &set["spec"]["template"]["metadata"]["labels"];
+    assert_eq!(of("PodDisruptionBudget").next().expect("one")["spec"]["selector"]["matchLabels"], *labels);
+    assert_eq!(set["spec"]["selector"]["matchLabels"], *labels);
+
+    let arguments: Vec<_> = list(container, "/args").iter().map(|word| word.as_str().expect("a word")).collect();
+    let kdc = papers::programs().into_iter().find(|(command, _)| command.get_name() == "kdc").expect("kdc").0;
+    kdc.try_get_matches_from([&["kdc"], &*arguments].concat()).expect("flags that the KDC takes");
+    let mounts: Vec<(&str, bool)> = list(container, "/volumeMounts")
+        .iter()
+        .map(|mount| (text(mount, "/mountPath"), mount["readOnly"] == true))
+        .collect();
+    let file = Path::new(arguments.last().expect("a file"));
+    assert_eq!(file.file_name().and_then(|name| name.to_str()), Some("kdc.toml"));
+    let config = kdc::config::parse(file, text(settings, "/data/kdc.toml")).expect("sound settings");
+    let writable = |path: &Path| {
+        let mount = mounts.iter().find(|(mount, _)| path.starts_with(mount));
+        !mount.unwrap_or_else(|| panic!("{} is mounted nowhere", path.display())).1
+    };
+    let etcd = config.store.etcd.as_ref().expect("a realm in etcd");
+    let (certificate, key) = etcd.identity.as_ref().expect("a certificate for etcd");
+    assert!(writable(&config.store.file) && writable(&config.admin_socket));
+    let master_key = config.master_key.path().expect("a file");
+    for path in [file, master_key, certificate, key, etcd.ca.as_ref().expect("an authority")] {
+        assert!(!writable(path), "{}", path.display());
+    }
+    assert!(etcd.endpoints.iter().all(|url| url.starts_with("https://")));
+
+    let port = |name: &str| {
+        let port = list(container, "/ports").iter().find(|port| port["name"] == name);
+        port.unwrap_or_else(|| panic!("no port {name}"))["containerPort"].as_u64().expect("a number")
+    };
+    let passwords = config.kpasswd_listen.as_ref().expect("somewhere");
+    let doors = [
+        (&config.listen, "kerberos-udp"),
+        (&config.listen, "kerberos-tcp"),
+        (passwords, "kpasswd-udp"),
+        (passwords, "kpasswd-tcp"),
+        (&config.management.listen, "management"),
+    ];
+    for (addresses, name) in doors {
+        assert!(addresses.iter().all(|address| u64::from(address.port()) == port(name)), "{name}");
+        assert!(addresses.iter().all(|address| address.port() >= 1024), "who is not root listens there");
+    }
+    for service in of("Service") {
+        assert_eq!(service["spec"]["selector"], *labels);
+        for target in list(service, "/spec/ports").iter().filter_map(|port| port["targetPort"].as_str()) {
+            port(target);
+        }
+    }
+    let headless = of("Service").find(|service| service["spec"]["clusterIP"] == "None").expect("one");
+    assert_eq!(headless["metadata"]["name"], set["spec"]["serviceName"]);
+    let listener = include_str!("../../kdc/src/manage/listener.rs");
+    for probe in ["startupProbe", "readinessProbe", "livenessProbe"] {
+        let get = &container[probe]["httpGet"];
+        assert!(listener.contains(&format!("{:?} =>", text(get, "/path"))), "{probe}");
+        port(text(get, "/port"));
+    }
+    assert_eq!(container["readinessProbe"]["httpGet"]["path"], "/readyz");
+
+    assert_eq!(pod["securityContext"]["runAsNonRoot"], true);
+    assert_eq!(container["securityContext"]["readOnlyRootFilesystem"], true);
+    assert_eq!(container["securityContext"]["allowPrivilegeEscalation"], false);
+    assert_eq!(container["securityContext"]["capabilities"]["drop"][0], "ALL");
+    let volumes = list(pod, "/volumes").iter().chain(list(set, "/spec/volumeClaimTemplates"));
+    let named: Vec<_> = volumes.map(|it| it.get("name").unwrap_or(&it["metadata"]["name"]).clone()).collect();
+    assert!(list(container, "/volumeMounts").iter().all(|mount| named.contains(&mount["name"])), "{named:?}");
+    // What everybody can read is no master key: 0440 is 288.
+    let guide = include_str!("../../docs/guide/cluster.md");
+    for secret in list(pod, "/volumes").iter().filter_map(|volume| volume.get("secret")) {
+        assert_eq!(secret["defaultMode"], 288);
+        assert!(guide.contains(text(secret, "/secretName")), "the guide says how it is made");
+    }
+    assert!(guide.contains(text(container, "/image")));
+    assert!(text(container, "/image").ends_with(env!("CARGO_PKG_VERSION")));
 }
