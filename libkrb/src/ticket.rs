@@ -1,24 +1,22 @@
 //! Tickets and authenticators, sealed and open: two types each, so that nothing is read before it
 //! was decrypted and verified (RFC 4120 5.3, 5.5.1).
 
-use zeroize::Zeroizing;
-
-use crate::crypto::PreparedKey;
+use crate::crypto::{Plain, PreparedKey};
 use crate::error::{Error, Result};
 use crate::wire::{self, Authenticator, EncTicketPart, EncryptedData, Ticket};
 
 /// The contents of a ticket, whose integrity was verified under the server's key.
-pub struct OpenTicket(Zeroizing<Vec<u8>>);
+pub struct OpenTicket(Plain);
 
 /// The contents of an authenticator, whose integrity was verified under the session key.
-pub struct OpenAuthenticator(Zeroizing<Vec<u8>>);
+pub struct OpenAuthenticator(Plain);
 
 /// Opens a ticket with a server key that was prepared for [`KeyUsage::TICKET`](crate::crypto::KeyUsage::TICKET).
 ///
 /// # Errors
 /// [`Error::Integrity`] when the key is another, or the ticket was changed.
 pub fn open_ticket(ticket: &Ticket<'_>, key: &PreparedKey) -> Result<OpenTicket> {
-    key.decrypt(ticket.enc_part.cipher).map(OpenTicket)
+    key.open(ticket.enc_part.cipher).map(OpenTicket)
 }
 
 /// Opens an authenticator with the session key of its ticket, prepared for the usage of its message.
@@ -29,7 +27,7 @@ pub fn open_authenticator(sealed: &EncryptedData<'_>, key: &PreparedKey) -> Resu
     if sealed.etype != key.etype() {
         return Err(Error::Integrity);
     }
-    key.decrypt(sealed.cipher).map(OpenAuthenticator)
+    key.open(sealed.cipher).map(OpenAuthenticator)
 }
 
 impl OpenTicket {

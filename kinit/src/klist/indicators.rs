@@ -16,6 +16,7 @@ pub(super) fn of(credential: &Credential, keytab: &Keytab) -> Vec<String> {
         let Ok(opened) = open_ticket(&ticket, &key.prepare(KeyUsage::TICKET)) else { continue };
         let Ok(content) = opened.read() else { continue };
         let containers = cammac::find(content.authorization_data.as_ref());
+        let key = key.prepare_checksum(KeyUsage::CAMMAC);
         let vouched = containers.iter().filter_map(|container| cammac::vouched_by_service(container, &key).ok());
         return vouched.flat_map(|elements| indicators::read(&elements)).collect();
     }

@@ -3,7 +3,7 @@
 //! service's is in the key that it shares with the KDC, and with nobody else.
 
 use crate::codes::AuthDataType;
-use crate::crypto::{Key, KeyUsage, PreparedChecksum};
+use crate::crypto::PreparedChecksum;
 use crate::error::{Error, Result};
 use crate::wire::{
     self, AdCammac, AuthData, AuthorizationData, Checksum, EncTicketPart, List, Raw, TicketFields, VerifierMac,
@@ -15,7 +15,7 @@ const MOST: usize = 8;
 /// A key that vouches, and its version where the verifier names it.
 #[derive(Clone, Copy, Debug)]
 pub struct Signer<'a> {
-    /// The key, prepared for [`KeyUsage::CAMMAC`].
+    /// The key, prepared for [`KeyUsage::CAMMAC`](crate::crypto::KeyUsage::CAMMAC).
     pub key: &'a PreparedChecksum,
     /// Its version.
     pub kvno: Option<u32>,
@@ -73,13 +73,14 @@ pub fn vouched_by_kdc<'a, 'k>(
     if holds { Ok(cammac.elements.value) } else { Err(Error::Integrity) }
 }
 
-/// What a KDC said in a container of a ticket that `key` opened.
+/// What a KDC said in a container of a ticket that `key` opened, here prepared for
+/// [`KeyUsage::CAMMAC`](crate::crypto::KeyUsage::CAMMAC).
 ///
 /// # Errors
 /// [`Error::Integrity`] when this key did not make the verifier, or there is none.
-pub fn vouched_by_service<'a>(cammac: &AdCammac<'a>, key: &Key) -> Result<AuthorizationData<'a>> {
+pub fn vouched_by_service<'a>(cammac: &AdCammac<'a>, key: &PreparedChecksum) -> Result<AuthorizationData<'a>> {
     let verifier = cammac.service_verifier.ok_or(Error::Integrity)?;
-    verify(&verifier, &key.prepare_checksum(KeyUsage::CAMMAC), cammac.elements.der)?;
+    verify(&verifier, key, cammac.elements.der)?;
     Ok(cammac.elements.value)
 }
 

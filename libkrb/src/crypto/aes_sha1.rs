@@ -5,14 +5,17 @@ use std::sync::{Arc, LazyLock};
 
 use aes::{Aes128, Aes128Enc, Aes256, Aes256Enc};
 use cbc::cipher::consts::U16;
-use cbc::cipher::{Array, BlockCipherDecrypt, BlockCipherEncrypt, KeyInit, KeySizeUser};
+use cbc::cipher::{
+    Array, BlockCipherDecrypt, BlockCipherEncBackend, BlockCipherEncClosure, BlockCipherEncrypt, BlockSizeUser,
+    KeyInit, KeySizeUser,
+};
 use hmac::{Hmac, Mac};
 use sha1::{Digest, Sha1};
 use zeroize::{Zeroize, Zeroizing};
 
 use super::cts;
 use super::etype::Prf;
-use super::mac::{copy, keyed, same, tag};
+use super::mac::{Wiped, copy, keyed, same, tag};
 use super::nfold::{nfold, nfold_constant};
 use super::prepared::{Checker, Sealer};
 use super::{Derived, KeyUsage};
@@ -48,12 +51,14 @@ struct AesSha1<C> {
 
 pub(super) fn sealer<C: Aes>(key: &[u8], usage: KeyUsage) -> Arc<dyn Sealer> {
     let constants = [Derived::Encryption, Derived::Integrity].map(|which| nfold_constant(usage.constant(which)));
-    let [encryption, integrity] = &*derive_keys::<C, 2>(key, constants);
+    let keys = derive_keys::<C, 2>(key, constants);
+    let [encryption, integrity] = &keys.0;
     Arc::new(AesSha1::<C> { cipher: C::new(encryption), mac: keyed(integrity) })
 }
 
 pub(super) fn checker<C: Aes>(key: &[u8], usage: KeyUsage) -> Arc<dyn Checker> {
-    let [checksum] = &*derive_keys::<C, 1>(key, [nfold_constant(usage.constant(Derived::Checksum))]);
+    let keys = derive_keys::<C, 1>(key, [nfold_constant(usage.constant(Derived::Checksum))]);
+    let [checksum] = &keys.0;
     Arc::new(keyed::<Hmac<Sha1>>(checksum))
 }
 
@@ -76,17 +81,36 @@ impl<C: Aes> Sealer for AesSha1<C> {
 
 /// DK (RFC 3961 5.1): the folded constant, encrypted again and again, makes a key. Several at once,
 /// for the cipher works on them side by side.
-fn derive_keys<C: Aes, const N: usize>(base: &[u8], constants: [[u8; 16]; N]) -> Zeroizing<[Array<u8, C::KeySize>; N]> {
+fn derive_keys<C: Aes, const N: usize>(base: &[u8], constants: [[u8; 16]; N]) -> Wiped<Array<u8, C::KeySize>, N> {
     let base: C::Forward = keyed(base);
-    let mut keys = Zeroizing::new(std::array::from_fn::<_, N, _>(|_| Array::default()));
-    let mut blocks = Zeroizing::new(constants.map(cts::Block::from));
-    for start in (0..C::key_size()).step_by(16) {
-        base.encrypt_blocks(&mut *blocks);
-        for (key, block) in keys.iter_mut().zip(blocks.iter()) {
-            copy(block, key.split_at_mut(start).1);
+    let mut keys = Wiped(std::array::from_fn(|_| Array::default()));
+    let mut blocks = Wiped(constants.map(cts::Block::from));
+    base.encrypt_with_backend(Deriving { blocks: &mut blocks.0, keys: &mut keys.0 });
+    keys
+}
+
+/// What [`derive_keys`] does, once the cipher knows which processor it runs on: asking it takes as long
+/// as several blocks.
+struct Deriving<'a, K> {
+    blocks: &'a mut [cts::Block],
+    keys: &'a mut [K],
+}
+
+impl<K> BlockSizeUser for Deriving<'_, K> {
+    type BlockSize = U16;
+}
+
+impl<K: AsMut<[u8]>> BlockCipherEncClosure for Deriving<'_, K> {
+    #[inline(always)]
+    fn call<B: BlockCipherEncBackend<BlockSize = U16>>(self, backend: &B) {
+        let length = self.keys.first_mut().map_or(0, |key| key.as_mut().len());
+        for start in (0..length).step_by(16) {
+            for (key, block) in self.keys.iter_mut().zip(self.blocks.iter_mut()) {
+                backend.encrypt_block(block.into());
+                copy(block, key.as_mut().split_at_mut(start).1);
+            }
         }
     }
-    keys
 }
 
 fn folded(constant: &[u8]) -> [u8; 16] {
@@ -99,14 +123,16 @@ fn folded(constant: &[u8]) -> [u8; 16] {
 pub(super) fn string_to_key<C: Aes>(password: &[u8], salt: &[u8], rounds: u32, out: &mut [u8]) {
     let mut intermediate = Zeroizing::new(Array::<u8, C::KeySize>::default());
     pbkdf2::pbkdf2_hmac::<Sha1>(password, salt, rounds, &mut intermediate);
-    let [key] = &*derive_keys::<C, 1>(&intermediate, [folded(b"kerberos")]);
+    let keys = derive_keys::<C, 1>(&intermediate, [folded(b"kerberos")]);
+    let [key] = &keys.0;
     copy(key, out);
 }
 
 /// RFC 3962 6, RFC 3961 5.3: one block of the hash of `data`, encrypted under DK(key, "prf").
 pub(super) fn prf<C: Aes>(key: &[u8]) -> Prf {
     static FOLDED: LazyLock<[u8; 16]> = LazyLock::new(|| folded(b"prf"));
-    let [derived] = &*derive_keys::<C, 1>(key, [*FOLDED]);
+    let keys = derive_keys::<C, 1>(key, [*FOLDED]);
+    let [derived] = &keys.0;
     let cipher = C::Forward::new(derived);
     Arc::new(move |data, out| {
         let mut block = cts::Block::default();
@@ -125,7 +151,7 @@ mod tests {
 
     fn derived<C: Aes>(vector: &Vector) -> Vec<u8> {
         let constant = vector.bytes("constant").try_into().unwrap();
-        derive_keys::<C, 1>(&vector.bytes("base_key"), [nfold_constant(constant)])[0].to_vec()
+        derive_keys::<C, 1>(&vector.bytes("base_key"), [nfold_constant(constant)]).0[0].to_vec()
     }
 
     #[test]

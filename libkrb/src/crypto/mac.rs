@@ -4,7 +4,6 @@ use cbc::cipher::Array;
 use hmac::Mac;
 use hmac::digest::KeyInit;
 use subtle::ConstantTimeEq;
-use zeroize::Zeroize;
 
 use super::prepared::Checker;
 use crate::error::{Error, Result};
@@ -16,7 +15,7 @@ pub(super) fn keyed<T: KeyInit>(key: &[u8]) -> T {
     let mut whole = Array::default();
     copy(key, &mut whole);
     let keyed = T::new(&whole);
-    whole.zeroize();
+    wipe(&mut whole);
     keyed
 }
 
@@ -24,6 +23,21 @@ pub(super) fn keyed<T: KeyInit>(key: &[u8]) -> T {
 pub(super) fn copy(from: &[u8], to: &mut [u8]) {
     for (to, from) in to.iter_mut().zip(from) {
         *to = *from;
+    }
+}
+
+/// As `zeroize()`, which wipes octet by octet: for what is long.
+pub(crate) fn wipe(secret: &mut [u8]) {
+    secret.fill(0);
+    zeroize::optimization_barrier(secret);
+}
+
+/// Secrets of octets that are wiped when they are dropped, as [`wipe`] does it.
+pub(super) struct Wiped<K: AsMut<[u8]>, const N: usize>(pub(super) [K; N]);
+
+impl<K: AsMut<[u8]>, const N: usize> Drop for Wiped<K, N> {
+    fn drop(&mut self) {
+        self.0.iter_mut().for_each(|secret| wipe(secret.as_mut()));
     }
 }
 

@@ -2,13 +2,14 @@
 //! Not here: keys at rest ([`super::Key`]).
 
 use std::fmt;
+use std::ops::Deref;
 use std::sync::Arc;
 
 use zeroize::{Zeroize, Zeroizing};
 
 use super::Random;
 use super::etype::{CHECKSUM_MAX, Profile};
-use super::mac::same;
+use super::mac::{same, wipe};
 use crate::codes::{ChecksumType, EncryptionType};
 use crate::error::{Error, Result};
 
@@ -96,15 +97,48 @@ impl PreparedKey {
         Ok(buffer)
     }
 
+    /// As [`PreparedKey::decrypt`], for one that is looked at and dropped: nothing of it is moved.
+    pub fn open(&self, cipher: &[u8]) -> Result<Plain> {
+        let mut buffer = Plain { whole: cipher.to_vec(), start: self.profile.prefix, end: 0 };
+        buffer.end = buffer.start + self.decrypt_in_place(&mut buffer.whole)?.len();
+        Ok(buffer)
+    }
+
     /// As [`PreparedKey::decrypt`], where the ciphertext stands; on failure it is wiped.
     pub fn decrypt_in_place<'a>(&self, buffer: &'a mut [u8]) -> Result<&'a [u8]> {
         let Profile { prefix, suffix, .. } = *self.profile;
         let end = buffer.len().checked_sub(suffix).filter(|end| *end >= prefix).ok_or(Error::Integrity)?;
         if let Err(refused) = self.sealer.open(buffer) {
-            buffer.zeroize();
+            wipe(buffer);
             return Err(refused);
         }
         buffer.get(prefix..end).ok_or(Error::Integrity)
+    }
+}
+
+/// What was decrypted, where its ciphertext stood; wiped when it is dropped.
+pub struct Plain {
+    whole: Vec<u8>,
+    start: usize,
+    end: usize,
+}
+
+impl Deref for Plain {
+    type Target = [u8];
+    fn deref(&self) -> &[u8] {
+        self.whole.get(self.start..self.end).unwrap_or_default()
+    }
+}
+
+impl Drop for Plain {
+    fn drop(&mut self) {
+        wipe(&mut self.whole);
+    }
+}
+
+impl fmt::Debug for Plain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Plain({} octets)", self.len())
     }
 }
 

@@ -73,6 +73,7 @@ impl Caller {
         roles: Vec<String>,
     ) -> Caller {
         let gss::Caller { accepted, delegated, bound } = caller;
+        let indicators = accepted.indicators().to_vec();
         Caller::new(Facts {
             principal: accepted.client,
             local_name,
@@ -81,7 +82,7 @@ impl Caller {
             context_flags,
             bound,
             roles,
-            indicators: accepted.indicators,
+            indicators,
             delegated: delegated.map(|received| Arc::new(Delegated::new(received))),
             how: How::Negotiate,
         })

@@ -1,9 +1,12 @@
 //! What an accepted AP-REQ gives: who the client is, the keys of the conversation, and the AP-REP
 //! (RFC 4120 3.2.4).
 
+use std::sync::Arc;
+
 use super::authz::AuthzElement;
 use super::check::Claim;
 use super::opened::Opened;
+use super::vouched::Vouched;
 use crate::ccache::{Credential, RawKey};
 use crate::codes::{ChecksumType, TransitedType};
 use crate::crypto::{Key, KeyUsage, PreparedKey, Random};
@@ -11,7 +14,7 @@ use crate::flags::{ApOptions, TicketFlags};
 use crate::name::Principal;
 use crate::session::{Role, Session};
 use crate::time::{Instant, Time};
-use crate::wire::{self, ApRep, EncApRepPart, EncryptedData, Fixed};
+use crate::wire::{self, ApRep, EncApRepPart, Encode, EncryptedData, Fixed, Writer};
 
 /// An authenticated client. It exists only where every check has passed.
 #[derive(Clone, Debug)]
@@ -28,12 +31,7 @@ pub struct Accepted {
     /// The realms that the client came through, and how they are written (RFC 4120 3.3.3.2).
     pub transited: (TransitedType, Vec<u8>),
     /// Restrictions and claims.
-    pub authz: Vec<AuthzElement>,
-    /// How the client proved itself when it logged in, as the KDC vouches for it (RFC 8129). The realm's
-    /// own words: those of another realm may mean something else.
-    pub indicators: Vec<String>,
-    /// The client's roles here, as the KDC vouches for them ([`crate::authz::roles`]).
-    pub roles: Vec<String>,
+    pub authz: Arc<[AuthzElement]>,
     /// The options of the AP-REQ.
     pub options: ApOptions,
     /// The client's clock.
@@ -54,6 +52,7 @@ pub struct Accepted {
     pub reply: Option<Vec<u8>>,
     /// The ticket, in DER, where it is kept ([`super::Options::keep_tickets`]).
     pub ticket: Option<Vec<u8>>,
+    vouched: Arc<Vouched>,
 }
 
 /// The times of a ticket (RFC 4120 5.3).
@@ -75,7 +74,7 @@ impl Accepted {
         Claim { opened, authenticator }: &Claim<'_>,
         options: ApOptions,
         client_subkey: Option<Key>,
-        authz: Vec<AuthzElement>,
+        authz: Arc<[AuthzElement]>,
     ) -> Accepted {
         Accepted {
             client: opened.client.clone(),
@@ -84,8 +83,7 @@ impl Accepted {
             times: opened.times,
             transited: opened.transited.clone(),
             authz,
-            indicators: opened.vouched.indicators.clone(),
-            roles: opened.vouched.roles.clone(),
+            vouched: opened.vouched.clone(),
             options,
             client_time: Instant { time: authenticator.time, micros: authenticator.micros },
             checksum: authenticator.checksum.map(|checksum| (checksum.kind, checksum.checksum.to_vec())),
@@ -120,14 +118,15 @@ impl Accepted {
             self.acceptor_subkey = Key::random(self.key().etype(), random).ok();
         }
         self.acceptor_sequence = first_sequence(random);
-        let plain = wire::encode_secret(&EncApRepPart {
+        let part = EncApRepPart {
             time: self.client_time.time,
             micros: self.client_time.micros,
             subkey: self.acceptor_subkey.as_ref().map(Into::into),
             sequence: Some(self.acceptor_sequence),
-        });
-        let cipher = key.encrypt(random, &plain);
-        let enc_part = EncryptedData { etype: self.session_key.etype(), kvno: None, cipher: &cipher };
+        };
+        let mut cipher = Writer::new();
+        cipher.encrypted(key, random, |writer| part.encode(writer));
+        let enc_part = EncryptedData { etype: self.session_key.etype(), kvno: None, cipher: cipher.bytes() };
         self.reply = Some(wire::encode(&ApRep { version: Fixed, kind: Fixed, enc_part }));
         self
     }
@@ -150,6 +149,17 @@ impl Accepted {
             ticket: self.ticket.clone()?,
             second_ticket: vec![],
         })
+    }
+
+    /// How the client proved itself when it logged in, as the KDC vouches for it (RFC 8129). The realm's
+    /// own words: those of another realm may mean something else. Verified when it is first asked.
+    pub fn indicators(&self) -> &[String] {
+        self.vouched.indicators()
+    }
+
+    /// The client's roles here, as the KDC vouches for them ([`crate::authz::roles`]).
+    pub fn roles(&self) -> &[String] {
+        self.vouched.roles()
     }
 
     /// The key of the conversation: the last one that was negotiated (RFC 4120 3.2.6).

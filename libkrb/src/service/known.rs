@@ -34,6 +34,10 @@ pub(super) struct Known {
     next: AtomicUsize,
 }
 
+/// What says where a ticket may be kept.
+#[derive(Clone, Copy)]
+pub(super) struct Mark(u64);
+
 #[derive(Default)]
 struct Place {
     /// The last one that was used stands first.
@@ -50,8 +54,8 @@ impl Known {
     }
 
     /// The ticket with just these octets, if it is remembered and has not ended.
-    pub(super) fn find(&self, sealed: &Raw<'_, Ticket<'_>>, now: Time) -> Option<Arc<Opened>> {
-        let mut place = lock(self.place(self.mark(sealed))?);
+    pub(super) fn find(&self, mark: Mark, sealed: &Raw<'_, Ticket<'_>>, now: Time) -> Option<Arc<Opened>> {
+        let mut place = lock(self.place(mark)?);
         let at = place.kept.iter().position(|(octets, _)| **octets == *sealed.der)?;
         let opened = place.kept.get(at).map(|(_, opened)| opened.clone())?;
         if self.has_ended(&opened, now) {
@@ -64,14 +68,13 @@ impl Known {
 
     /// Remembers a ticket whose owner has proven to have its session key: the first time only that it
     /// came; then in the place of the one that was not used for longest.
-    pub(super) fn remember(&self, sealed: &Raw<'_, Ticket<'_>>, opened: &Arc<Opened>, now: Time) {
-        let mark = self.mark(sealed);
+    pub(super) fn remember(&self, mark: Mark, sealed: &Raw<'_, Ticket<'_>>, opened: &Arc<Opened>, now: Time) {
         let Some(place) = self.place(mark).filter(|_| sealed.der.len() <= LONGEST) else { return };
         self.drop_ended(now);
         let mut place = lock(place);
-        if !place.once.contains(&mark) {
+        if !place.once.contains(&mark.0) {
             place.once.rotate_right(1);
-            place.once[0] = mark;
+            place.once[0] = mark.0;
             return;
         }
         // Somebody else may have been quicker.
@@ -81,12 +84,13 @@ impl Known {
     }
 
     /// A number that strangers cannot foretell.
-    fn mark(&self, sealed: &Raw<'_, Ticket<'_>>) -> u64 {
+    pub(super) fn mark(&self, sealed: &Raw<'_, Ticket<'_>>) -> Mark {
         let cipher = sealed.value.enc_part.cipher;
-        self.secret.hash_one(cipher.get(cipher.len().saturating_sub(TAIL)..).unwrap_or_default())
+        let tail = cipher.last_chunk::<TAIL>().map(|tail| u128::from_le_bytes(*tail));
+        Mark(self.secret.hash_one(tail))
     }
 
-    fn place(&self, mark: u64) -> Option<&Mutex<Place>> {
+    fn place(&self, Mark(mark): Mark) -> Option<&Mutex<Place>> {
         self.places.get((mark as usize).checked_rem(self.places.len())?)
     }
 

@@ -225,7 +225,8 @@ impl Acceptor {
         let request: ApReq<'_> = wire::decode(ap_req)?;
         let now = context.now.time;
         keys.wants(&self.options, &request)?;
-        let known = keys.known.find(&request.ticket, now);
+        let mark = keys.known.mark(&request.ticket);
+        let known = keys.known.find(mark, &request.ticket, now);
         let opened = match &known {
             Some(opened) => opened.clone(),
             None => self.open(keys, context, &request)?,
@@ -237,13 +238,18 @@ impl Acceptor {
 
         let claim = Claim { opened: &opened, authenticator: &authenticator };
         check::check(&self.options, now, peer, &claim)?;
-        let (source, data) = (Source::Authenticator, authenticator.authorization_data);
-        let mut authz = opened.authz.clone();
-        authz::collect(&self.options.understood, source, data, &mut authz)?;
+        let authz = match authenticator.authorization_data {
+            None => opened.authz.clone(),
+            data => {
+                let mut all = opened.authz.to_vec();
+                authz::collect(&self.options.understood, Source::Authenticator, data, &mut all)?;
+                all.into()
+            }
+        };
         let subkey = |subkey| keys::permitted_key(&self.options, subkey);
         let client_subkey = authenticator.subkey.map(subkey).transpose()?;
         if known.is_none() {
-            keys.known.remember(&request.ticket, &opened, now);
+            keys.known.remember(mark, &request.ticket, &opened, now);
         }
         let mut accepted = Accepted::new(&claim, request.options, client_subkey, authz);
         accepted.ticket = self.options.keep_tickets.then(|| request.ticket.der.to_vec());

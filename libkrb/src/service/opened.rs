@@ -26,8 +26,8 @@ pub(super) struct Opened {
     pub(super) transited: (TransitedType, Vec<u8>),
     /// Where it may come from; none for anywhere.
     pub(super) addresses: Vec<Address>,
-    pub(super) authz: Vec<AuthzElement>,
-    pub(super) vouched: Vouched,
+    pub(super) authz: Arc<[AuthzElement]>,
+    pub(super) vouched: Arc<Vouched>,
     pub(super) session_key: Key,
     authenticator: PreparedKey,
     reply: OnceLock<PreparedKey>,
@@ -42,6 +42,7 @@ impl Opened {
         let session_key = keys::permitted_key(options, ticket.key)?;
         let mut authz = vec![];
         authz::collect(&options.understood, Source::Ticket, ticket.authorization_data, &mut authz)?;
+        let authz: Arc<[AuthzElement]> = authz.into();
         Ok(Opened {
             server: unsealed.server.clone(),
             client: ticket.client.principal(ticket.client_realm)?,
@@ -54,8 +55,8 @@ impl Opened {
             },
             transited: (ticket.transited.kind, ticket.transited.contents.to_vec()),
             addresses: ticket.addresses.iter().flat_map(|list| list.iter()).map(Address::from).collect(),
+            vouched: Arc::new(Vouched::new(authz.clone(), unsealed.signs.clone())),
             authz,
-            vouched: Vouched::read(&ticket, unsealed.key),
             authenticator: session_key.prepare(KeyUsage::AP_REQ_AUTHENTICATOR),
             reply: OnceLock::new(),
             session_key,

@@ -460,7 +460,7 @@ fn authorization_data_is_gathered_from_ticket_and_authenticator() {
     });
     let element = |kind, data: &[u8], source| AuthzElement { kind, data: data.to_vec(), source, critical: false };
     assert_eq!(
-        accepted.unwrap().authz,
+        *accepted.unwrap().authz,
         [element(PAC, b"pac", Source::Ticket), element(UNKNOWN, b"?", Source::Authenticator)]
     );
 }

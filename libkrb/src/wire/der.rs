@@ -3,9 +3,7 @@
 
 use std::cell::RefCell;
 
-use zeroize::Zeroize;
-
-use crate::crypto::{PreparedKey, Random};
+use crate::crypto::{PreparedKey, Random, wipe};
 use crate::error::{Error, Result};
 
 pub(super) const SEQUENCE: u8 = 0x30;
@@ -217,7 +215,7 @@ impl Writer {
     fn wipe(&mut self) {
         // Only what was written: wiping is slow, and the rest was never anything but zero.
         if let (true, Some(written)) = (self.secret, self.buffer.get_mut(self.start..)) {
-            written.zeroize();
+            wipe(written);
         }
     }
 

@@ -58,6 +58,18 @@ pub struct InitialToken<'a> {
     pub inner: &'a [u8],
 }
 
+impl InitialToken<'_> {
+    /// A token whose inside is these parts, one after the other.
+    pub fn of_parts(mechanism: Oid<'_>, parts: &[&[u8]]) -> Vec<u8> {
+        let mut writer = Writer::new();
+        writer.element(FRAME, |writer| {
+            parts.iter().rev().for_each(|part| writer.prepend(part));
+            mechanism.encode(writer);
+        });
+        writer.bytes().to_vec()
+    }
+}
+
 impl<'a> Decode<'a> for InitialToken<'a> {
     fn decode(reader: &mut Reader<'a>) -> Result<Self> {
         let mut contents = Reader::new(reader.expect(FRAME, "GSS-API token: APPLICATION 0 expected")?);
@@ -86,6 +98,8 @@ mod tests {
             let inner = vec![7; length];
             let token = InitialToken { mechanism: Oid::KERBEROS, inner: &inner };
             assert_eq!(wire::decode::<InitialToken<'_>>(&wire::encode(&token)).unwrap(), token);
+            let (one, other) = inner.split_at(length / 3);
+            assert_eq!(InitialToken::of_parts(token.mechanism, &[one, other]), wire::encode(&token));
         }
     }
 

@@ -36,6 +36,18 @@ impl<'a> Components<'a> {
     }
 }
 
+impl<'a> Components<'a> {
+    /// Their octets, to compare them with: that they are text was seen when they were decoded.
+    pub fn octets(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        let (mut der, parts) = match *self {
+            Components::Der(bytes) => (Reader::new(bytes), [].as_slice()),
+            Components::Parts(parts) => (Reader::new(&[]), parts),
+        };
+        std::iter::from_fn(move || der.element().ok().map(|(_, octets)| octets))
+            .chain(parts.iter().map(|part| part.as_bytes()))
+    }
+}
+
 impl<'a> PrincipalName<'a> {
     /// The principal of this name in a realm.
     ///
@@ -47,12 +59,12 @@ impl<'a> PrincipalName<'a> {
 
     /// Whether this is the name of `principal`, whatever the realm and name type.
     pub fn names(&self, principal: &Principal) -> bool {
-        self.components.iter().eq(principal.components().iter().map(|part| &**part))
+        self.components.octets().eq(principal.components().iter().map(|part| part.as_bytes()))
     }
 
     /// Whether both are the same components.
     pub fn same_as(&self, other: &PrincipalName<'_>) -> bool {
-        self.components.iter().eq(other.components.iter())
+        self.components.octets().eq(other.components.octets())
     }
 }
 

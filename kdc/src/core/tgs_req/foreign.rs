@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use libkrb::authz::{cammac, indicators};
 use libkrb::codes::TransitedType;
-use libkrb::crypto::Key;
+use libkrb::crypto::{Key, KeyUsage};
 use libkrb::flags::{KdcOptions, TicketFlags};
 use libkrb::transited;
 use libkrb::wire::{AuthData, EncTicketPart, KdcReqBody, Ticket, TransitedEncoding};
@@ -174,7 +174,8 @@ impl Foreign<'_> {
             })
         };
         let containers = cammac::find(ticket.authorization_data.as_ref());
-        let repeated = |container| sealed_by.and_then(|key| cammac::vouched_by_service(container, key).ok());
+        let sealed_by = sealed_by.map(|key| key.prepare_checksum(KeyUsage::CAMMAC));
+        let repeated = |container| cammac::vouched_by_service(container, sealed_by.as_ref()?).ok();
         let said = containers.iter().filter_map(repeated).flat_map(|elements| indicators::read(&elements));
         Some(said.filter(counts).collect::<BTreeSet<_>>().into_iter().collect())
     }

@@ -1,5 +1,6 @@
 use super::*;
 use crate::codes::EncryptionType;
+use crate::crypto::{Key, KeyUsage};
 use crate::flags::TicketFlags;
 use crate::name::Principal;
 use crate::time::Time;
@@ -47,7 +48,7 @@ fn both_verifiers_hold_in_the_ticket_they_were_made_for() {
     let part = ticket(&session, &alice, Some(List::Items(&elements)));
     let found = find(part.authorization_data.as_ref());
     let [cammac] = &found[..] else { panic!("one container") };
-    let (of_tgs, of_service, service) = (prepared(1), prepared(2), key(2));
+    let (of_tgs, of_service) = (prepared(1), prepared(2));
     let mut asked = None;
     let said = vouched_by_kdc(cammac, &part, |kvno| {
         asked = kvno;
@@ -55,7 +56,7 @@ fn both_verifiers_hold_in_the_ticket_they_were_made_for() {
     });
     assert_eq!(asked, Some(7), "the verifier says which of the TGS's keys it was");
     assert_eq!(super::super::indicators::read(&said.unwrap()), ["otp"]);
-    let said = vouched_by_service(cammac, &service).unwrap();
+    let said = vouched_by_service(cammac, &of_service).unwrap();
     assert_eq!(super::super::indicators::read(&said), ["otp"]);
 }
 
@@ -65,7 +66,7 @@ fn a_verifier_is_good_for_no_other_ticket_and_no_other_key() {
     let (kind, data) = sealed(&session, &alice);
     let elements = [AuthData { kind, data: &data }];
     let mallory = Principal::parse("mallory@R", None).unwrap();
-    let (tgs, of_tgs) = (key(1), prepared(1));
+    let of_tgs = prepared(1);
     for (who, flags) in [(&mallory, TicketFlags::INITIAL), (&alice, TicketFlags::NONE)] {
         let part = EncTicketPart { flags, ..ticket(&session, who, Some(List::Items(&elements))) };
         let found = find(part.authorization_data.as_ref());
@@ -75,10 +76,10 @@ fn a_verifier_is_good_for_no_other_ticket_and_no_other_key() {
     let cammac = find(part.authorization_data.as_ref())[0];
     let of_session = session.prepare_checksum(KeyUsage::CAMMAC);
     assert!(vouched_by_kdc(&cammac, &part, |_| vec![&of_session]).is_err());
-    assert!(vouched_by_service(&cammac, &tgs).is_err());
+    assert!(vouched_by_service(&cammac, &of_tgs).is_err());
     let bare = AdCammac { kdc_verifier: None, service_verifier: None, ..cammac };
     assert!(vouched_by_kdc(&bare, &part, |_| vec![&of_tgs]).is_err(), "no verifier vouches for nothing");
-    assert!(vouched_by_service(&bare, &key(2)).is_err());
+    assert!(vouched_by_service(&bare, &prepared(2)).is_err());
 }
 
 #[test]

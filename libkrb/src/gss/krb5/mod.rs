@@ -27,8 +27,7 @@ enum TokenId {
 
 /// A message in the mechanism's frame.
 fn frame(id: TokenId, message: &[u8]) -> Vec<u8> {
-    let inner = [&(id as u16).to_be_bytes(), message].concat();
-    wire::encode(&InitialToken { mechanism: Oid::KERBEROS, inner: &inner })
+    InitialToken::of_parts(Oid::KERBEROS, &[&(id as u16).to_be_bytes(), message])
 }
 
 /// The message in a frame, and what the frame says that it is.

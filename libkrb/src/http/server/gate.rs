@@ -165,7 +165,7 @@ impl Gate {
     fn done(&self, context: &Context, caller: gss::Caller, token: Option<Vec<u8>>, now: Instant) -> Entered {
         let local_name = self.local_names.map(&caller.accepted.client);
         let given = self.roles.as_ref().map(|(_, roles)| roles(&caller.accepted)).unwrap_or_default();
-        let roles = caller.accepted.roles.iter().cloned().chain(given).collect::<BTreeSet<_>>().into_iter().collect();
+        let roles = caller.accepted.roles().iter().cloned().chain(given).collect::<BTreeSet<_>>().into_iter().collect();
         let caller = Caller::negotiated(caller, context.flags(), local_name, roles);
         let token = token.map(|token| (WWW_AUTHENTICATE, header::challenge(Some(&token))));
         let session = self.sessions.as_ref().map(|sessions| sessions.begin(self.table(), &caller, now.time));

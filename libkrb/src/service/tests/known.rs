@@ -28,7 +28,8 @@ fn remembered(acceptor: &Acceptor) -> usize {
 /// What an acceptor remembers of the ticket of a request.
 fn found(acceptor: &Acceptor, ap_req: &[u8], now: Time) -> Option<Arc<Opened>> {
     let request: ApReq<'_> = wire::decode(ap_req).unwrap();
-    acceptor.keys.read().unwrap().known.find(&request.ticket, now)
+    let keys = acceptor.keys.read().unwrap();
+    keys.known.find(keys.known.mark(&request.ticket), &request.ticket, now)
 }
 
 #[test]
