@@ -395,7 +395,7 @@ fn grant<'a>(
     padata.extend(contribution);
     let sealer = Sealer::LongTerm(ticket_key);
     let pac = pac::first(client, server, pac::wish(request))
-        .and_then(|buffers| Occasion { tgs: &gathered.tgs, server, sealer, flags }.plan(kdc, now, buffers));
+        .and_then(|buffers| Occasion { tgs: &gathered.tgs, server, sealer, flags, user: None }.plan(kdc, now, buffers));
     let (reply_key, envelope) = reply.enveloped(gathered.armor, as_it_was, at, random)?;
     Ok(Grant {
         kind: MessageType::AS_REP,

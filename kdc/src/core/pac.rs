@@ -26,6 +26,8 @@ pub type Buffers<'a> = Vec<(PacType, Cow<'a, [u8]>)>;
 pub struct Plan<'a> {
     /// What it holds besides the client's name and the signatures.
     pub buffers: Buffers<'a>,
+    /// Whom it speaks of, if not of the ticket's client.
+    pub user: Option<&'a Principal>,
     /// Signs for the service.
     pub server: Cow<'a, PreparedChecksum>,
     /// Signs for the KDC.
@@ -63,12 +65,14 @@ pub struct Occasion<'a> {
     pub sealer: Sealer<'a>,
     /// The ticket's flags.
     pub flags: TicketFlags,
+    /// Whom it speaks of, if not of the ticket's client.
+    pub user: Option<&'a Principal>,
 }
 
 impl<'a> Occasion<'a> {
     /// A PAC with these buffers; `None` where the realm, the service or the client's anonymity forbid it.
     pub fn plan(self, kdc: &Kdc<'_>, now: Time, buffers: Buffers<'a>) -> Option<Plan<'a>> {
-        let Occasion { tgs, server, sealer, flags } = self;
+        let Occasion { tgs, server, sealer, flags, user } = self;
         let bare = server.attributes.has(Attributes::NO_AUTH_DATA_REQUIRED);
         if kdc.policy.disable_pac || bare || flags.has(TicketFlags::ANONYMOUS) {
             return None;
@@ -79,7 +83,7 @@ impl<'a> Occasion<'a> {
             Sealer::Session(key) => Cow::Owned(key.prepare_checksum(KeyUsage::NON_KERB_CHECKSUM)),
         };
         let kdc_key = kdc_key(kdc, key, server);
-        Some(Plan { buffers, server: server_key, kdc: kdc_key, for_service: for_service(&server.principal) })
+        Some(Plan { buffers, user, server: server_key, kdc: kdc_key, for_service: for_service(&server.principal) })
     }
 }
 
@@ -169,7 +173,8 @@ impl<'a> Presented<'a> {
 
 const MALFORMED: &str = "the PAC in the ticket is malformed";
 
-/// Verifies the PAC of a ticket that a key of `server` opened; `None` where it has none.
+/// Verifies the PAC of a ticket that a key of `server` opened; `None` where it has none. It is to speak of
+/// the ticket's client, or of this user.
 ///
 /// # Errors
 /// INAPP_CKSUM for signatures that need no key, or are of another key's type; MODIFIED for those that
@@ -180,13 +185,20 @@ pub fn verify<'a>(
     tgs: &Entry,
     ticket: &EncTicketPart<'a>,
     (server, key): (&Entry, &LongTermKey),
+    user: Option<&Principal>,
 ) -> Result<Option<Presented<'a>>, Refusal> {
     let malformed = because(ErrorCode::MODIFIED, MALFORMED);
     let Some(octets) = pac::find(ticket).map_err(&malformed)? else { return Ok(None) };
     let pac = Pac::parse(octets).map_err(&malformed)?;
     let client = ticket.client.principal(ticket.client_realm).map_err(&malformed)?;
-    let same = because(ErrorCode::MODIFIED, "the PAC in the ticket is of another client or login");
-    pac.verify_client(&client, ticket.auth_time).map_err(same)?;
+    let own = pac.verify_client(&client, ticket.auth_time);
+    let same = match user {
+        None => own,
+        // Who has an @ in its name can't make its own PAC that of a user.
+        Some(_) if own.is_ok() => Err(Error::Integrity),
+        Some(user) => pac.verify_user(user, ticket.auth_time),
+    };
+    same.map_err(because(ErrorCode::MODIFIED, "the PAC in the ticket is of another client or login"))?;
     pac.verify_server(key.pac()).map_err(|error| unsigned(&error))?;
     let ours = server.principal.realm() == kdc.policy.realm;
     if ours {

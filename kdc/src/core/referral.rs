@@ -54,6 +54,9 @@ fn realm_of(kdc: &Kdc<'_>, body: &KdcReqBody<'_>, name: &Principal) -> Option<St
     } else if let Some(target) = name.tgs_target() {
         // RFC 4120 3.3.3: this much needs no leave to change names.
         Some(target)
+    } else if let ([text], NameType::ENTERPRISE) = (name.components(), name.kind()) {
+        // A service that asks for a ticket to itself in the realm of a user (MS-SFU 3.1.5.1.1).
+        text.rsplit_once('@').map(|(_, realm)| realm).filter(|_| canonicalize)
     } else {
         canonicalize.then(|| kdc.policy.abroad.referrals.realm_of_service(name)).flatten()
     };

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use libkrb::ccache::Credential;
 use libkrb::client::{TgsRequest, User};
-use libkrb::net::tgs_request;
+use libkrb::net::request_in_a_name;
 use libkrb::{Error, Principal};
 
 use super::Call;
@@ -51,9 +51,9 @@ impl Call {
             }
         }
         let tgt = self.tgt()?;
-        let TgsRequest { behalf, server, .. } = TgsRequest::for_user(tgt.clone(), user.clone());
-        let request = tgs_request(self.transport.config(), tgt, server);
-        self.exchange(TgsRequest { behalf, ..request })
+        let user = self.runtime.block_on(self.transport.identify(user, self.offset))?;
+        let asked = TgsRequest::for_user(tgt, user);
+        self.exchange(request_in_a_name(self.transport.config(), asked))
     }
 
     fn through(&mut self, evidence: &Credential, server: &Principal) -> libkrb::Result<Credential> {
@@ -61,10 +61,8 @@ impl Call {
             return Ok(ticket);
         }
         let tgt = self.tgt()?;
-        let on_behalf = TgsRequest::on_behalf(tgt.clone(), server.clone(), evidence);
-        let TgsRequest { behalf, options, second_ticket, .. } = on_behalf;
-        let request = tgs_request(self.transport.config(), tgt, server.clone());
-        self.exchange(TgsRequest { behalf, options, second_ticket, ..request })
+        let asked = TgsRequest::on_behalf(tgt, server.clone(), evidence);
+        self.exchange(request_in_a_name(self.transport.config(), asked))
     }
 
     fn cached(&self, client: &Principal, server: &Principal) -> libkrb::Result<Option<Credential>> {

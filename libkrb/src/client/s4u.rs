@@ -63,29 +63,54 @@ impl Behalf {
         }
     }
 
+    /// The realm whose KDC is to be asked for a ticket in the user's name, if that is another one than the
+    /// service's own.
+    pub(crate) fn abroad(&self, own: &str) -> Option<&str> {
+        match self {
+            Behalf::ToSelf(User::Named(user)) => Some(user.realm()),
+            Behalf::ToSelf(User::Certified(_, realm)) => Some(realm.as_str()),
+            Behalf::Own | Behalf::Through(_) => None,
+        }
+        .filter(|realm| !realm.is_empty() && *realm != own)
+    }
+
+    /// For whom the reply says, signed, that it is; an old KDC does not.
+    pub(super) fn signed(&self, padata: MethodData<'_>, subkey: &Key, nonce: u32) -> Result<Option<Principal>> {
+        let found = padata.iter().find(|padata| padata.kind == PaType::FOR_X509_USER);
+        let (Behalf::ToSelf(_), Some(padata)) = (self, found) else { return Ok(None) };
+        let padata: PaS4uX509User<'_> = wire::decode(padata.value)?;
+        s4u::verify_x509_user(subkey, KeyUsage::S4U_X509_USER_REPLY, nonce, &padata)?;
+        let nobody = Error::ReplyMismatch("a ticket in nobody's name");
+        padata.user.user.ok_or(nobody)?.principal(padata.user.realm).map(Some)
+    }
+
     /// Whose ticket a reply brings: the one who was asked for. A reply's names are not encrypted, so what
-    /// another name in it is worth only the ticket's service can tell.
+    /// another name in it is worth only the ticket's service can tell. A ticket on the way to there is the
+    /// service's own.
     pub(super) fn client(
         &self,
         own: &Principal,
-        (named, padata): (&Principal, MethodData<'_>),
+        (named, signed): (&Principal, Option<&Principal>),
         options: KdcOptions,
-        (subkey, nonce): (&Key, u32),
+        on_the_way: bool,
     ) -> Result<Principal> {
         const ANOTHER: Error = Error::ReplyMismatch("another client");
         let named = named.clone();
         match self {
+            _ if on_the_way => Some(named).filter(|named| named == own).ok_or(ANOTHER),
             Behalf::Own => Some(named).filter(|named| named == own).ok_or(ANOTHER),
             Behalf::Through(user) => Some(named).filter(|named| named == user).ok_or(ANOTHER),
             Behalf::ToSelf(user) => {
-                let signed = signed(padata, subkey, nonce)?;
                 let by_name = match user {
                     User::Named(name) => Some(name),
                     User::Certified(..) => None,
                 };
                 let as_asked = by_name == Some(&named);
-                if named == *own && !as_asked || by_name.is_none() && !signed {
+                if named == *own && !as_asked || by_name.is_none() && signed.is_none() {
                     return Err(Error::ReplyMismatch("a KDC that gives no tickets in others' names"));
+                }
+                if signed.is_some_and(|signed| *signed != named) {
+                    return Err(ANOTHER);
                 }
                 let free = options.has(KdcOptions::CANONICALIZE)
                     || by_name.is_none_or(|name| name.kind() == NameType::ENTERPRISE);
@@ -95,17 +120,9 @@ impl Behalf {
     }
 }
 
-/// Whether the reply says, signed, for whom it is; an old KDC does not.
-fn signed(padata: MethodData<'_>, subkey: &Key, nonce: u32) -> Result<bool> {
-    let Some(padata) = padata.iter().find(|padata| padata.kind == PaType::FOR_X509_USER) else { return Ok(false) };
-    let padata: PaS4uX509User<'_> = wire::decode(padata.value)?;
-    s4u::verify_x509_user(subkey, KeyUsage::S4U_X509_USER_REPLY, nonce, &padata)?;
-    Ok(true)
-}
-
 impl TgsRequest {
-    /// A ticket in a user's name to the service that asks (S4U2Self, MS-SFU 3.1.5.1.1). The KDC gives it
-    /// to whoever owns `tgt`, so it proves nothing to others; where the service may act for users, it can
+    /// A ticket in a user's name to the service that asks (S4U2Self, MS-SFU 3.1.5.1.1). A user of another
+    /// realm is asked for there first, and that realm's KDC leads back. The KDC gives it to whoever owns `tgt`, so it proves nothing to others; where the service may act for users, it can
     /// be shown with [`TgsRequest::on_behalf`].
     pub fn for_user(tgt: Credential, user: User) -> TgsRequest {
         let server = tgt.client.clone();

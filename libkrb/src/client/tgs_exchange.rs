@@ -10,11 +10,11 @@ use super::clock::ClockOffset;
 use super::kdc_req::{MAX_REFERRALS, MAX_ROUNDS, Wishes, offered, on_wire};
 use super::refusal::Refusal;
 use super::reply::{self, Answer};
-use super::s4u::Behalf;
+use super::s4u::{Behalf, User};
 use super::tgs_request::TgsRequest;
 use super::{Exchange, Outcome, Step};
 use crate::ccache::{AuthData, Credential};
-use crate::codes::{AuthDataType, MessageType, PaType};
+use crate::codes::{AuthDataType, MessageType, NameType, PaType};
 use crate::crypto::{Key, KeyUsage, Random};
 use crate::error::{Error, ErrorCode, Result};
 use crate::flags::{ApOptions, FastOptions, KdcOptions, TicketFlags};
@@ -56,6 +56,12 @@ enum Aim {
     Realm { candidates: Vec<String>, refused: Option<Error> },
     /// The service itself, maybe with leave to name another one.
     Service { canonicalize: bool },
+}
+
+impl Aim {
+    fn is_realm(&self) -> bool {
+        matches!(self, Aim::Realm { .. })
+    }
 }
 
 /// The message that is out.
@@ -121,10 +127,34 @@ impl TgsExchange {
         Ok(exchange)
     }
 
+    /// The realm to go to: the service's, or that of a user whom only its own realm can vouch for.
+    fn goal(&self) -> &str {
+        let server = self.request.server.realm();
+        self.request.behalf.abroad(server).unwrap_or(server)
+    }
+
+    /// Whether the KDC that is asked now is to lead the service back to its own realm, with a ticket in
+    /// whose name the user's realm vouches (MS-SFU 3.1.5.1.1.2).
+    fn leads_back(&self) -> bool {
+        let service = self.request.server.realm();
+        matches!(self.aim, Aim::Service { .. })
+            && self.realm != service
+            && self.request.behalf.abroad(service).is_some()
+    }
+
+    /// The service, as the KDC that is asked now is to call it.
+    fn server(&self) -> Result<Principal> {
+        let server = &self.request.server;
+        if !self.leads_back() {
+            return Ok(server.in_realm(&self.realm));
+        }
+        Principal::new(NameType::ENTERPRISE, &self.realm, [server.to_string()])
+    }
+
     /// What to ask the KDC of [`Self::realm`] for: the service, unless its realm is known to be
     /// another one.
     fn next_aim(&self) -> Aim {
-        let target = self.request.server.realm();
+        let target = self.goal();
         if target.is_empty() || target == self.realm {
             return Aim::Service { canonicalize: self.request.options.has(KdcOptions::CANONICALIZE) };
         }
@@ -147,11 +177,11 @@ impl TgsExchange {
         }
         let wishes = match &self.aim {
             Aim::Realm { candidates, .. } => {
-                let next = candidates.last().map_or(self.request.server.realm(), String::as_str);
+                let next = candidates.last().map_or(self.goal(), String::as_str);
                 self.request.wishes_on_the_way(Principal::cross_tgs(next, &self.realm), random)
             }
             Aim::Service { canonicalize } => {
-                self.request.wishes(self.request.server.in_realm(&self.realm), *canonicalize, random)
+                self.request.wishes(self.server()?, *canonicalize || self.leads_back(), random)
             }
         };
         let subkey = Key::random(self.session.etype(), random)?;
@@ -196,7 +226,7 @@ impl TgsExchange {
             authdata: if envelope.is_some() { &FAST_USED } else { &[] },
         };
         let shown = header.seal(random)?;
-        let own = self.request.behalf.padata(&self.session, subkey, wishes.nonce);
+        let own = if service { self.request.behalf.padata(&self.session, subkey, wishes.nonce) } else { vec![] };
         let own: Vec<_> = own.iter().map(|(kind, value)| PaData { kind: *kind, value }).collect();
         let enveloped = envelope.map(|envelope| {
             let (ap_req, outer, options) = (None, &shown[..], FastOptions::NONE);
@@ -248,9 +278,11 @@ impl TgsExchange {
         // of an answer in an envelope is another one, and a KDC that knows FAST misses the envelope.
         let opened = sent.envelope.as_ref().map(|envelope| envelope.open_reply(&rep)).transpose()?.flatten();
         let told = Told::of(sent.envelope.as_ref(), opened.as_ref(), &rep)?;
-        let ours = (&sent.subkey, sent.wishes.nonce);
-        let named = (&told.client, told.padata);
-        let client = self.request.behalf.client(&self.request.tgt.client, named, sent.wishes.options, ours)?;
+        let behalf = &self.request.behalf;
+        let user = behalf.signed(told.padata, &sent.subkey, sent.wishes.nonce)?;
+        let on_the_way = self.aim.is_realm() || self.leads_back();
+        let named = (&told.client, user.as_ref());
+        let client = behalf.client(&self.request.tgt.client, named, sent.wishes.options, on_the_way)?;
         if rep.enc_part.etype != self.session.etype() {
             return Err(Error::ReplyMismatch("an encryption type that was not offered"));
         }
@@ -269,22 +301,36 @@ impl TgsExchange {
             ticket.addresses.clone_from(inherited);
         }
         self.fast = told.enveloped();
+        self.vouched(user)?;
         self.judge(ticket, &sent.wishes)
+    }
+
+    /// Takes over the name that the user's realm has for the user: it stands by it from there on.
+    fn vouched(&mut self, user: Option<Principal>) -> Result<()> {
+        let Some(user) = user.filter(|_| self.leads_back()) else { return Ok(()) };
+        let first = self.request.behalf.abroad(self.request.server.realm()) == Some(&self.realm);
+        let same = self.request.behalf == Behalf::ToSelf(User::Named(user.clone()));
+        if !same && (!first || user.realm() != self.realm) {
+            return Err(Error::ReplyMismatch("another user"));
+        }
+        self.request.behalf = Behalf::ToSelf(User::Named(user));
+        Ok(())
     }
 
     /// Whether a ticket is the one that was asked for, or one on the way to it.
     fn judge(&mut self, ticket: Credential, wishes: &Wishes) -> Result<Option<Outcome>> {
-        let as_asked = ticket.server == wishes.server;
+        let back = self.leads_back();
+        let as_asked = ticket.server == wishes.server && !back;
         let referral = ticket.server.tgs_target().filter(|_| ticket.server.realm() == self.realm).map(str::to_owned);
         let may_refer = wishes.options.has(KdcOptions::CANONICALIZE) || wishes.server.tgs_target().is_some();
         match (&mut self.aim, referral) {
             (Aim::Service { .. }, _) if as_asked => Ok(Some(self.outcome(ticket))),
-            (_, Some(realm)) if may_refer && self.request.behalf == Behalf::Own => {
+            (aim, Some(realm)) if may_refer && (self.request.behalf == Behalf::Own || back || aim.is_realm()) => {
                 self.hop(realm, ticket)?;
                 Ok(None)
             }
             // An old KDC that names the service otherwise instead of referring to it (RFC 6806 6).
-            (Aim::Service { canonicalize }, _) if *canonicalize => {
+            (Aim::Service { canonicalize }, _) if *canonicalize && !back => {
                 *canonicalize = false;
                 Ok(None)
             }
@@ -297,21 +343,28 @@ impl TgsExchange {
         if self.realms.contains(&realm) {
             return Err(Error::ReplyMismatch("the realms refer to one another"));
         }
-        if self.hops.len() >= MAX_REFERRALS {
+        if self.realms.len() > MAX_REFERRALS {
             return Err(Error::ReplyMismatch("too many referrals"));
         }
         self.decisions.push(format!("Going on at the KDC of realm {realm:?} with {}", ticket.server));
         self.session = ticket.key.key()?;
         self.ways_trusted &= ticket.flags.has(TicketFlags::OK_AS_DELEGATE);
-        self.hops.push(ticket.clone());
+        // What leads back is good for this user only.
+        if !self.leads_back() {
+            self.hops.push(ticket.clone());
+        }
         self.request.tgt = ticket;
         // What the next KDC knows is not said.
         self.request.armored = false;
         self.realms.push(realm.clone());
         self.realm = realm;
         self.clock_corrected = false;
-        if matches!(self.aim, Aim::Realm { .. }) {
+        if self.aim.is_realm() {
             self.aim = self.next_aim();
+        }
+        if self.leads_back() && self.realm == self.goal() {
+            // The way back may lead through the same realms.
+            self.realms = vec![self.realm.clone()];
         }
         Ok(())
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::client::{Client, Source};
 use super::held::Want;
-use super::requests::{as_request, tgs_request};
+use super::requests::{as_request, request_in_a_name};
 use super::transport::Transport;
 use crate::ccache::{Ccache, Credential};
 use crate::client::{TgsRequest, User};
@@ -78,7 +78,7 @@ impl Client {
         }
         let tgt = acting.service.tgt().await?;
         let asked = TgsRequest::on_behalf((*tgt).clone(), server.clone(), &evidence);
-        self.asked(tgt, server, asked).await
+        self.asked(server, asked).await
     }
 
     /// The user's ticket to the service itself.
@@ -92,15 +92,15 @@ impl Client {
             return Ok(ticket);
         }
         let tgt = acting.service.tgt().await?;
-        let asked = TgsRequest::for_user((*tgt).clone(), user.clone());
-        self.asked(tgt, own, asked).await
+        let offset = self.state().offset;
+        let user = self.transport().identify(user, offset).await?;
+        let asked = TgsRequest::for_user((*tgt).clone(), user);
+        self.asked(own, asked).await
     }
 
     /// As the configuration has it, asks for what is wanted in another's name.
-    async fn asked(&self, tgt: Arc<Credential>, server: &Principal, asked: TgsRequest) -> Result<Arc<Credential>> {
-        let TgsRequest { behalf, second_ticket, options, .. } = asked;
-        let request = tgs_request(self.transport().config(), (*tgt).clone(), server.clone());
-        let request = TgsRequest { behalf, second_ticket, options: options | request.options, ..request };
+    async fn asked(&self, server: &Principal, asked: TgsRequest) -> Result<Arc<Credential>> {
+        let request = request_in_a_name(self.transport().config(), asked);
         let ticket = self.exchange(request).await?.credential;
         let now = self.kdc_time();
         let mut state = self.state();

@@ -6,7 +6,9 @@ use super::means;
 use super::requests::tgs_request;
 use super::transport::Transport;
 use crate::ccache::{Ccache, Credential};
-use crate::client::{AsExchange, AsRequest, ClockOffset, Exchange, Outcome, Secret, Step, TgsExchange};
+use crate::client::{
+    AsExchange, AsRequest, ClockOffset, Exchange, Identification, Outcome, Secret, Step, TgsExchange, User,
+};
 use crate::crypto::OsRandom;
 use crate::error::{Error, ErrorCode, Result};
 use crate::name::Principal;
@@ -64,6 +66,23 @@ impl Transport {
     /// As [`Transport::send`], and whatever ends the exchange.
     pub async fn drive(&self, exchange: &mut (dyn Exchange + Send), offset: ClockOffset) -> Result<Outcome> {
         self.drive_with(Service::Kdc, exchange, offset).await
+    }
+
+    /// The user in whose name a service wants a ticket, in the user's own realm as far as KDCs tell.
+    ///
+    /// # Errors
+    /// As [`Transport::send`], and the refusal of a KDC that knows nobody by this name.
+    pub async fn identify(&self, user: &User, offset: ClockOffset) -> Result<User> {
+        let Some(mut identification) = Identification::new(user) else { return Ok(user.clone()) };
+        let mut random = OsRandom::new();
+        loop {
+            let realm = identification.realm().to_owned();
+            self.trace().line(format_args!("Asking a KDC of {realm} where the user is"));
+            let message = identification.message(offset.apply(self.now()), &mut random)?;
+            if let Some(user) = identification.answered(&self.send(&realm, &message).await?)? {
+                return Ok(user);
+            }
+        }
     }
 
     async fn drive_with(

@@ -34,7 +34,7 @@ pub use client::{Client, Source};
 pub use dns::{Answer, Resolve, Srv, SystemResolver, Uri};
 pub use drive::Login;
 pub use locate::Service;
-pub use requests::{as_request, changepw_request, tgs_request};
+pub use requests::{as_request, changepw_request, request_in_a_name, tgs_request};
 pub use trace::{Trace, TraceSink};
 pub use transport::Transport;
 pub(crate) use transport::system_clock;

@@ -48,6 +48,17 @@ fn short_request(config: &Config, client: Principal, server: Principal) -> AsReq
     }
 }
 
+/// A request in a user's name ([`TgsRequest::for_user`], [`TgsRequest::on_behalf`]) with what the configuration
+/// says besides; a user of another realm is asked for there.
+pub fn request_in_a_name(config: &Config, asked: TgsRequest) -> TgsRequest {
+    let TgsRequest { behalf, second_ticket, options, tgt, server, .. } = asked;
+    let begin = tgt.server.tgs_target().unwrap_or(tgt.client.realm()).to_owned();
+    let request = tgs_request(config, tgt, server);
+    let abroad = behalf.abroad(&begin).map(|realm| config.realm_path(&begin, realm));
+    let path = abroad.unwrap_or(request.path);
+    TgsRequest { behalf, second_ticket, options: options | request.options, path, ..request }
+}
+
 /// The TGS request that the configuration describes for this service: enctypes, and the realms on
 /// the way. `tgt` is the ticket to begin with.
 pub fn tgs_request(config: &Config, tgt: Credential, server: Principal) -> TgsRequest {

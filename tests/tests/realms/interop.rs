@@ -16,22 +16,22 @@ fn plan(name: &str) -> Plan {
 
 /// Whose tools go from whose realm to whose.
 #[derive(Clone, Copy)]
-struct Trio {
-    client: Family,
-    home: Family,
-    away: Family,
+pub struct Trio {
+    pub client: Family,
+    pub home: Family,
+    pub away: Family,
 }
 
 impl Trio {
     /// With the subject in our place; `None` when one of them is not here.
-    fn present(client: Family, home: Family, away: Family) -> Option<Trio> {
+    pub fn present(client: Family, home: Family, away: Family) -> Option<Trio> {
         let [client, home, away] = [client, home, away].map(Family::or_subject);
         let all = client.has_clients() && home.has_kdc() && away.has_kdc() && Family::Mit.has_clients();
         all.then_some(Trio { client, home, away })
     }
 
     /// Realms HOME.TEST with the user alice and AWAY.TEST with bob and a service.
-    fn realms(self) -> (Realm, Realm) {
+    pub fn realms(self) -> (Realm, Realm) {
         let home = plan("HOME.TEST").start(self.home);
         let away = plan("AWAY.TEST").start(self.away);
         home.add("alice", "secret", &[]);
@@ -41,7 +41,7 @@ impl Trio {
 
     /// The same; who asks at home for a name of mail.test is sent away. `None` for MIT's database, which has
     /// no aliases.
-    fn referring(self) -> Option<(Realm, Realm)> {
+    pub fn referring(self) -> Option<(Realm, Realm)> {
         let (mut home, away) = (self.away == Family::Ours).then(|| self.realms())?;
         let file = home.folder().join("kdc/kdc.toml");
         let text = std::fs::read_to_string(&file).expect("kdc.toml");
@@ -87,13 +87,13 @@ between! {
 }
 
 /// Lets the clients of `from` go to `to`.
-fn trust(from: &Realm, to: &Realm) {
+pub fn trust(from: &Realm, to: &Realm) {
     let name = format!("krbtgt/{}@{}", to.name(), from.name());
     [from, to].iter().for_each(|realm| realm.add(&name, PASSWORD, &[]));
 }
 
 /// A seat at home that knows the other realms.
-fn seat<'a>(client: Family, home: &'a Realm, others: &[&Realm]) -> Seat<'a> {
+pub fn seat<'a>(client: Family, home: &'a Realm, others: &[&Realm]) -> Seat<'a> {
     let seat = home.seat(client);
     others.iter().for_each(|other| {
         let domain = other.name().to_lowercase();
@@ -103,7 +103,7 @@ fn seat<'a>(client: Family, home: &'a Realm, others: &[&Realm]) -> Seat<'a> {
 }
 
 /// Whether the seat's ticket for a service opens with this keytab.
-fn opens(seat: &Seat<'_>, service: &str, keytab: &PathBuf) {
+pub fn opens(seat: &Seat<'_>, service: &str, keytab: &PathBuf) {
     let kvno = seat.program(Family::Mit.program("kvno")).args(["-k"]).args([keytab]).args([service]);
     kvno.run().succeeds().saying("keytab entry valid");
 }

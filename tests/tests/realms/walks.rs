@@ -9,11 +9,11 @@ use libkrb::{Error, ErrorCode, Principal, Result};
 use tests::joined::{Joined, PASSWORD, REALM, Sequence, name};
 
 /// Realms and the ways between them.
-struct World(BTreeMap<String, Joined>);
+pub struct World(BTreeMap<String, Joined>);
 
 impl World {
     /// Our realm and others; a way leads from the first of a pair to the second.
-    fn of(others: &[&str], ways: &[(&str, &str)]) -> World {
+    pub fn of(others: &[&str], ways: &[(&str, &str)]) -> World {
         let mut realms = BTreeMap::from([(REALM.to_owned(), Joined::new())]);
         realms.extend(others.iter().map(|other| ((*other).to_owned(), Joined::of(other))));
         for (from, to) in ways {
@@ -24,11 +24,11 @@ impl World {
         World(realms)
     }
 
-    fn realm(&mut self, realm: &str) -> &mut Joined {
+    pub fn realm(&mut self, realm: &str) -> &mut Joined {
         self.0.get_mut(realm).expect("a realm")
     }
 
-    fn run(&mut self, exchange: &mut dyn Exchange) -> Result<Outcome> {
+    pub fn run(&mut self, exchange: &mut dyn Exchange) -> Result<Outcome> {
         let mut random = Sequence(7);
         let mut reply: Option<Vec<u8>> = None;
         for _ in 0..40 {

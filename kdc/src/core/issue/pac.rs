@@ -10,7 +10,11 @@ use super::super::grant::Grant;
 /// none is to be made, or where the names are too long for one.
 pub fn element(grant: &Grant<'_>, ticket: &TicketFields, elements: &[AuthData<'_>]) -> Option<Vec<u8>> {
     let plan = grant.pac.as_ref()?;
-    let about = ClientInfo::encode(grant.client, grant.times.auth).ok()?;
+    let about = match plan.user {
+        Some(user) => ClientInfo::encode_user(user, grant.times.auth),
+        None => ClientInfo::encode(grant.client, grant.times.auth),
+    };
+    let about = about.ok()?;
     let mut buffers = vec![(PacType::CLIENT_INFO, &*about)];
     buffers.extend(plan.buffers.iter().map(|(kind, octets)| (*kind, &**octets)));
     let signed = plan.for_service.then(|| {

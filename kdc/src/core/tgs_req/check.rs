@@ -121,7 +121,10 @@ fn check_options(kdc: &Kdc<'_>, gathered: &Gathered<'_>) -> Result<(), Refusal> 
 /// realm gets what that realm's clients may have.
 fn check_client(kdc: &Kdc<'_>, gathered: &Gathered<'_>, now: Time) -> Result<(), Refusal> {
     if let Some(foreign) = &gathered.foreign {
-        return foreign.check(kdc, now, &gathered.request.body, &gathered.client_name, &gathered.server.principal);
+        foreign.check(kdc, now, gathered)?;
+        if gathered.client_name.realm() != kdc.policy.realm {
+            return Ok(());
+        }
     }
     let client = gathered.client.as_ref();
     let client = client.ok_or(Refusal::new(ErrorCode::TGT_REVOKED, "the client is no longer in this realm"))?;
@@ -159,7 +162,8 @@ fn check_second(kdc: &Kdc<'_>, gathered: &Gathered<'_>, second: &Opened, now: Ti
     let owner = &gathered.server.principal;
     let owned = ticket.client_realm == owner.realm() && ticket.client.names(owner);
     Refusal::unless(owned, ErrorCode::SERVER_NOMATCH, "the additional ticket is not the server's")?;
-    let pac = second.sealed_by().map(|by| pac::verify(kdc, now, &gathered.tgs, &ticket, by)).transpose()?.flatten();
+    let pac = second.sealed_by().map(|by| pac::verify(kdc, now, &gathered.tgs, &ticket, by, None));
+    let pac = pac.transpose()?.flatten();
     pac.map_or(Ok(()), |pac| pac.same_account(&gathered.server))
 }
 
@@ -231,7 +235,8 @@ fn grant<'a>(
     let indicators = if bare { vec![] } else { gathered.indicators.clone() };
     let (key, usage) = &gathered.reply;
     let wants_padata = request.padata(PaType::REQ_ENC_PA_REP).is_some();
-    let occasion = Occasion { tgs: &gathered.tgs, server, sealer: sealer(kdc, gathered, now)?, flags };
+    let user = gathered.behalf.as_ref().filter(|behalf| behalf.leads_back()).map(|behalf| &behalf.user);
+    let occasion = Occasion { tgs: &gathered.tgs, server, sealer: sealer(kdc, gathered, now)?, flags, user };
     let strengthened = gathered.armor.map(|armor| armor.strengthen(at.now, random, &key.prepare_prf())).transpose()?;
     let (key, envelope) = strengthened.map_or((Cow::Borrowed(key), None), |(key, seal)| (Cow::Owned(key), Some(seal)));
     Ok(Grant {

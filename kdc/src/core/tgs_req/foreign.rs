@@ -19,6 +19,7 @@ use super::super::entry::{Attributes, Entry};
 use super::super::grant::Times;
 use super::super::refuse::{Refusal, because};
 use super::authdata;
+use super::gather::Gathered;
 
 /// A client of another realm, or one that came through another realm.
 #[derive(Debug)]
@@ -62,31 +63,40 @@ pub fn grants(kdc: &Kdc<'_>, server: &Principal) -> bool {
     server.tgs_target() == Some(&kdc.policy.realm)
 }
 
-/// Weighs the presented ticket. `None`: client and issuer are of this realm, or the client is anonymous
-/// and known here only.
+/// Weighs the presented ticket, whose client, or the user whom its PAC names for a service, is of the realm
+/// `client`. `round`: the service went to the user's realm and comes back. `None`: client and issuer are of
+/// this realm, or the client is anonymous and known here only.
 ///
 /// # Errors
 /// ILL_CR_TKT when another realm vouches for a client of ours; TRTYPE_NOSUPP and PATH_NOT_ACCEPTED for a
 /// path that can't be read.
 pub fn weigh<'a>(
     kdc: &Kdc<'a>,
-    server: &Principal,
-    ticket: &EncTicketPart<'_>,
+    (server, ticket): (&Principal, &EncTicketPart<'_>),
+    (client, round): (&str, bool),
 ) -> Result<Option<Foreign<'a>>, Refusal> {
-    let (ours, client, issuer) = (kdc.policy.realm.as_str(), ticket.client_realm, server.realm());
+    let (ours, issuer) = (kdc.policy.realm.as_str(), server.realm());
     let anonymous = ticket.client.names(&Principal::anonymous()) && client == Principal::anonymous().realm();
     if issuer == ours && (client == ours || anonymous) {
         return Ok(None);
     }
     let cause = "another realm vouches for a client of this realm";
     Refusal::unless(client != ours, ErrorCode::ILL_CR_TKT, cause)?;
-    let mut realms = transited::expand(ticket.transited, client, issuer).map_err(|error| match error.wire_code() {
-        code @ ErrorCode::TRTYPE_NOSUPP => Refusal::new(code, "the realms on the way are written in an unknown form"),
-        _ => Refusal::new(ErrorCode::PATH_NOT_ACCEPTED, "the realms on the way can't be read"),
-    })?;
+    let mut realms =
+        transited::expand(ticket.transited, ticket.client_realm, issuer).map_err(|error| match error.wire_code() {
+            code @ ErrorCode::TRTYPE_NOSUPP => {
+                Refusal::new(code, "the realms on the way are written in an unknown form")
+            }
+            _ => Refusal::new(ErrorCode::PATH_NOT_ACCEPTED, "the realms on the way can't be read"),
+        })?;
     // Its own name a realm might leave out; so whom it sends adds it (RFC 4120 3.3.3.2).
     if ![ours, client].contains(&issuer) && !realms.iter().any(|realm| realm == issuer) {
         realms.push(issuer.to_owned());
+    }
+    if round {
+        // The ends of the way are no realms between. What lies on the way there stays: a realm that says who
+        // the service is could speak for it.
+        realms.retain(|realm| ![ours, client].contains(&realm.as_str()));
     }
     let abroad = &kdc.policy.abroad;
     let on_the_way = |trust: &&Trust| trust.realm == client || realms.contains(&trust.realm);
@@ -100,29 +110,27 @@ pub fn weigh<'a>(
 }
 
 impl Foreign<'_> {
-    /// Whether the realm's rules let the client have a ticket for this server.
+    /// Whether the realm's rules let the client have a ticket for the server.
     ///
     /// # Errors
     /// TGT_REVOKED; PATH_NOT_ACCEPTED; POLICY; S_PRINCIPAL_UNKNOWN for the way back, on which it would go
     /// round for ever.
-    pub fn check(
-        &self,
-        kdc: &Kdc<'_>,
-        now: Time,
-        body: &KdcReqBody<'_>,
-        client: &Principal,
-        server: &Principal,
-    ) -> Result<(), Refusal> {
+    pub fn check(&self, kdc: &Kdc<'_>, now: Time, gathered: &Gathered<'_>) -> Result<(), Refusal> {
+        let (client, server) = (gathered.subject().0, &gathered.server.principal);
+        let back = gathered.behalf.as_ref().filter(|behalf| behalf.leads_back());
         let cause = "the trust in the realms that the client came through is locked or has expired";
         Refusal::unless(self.still_trusted(kdc, now)?, ErrorCode::TGT_REVOKED, cause)?;
-        let passed = self.path_accepted || unchecked(kdc, body) || !kdc.policy.abroad.reject_bad_transit;
+        // Of a service that is led back, its own realm sees the whole way.
+        let looked_at_later =
+            unchecked(kdc, &gathered.request.body) || back.is_some_and(|of| of.vouched_for().is_some());
+        let passed = self.path_accepted || looked_at_later || !kdc.policy.abroad.reject_bad_transit;
         let cause = "the client came through realms that this one does not trust between them";
         Refusal::unless(passed, ErrorCode::PATH_NOT_ACCEPTED, cause)?;
         let (own, between) = &self.realms;
         let onward =
             server.tgs_target().is_none_or(|realm| realm != own && !between.iter().any(|known| known == realm));
         let cause = "the way to that server leads back to where the client came from";
-        Refusal::unless(onward, ErrorCode::S_PRINCIPAL_UNKNOWN, cause)?;
+        Refusal::unless(onward || back.is_some(), ErrorCode::S_PRINCIPAL_UNKNOWN, cause)?;
         let allowed = self.trusts.iter().all(|trust| trust.allows(client, server));
         Refusal::unless(allowed, ErrorCode::POLICY, "clients of that realm may not use this service")
     }

@@ -78,8 +78,8 @@ impl<'a> Gathered<'a> {
 
     /// Whom the new ticket is for.
     pub fn subject(&self) -> (&Principal, Option<&Entry>, Option<&PasswordPolicy>) {
-        match &self.behalf {
-            Some(behalf) => (&behalf.user, Some(&behalf.entry), behalf.policy.as_deref()),
+        match self.behalf.as_ref().filter(|behalf| !behalf.leads_back()) {
+            Some(behalf) => (&behalf.user, behalf.entry.as_deref(), behalf.policy.as_deref()),
             None => (&self.client_name, self.client.as_deref(), self.client_policy.as_deref()),
         }
     }
@@ -115,19 +115,22 @@ pub fn gather<'a>(
         }
         None => (header.session.clone(), KeyUsage::TGS_REP_SESSION),
     };
-    let foreign = foreign::weigh(kdc, header.server_name, &ticket)?;
+    let behalf = s4u::gather(kdc, at.now.time, request, (header, &server.principal), &reply)?;
+    event.on_behalf_of = behalf.as_ref().map(|behalf| behalf.user.clone());
+    let foreign = weighed(kdc, header, &ticket, behalf.as_ref())?;
     // Whoever is foreign has no entry here, whatever else has that name.
-    let client =
-        if foreign.is_some() { None } else { kdc.store.lookup(&anonymous::entry_name(kdc.policy, &client_name))? };
+    let local = foreign.is_none() || client_name.realm() == kdc.policy.realm;
+    let client = if local { kdc.store.lookup(&anonymous::entry_name(kdc.policy, &client_name))? } else { None };
     let tgs = if header.server_name.is_local_tgs() { Arc::clone(header.server) } else { kdc.tgs()? };
-    let pac = header.sealed_by.map(|by| pac::verify(kdc, at.now.time, &tgs, &ticket, by)).transpose()?.flatten();
+    let user = behalf.as_ref().and_then(Behalf::vouched_for);
+    let verified = |by| pac::verify(kdc, at.now.time, &tgs, &ticket, by, user);
+    let pac = header.sealed_by.map(verified).transpose()?.flatten();
     if let (Some(pac), Some(client)) = (&pac, &client) {
         pac.same_account(client)?;
     }
-    let behalf = s4u::gather(kdc, at.now.time, request, header, &reply)?;
-    event.on_behalf_of = behalf.as_ref().map(|behalf| behalf.user.clone());
     let sealed_by = header.sealed_by.map(|(_, key)| &key.key);
-    let indicators = match foreign.as_ref().and_then(|foreign| foreign.indicators(&ticket, sealed_by)) {
+    let own = foreign.as_ref().filter(|_| behalf.is_none());
+    let indicators = match own.and_then(|foreign| foreign.indicators(&ticket, sealed_by)) {
         Some(accepted) => accepted,
         None => indicators(kdc, at, &tgs, &ticket, behalf.as_ref())?,
     };
@@ -153,6 +156,25 @@ pub fn gather<'a>(
         pac,
         armor,
     })
+}
+
+/// What other realms have to do with it: with the client, or with the user in whose name it asks.
+fn weighed<'a>(
+    kdc: &Kdc<'a>,
+    header: &Header<'_>,
+    ticket: &EncTicketPart<'_>,
+    behalf: Option<&Behalf>,
+) -> Result<Option<Foreign<'a>>, Refusal> {
+    let client = behalf.and_then(Behalf::visitor).map_or(ticket.client_realm, Principal::realm);
+    let round = behalf.is_some_and(|behalf| behalf.vouched_for().is_some());
+    let foreign = foreign::weigh(kdc, (header.server_name, ticket), (client, round))?;
+    match behalf.and_then(Behalf::evidence) {
+        Some(evidence) if foreign.is_none() => {
+            let shown = s4u::read(evidence)?;
+            foreign::weigh(kdc, (&evidence.server_name, &shown), (shown.client_realm, false))
+        }
+        _ => Ok(foreign),
+    }
 }
 
 /// How the client of the new ticket proved itself. In whose name a service speaks by its own word proved

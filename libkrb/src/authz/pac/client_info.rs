@@ -37,16 +37,15 @@ impl ClientInfo {
     /// # Errors
     /// [`Error::Malformed`] for a name that is too long for it.
     pub fn encode(client: &Principal, auth_time: Time) -> Result<Vec<u8>> {
-        let ticks = auth_time.seconds().saturating_add(EPOCH_GAP).saturating_mul(TICKS);
-        let mut octets = Vec::with_capacity(HEAD + 64);
-        octets.extend_from_slice(&ticks.to_le_bytes());
-        octets.extend_from_slice(&[0; 2]);
-        units(client).for_each(|unit| octets.extend_from_slice(&unit.to_le_bytes()));
-        let length = u16::try_from(octets.len() - HEAD).map_err(|_| Error::Malformed("a name too long for a PAC"))?;
-        if let Some(room) = octets.get_mut(HEAD - 2..HEAD) {
-            room.copy_from_slice(&length.to_le_bytes());
-        }
-        Ok(octets)
+        encoded(units(client), auth_time)
+    }
+
+    /// The same for a user who is not the client of the ticket: the name with its realm (MS-SFU 3.2.5.1.1).
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] for a name that is too long for it.
+    pub fn encode_user(user: &Principal, auth_time: Time) -> Result<Vec<u8>> {
+        encoded(units_with_realm(user), auth_time)
     }
 
     /// Refuses unless a buffer speaks of this client and login.
@@ -54,14 +53,36 @@ impl ClientInfo {
     /// # Errors
     /// [`Error::Integrity`], and [`Error::Malformed`] for what is none.
     pub(super) fn verify(bytes: &[u8], client: &Principal, auth_time: Time) -> Result<()> {
-        let mut octets = Octets::new(bytes);
-        let at = time(octets.u64()?);
-        let length = octets.u16()?;
-        let name = octets.take(usize::from(length))?;
-        let (name, odd) = name.as_chunks::<2>();
-        let same = name.iter().map(|unit| u16::from_le_bytes(*unit)).eq(units(client));
-        if same && odd.is_empty() && at == auth_time { Ok(()) } else { Err(Error::Integrity) }
+        verified(bytes, units(client), auth_time)
     }
+
+    /// The same for a name with its realm.
+    pub(super) fn verify_user(bytes: &[u8], user: &Principal, auth_time: Time) -> Result<()> {
+        verified(bytes, units_with_realm(user), auth_time)
+    }
+}
+
+fn encoded(name: impl Iterator<Item = u16>, auth_time: Time) -> Result<Vec<u8>> {
+    let ticks = auth_time.seconds().saturating_add(EPOCH_GAP).saturating_mul(TICKS);
+    let mut octets = Vec::with_capacity(HEAD + 64);
+    octets.extend_from_slice(&ticks.to_le_bytes());
+    octets.extend_from_slice(&[0; 2]);
+    name.for_each(|unit| octets.extend_from_slice(&unit.to_le_bytes()));
+    let length = u16::try_from(octets.len() - HEAD).map_err(|_| Error::Malformed("a name too long for a PAC"))?;
+    if let Some(room) = octets.get_mut(HEAD - 2..HEAD) {
+        room.copy_from_slice(&length.to_le_bytes());
+    }
+    Ok(octets)
+}
+
+fn verified(bytes: &[u8], expected: impl Iterator<Item = u16>, auth_time: Time) -> Result<()> {
+    let mut octets = Octets::new(bytes);
+    let at = time(octets.u64()?);
+    let length = octets.u16()?;
+    let name = octets.take(usize::from(length))?;
+    let (name, odd) = name.as_chunks::<2>();
+    let same = name.iter().map(|unit| u16::from_le_bytes(*unit)).eq(expected);
+    if same && odd.is_empty() && at == auth_time { Ok(()) } else { Err(Error::Integrity) }
 }
 
 /// Octets before the name.
@@ -75,6 +96,11 @@ fn time(ticks: u64) -> Time {
 fn units(principal: &Principal) -> impl Iterator<Item = u16> {
     let parts = principal.components().iter().enumerate();
     parts.flat_map(|(place, part)| (place > 0).then_some(u16::from(b'/')).into_iter().chain(part.encode_utf16()))
+}
+
+/// The name and its realm.
+fn units_with_realm(principal: &Principal) -> impl Iterator<Item = u16> {
+    units(principal).chain([u16::from(b'@')]).chain(principal.realm().encode_utf16())
 }
 
 /// A principal's components with `/` between them and nothing quoted, as PACs have them.

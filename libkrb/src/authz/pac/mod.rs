@@ -109,6 +109,16 @@ impl<'a> Pac<'a> {
         ClientInfo::verify(about, client, auth_time)
     }
 
+    /// Refuses unless it was made for this user, who is not the client of the ticket, and this login
+    /// (MS-SFU 3.2.5.1.1).
+    ///
+    /// # Errors
+    /// [`Error::Integrity`] where it was not, [`Error::Malformed`] where it does not say.
+    pub fn verify_user(&self, user: &Principal, auth_time: Time) -> Result<()> {
+        let about = self.buffer(PacType::CLIENT_INFO).ok_or(Error::Malformed("a PAC without client info"))?;
+        ClientInfo::verify_user(about, user, auth_time)
+    }
+
     /// Through whom the client was delegated to the service.
     ///
     /// # Errors
