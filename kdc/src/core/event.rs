@@ -47,7 +47,7 @@ pub struct Event {
 }
 
 /// The facts of an issued ticket.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Issued {
     /// When the client was authenticated.
     pub auth_time: Time,

@@ -1,11 +1,15 @@
-//! One request as the audit tells it: the inside of a JSON object, written by hand because every request waits for it.
+//! One request as the audit tells it: the inside of a JSON object, written by hand because every request waits for it,
+//! and with what the line before had too taken from there.
 //! Keys, passwords and bytes of messages are not in an event and so never here. Not here: the chain (`audit`).
 
+use std::net::SocketAddr;
+
+use libkrb::Time;
 use libkrb::codes::EncryptionType;
 
 use super::Seen;
-use super::record::{done, exchange, micros};
-use super::text::{address, decimal, instant, name, quoted, time};
+use super::record::{self, done, exchange};
+use super::text::{address, decimal, micros, name, quoted, time};
 use crate::core::Issued;
 
 /// No line of a request is longer, but for the longest names.
@@ -25,14 +29,49 @@ macro_rules! open {
     };
 }
 
+/// What the line before had: of those that come in the same second many have the same.
+#[derive(Debug, Default)]
+pub struct Before {
+    second: Last<Time>,
+    from: Last<SocketAddr>,
+    ticket: Last<Issued>,
+}
+
+/// What something was told as.
+#[derive(Debug)]
+struct Last<T> {
+    told: Option<T>,
+    text: String,
+}
+
+impl<T> Default for Last<T> {
+    fn default() -> Self {
+        Last { told: None, text: String::new() }
+    }
+}
+
+impl<T: Copy + PartialEq> Last<T> {
+    /// As it is told by `tell`.
+    fn add(&mut self, it: T, tell: impl FnOnce(T, &mut String), text: &mut String) {
+        if self.told != Some(it) {
+            self.text.clear();
+            tell(it, &mut self.text);
+            self.told = Some(it);
+        }
+        text.push_str(&self.text);
+    }
+}
+
 /// Adds what is told of a request.
-pub fn add(seen: &Seen<'_>, text: &mut String) {
+pub fn add(seen: &Seen<'_>, before: &mut Before, text: &mut String) {
     let event = seen.event;
     text.reserve(USUAL);
     text.push_str("\"time\":\"");
-    instant(seen.at, text);
+    before.second.add(seen.at.time, second, text);
+    text.push('.');
+    micros(seen.at.micros, text);
     // Exchanges, transports and codes have names without anything odd.
-    constant("\",\"exchange\":\"", exchange(event.exchange), text);
+    constant("Z\",\"exchange\":\"", exchange(event.exchange), text);
     text.push('"');
     if let Some(client) = &event.client {
         text.push_str(key!("client"));
@@ -43,7 +82,7 @@ pub fn add(seen: &Seen<'_>, text: &mut String) {
         name(server, text);
     }
     text.push_str(open!("from"));
-    address(seen.from, text);
+    before.from.add(seen.from, address, text);
     constant("\",\"transport\":\"", seen.transport.name(), text);
     // "issued", "changed" for a password, or the RFC's name of the error code.
     constant("\",\"outcome\":\"", event.refusal.map_or(done(event.exchange), |(code, _)| code.name()), text);
@@ -61,12 +100,18 @@ pub fn add(seen: &Seen<'_>, text: &mut String) {
     indicators(&event.indicators, text);
     told(key!("armor"), event.armor, text);
     offered(&event.offered, text);
-    if let Some(issued) = &event.issued {
-        ticket(issued, text);
+    if let Some(issued) = event.issued {
+        before.ticket.add(issued, ticket, text);
     }
     // How long the decision took.
     text.push_str(key!("micros"));
-    decimal(micros(seen), text);
+    decimal(record::micros(seen), text);
+}
+
+/// A time without its end, behind which something of it comes.
+fn second(at: Time, text: &mut String) {
+    time(at, text);
+    text.pop();
 }
 
 fn constant(before: &str, value: &str, text: &mut String) {
@@ -112,7 +157,7 @@ fn etype(etype: EncryptionType, text: &mut String) {
 }
 
 /// What is told of an issued ticket.
-fn ticket(issued: &Issued, text: &mut String) {
+fn ticket(issued: Issued, text: &mut String) {
     // The letters of klist.
     text.push_str(open!("flags"));
     text.push_str(&issued.flags.letters());

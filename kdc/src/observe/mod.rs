@@ -143,7 +143,7 @@ impl Observer {
             log::write(level, seen);
         }
         if self.audit.is_some() {
-            lines.add(|text| line::add(seen, text));
+            lines.tell(seen);
         }
     }
 

@@ -5,10 +5,9 @@
 use std::fmt::{Display, Write};
 use std::net::SocketAddr;
 
-use libkrb::time::Instant;
 use libkrb::{Principal, Time};
 
-use super::record::{LONGEST_NAME, Micros, clipped};
+use super::record::{LONGEST_NAME, clipped};
 
 const HEX: &[u8; 16] = b"0123456789abcdef";
 
@@ -41,19 +40,17 @@ pub fn time(time: Time, text: &mut String) {
     }
 }
 
-/// A time with microseconds: `2026-11-21T23:40:11.000042Z`.
-pub fn instant(at: Instant, text: &mut String) {
-    match seconds(at.time) {
-        Some(seconds) if at.micros < 1_000_000 => {
-            let mut digits = *b"2026-11-21T23:40:11.000042Z";
-            digits[..19].copy_from_slice(&seconds[..19]);
-            for (place, part) in [at.micros / 10_000, at.micros / 100 % 100, at.micros % 100].into_iter().enumerate() {
-                two(&mut digits, 20 + 2 * place, part as u8);
-            }
-            add(&digits, text);
-        }
-        _ => formatted(&Micros(at), text),
+/// The part of a second behind its point, with as many digits as it needs but at least six.
+pub fn micros(micros: u32, text: &mut String) {
+    let mut digits = *b"000042";
+    let parts = [micros / 10_000, micros / 100 % 100, micros % 100];
+    if micros >= 1_000_000 {
+        return decimal(micros.into(), text);
     }
+    for (place, part) in [0, 2, 4].into_iter().zip(parts) {
+        two(&mut digits, place, part as u8);
+    }
+    add(&digits, text);
 }
 
 /// `None` for years of more or less than four digits.
@@ -152,11 +149,11 @@ mod tests {
     proptest! {
         #[test]
         fn numbers_and_times_are_what_the_formatters_say(number: u64, seconds in -99_999_999_999..999_999_999_999_i64, micros in 0..2_000_000_u32) {
-            let at = Instant { time: Time(seconds), micros };
+            let at = Time(seconds);
             prop_assert_eq!(added(|text| decimal(number, text)), number.to_string());
             prop_assert_eq!(added(|text| decimal(number % 1000, text)), (number % 1000).to_string());
-            prop_assert_eq!(added(|text| time(at.time, text)), at.time.to_string());
-            prop_assert_eq!(added(|text| instant(at, text)), Micros(at).to_string());
+            prop_assert_eq!(added(|text| time(at, text)), at.to_string());
+            prop_assert_eq!(added(|text| self::micros(micros, text)), format!("{micros:06}"));
         }
 
         #[test]

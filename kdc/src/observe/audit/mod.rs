@@ -28,8 +28,8 @@ pub use verify::{Broken, Fault, Verified, verify};
 use self::chain::Line;
 use self::datagram::{Journald, Syslog};
 use self::file::{FileSink, OnDisk};
-use super::facts;
 use super::record::Micros;
+use super::{Seen, facts, line};
 
 /// Which lines are on the disk, and not only with the system, before what they tell of is answered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -87,12 +87,19 @@ struct Sink {
 pub struct Lines {
     text: String,
     ends: Vec<usize>,
+    before: line::Before,
 }
 
 impl Lines {
-    /// The fields of one more, as `add` adds them to a text.
-    pub(super) fn add(&mut self, add: impl FnOnce(&mut String)) {
-        add(&mut self.text);
+    /// One more, of a request.
+    pub(super) fn tell(&mut self, seen: &Seen<'_>) {
+        line::add(seen, &mut self.before, &mut self.text);
+        self.ends.push(self.text.len());
+    }
+
+    /// One more with these fields.
+    fn add(&mut self, fields: &str) {
+        self.text.push_str(fields);
         self.ends.push(self.text.len());
     }
 
@@ -114,7 +121,7 @@ fn said(record: &impl Serialize) -> Lines {
     // Serializing to memory can't fail: there are no maps with odd keys in a record.
     let object = serde_json::to_string(record).unwrap_or_default();
     if let Some(fields) = object.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) {
-        lines.add(|text| text.push_str(fields));
+        lines.add(fields);
     }
     lines
 }

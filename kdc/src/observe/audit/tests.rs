@@ -235,7 +235,7 @@ fn what_is_answered_together_is_written_at_once_or_missing_as_a_whole() {
     let audit = Audit { key: None, sync: Sync::Changes, sinks: Mutex::new(vec![sink]) };
     let mut lines = Lines::default();
     let mut together = |numbers: &[u32]| {
-        numbers.iter().for_each(|number| lines.add(|text| *text += &format!("\"number\":{number}")));
+        numbers.iter().for_each(|number| lines.add(&format!("\"number\":{number}")));
         let before = writes.lock().expect("lines").len();
         audit.commit(&mut lines);
         writes.lock().expect("lines").len() - before

@@ -93,7 +93,7 @@ impl<'a> Record<'a> {
             indicators: &event.indicators,
             offered: Names(&event.offered).to_string(),
             ticket: event.issued.as_ref().map(Ticket::new),
-            micros: micros(seen),
+            micros: record::micros(seen),
         }
     }
 }
@@ -173,20 +173,28 @@ fn events() -> impl Strategy<Value = Event> {
     )
 }
 
+type Request = (Event, SocketAddr, Transport, (Time, u32), u64);
+
+fn requests() -> impl Strategy<Value = Request> {
+    let at = (times(), 0..1_000_000_u32);
+    (events(), any::<SocketAddr>(), select(&Transport::ALL[..]), at, 0..10_000_000_000_u64)
+}
+
 proptest! {
     #[test]
-    fn a_line_is_to_the_octet_what_serde_makes_of_the_record(
-        event in events(),
-        from: SocketAddr,
-        transport in select(&Transport::ALL[..]),
-        at in (times(), 0..1_000_000_u32),
-        took in 0..10_000_000_000_u64,
-    ) {
-        let at = Instant { time: at.0, micros: at.1 };
-        let seen = Seen { event: &event, from, transport, at, took: Duration::from_nanos(took) };
-        let mut text = String::new();
-        add(&seen, &mut text);
-        let expected = serde_json::to_string(&Record::new(&seen)).expect("JSON");
-        prop_assert_eq!(format!("{{{text}}}"), expected);
+    fn a_line_is_to_the_octet_what_serde_makes_of_the_record(one in requests(), other in requests(), turns in vec(any::<[bool; 5]>(), 1..6)) {
+        let mut before = Before::default();
+        for turn in turns {
+            // Some of it as in the line before, some not.
+            let of = |place: usize| if turn[place] { &one } else { &other };
+            let (mut event, from, transport) = (of(0).0.clone(), of(1).1, of(0).2);
+            event.issued = of(2).0.issued;
+            let at = Instant { time: of(3).3.0, micros: of(4).3.1 };
+            let seen = Seen { event: &event, from, transport, at, took: Duration::from_nanos(of(4).4) };
+            let mut text = String::new();
+            add(&seen, &mut before, &mut text);
+            let expected = serde_json::to_string(&Record::new(&seen)).expect("JSON");
+            prop_assert_eq!(format!("{{{text}}}"), expected);
+        }
     }
 }
