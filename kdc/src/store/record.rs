@@ -12,7 +12,7 @@ use libkrb::{Principal, Time};
 use prost::Message;
 
 pub use open::decode;
-pub(super) use open::service_keys_made;
+pub(super) use open::{decode_named, service_keys_made};
 
 use super::plan::{Stored, key, normal};
 use super::seal::{MasterKey, key_context, token_context};

@@ -36,7 +36,7 @@ use self::tables::Tables;
 pub(super) use self::trouble::failed;
 use self::trouble::{damaged, foreign, guarded, opening, sniff};
 use self::view::{Newest, View};
-use super::plan::{Plan, folded, key};
+use super::plan::{Plan, folded, key, normal};
 use super::seal::MasterKey;
 use super::{policy_record, record};
 use crate::core::store::{Export, is_of_service};
@@ -56,7 +56,7 @@ const POSITION: &str = "position";
 /// The layout of the tables.
 const SCHEMA: u64 = 1;
 /// Pages kept by redb itself; opened entries are kept by [`super::Cached`].
-const PAGE_CACHE: usize = 64 << 20;
+const PAGE_CACHE: usize = 96 << 20;
 /// Up to this size a file is verified whole when opened, which costs some 10 ms.
 const VERIFIED: u64 = 32 << 20;
 /// What the master key must open to be the right one.
@@ -276,16 +276,16 @@ impl Redb {
     }
 
     fn find(&self, name: &Principal) -> Result<Option<Arc<Entry>>, StoreError> {
-        let key = key(name);
+        let name = normal(name);
+        let key = name.to_string();
         self.look(|store, View { principals, names, .. }| {
-            let open =
-                |owner: &str, bytes: &[u8]| Ok(Some(Arc::new(record::decode(owner, bytes, &store.master.load())?)));
+            let master = store.master.load();
             if let Some(bytes) = store.sound(principals.get(&*key))? {
-                return open(&key, bytes.value());
+                return Ok(Some(Arc::new(record::decode_named(&name, &key, bytes.value(), &master)?)));
             }
             let Some(owner) = store.sound(names.get((&*folded(&key), &*key)))? else { return Ok(None) };
             match store.sound(principals.get(owner.value()))? {
-                Some(bytes) => open(owner.value(), bytes.value()),
+                Some(bytes) => Ok(Some(Arc::new(record::decode(owner.value(), bytes.value(), &master)?))),
                 None => Err(damaged(&store.file, "a name without its principal")),
             }
         })

@@ -27,7 +27,25 @@ struct Opening<'a> {
 /// # Errors
 /// [`StoreError::Record`] for what is not its record, or does not open.
 pub fn decode(owner: &str, bytes: &[u8], master: &MasterKey) -> Result<Entry, StoreError> {
-    let principal = introduced(owner, bytes)?;
+    let principal = name(owner, introduced(owner, bytes)?)?;
+    entry(owner, bytes, master, principal)
+}
+
+/// The same for a name whose text is `owner`: the entry shares what it consists of.
+///
+/// # Errors
+/// As [`decode`].
+pub(in crate::store) fn decode_named(
+    name: &Principal,
+    owner: &str,
+    bytes: &[u8],
+    master: &MasterKey,
+) -> Result<Entry, StoreError> {
+    let (_, kind) = spelled(owner, introduced(owner, bytes)?)?;
+    entry(owner, bytes, master, name.clone().with_kind(kind))
+}
+
+fn entry(owner: &str, bytes: &[u8], master: &MasterKey, principal: Principal) -> Result<Entry, StoreError> {
     let mut opening = Opening { owner, master, context: KeyContext::of(owner) };
     let mut entry = Entry::new(principal, [0; 16], Time::EPOCH, "");
     opening.read(&mut entry, bytes)?;
@@ -37,7 +55,7 @@ pub fn decode(owner: &str, bytes: &[u8], master: &MasterKey) -> Result<Entry, St
 /// When the keys of a service were made that seal its tickets now, told without opening any; `None` for
 /// users, and for services without keys.
 pub(in crate::store) fn service_keys_made(owner: &str, bytes: &[u8], now: Time) -> Result<Option<Time>, StoreError> {
-    let mut entry = Entry::new(introduced(owner, bytes)?, [0; 16], Time::EPOCH, "");
+    let mut entry = Entry::new(name(owner, introduced(owner, bytes)?)?, [0; 16], Time::EPOCH, "");
     let mut salted = vec![];
     let mut read = |(number, value): (u64, Value<'_>)| {
         match number {
@@ -141,7 +159,7 @@ impl<'a> SealedKey<'a> {
 }
 
 /// The name in a record that is one of this owner's, and of a version that is understood.
-fn introduced(owner: &str, bytes: &[u8]) -> Result<Principal, StoreError> {
+fn introduced<'a>(owner: &str, bytes: &'a [u8]) -> Result<&'a [u8], StoreError> {
     let (mut version, mut principal) = (0, None);
     for field in Fields(bytes) {
         match field {
@@ -159,11 +177,11 @@ fn introduced(owner: &str, bytes: &[u8]) -> Result<Principal, StoreError> {
     if text.and_then(|(_, text)| text.text().ok()) != Some(owner) {
         return Err(damaged(owner, "it is another principal's"));
     }
-    name(owner, principal)
+    Ok(principal)
 }
 
 /// A name: its text, and the type that the text does not tell.
-fn name(owner: &str, octets: &[u8]) -> Result<Principal, StoreError> {
+fn spelled<'a>(owner: &str, octets: &'a [u8]) -> Result<(&'a str, NameType), StoreError> {
     let (mut text, mut kind) = ("", 0);
     for field in Fields(octets) {
         match field {
@@ -173,8 +191,13 @@ fn name(owner: &str, octets: &[u8]) -> Result<Principal, StoreError> {
             Err(Torn) => return Err(damaged(owner, "not a record")),
         }
     }
+    Ok((text, NameType(kind as i32)))
+}
+
+fn name(owner: &str, octets: &[u8]) -> Result<Principal, StoreError> {
+    let (text, kind) = spelled(owner, octets)?;
     let name = Principal::parse(text, None).map_err(|_| damaged(owner, "a name in it is none"))?;
-    Ok(name.with_kind(NameType(kind as i32)))
+    Ok(name.with_kind(kind))
 }
 
 /// A set of keys but for the keys.
