@@ -44,10 +44,11 @@ man folder="target/papers":
 dev *arguments:
     cargo run --release --bin kdc -- dev {{arguments}}
 
-# The table of speeds with goals and figures, in release, in under ten minutes; makes docs/benchmarks. Sections by name,
-# quicker with --short: just bench --short floods
+# The table of speeds with goals and figures, in release, in under ten minutes once built; makes docs/benchmarks. Sections
+# by name, quicker with --short: just bench --short floods
 bench *arguments:
     cargo build --release --workspace --bins
+    {{ if arguments == "" { "cargo bench -p bench --bench services && cargo bench -p bench --bench tools" } else { "true" } }}
     KRB_BENCH_DOCS={{ if arguments == "" { justfile_directory() / "docs/benchmarks" } else { "target/benchmarks" } }} cargo bench -p bench --bench load -- {{arguments}}
 
 # The parts by themselves: codec and core, stores, replay caches, cryptography.

@@ -7,6 +7,7 @@ use std::time::Instant;
 use bench::quiet::{Quiet, Wishes};
 use bench::rows::Goal;
 use bench::{cpu_nanos, resident};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use socket2::{Domain, Socket, Type};
 use tests::{AES256_SHA1, Family};
 
@@ -55,11 +56,7 @@ pub fn tcp(report: &mut Report, extent: Extent) {
 /// As many idle connections as the system lets one process have, and what they do to everybody else.
 pub fn idle(report: &mut Report, extent: Extent) {
     const OTHER_FILES: usize = 300;
-    let files = rustix::process::getrlimit(rustix::process::Resource::Nofile).maximum.unwrap_or(u64::MAX) as usize;
-    let _ = rustix::process::setrlimit(
-        rustix::process::Resource::Nofile,
-        rustix::process::Rlimit { current: Some(files as u64), maximum: Some(files as u64) },
-    );
+    let files = files(extent.connections + OTHER_FILES);
     let count = extent.connections.min(files.saturating_sub(OTHER_FILES));
     let lines = format!("tcp_connections = {0}\ntcp_connections_per_peer = {0}\nidle_timeout = \"10m\"", count + 50);
     let settings = vec![("limits", lines)];
@@ -90,8 +87,10 @@ pub fn idle(report: &mut Report, extent: Extent) {
     let mib = |octets: f64| octets / f64::from(1 << 20);
     let whole = mib(memory as f64 + grown as f64 / count as f64 * extent.connections as f64);
     let detail = format!(
-        "{count} held ({lost} lost), as many as there may be files: {:.0} octets each",
-        grown as f64 / count as f64
+        "{count} held ({lost} lost{}): {:.0} octets each beside {:.0} MiB",
+        if count < extent.connections { ", as many as a process may have here" } else { "" },
+        grown as f64 / count as f64,
+        mib(memory as f64),
     );
     report.rows.add(
         &format!("memory with {} idle connections", extent.connections),
@@ -111,6 +110,18 @@ pub fn idle(report: &mut Report, extent: Extent) {
             detail,
         );
     }
+}
+
+/// How many files this process and those that it starts may have: so many if the system lets it, else as many as it does.
+fn files(wanted: usize) -> usize {
+    let most = getrlimit(Resource::Nofile).maximum.unwrap_or(u64::MAX);
+    let limit = |files: u64| Rlimit { current: Some(files), maximum: Some(files) };
+    if most < wanted as u64 && setrlimit(Resource::Nofile, limit(wanted as u64)).is_ok() {
+        return wanted;
+    }
+    // What it has already stays.
+    let _ = setrlimit(Resource::Nofile, limit(most));
+    most as usize
 }
 
 /// From one of several addresses: none has ports enough for all.

@@ -57,7 +57,8 @@ pub fn floods(report: &mut Report, extent: Extent) {
         ("malformed: no message at all", (0..count).map(|number| vec![number as u8; 280]).collect()),
         ("unknown names", (0..count).map(|number| quiet.unproven(&format!("nobody{number}"), number as u32)).collect()),
         ("one name, no proof", (0..count).map(|number| quiet.unproven("alice", number as u32)).collect()),
-        ("replays: the same octets", vec![requests[0].clone(); count]),
+        // Their answers are tickets for a service: none of them is taken for the one that is awaited.
+        ("replays: the same octets", vec![quiet.services(1).remove(0); count]),
         ("huge datagrams", vec![vec![0x6a; 60_000]; count / 20]),
     ];
     for (what, packets) in packets {
