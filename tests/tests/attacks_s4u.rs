@@ -13,7 +13,7 @@ use libkrb::wire::{
 };
 use libkrb::{ErrorCode, Principal, Time};
 use tests::certificates;
-use tests::joined::{Asking, Credential, Joined, REALM, Sequence, name};
+use tests::joined::{Asking, Credential, Joined, REALM, Sequence, as_error, name};
 
 const GATEWAY: &str = "HTTP/gateway.example.org";
 const USERS: &str = "HTTP/users.example.org";
@@ -579,4 +579,29 @@ fn a_service_may_name_a_user_by_the_certificate_that_it_was_shown() {
     let mut without = self::realm();
     let tgt = gateway(&mut without);
     assert_eq!(by_certificate(&mut without, &tgt, &shown("alice")).expect_err("no PKINIT"), unknown);
+}
+
+#[test]
+fn b2_who_asks_whose_a_certificate_is_learns_where_and_gets_no_ticket() {
+    let mut realm = certificates::realm();
+    realm.change("alice", |entry| entry.attributes = entry.attributes.with(Attributes::REQUIRES_PRE_AUTH, false));
+    let nobody = Principal::new(NameType::X500_PRINCIPAL, REALM, [""]).expect("a name");
+    let mut ask = |client: &Principal, certificate: &[u8]| {
+        let padata = vec![(PaType::FOR_X509_USER, certificate.to_vec())];
+        let request = realm.as_req(&Asking { client: client.clone(), padata, ..Asking::login("alice") }, None);
+        let outcome = realm.send(&request);
+        (as_error(&outcome.reply.expect("a reply")), outcome.event.client)
+    };
+    let shown = |who: &str| certificates::identity(who).chain()[0].to_vec();
+    // Even where alice would need no proof.
+    assert_eq!(ask(&nobody, &shown("alice")), (Some(ErrorCode::PREAUTH_REQUIRED), Some(name("alice"))));
+    for who in ["alice-unknown-ca", "alice-expired", "alice-revoked", "alice-nameless", "alice-sha1"] {
+        assert_eq!(ask(&nobody, &shown(who)).0, Some(ErrorCode::C_PRINCIPAL_UNKNOWN), "{who}");
+    }
+    for junk in [&b"0\0"[..], &[0x30, 0x80], &shown("alice")[..200]] {
+        assert_eq!(ask(&nobody, junk).0, Some(ErrorCode::C_PRINCIPAL_UNKNOWN));
+    }
+    assert_eq!(ask(&nobody, b"").0, Some(ErrorCode::C_PRINCIPAL_UNKNOWN), "no certificate");
+    // Beside a name it says nothing.
+    assert_eq!(ask(&name("bob"), &shown("alice")), (Some(ErrorCode::PREAUTH_REQUIRED), Some(name("bob"))));
 }

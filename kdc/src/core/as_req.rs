@@ -20,7 +20,7 @@ use super::policy::Policy;
 use super::preauth::{self, Proof, Try};
 use super::refuse::{Refusal, because};
 use super::reply_key::ReplyKey;
-use super::{Arrival, Asked, Kdc, anonymous, cookie, etypes, issue, referral};
+use super::{Arrival, Asked, Kdc, anonymous, cookie, etypes, identify, issue, referral};
 
 /// What is known about a request before anything is decided.
 pub struct Gathered<'a> {
@@ -156,6 +156,11 @@ fn gather<'a>(
     event.server = Some(server_name.clone());
     let ours = body.realm == kdc.policy.realm;
     Refusal::unless(ours, ErrorCode::WRONG_REALM, "this KDC does not serve the client's realm")?;
+    if let Some(certificate) = identify::certificate(request) {
+        let (user, answer) = identify::find(kdc, certificate, now)?;
+        event.client = Some(user);
+        return Err(answer);
+    }
 
     let offered = etypes::offered(kdc.policy, &body.etypes);
     let found = find_client(kdc, &client_name)?;

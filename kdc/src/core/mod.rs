@@ -19,6 +19,7 @@ pub mod event;
 mod fast;
 mod fetch;
 mod grant;
+mod identify;
 mod issue;
 mod limits;
 mod pac;

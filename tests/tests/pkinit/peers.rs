@@ -208,12 +208,9 @@ fn nobody_gets_a_ticket_without_a_name_and_with_it_one_for_a_service(pair: Pair)
     }
 }
 
-/// MIT's KDC knows nobody by a certificate with the stores that it has here, and its kvno asks for the user's
-/// realm in a way that only Windows answers.
-#[test]
-fn a_service_gets_a_ticket_in_the_name_of_whom_a_certificate_is_of() {
+/// MIT's KDC knows nobody by a certificate with the stores that it has here.
+fn a_service_gets_a_ticket_in_the_name_of_whom_a_certificate_is_of(pair: Pair) {
     const GATEWAY: &str = "HTTP/gateway.example.org";
-    let pair = Pair { client: Family::Ours, kdc: Family::Ours };
     let realm = realm(pair);
     let keytab = realm.add_service(GATEWAY);
     let seat = pair.seat(&realm);
@@ -224,6 +221,19 @@ fn a_service_gets_a_ticket_in_the_name_of_whom_a_certificate_is_of() {
     };
     kvno("alice").succeeds().saying("HTTP/gateway.example.org@EXAMPLE.ORG: kvno = 1, keytab entry valid");
     realm.says("on_behalf_of=\"alice@EXAMPLE.ORG\"");
-    kvno("alice-expired").fails_with(1).saying("Client not found");
-    kvno("alice-unknown-ca").fails_with(1).saying("Client not found");
+    for distrusted in ["alice-expired", "alice-unknown-ca"] {
+        kvno(distrusted).fails_with(1).saying("not found");
+    }
+}
+
+#[test]
+fn our_kvno_names_a_user_by_a_certificate() {
+    a_service_gets_a_ticket_in_the_name_of_whom_a_certificate_is_of(Pair { client: Family::Ours, kdc: Family::Ours });
+}
+
+#[test]
+fn mits_kvno_names_a_user_by_a_certificate() {
+    if let Some(pair) = Pair::present(Family::Mit, Family::Ours).filter(|pair| pair.kdc == Family::Ours) {
+        a_service_gets_a_ticket_in_the_name_of_whom_a_certificate_is_of(pair);
+    }
 }

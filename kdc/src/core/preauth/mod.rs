@@ -19,7 +19,7 @@ use super::attempts::{Lockout, Proven, Tried};
 use super::policy::Policy;
 use super::refuse::Refusal;
 use super::second::{Answer, Question};
-use super::{Arrival, Kdc, etypes};
+use super::{Arrival, Kdc, etypes, identify};
 
 pub use hints::{Hints, etype_info2};
 
@@ -188,7 +188,8 @@ pub fn attempted(gathered: &Gathered<'_>) -> bool {
 pub fn cost(policy: &Policy, request: &KdcReq<'_>) -> Cost {
     // In FAST the answer may be somebody else's, who takes seconds.
     let asks = !policy.otp_types.is_empty() && request.padata(PaType::FX_FAST).is_some();
-    if asks || policy.spake.challenge.is_some() {
+    let shown = policy.pkinit.is_some() && identify::certificate(request).is_some();
+    if asks || shown || policy.spake.challenge.is_some() {
         return Cost::Heavy;
     }
     request.padata.iter().filter_map(|padata| row(padata.kind)).map(|method| method.cost).max().unwrap_or_default()
