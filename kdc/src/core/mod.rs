@@ -93,6 +93,12 @@ pub struct Outcome {
     pub event: Event,
 }
 
+/// Whether bytes begin as the messages that a KDC answers: AS-REQ, TGS-REQ and, of those who fetch their keys,
+/// AP-REQ. Anything else deserves no datagram (RFC 4120 5.1.4).
+pub fn is_request(bytes: &[u8]) -> bool {
+    matches!(wire::application_tag(bytes), Some(10 | 12 | 14))
+}
+
 /// Answers one request.
 pub fn handle(kdc: &Kdc<'_>, arrival: Arrival, random: &mut dyn Random, bytes: &[u8]) -> Outcome {
     handle_if(kdc, arrival, random, bytes, &mut |_| true).unwrap_or(Outcome { reply: None, event: Event::default() })
@@ -123,7 +129,11 @@ pub fn handle_if(
     let request = match wire::decode::<KdcReq<'_>>(bytes) {
         Ok(request) => request,
         Err(_) => {
-            let refusal = Refusal::new(ErrorCode::GENERIC, "malformed request");
+            // RFC 4120 5.1.4
+            let refusal = match is_request(bytes) {
+                true => Refusal::new(ErrorCode::GENERIC, "malformed request"),
+                false => Refusal::new(ErrorCode::MSG_TYPE, "no message that a KDC answers"),
+            };
             return Some(refused(kdc, arrival, None, refusal, event));
         }
     };

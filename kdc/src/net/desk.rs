@@ -75,7 +75,8 @@ impl Decided {
 
     /// The answer as a datagram: nobody shall gain by sending us junk in somebody else's name.
     pub fn datagram(self, request: &[u8]) -> Option<Answer> {
-        self.answer.filter(|answer| self.exchange != Exchange::Other || answer.len() <= request.len())
+        let gains = |answer: &Answer| self.exchange == Exchange::Other && answer.len() > request.len();
+        self.answer.filter(|answer| core::is_request(request) && !gains(answer))
     }
 }
 

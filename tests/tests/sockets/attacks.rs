@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use kdc::net::Limits;
 use libkrb::ErrorCode;
-use tests::joined::as_error;
 
 use crate::served::*;
 
@@ -66,7 +65,7 @@ fn a6_a_long_request_is_answered_when_it_arrives_in_time() {
     for piece in junk.chunks(50_000) {
         stream.write_all(piece).expect("sent bytes");
     }
-    assert_error(&message(&mut stream).expect("a refusal"), ErrorCode::GENERIC);
+    assert_error(&message(&mut stream).expect("a refusal"), ErrorCode::MSG_TYPE);
     let request = served.login();
     served.open(&exchange(&mut stream, &request).expect("a reply")).expect("a ticket");
 }
@@ -107,7 +106,7 @@ fn a6_a_connection_in_use_outlives_the_idle_ones() {
     for _ in 0..10 {
         let mut stream = served.connection();
         // An answer shows that the connection has its place.
-        assert_error(&exchange(&mut stream, &[0]).expect("an error"), ErrorCode::GENERIC);
+        assert_error(&exchange(&mut stream, &[0]).expect("an error"), ErrorCode::MSG_TYPE);
         idle.push(stream);
         let request = served.login();
         served.open(&exchange(&mut used, &request).expect("a reply")).expect("a ticket");
@@ -165,11 +164,15 @@ fn b19_junk_is_answered_with_nothing_longer_than_itself_and_stops_nothing() {
 }
 
 #[test]
-fn b19_a_short_piece_of_junk_gets_no_answer() {
+fn b19_a_short_piece_of_junk_gets_no_answer_and_a_long_one_none_without_a_requests_tag() {
     let mut served = served();
     let socket = served.datagrams();
     for length in 0..60 {
         socket.send(&vec![0x6a; length]).expect("a sent datagram");
+    }
+    // Nor does a long one that is no request, over UDP.
+    for tag in [0x00, 0x30, 0x4a, 0x61, 0x70, 0x7f] {
+        socket.send(&vec![tag; 10_000]).expect("a sent datagram");
     }
     let last = served.login();
     socket.send(&last).expect("a sent datagram");
@@ -180,8 +183,12 @@ fn b19_a_short_piece_of_junk_gets_no_answer() {
 fn junk_over_tcp_gets_an_error_and_the_connection_lives() {
     let mut served = served();
     let mut stream = served.connection();
-    for junk in [&[][..], &[0], &[0x6a, 0x80], &[0x30; 500]] {
+    for junk in [&[0x6a, 0x80][..], &[0x6c; 500]] {
         assert_error(&exchange(&mut stream, junk).expect("an error"), ErrorCode::GENERIC);
+    }
+    // Another tag, a tag above 30, and what is no message at all (RFC 4120 5.1.4, 5.1.5).
+    for junk in [&[][..], &[0], &[0x30; 500], &[0x70, 0], &[0x7f, 0x1f, 0], &[0x4a, 0]] {
+        assert_error(&exchange(&mut stream, junk).expect("an error"), ErrorCode::MSG_TYPE);
     }
     let request = served.login();
     served.open(&exchange(&mut stream, &request).expect("a reply")).expect("a ticket");
