@@ -5,6 +5,7 @@ mod anonymous;
 mod armored;
 mod attacks;
 mod authority;
+mod joint;
 mod login;
 mod peers;
 mod place;
