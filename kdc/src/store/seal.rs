@@ -24,12 +24,15 @@ const KEY: usize = 32;
 const NONCE: usize = 12;
 const TAG: usize = 16;
 
-/// The key over all keys of a realm, in all its versions. Seals with the newest.
+/// The key over all keys of a realm, in all its versions. Seals with the newest, unless that is not yet
+/// everywhere.
 pub struct MasterKey {
     /// Where it came from, for messages.
     file: PathBuf,
     source: Option<Source>,
     versions: BTreeMap<u32, Aes256Gcm>,
+    /// The version that seals, where it is not the newest.
+    seals: Option<u32>,
 }
 
 impl MasterKey {
@@ -73,9 +76,41 @@ impl MasterKey {
     /// # Errors
     /// [`StoreError::Storage`] when it is in no file that can be written.
     pub(super) fn with_next(&self) -> Result<Self, StoreError> {
-        let next = self.version().checked_add(1).ok_or_else(|| wrong(&self.file, "no higher version is left"))?;
-        let row = fresh_row(next)?;
+        let (_, row) = self.next_row()?;
         self.rewritten(|text| text.push_str(&row))
+    }
+
+    /// A further version, as a line of its file, which it is not in yet.
+    ///
+    /// # Errors
+    /// When no higher version is left.
+    pub(super) fn next_row(&self) -> Result<(u32, Zeroizing<String>), StoreError> {
+        let next = self.newest().checked_add(1).ok_or_else(|| wrong(&self.file, "no higher version is left"))?;
+        Ok((next, fresh_row(next)?))
+    }
+
+    /// The same with a version more, which somebody else has made, in its file first. It seals as before.
+    ///
+    /// # Errors
+    /// [`StoreError::Storage`] when it is in no file that can be written.
+    #[cfg(feature = "etcd")]
+    pub(super) fn with_row(&self, row: &str) -> Result<Self, StoreError> {
+        let seals = Some(self.version());
+        Ok(MasterKey { seals, ..self.rewritten(|text| text.push_str(row))? })
+    }
+
+    /// The same, but a version that it has seals.
+    ///
+    /// # Errors
+    /// [`StoreError::Storage`] when it has no such version.
+    #[cfg(feature = "etcd")]
+    pub(super) fn sealing(&self, version: u32) -> Result<Self, StoreError> {
+        if !self.versions.contains_key(&version) {
+            let problem = format!("version {version} is not in it; copy the file from a KDC that has it");
+            return Err(wrong(&self.file, &problem));
+        }
+        let (file, source, versions) = (self.file.clone(), self.source.clone(), self.versions.clone());
+        Ok(MasterKey { file, source, versions, seals: Some(version) })
     }
 
     /// The same with its newest version only, in its file too.
@@ -83,7 +118,7 @@ impl MasterKey {
     /// # Errors
     /// [`StoreError::Storage`] when it is in no file that can be written.
     pub(super) fn newest_only(&self) -> Result<Self, StoreError> {
-        let newest = self.version();
+        let newest = self.newest();
         self.rewritten(|text| {
             let stays = |line: &&str| parse_row(line).is_none_or(|(version, _)| version == newest);
             let mut rest = Zeroizing::new(String::with_capacity(text.len()));
@@ -121,6 +156,10 @@ impl MasterKey {
 
     /// The version that seals.
     pub fn version(&self) -> u32 {
+        self.seals.unwrap_or_else(|| self.newest())
+    }
+
+    fn newest(&self) -> u32 {
         self.versions.last_key_value().map_or(0, |(version, _)| *version)
     }
 
@@ -156,17 +195,18 @@ impl MasterKey {
         if versions.is_empty() {
             return Err(wrong(path, "no key in it; restore it from your copy"));
         }
-        Ok(MasterKey { file: path.to_owned(), source: None, versions })
+        Ok(MasterKey { file: path.to_owned(), source: None, versions, seals: None })
     }
 
     /// Nonce, ciphertext and tag of `plain`, bound to `context`; and the version that sealed it.
     pub(super) fn seal(&self, plain: &[u8], context: &[u8]) -> Result<(u32, Vec<u8>), StoreError> {
-        let (version, cipher) = self.versions.last_key_value().ok_or_else(no_random)?;
+        let version = self.version();
+        let cipher = self.versions.get(&version).ok_or_else(no_random)?;
         let mut nonce = [0; NONCE];
         getrandom::fill(&mut nonce).map_err(|_| no_random())?;
         let payload = Payload { msg: plain, aad: context };
         let sealed = cipher.encrypt(&Nonce::from(nonce), payload).map_err(|_| no_random())?;
-        Ok((*version, [&nonce, &*sealed].concat()))
+        Ok((version, [&nonce, &*sealed].concat()))
     }
 
     /// What was sealed under this version of this key for this context; `None` for anything else.

@@ -132,10 +132,14 @@ impl Redb {
 
     /// When nothing is sealed under old versions: takes them away. Which are gone, and which could not
     /// be taken away.
-    fn finish(&self) -> Result<(Vec<u32>, Vec<u32>), StoreError> {
+    pub(super) fn finish(&self) -> Result<(Vec<u32>, Vec<u32>), StoreError> {
         let master = self.master.load_full();
         let mut old = master.versions();
         old.retain(|version| *version != master.version());
+        if old.iter().any(|version| *version > master.version()) {
+            let problem = "its newest version is not in use yet; rotate again";
+            return Err(StoreError::Storage(format!("{}: {problem}", master.file().display())));
+        }
         let mut needed = false;
         self.committing(|store, database| {
             let transaction = begin(database).map_err(|error| failed(&store.file, error))?;

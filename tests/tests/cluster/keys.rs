@@ -66,6 +66,52 @@ fn while_the_realms_own_key_is_changed_at_once_every_kdc_opens_what_any_other_is
     assert!(travels_made.into_inner() > 10);
 }
 
+/// The versions in a KDC's master key file, without the keys.
+fn versions(kdc: &Kdc) -> Vec<String> {
+    let text = std::fs::read_to_string(kdc.path("master.key")).expect("a master key");
+    let rows = text.lines().skip(1).filter(|line| !line.starts_with('#'));
+    rows.filter_map(|row| row.split(' ').next().map(str::to_owned)).collect()
+}
+
+#[test]
+fn the_master_key_is_rolled_over_on_all_kdcs_while_they_serve_and_one_that_was_away_says_what_it_lacks() {
+    let Some(mut cluster) = started(3, 1) else { return };
+    cluster.kdcs[2].kill();
+    let [one, two, _] = &cluster.kdcs[..] else { unreachable!() };
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let rolling = scope.spawn(|| {
+            // Until the third does not live any more, it is waited for.
+            let said = one.kdc(&["master-key", "rotate", "--json"]).run();
+            done.store(true, Ordering::SeqCst);
+            said
+        });
+        while !done.load(Ordering::SeqCst) {
+            travels(one, two, 0).succeeds();
+            two.kadmin(&["setstr", "alice", "note", "changed"]).succeeds();
+        }
+        let said = rolling.join().expect("ends").succeeds();
+        said.saying(r#""finished":true"#).saying(r#""removed":[1]"#).saying(r#""version":2"#);
+    });
+    for kdc in [one, two] {
+        until("the old version is gone everywhere", || versions(kdc) == ["2"]);
+        kdc.kdc(&["store", "verify"]).run().succeeds();
+    }
+    let text = |kdc: &Kdc| std::fs::read_to_string(kdc.path("master.key")).expect("a master key");
+    assert_eq!(text(one).lines().last(), text(two).lines().last(), "it is the same key");
+    two.kdc(&["master-key", "list", "--json"]).run().succeeds().saying(r#""versions":{"2":5}"#);
+    cluster.kdcs[1].kill();
+    cluster.kdcs[1].start();
+    let [one, two, three] = &cluster.kdcs[..] else { unreachable!() };
+    travels(two, one, 0).succeeds();
+    three.kdc(&["run"]).run().fails().saying("wrong master key").saying("copy the file from a KDC that lives");
+    std::fs::copy(one.path("master.key"), three.path("master.key")).expect("copied");
+    std::fs::remove_file(three.path("principals.redb")).expect("removed");
+    cluster.kdcs[2].start();
+    let [one, _, three] = &cluster.kdcs[..] else { unreachable!() };
+    travels(three, one, 0).succeeds();
+}
+
 #[test]
 fn a_kdc_that_was_cut_off_from_etcd_sends_clients_on_whose_ticket_is_newer_than_its_copy() {
     let Some(mut cluster) = started(2, 3) else { return };

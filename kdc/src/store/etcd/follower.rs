@@ -5,11 +5,13 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use prost::Message;
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use super::client::{Client, Trouble, Watch};
-use super::layout::{Head, Kind, Layout, with_revision};
+use super::layout::{Head, Kind, Layout, Realm, with_revision};
+use super::master;
 use super::standing::Progress;
 use super::wire::{Event, KeyValue, RangeRequest};
 use crate::core::StoreError;
@@ -98,6 +100,7 @@ impl Follower {
             self.copy.inner().follow(&[], &at, &at, true)?;
             self.hasty = false;
         }
+        self.look_at_keys().await?;
         let refill = self.progress.is_to_refill() || refill || at.revision == 0;
         let mut at = if refill || self.is_another_history(&at).await? { self.refill().await? } else { at };
         self.progress.at(&at);
@@ -136,6 +139,7 @@ impl Follower {
     fn apply(&self, at: &Position, events: Vec<Event>) -> Result<Position, Ended> {
         let mut to = at.clone();
         let mut rows: Vec<Followed> = Vec::with_capacity(events.len());
+        let mut keys = vec![];
         for event in events {
             let Some(kv) = event.kv else { continue };
             to.revision = to.revision.max(kv.modified);
@@ -149,6 +153,8 @@ impl Follower {
                     to.head = kv.value;
                 }
                 Some(Kind::Principal(_) | Kind::Policy(_)) => rows.extend(row(&self.layout, kv, gone)),
+                Some(Kind::Realm) if !gone => self.seal_as(&kv)?,
+                Some(Kind::Master(version)) => keys.push((version, (!gone).then_some(kv.value))),
                 Some(Kind::Realm) | None => {}
             }
         }
@@ -157,8 +163,32 @@ impl Follower {
         }
         self.copy.inner().follow(&rows, at, &to, false)?;
         self.copy.forget(rows.iter().map(|(row, _)| row));
+        // Records that are sealed anew come before the old key goes.
+        for (version, octets) in keys {
+            master::hear(self.copy.inner(), version, octets.as_deref());
+        }
         self.progress.at(&to);
         Ok(to)
+    }
+
+    fn seal_as(&self, kv: &KeyValue) -> Result<(), Ended> {
+        let realm = Realm::decode(&*kv.value).map_err(|_| Ended::Broken("the realm in etcd is none".into()))?;
+        Ok(master::seal_as(self.copy.inner(), &realm)?)
+    }
+
+    /// What was done to the master key while nobody was listening.
+    async fn look_at_keys(&self) -> Result<(), Ended> {
+        let announced = master::announced(&self.client, &self.layout).await?;
+        for (version, octets) in &announced {
+            master::hear(self.copy.inner(), *version, Some(octets));
+        }
+        let realm = self.client.range(self.layout.one(&Kind::Realm), PATIENCE).await?;
+        realm.kvs.first().map_or(Ok(()), |kv| self.seal_as(kv))?;
+        let master = self.copy.inner().master.load().version();
+        if announced.is_empty() {
+            master::hear(self.copy.inner(), master, None);
+        }
+        Ok(())
     }
 
     /// Whether etcd has another history than the one followed: restored from a backup, or another cluster.
@@ -240,7 +270,7 @@ fn row(layout: &Layout, kv: KeyValue, gone: bool) -> Option<Followed> {
     let (row, tag) = match layout.kind(&kv.key)? {
         Kind::Principal(name) => (Row::Principal(name), REVISION_OF_A_PRINCIPAL),
         Kind::Policy(name) => (Row::Policy(name), REVISION_OF_A_POLICY),
-        Kind::Head | Kind::Realm => return None,
+        Kind::Head | Kind::Realm | Kind::Master(_) => return None,
     };
     Some((row, (!gone).then(|| with_revision(kv.value, tag, kv.modified))))
 }

@@ -3,6 +3,7 @@
 //!
 //! ```text
 //! PREFIX/r/head        the last commit and the one before it
+//! PREFIX/r/m/VERSION   a version of the master key that is handed round, sealed under the one before it
 //! PREFIX/r/o/POLICY    the record of a password policy
 //! PREFIX/r/p/NAME      the record of a principal, keys sealed
 //! PREFIX/r/realm       whose realm this is, and what tells its master key
@@ -36,6 +37,8 @@ pub enum Kind {
     Principal(String),
     /// A password policy, by its name.
     Policy(String),
+    /// A version of the master key.
+    Master(u32),
 }
 
 impl Layout {
@@ -57,6 +60,7 @@ impl Layout {
             Kind::Realm => format!("{prefix}/r/realm"),
             Kind::Principal(name) => format!("{prefix}/r/p/{name}"),
             Kind::Policy(name) => format!("{prefix}/r/o/{name}"),
+            Kind::Master(version) => format!("{prefix}/r/m/{version}"),
         }
         .into_bytes()
     }
@@ -67,6 +71,7 @@ impl Layout {
         match key.split_once('/') {
             Some(("p", name)) => Some(Kind::Principal(name.to_owned())),
             Some(("o", name)) => Some(Kind::Policy(name.to_owned())),
+            Some(("m", version)) => version.parse().ok().map(Kind::Master),
             _ => match key {
                 "head" => Some(Kind::Head),
                 "realm" => Some(Kind::Realm),
@@ -83,6 +88,11 @@ impl Layout {
     /// What is of the realm: from where, and where it ends.
     pub fn realm(&self) -> (Vec<u8>, Vec<u8>) {
         self.below_it("r")
+    }
+
+    /// The versions of the master key that are handed round.
+    pub fn master_keys(&self) -> (Vec<u8>, Vec<u8>) {
+        self.below_it("r/m")
     }
 
     /// The KDCs that live.
@@ -247,6 +257,7 @@ mod tests {
             Kind::Principal("a/b@R".into()),
             Kind::Principal("/@R".into()),
             Kind::Policy("p/o".into()),
+            Kind::Master(2),
         ];
         let (from, to) = layout.realm();
         for kind in kinds {

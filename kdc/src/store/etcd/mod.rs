@@ -10,6 +10,7 @@ mod ahead;
 mod client;
 mod follower;
 mod layout;
+mod master;
 mod publish;
 mod pulse;
 mod standing;
@@ -40,6 +41,7 @@ use self::layout::{Kind, Layout, Realm, SCHEMA};
 use self::pulse::{Lives, Pulse};
 use self::standing::Progress;
 use self::tallies::Tallies;
+use self::wire::Op;
 use self::writer::{Job, Writer};
 use super::redb::opens_check;
 use super::{Cached, House, MasterKey, Redb, Resealed, Vault};
@@ -161,10 +163,14 @@ impl Etcd {
 
     /// Makes one commit; at which revision.
     fn submit(&self, changes: Vec<Change>) -> Result<i64, StoreError> {
+        self.submit_rows(changes, vec![])
+    }
+
+    /// The same, with rows that are none of principals and policies.
+    fn submit_rows(&self, changes: Vec<Change>, rows: Vec<Op>) -> Result<i64, StoreError> {
         let (answer, answered) = sync_channel(1);
-        let gone = || StoreError::ReadOnly("this KDC is ending".into());
-        self.jobs.send(Job { changes, answer }).map_err(|_| gone())?;
-        answered.recv().unwrap_or_else(|_| Err(gone()))
+        self.jobs.send(Job { changes, rows, answer }).map_err(|_| ending())?;
+        answered.recv().unwrap_or_else(|_| Err(ending()))
     }
 
     /// Does something on the thread of etcd, and waits for it; `None` where that has ended.
@@ -204,6 +210,10 @@ impl Plot {
         let client = Arc::new(Client::new(&options)?);
         let layout = Layout::below(&options.prefix);
         let record = look(&client, &layout).await;
+        let master = match &record {
+            Ok(_) => master::completed(&client, &layout, master).await.map_err(client::refused)?,
+            Err(_) => master,
+        };
         let record = record.and_then(|record| {
             let next = "`kdc store publish` puts the realm of a store there";
             let problem = || Trouble::Refused(format!("there is no realm at {}; {next}", layout.prefix()));
@@ -213,6 +223,14 @@ impl Plot {
             Ok(record) => take(&file, &realm, master, record, &layout)?,
             Err(trouble) => (existing(&file, master, trouble)?, false),
         };
+        let seals = match &record {
+            Ok(record) => record.master.clone(),
+            Err(_) => copy.master_check()?,
+        };
+        if let Some(version) = master::sealed_by(&seals) {
+            let sealing = copy.master.load().sealing(version)?;
+            copy.master.store(Arc::new(sealing));
+        }
         let copy = Arc::new(Cached::new(copy, cached));
         let progress = Arc::new(Progress::new(options.max_staleness));
         if let Err(trouble) = record {
@@ -260,6 +278,10 @@ async fn look(client: &Client, layout: &Layout) -> Result<Option<Realm>, Trouble
     Realm::decode(&*kv.value).map(Some).map_err(|_| Trouble::Refused("what stands there is no realm".into()))
 }
 
+fn ending() -> StoreError {
+    StoreError::ReadOnly("this KDC is ending".into())
+}
+
 /// The copy of a realm that is there; whether it is a new one.
 fn take(
     file: &Path,
@@ -278,7 +300,9 @@ fn take(
     }
     if !opens_check(&master, &record.master) {
         let key = master.file().display();
-        return Err(StoreError::Storage(format!("wrong master key: {key} is not the one of {prefix} in etcd")));
+        let next = "where it was rolled over meanwhile, copy the file from a KDC that lives, and move the copy away";
+        let problem = format!("wrong master key: {key} is not the one of {prefix} in etcd; {next}");
+        return Err(StoreError::Storage(problem));
     }
     if !file.exists() {
         let copy = Redb::create(file, name, master)?;
@@ -419,12 +443,9 @@ impl Vault for Etcd {
         self.copy.master_key()
     }
 
-    fn reseal(&self, _: Option<&Principal>) -> Result<Resealed, StoreError> {
-        let next =
-            "stop all KDCs but one, take the realm out of etcd with `kdc store detach`, roll over, publish it again";
-        Err(StoreError::Storage(format!(
-            "the master key of a realm in etcd is not rolled over while it is served; {next}"
-        )))
+    fn reseal(&self, after: Option<&Principal>) -> Result<Resealed, StoreError> {
+        let _alone = self.copy.inner().rolling.lock().unwrap_or_else(PoisonError::into_inner);
+        self.roll_over(after)
     }
 
     fn opens_with(&self, master: &MasterKey) -> Result<bool, StoreError> {

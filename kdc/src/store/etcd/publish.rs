@@ -193,5 +193,6 @@ fn named(kind: &Kind) -> String {
         Kind::Policy(name) => format!("the policy {name}"),
         Kind::Head => "the last commit".into(),
         Kind::Realm => "the realm".into(),
+        Kind::Master(version) => format!("version {version} of the master key"),
     }
 }

@@ -33,6 +33,8 @@ const TOGETHER: usize = 100;
 /// A commit that waits.
 pub struct Job {
     pub changes: Vec<Change>,
+    /// Rows that are none of principals and policies.
+    pub rows: Vec<Op>,
     /// Hears at which revision it was made.
     pub answer: SyncSender<Result<i64, StoreError>>,
 }
@@ -162,7 +164,7 @@ impl Writer {
             if job.changes.iter().any(|change| touches(&plan, change)) {
                 continue;
             }
-            let rows = job.changes.len();
+            let rows = job.changes.len() + job.rows.len();
             if !members.is_empty() && size + rows > TOGETHER {
                 break;
             }
@@ -175,7 +177,8 @@ impl Writer {
                 Err(error) => wrong.push((place, error)),
             }
         }
-        let mut rows = vec![];
+        let jobs = members.iter().filter_map(|place| jobs.get(*place));
+        let mut rows: Vec<Op> = jobs.flat_map(|job| job.rows.clone()).collect();
         for (name, entry) in &plan.entries {
             let place = self.layout.key(&Kind::Principal(name.clone()));
             rows.push(match entry {

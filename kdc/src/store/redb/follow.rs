@@ -8,7 +8,7 @@ use prost::Message;
 use redb::{Durability, ReadOnlyTable, ReadableDatabase, ReadableTable, Table, WriteTransaction};
 
 use super::tables::Tables;
-use super::{META, NAMES, POLICIES, POSITION, PRINCIPALS, Redb, begin, damaged, failed};
+use super::{META, NAMES, POLICIES, POSITION, PRINCIPALS, Redb, begin, damaged, failed, opens_check};
 use crate::core::StoreError;
 use crate::store::plan::{Base, folded};
 use crate::store::{policy_record, record};
@@ -77,6 +77,24 @@ impl Redb {
             let meta = store.sound(store.sound(database.begin_read())?.open_table(META))?;
             let value = store.sound(meta.get("master"))?.ok_or_else(|| damaged(&store.file, "no master key"))?;
             Ok(value.value().to_vec())
+        })
+    }
+
+    /// Takes over what tells the master key from where the realm is kept.
+    ///
+    /// # Errors
+    /// When the key here does not open it, or it can't be written.
+    pub(in crate::store) fn sealed_as(&self, check: &[u8]) -> Result<(), StoreError> {
+        if !opens_check(&self.master.load(), check) {
+            return Err(self.wrong_master_key());
+        }
+        self.committing(|store, database| {
+            let transaction = begin(database).map_err(|error| failed(&store.file, error))?;
+            {
+                let mut filling = Filling::of(store, &transaction)?;
+                store.sound(filling.meta.insert("master", check))?;
+            }
+            store.sound(transaction.commit())
         })
     }
 
