@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::cluster::{self, StoreCommand};
+use crate::cluster::{self, Join, StoreCommand};
 use crate::error::{Error, Result};
 use crate::manage::Watching;
 use crate::settings::Settings;
@@ -69,6 +69,12 @@ enum Command {
     /// Share the realm's store with other KDCs, through etcd
     #[command(subcommand)]
     Store(StoreCommand),
+    /// Print a secret by which one other machine can become a KDC of the realm, for an hour
+    Invite(Settings),
+    /// Make this machine a further KDC of a realm, by what `kdc invite` printed on another
+    Join(Join),
+    /// Remove this machine's copy of the realm, once its KDC has ended
+    Leave(Settings),
     /// Print what DNS should say of the KDCs that live (SRV and URI records)
     Dns(Settings),
 }
@@ -138,6 +144,9 @@ pub fn main() -> ExitCode {
         Command::Dump(command) => command.run(),
         Command::Load(command) => command.run(),
         Command::Store(command) => command.run(),
+        Command::Invite(settings) => settings.file().and_then(|file| cluster::invite(&file)),
+        Command::Join(wish) => cluster::join(&wish),
+        Command::Leave(settings) => settings.file().and_then(|file| cluster::leave(&file)),
         Command::Dns(settings) => settings.file().and_then(|file| cluster::dns(&file)),
     };
     match done {

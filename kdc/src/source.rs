@@ -269,6 +269,14 @@ impl<'de> Deserialize<'de> for Source {
     }
 }
 
+impl std::str::FromStr for Source {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Source, String> {
+        parse(text)
+    }
+}
+
 fn parse(text: &str) -> Result<Source, String> {
     if text == "fd" {
         return Ok(Source::Descriptor(None));

@@ -34,7 +34,7 @@ mod zone;
 
 pub use acl::Acl;
 pub use caller::{Authority, Caller, Door};
-pub use doors::{ClientRow, Https, Identity, bind, serve};
+pub use doors::{ClientRow, Https, Identity, Invitations, bind, serve};
 pub use helm::Helm;
 pub use keys::{KeyRules, random_keys};
 pub use operation::{
@@ -43,7 +43,7 @@ pub use operation::{
 };
 pub use policies::{PolicyDescription, PolicyRules};
 pub use registry::{Perform, Registry, fresh_id, now};
-pub use remote::{Local, Proof, Remote, Server};
+pub use remote::{Local, Proof, Remote, Server, fetch};
 pub use rotate::{can_turn, least_overlap};
 pub use zone::{LocalZone, Zone};
 

@@ -1,12 +1,14 @@
 //! What is typed. In a build without etcd every command says how to get one with it.
 
-use std::path::Path;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 
 use crate::config;
 use crate::error::Result;
 use crate::settings::Settings;
+use crate::source::Source;
 
 /// What can be done with a realm's store and etcd.
 #[derive(Debug, Subcommand)]
@@ -33,6 +35,50 @@ impl StoreCommand {
     }
 }
 
+/// What `kdc join` is told.
+#[derive(Debug, Args)]
+pub struct Join {
+    /// Where a KDC of the realm serves its admin API
+    #[arg(long, value_name = "https://HOST[:PORT]")]
+    pub from: String,
+    /// The folder for the files; made if it is not there
+    #[arg(long)]
+    pub dir: PathBuf,
+    /// Where to serve, UDP and TCP; may be given several times
+    #[arg(long, value_name = "ADDR:PORT", default_values = ["127.0.0.1:88", "[::1]:88"])]
+    pub listen: Vec<SocketAddr>,
+    /// The authority of that KDC's certificate, in PEM [default: the system's]
+    #[arg(long, value_name = "FILE")]
+    pub ca: Option<PathBuf>,
+    /// Where the invitation is: a file, "fd:3" or "credential:NAME" [default: the standard input]
+    #[arg(long, value_name = "SOURCE")]
+    pub invitation: Option<Source>,
+}
+
+/// `kdc invite`: prints the secret by which another machine joins.
+///
+/// # Errors
+/// What is wrong, and what to do.
+pub fn invite(settings: &Path) -> Result<()> {
+    inviting(settings, &config::load(settings)?)
+}
+
+/// `kdc join`.
+///
+/// # Errors
+/// As [`invite`].
+pub fn join(wish: &Join) -> Result<()> {
+    joining(wish)
+}
+
+/// `kdc leave`.
+///
+/// # Errors
+/// As [`invite`].
+pub fn leave(settings: &Path) -> Result<()> {
+    leaving(&config::load(settings)?)
+}
+
 /// `kdc status --realm`: the KDCs of the realm that live.
 ///
 /// # Errors
@@ -51,8 +97,9 @@ pub fn dns(settings: &Path) -> Result<()> {
 
 #[cfg(feature = "etcd")]
 use {
+    super::invitation::{invite as inviting, join as joining},
     super::living::{living, zone},
-    super::realm::{detach, publish, verify},
+    super::realm::{detach, leave as leaving, publish, verify},
 };
 
 #[cfg(not(feature = "etcd"))]
@@ -76,6 +123,19 @@ mod without {
         refused(config)
     }
 
+    pub fn inviting(_settings: &Path, config: &Config) -> Result<()> {
+        refused(config)
+    }
+
+    pub fn joining(_wish: &Join) -> Result<()> {
+        let next = "build it with `cargo build --release -p kdc --features etcd`";
+        Err(crate::error::Error::Other(format!("this kdc was built without etcd; {next}")))
+    }
+
+    pub fn leaving(config: &Config) -> Result<()> {
+        refused(config)
+    }
+
     pub fn living(config: &Config, _json: bool) -> Result<()> {
         refused(config)
     }
@@ -86,4 +146,4 @@ mod without {
 }
 
 #[cfg(not(feature = "etcd"))]
-use without::{detach, living, publish, verify, zone};
+use without::{detach, inviting, joining, leaving, living, publish, verify, zone};

@@ -42,6 +42,34 @@ pub fn detach(config: &Config) -> Result<()> {
     ))
 }
 
+/// `kdc leave`.
+pub fn leave(config: &Config) -> Result<()> {
+    let options = house::options(config)?;
+    let store = open(config)?;
+    if store.position()?.is_none() {
+        return Err(Error::file(store.file(), "a store of its own, no copy: it may be all that there is of the realm"));
+    }
+    let living = wait(etcd::living(&options))?;
+    if living.newest == 0 {
+        let problem = format!("there is no realm at {} in etcd: this copy may be all that is left", options.prefix);
+        return Err(Error::file(store.file(), problem));
+    }
+    let file = store.file().to_owned();
+    drop(store);
+    std::fs::remove_file(&file).map_err(|error| Error::file(&file, error))?;
+    say(&format!(
+        "The copy {} is gone; {} KDCs of {} live.
+
+What is left here of the realm: {}, and what lets this machine into etcd. Remove both, and take its
+name out of krb5.conf or DNS (`kdc dns` on another KDC prints the records).
+",
+        file.display(),
+        living.kdcs.len(),
+        config.realm,
+        config.master_key
+    ))
+}
+
 /// `kdc store verify`.
 pub fn verify(config: &Config) -> Result<()> {
     let options = house::options(config)?;

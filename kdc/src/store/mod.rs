@@ -29,7 +29,7 @@ pub use plan::normal;
 #[doc(hidden)] // for tests that bend records
 pub use record::{decode as decode_record, encode as encode_record};
 pub use redb::{Bulk, Existing, Put, Redb, Sealed};
-pub use seal::MasterKey;
+pub use seal::{MasterKey, open_under, seal_under};
 pub use vault::{Resealed, Vault, remind};
 
 use crate::attempts::Together;

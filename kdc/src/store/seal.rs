@@ -235,6 +235,25 @@ impl MasterKey {
     }
 }
 
+/// A key that is good for one thing and kept nowhere.
+fn single(secret: &[u8; KEY]) -> MasterKey {
+    let versions = BTreeMap::from([(1, Aes256Gcm::new(secret.into()))]);
+    MasterKey { file: PathBuf::from("(in memory)"), source: None, versions, seals: None }
+}
+
+/// What only who has the secret can open.
+///
+/// # Errors
+/// [`StoreError::Storage`] when the system gives no random bytes.
+pub fn seal_under(secret: &[u8; KEY], plain: &[u8], context: &[u8]) -> Result<Vec<u8>, StoreError> {
+    Ok(single(secret).seal(plain, context)?.1)
+}
+
+/// What was sealed under this secret for this context; `None` for anything else.
+pub fn open_under(secret: &[u8; KEY], sealed: &[u8], context: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    single(secret).open(1, sealed, context)
+}
+
 impl fmt::Debug for MasterKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "MasterKey({}, version {})", self.file.display(), self.version())

@@ -2,7 +2,9 @@
 //! them, a node of etcd, or its majority is gone.
 
 mod chaos;
+mod cost;
 mod figures;
+mod joining;
 mod keys;
 mod place;
 mod together;

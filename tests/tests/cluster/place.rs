@@ -14,7 +14,7 @@ pub const REALM: &str = "EXAMPLE.ORG";
 pub struct Cluster {
     pub kdcs: Vec<Kdc>,
     pub etcd: Etcd,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 pub struct Kdc {
@@ -35,13 +35,27 @@ impl Cluster {
         let endpoints = etcd.endpoints();
         let kdcs: Vec<_> = (0..kdcs).map(|number| Kdc::beside(&first, number, &endpoints)).collect();
         kdcs[0].kdc(&["store", "publish"]).run().succeeds().saying("3 principals");
-        let mut cluster = Cluster { kdcs, etcd, _folder: folder };
+        let mut cluster = Cluster { kdcs, etcd, folder };
         cluster.kdcs.iter_mut().for_each(Kdc::start);
         Some(cluster)
+    }
+
+    /// Where all its files are.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
     }
 }
 
 impl Kdc {
+    /// One that has a realm of its own, in a file.
+    pub fn alone(folder: &Path) -> Kdc {
+        let folder = folder.join("alone");
+        init(REALM, &folder, &["127.0.0.1:88".parse().expect("an address")]).expect("a realm");
+        let mut kdc = Kdc::with_store(folder, "");
+        kdc.start();
+        kdc
+    }
+
     /// What an operator does on a further machine: settings, and the master key.
     fn beside(first: &Path, number: usize, endpoints: &[String]) -> Kdc {
         let folder = first.with_file_name(format!("kdc{number}"));
@@ -49,23 +63,41 @@ impl Kdc {
         if number > 0 {
             std::fs::copy(first.join("master.key"), folder.join("master.key")).expect("copied with its mode");
         }
+        Kdc::with_store(folder, &format!("[store]\nkind = \"etcd\"\nendpoints = {endpoints:?}\n"))
+    }
+
+    fn with_store(folder: PathBuf, store: &str) -> Kdc {
         let [port, passwords, management] = [(); 3].map(|()| Port::claim());
         let (kdc, kpasswd, pages) = (port.address(), passwords.address(), management.address());
         let settings = format!(
-            "realm = {REALM:?}\nlisten = [\"{kdc}\"]\nkpasswd_listen = [\"{kpasswd}\"]\n[management]\nlisten = [\"{pages}\"]\n\
-             [store]\nkind = \"etcd\"\nendpoints = {endpoints:?}\n"
+            "realm = {REALM:?}\nlisten = [\"{kdc}\"]\nkpasswd_listen = [\"{kpasswd}\"]\n[management]\nlisten = [\"{pages}\"]\n{store}"
         );
         std::fs::write(folder.join("kdc.toml"), settings).expect("settings");
-        let client = format!(
-            "[libdefaults]\ndefault_realm = {REALM}\ndns_lookup_kdc = false\n[realms]\n{REALM} = {{\n  kdc = {kdc}\n  \
-             kpasswd_server = {kpasswd}\n}}\n"
-        );
-        std::fs::write(folder.join("krb5.conf"), client).expect("a client's settings");
+        knows(&folder, &kdc.to_string(), &kpasswd.to_string());
         Kdc { folder, port, _passwords: passwords, management, daemon: None }
+    }
+
+    /// One that has joined, whose files are in this folder; it changes no passwords.
+    pub fn joined(folder: PathBuf, port: Port) -> Kdc {
+        let address = port.address().to_string();
+        knows(&folder, &address, &address);
+        let file = folder.join("kdc.toml");
+        let settings = std::fs::read_to_string(&file).expect("settings");
+        std::fs::write(&file, format!("kpasswd_listen = []\n{settings}")).expect("settings");
+        Kdc { folder, port, _passwords: Port::claim(), management: Port::claim(), daemon: None }
+    }
+
+    /// Ends it in good order.
+    pub fn stop(&mut self) {
+        self.daemon.take().expect("it runs").stop();
     }
 
     pub fn start(&mut self) {
         self.daemon = Some(Daemon::start(self.kdc(&["run"]).command(), "is ready at"));
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.daemon.as_ref().expect("it runs").pid()
     }
 
     /// Ends it as a crash would.
@@ -119,6 +151,15 @@ impl Kdc {
         let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
         line.and_then(|value| value.trim().parse().ok()).unwrap_or_else(|| panic!("no {name}: {text}"))
     }
+}
+
+/// Writes the settings of clients that know one KDC and no other.
+fn knows(folder: &Path, kdc: &str, kpasswd: &str) {
+    let client = format!(
+        "[libdefaults]\ndefault_realm = {REALM}\ndns_lookup_kdc = false\n[realms]\n{REALM} = {{\n  kdc = {kdc}\n  \
+         kpasswd_server = {kpasswd}\n}}\n"
+    );
+    std::fs::write(folder.join("krb5.conf"), client).expect("a client's settings");
 }
 
 /// Looks until it is so; each look is a request that takes its time.

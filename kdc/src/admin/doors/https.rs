@@ -24,6 +24,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::clients::Clients;
 use super::converse;
+use super::invitations::Invitations;
 use super::keys::ServiceKeys;
 use super::tls::Tls;
 use crate::accept::{self, Guest, Host};
@@ -131,12 +132,13 @@ impl Https {
             layer = layer.require_bindings();
         }
         let home: Arc<str> = config.realm.as_str().into();
+        let invitations = Invitations::router(Invitations::folder(config));
         let open = api::router(registry);
         let open =
             open.layer(from_fn(move |request, next| standing(Arc::clone(&store), Arc::clone(&home), request, next)));
         let shared = Arc::new(Shared {
             identity: ArcSwap::from_pointee(identity),
-            negotiated: negotiated(open.clone(), layer, Arc::new(keys)),
+            negotiated: negotiated(open.clone(), layer, Arc::new(keys)).merge(invitations),
             open,
             places: Arc::default(),
         });

@@ -3,6 +3,7 @@
 
 mod clients;
 mod https;
+mod invitations;
 mod keys;
 mod socket;
 mod tls;
@@ -26,6 +27,7 @@ use tokio::time::{sleep, timeout};
 
 pub use clients::ClientRow;
 pub use https::{Https, Identity};
+pub use invitations::Invitations;
 pub use socket::{bind, serve};
 
 use super::api::Problem;

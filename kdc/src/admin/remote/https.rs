@@ -163,6 +163,35 @@ impl Client {
     }
 }
 
+/// What lies at a path of the API for whoever asks, without a proof of either side but the certificate.
+///
+/// # Errors
+/// Why there is no answer.
+pub fn fetch(server: &Server, path: &str) -> Result<(u16, Vec<u8>), String> {
+    let Server { host, port, ca, .. } = server;
+    let name = ServerName::try_from(host.clone()).map_err(|_| format!("{host:?} is no name of a host"))?;
+    let tls = TlsConnector::from(Arc::new(trusting(ca.as_ref()).map_err(|error| error.to_string())?));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| format!("no way to wait for the network: {error}"))?;
+    let request = Request::get(path).header(header::HOST, format!("{host}:{port}")).body(Full::new(Bytes::new()));
+    let request = request.map_err(|error| error.to_string())?;
+    let exchange = async {
+        let stream = TcpStream::connect((&**host, *port)).await.map_err(|error| error.to_string())?;
+        let stream = tls.connect(name, stream).await.map_err(|error| format!("{error}; --ca names the authority"))?;
+        let broken = |error: hyper::Error| error.to_string();
+        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
+        let driven = tokio::spawn(connection);
+        let response = sender.send_request(request).await.map_err(broken)?;
+        let status = response.status().as_u16();
+        let body = Limited::new(response.into_body(), MAX_ANSWER).collect().await.map_err(|error| error.to_string())?;
+        driven.abort();
+        Ok::<_, String>((status, body.to_bytes().to_vec()))
+    };
+    let asked = runtime.block_on(async { tokio::time::timeout(CONNECT, exchange).await });
+    let asked = asked.unwrap_or_else(|_| Err("the answer takes too long".into()));
+    asked.map_err(|error| format!("https://{host}:{port}: {error}"))
+}
+
 /// The ticket for the API, from the KDC itself where there is a key: it is initial then, as changing
 /// the own password demands.
 async fn ticket(transport: &Transport, server: &Server, proof: Proof) -> Result<(Arc<Credential>, ClockOffset)> {

@@ -9,7 +9,7 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-pub use https::{Proof, Server};
+pub use https::{Proof, Server, fetch};
 
 use super::api::Call;
 use super::caller::{Caller, Door};

@@ -32,6 +32,7 @@ use libkrb::{Principal, Time};
 use prost::Message;
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::AbortHandle;
 use tokio::time::timeout;
 use zeroize::Zeroizing;
 
@@ -41,7 +42,7 @@ use self::layout::{Kind, Layout, Realm, SCHEMA};
 use self::pulse::{Lives, Pulse};
 use self::standing::Progress;
 use self::tallies::Tallies;
-use self::wire::Op;
+use self::wire::{DeleteRequest, Op};
 use self::writer::{Job, Writer};
 use super::redb::opens_check;
 use super::{Cached, House, MasterKey, Redb, Resealed, Vault};
@@ -58,6 +59,9 @@ pub use self::pulse::Living;
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How long the first copy of a realm may take.
 const FIRST: Duration = Duration::from_secs(600);
+
+/// How long a KDC that ends may take to say so.
+const GOODBYE: Duration = Duration::from_secs(1);
 
 /// Where etcd is, and what of it is the realm's.
 #[derive(Clone, Default)]
@@ -86,6 +90,8 @@ pub struct Etcd {
     layout: Layout,
     jobs: mpsc::UnboundedSender<Job>,
     runtime: Handle,
+    /// The key that says that this KDC lives, and who keeps saying so.
+    lives: Mutex<Option<(Vec<u8>, AbortHandle)>>,
     stop: Mutex<Option<oneshot::Sender<()>>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -137,7 +143,7 @@ impl Etcd {
             }
         };
         let (stop, thread) = (Mutex::new(Some(stop)), Some(thread));
-        Ok(Etcd { copy, progress, client, layout, jobs, runtime, stop, thread })
+        Ok(Etcd { copy, progress, client, layout, jobs, runtime, lives: Mutex::default(), stop, thread })
     }
 
     /// The copy.
@@ -148,7 +154,9 @@ impl Etcd {
     /// Says, from now on and for as long as this is open, that a KDC of this name lives.
     pub fn announce(&self, id: String, says: Box<dyn Fn() -> Presence + Send + Sync>) {
         let (client, layout, progress) = (Arc::clone(&self.client), self.layout.clone(), Arc::clone(&self.progress));
-        self.runtime.spawn(Lives { client, layout, progress, id, says }.say());
+        let key = layout.kdc(&id);
+        let task = self.runtime.spawn(Lives { client, layout, progress, id, says }.say()).abort_handle();
+        *self.lives.lock().unwrap_or_else(PoisonError::into_inner) = Some((key, task));
     }
 
     /// Waits until the copy has come to a revision; whether it has.
@@ -455,6 +463,15 @@ impl Vault for Etcd {
 
 impl Drop for Etcd {
     fn drop(&mut self) {
+        // Nobody is to wait for who has ended; should this fail, the lease ends.
+        if let Some((key, task)) = self.lives.get_mut().unwrap_or_else(PoisonError::into_inner).take() {
+            task.abort();
+            let client = Arc::clone(&self.client);
+            let gone = async move { client.delete(DeleteRequest { key, end: vec![] }, GOODBYE).await };
+            if self.progress.trouble().is_none() {
+                let _ = self.wait_for(gone);
+            }
+        }
         let stop = self.stop.get_mut().unwrap_or_else(PoisonError::into_inner).take();
         let _ = stop.map(|stop| stop.send(()));
         let _ = self.thread.take().map(JoinHandle::join);
