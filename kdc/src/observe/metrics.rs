@@ -100,9 +100,13 @@ pub const METRICS: &[Metric] = &[
     row("kdc_udp_queue_bytes", Kind::Gauge, &["socket"], "Bytes of datagrams that wait in the system.", |facts| {
         facts.net.sockets.iter().map(|it| (vec![it.address.clone()], it.udp_queue as f64)).collect()
     }),
-    row("kdc_udp_dropped_total", Kind::Counter, &["socket"], "Datagrams that the system had no room for.", |facts| {
-        facts.net.sockets.iter().map(|it| (vec![it.address.clone()], it.udp_dropped as f64)).collect()
-    }),
+    row(
+        "kdc_udp_dropped_total",
+        Kind::Counter,
+        &["socket"],
+        "Datagrams that found no room or were too long.",
+        |facts| facts.net.sockets.iter().map(|it| (vec![it.address.clone()], it.udp_dropped as f64)).collect(),
+    ),
     row("kdc_tcp_backlog", Kind::Gauge, &["socket"], "Connections that wait to be accepted.", |facts| {
         facts.net.sockets.iter().map(|it| (vec![it.address.clone()], it.tcp_backlog as f64)).collect()
     }),
