@@ -104,9 +104,10 @@ struct Dev {
     /// The realm [default: the one in the folder, at first EXAMPLE.ORG]
     #[arg(long)]
     realm: Option<String>,
-    /// Where to serve this time [default: where the realm was made for, at first 127.0.0.1:8888]
-    #[arg(long, value_name = "ADDR:PORT", value_parser = address)]
-    listen: Option<SocketAddr>,
+    /// Where to serve this time, beside the socket in the folder; none for that socket alone [default: where the realm was
+    /// made for, at first 127.0.0.1:8888]
+    #[arg(long, value_name = "ADDR:PORT", value_parser = place)]
+    listen: Option<dev::Listen>,
     /// End after the show
     #[arg(long)]
     once: bool,
@@ -114,6 +115,10 @@ struct Dev {
 
 fn address(text: &str) -> Result<SocketAddr, &'static str> {
     text.parse().map_err(|_| "an IP address and a port were expected, such as 127.0.0.1:88 or [::1]:88")
+}
+
+fn place(text: &str) -> Result<dev::Listen, &'static str> {
+    if text == "none" { Ok(dev::Listen::Nowhere) } else { address(text).map(dev::Listen::At) }
 }
 
 impl Dev {
@@ -163,7 +168,7 @@ fn make(arguments: &Init) -> Result<()> {
         [] => config::kpasswd_addresses(&arguments.listen),
         said => said.to_vec(),
     };
-    let addresses = init::Addresses { kdc: arguments.listen.clone(), kpasswd };
+    let addresses = init::Addresses { kdc: arguments.listen.clone(), kpasswd, sockets: vec![] };
     let files = init::init_at(&arguments.realm, &arguments.dir, &addresses)?;
     let (config, client) = (files.config.display(), files.client.display());
     say(&format!(

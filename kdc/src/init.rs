@@ -38,6 +38,8 @@ pub struct Addresses {
     pub kdc: Vec<SocketAddr>,
     /// Changes of passwords; nowhere, if there is none.
     pub kpasswd: Vec<SocketAddr>,
+    /// Both, in the file system.
+    pub sockets: Vec<PathBuf>,
 }
 
 impl Files {
@@ -61,7 +63,11 @@ impl Files {
 /// # Errors
 /// When one of the files exists, which it names, or can't be made.
 pub fn init(realm: &str, dir: &Path, listen: &[SocketAddr]) -> Result<Files> {
-    init_at(realm, dir, &Addresses { kdc: listen.to_vec(), kpasswd: config::kpasswd_addresses(listen) })
+    init_at(
+        realm,
+        dir,
+        &Addresses { kdc: listen.to_vec(), kpasswd: config::kpasswd_addresses(listen), sockets: vec![] },
+    )
 }
 
 /// Makes a realm in `dir`, to be served at these addresses.
@@ -151,7 +157,8 @@ pub fn complete(store: &dyn Store, realm: &str) -> Result<()> {
     Ok(())
 }
 
-/// A krb5.conf that MIT krb5, Heimdal and Java understand alike.
+/// A krb5.conf that MIT krb5, Heimdal and Java understand alike. Sockets come last: who does not know them takes their paths
+/// for names of hosts, and does not come so far while an address answers.
 pub(crate) fn client_settings(realm: &str, addresses: &Addresses) -> String {
     let mut servers = String::new();
     for (name, addresses) in [("kdc", &addresses.kdc), ("kpasswd_server", &addresses.kpasswd)] {
@@ -160,6 +167,14 @@ pub(crate) fn client_settings(realm: &str, addresses: &Addresses) -> String {
             if !servers.contains(&line) {
                 servers += &line;
             }
+        }
+    }
+    let changing = !addresses.kpasswd.is_empty() || addresses.kdc.is_empty();
+    for socket in addresses.sockets.iter().map(|path| path.display()) {
+        servers +=
+            &format!("        # A socket, for kinit and family and MIT krb5 from 1.22 on.\n        kdc = {socket}\n");
+        if changing {
+            servers += &format!("        kpasswd_server = {socket}\n");
         }
     }
     format!(

@@ -263,16 +263,18 @@ impl Daemon {
 
     /// Where it serves.
     pub fn addresses(&self) -> Addresses {
-        Addresses { kdc: self.server.addresses(), kpasswd: self.passwords.addresses() }
+        let sockets = self.beside.sockets();
+        Addresses { kdc: self.server.addresses(), kpasswd: self.passwords.addresses(), sockets }
     }
 
     /// What it does, in a line.
     fn status(&self) -> String {
         let list = |addresses: &[SocketAddr]| addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-        let Addresses { kdc, kpasswd } = self.addresses();
+        let Addresses { kdc, kpasswd, .. } = self.addresses();
         let passwords = if kpasswd.is_empty() { "nowhere".to_owned() } else { format!("at {}", list(&kpasswd)) };
-        let (realm, kdc, beside) = (&self.config.realm, list(&kdc), self.beside.status());
-        format!("{realm} is ready at {kdc} (UDP and TCP){beside}, passwords are changed {passwords}")
+        let kdc = if kdc.is_empty() { "no port".to_owned() } else { format!("{} (UDP and TCP)", list(&kdc)) };
+        let (realm, beside) = (&self.config.realm, self.beside.status());
+        format!("{realm} is ready at {kdc}{beside}, passwords are changed {passwords}")
     }
 
     /// Serves and does what it is told until it is to end; with sockets, if another process is to go on
@@ -351,7 +353,7 @@ impl Daemon {
         identity.into_iter().for_each(|identity| self.https.renew(identity));
         self.registry.amend(config.policy(), config.key_rules(), acl, dictionary);
         self.rotation = turning(&config, &self.store, &self.registry);
-        let Addresses { kdc, kpasswd } = self.addresses();
+        let Addresses { kdc, kpasswd, .. } = self.addresses();
         self.station.gatherer().served([kdc, kpasswd].concat());
         self.config = config;
         Ok(())

@@ -58,6 +58,7 @@ mod tests {
         let whole = read("[kkdcp]\nlisten = ['127.0.0.1:443']\ncertificate = 'a.pem'\nkey = '/b.pem'");
         let (certificate, key) = whole.kkdcp_identity().expect("whole").expect("served");
         assert_eq!((&**certificate, &**key), (Path::new("/realm/a.pem"), Path::new("/b.pem")));
+        assert!(read("listen = []\nunix_listen = ['kdc.sock']").listen.is_empty());
         assert_eq!(read("unix_listen = ['kdc.sock']").unix_listen, [Path::new("/realm/kdc.sock")]);
     }
 }

@@ -54,7 +54,7 @@ pub struct Config {
     #[serde(deserialize_with = "values::realm")]
     pub realm: String,
     /// Where UDP and TCP are served.
-    #[serde(default = "listen", deserialize_with = "values::listen")]
+    #[serde(default = "listen", deserialize_with = "values::addresses")]
     pub listen: Vec<SocketAddr>,
     /// Where passwords are changed ([`Config::kpasswd_addresses`]); `[]`: nowhere.
     #[serde(default, deserialize_with = "values::some_addresses")]
@@ -276,6 +276,10 @@ pub fn parse(path: &Path, text: &str) -> Result<Config> {
     };
     let mut config: Config = toml::from_str(text)
         .map_err(|error| wrong(error.span().map_or(0, |span| span.start), error.message().replace('\n', "; ")))?;
+    if config.listen.is_empty() && config.unix_listen.is_empty() {
+        let problem = "at least one address such as \"127.0.0.1:88\" was expected, or a socket in `unix_listen`";
+        return Err(wrong(text.find("listen").unwrap_or(0), problem.into()));
+    }
     config.check_otp().map_err(|problem| wrong(0, problem))?;
     config.check_rotation().map_err(|(at, problem)| wrong(at, problem))?;
     let folder = path.parent().unwrap_or(Path::new(""));

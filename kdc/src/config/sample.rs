@@ -17,7 +17,7 @@ const SAMPLE: &str = r#"# Settings of the KDC of {realm}. `kdc check --config` s
 
 realm = "{realm}"
 
-# Where UDP and TCP are served.
+# Where UDP and TCP are served; [] for nowhere, where there is a socket in unix_listen.
 listen = [{listen}]
 # Where passwords are changed (RFC 3244), UDP and TCP; [] for nowhere. Default: the addresses of listen with port 464,
 # or where the KDC's own port is not 88, one that is as far above it (8888: 9264).

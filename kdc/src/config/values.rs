@@ -92,7 +92,7 @@ pub(super) fn some_addresses<'de, D: Deserializer<'de>>(input: D) -> Result<Opti
     addresses(input).map(Some)
 }
 
-fn addresses<'de, D: Deserializer<'de>>(input: D) -> Result<Vec<SocketAddr>, D::Error> {
+pub(super) fn addresses<'de, D: Deserializer<'de>>(input: D) -> Result<Vec<SocketAddr>, D::Error> {
     let texts = Vec::<String>::deserialize(input)?;
     let address = |text: &String| {
         text.parse().map_err(|_| {

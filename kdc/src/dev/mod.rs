@@ -14,7 +14,7 @@ mod show;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::observe::start_log;
 use crate::run::{Daemon, serve};
 use realm::Realm;
@@ -32,10 +32,19 @@ pub struct Wishes {
     pub dir: PathBuf,
     /// Its name; `None`: as it is, at first [`REALM`].
     pub realm: Option<String>,
-    /// Where it listens; `None`: as it did, at first at [`ADDRESS`].
-    pub listen: Option<SocketAddr>,
+    /// Where it listens beside its socket; `None`: as it did, at first at [`ADDRESS`].
+    pub listen: Option<Listen>,
     /// Whether to end after the show.
     pub once: bool,
+}
+
+/// Where a realm listens beside its socket.
+#[derive(Clone, Copy, Debug)]
+pub enum Listen {
+    /// At an address.
+    At(SocketAddr),
+    /// At no port.
+    Nowhere,
 }
 
 /// Makes the realm, or finds it as it was left; shows the life of a ticket; serves on.
@@ -46,10 +55,10 @@ pub fn dev(wishes: &Wishes) -> Result<()> {
     let realm = Realm::prepare(wishes)?;
     let mut screen = Screen::stdout();
     serve(realm.config(), |daemon| {
-        let address = daemon.addresses().kdc.first().copied().ok_or(Error::Other("no address to serve at".into()))?;
-        realm.tell_clients(&daemon.addresses())?;
+        let addresses = daemon.addresses();
+        realm.tell_clients(&addresses)?;
         introduce(&mut screen, &realm, &wishes.dir, daemon)?;
-        show::show(&mut screen, &realm, address)?;
+        show::show(&mut screen, &realm, &addresses)?;
         if wishes.once {
             return Ok(false);
         }
@@ -61,11 +70,15 @@ pub fn dev(wishes: &Wishes) -> Result<()> {
 
 fn introduce(screen: &mut Screen, realm: &Realm, dir: &Path, daemon: &Daemon) -> Result<()> {
     let addresses = daemon.addresses().kdc.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-    screen.title(&format!("The realm {} at {addresses}, kept in {}", realm.name(), dir.display()))?;
+    let addresses = if addresses.is_empty() { addresses } else { format!(" at {addresses}") };
+    screen.title(&format!("The realm {}{addresses}, kept in {}", realm.name(), dir.display()))?;
     screen.fact("user", &realm.user().without_realm().to_string(), &format!("password {}", realm.password()))?;
     screen.fact("service", &realm.service().without_realm().to_string(), &realm.keytab().display().to_string())?;
-    let pages = daemon.management().into_iter().map(|address| format!("http://{address}/metrics"));
-    screen.fact("metrics", &pages.collect::<Vec<_>>().join(" "), "")
+    for socket in daemon.addresses().sockets {
+        screen.fact("socket", &socket.display().to_string(), "")?;
+    }
+    let mut pages = daemon.management().into_iter().map(|address| format!("http://{address}/metrics"));
+    pages.try_for_each(|page| screen.fact("metrics", &page, ""))
 }
 
 /// Lines to paste into another shell, for clients that are there.

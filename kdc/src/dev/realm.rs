@@ -12,7 +12,7 @@ use libkrb::crypto::{OsRandom, Random};
 use libkrb::keytab::{Keytab, KeytabEntry, KeytabName};
 use zeroize::Zeroizing;
 
-use super::{ADDRESS, REALM, Wishes};
+use super::{ADDRESS, Listen, REALM, Wishes};
 use crate::admin::{KeyRules, Local, Name, NewKeys, Operation, Perform, Registry, Secret, Settings, now};
 use crate::config::{self, Config};
 use crate::core::{Attributes, Entry, Store};
@@ -22,6 +22,8 @@ use crate::store;
 
 /// Letters that nobody takes for one another; 32, so that each stands for five random bits.
 const LETTERS: &[u8; 32] = b"abcdefghjkmnpqrstuvwxyz23456789+";
+/// The kernel's room for the path of a socket.
+const LONGEST_SOCKET: usize = 108;
 /// Groups of letters in a password, and letters in a group: 80 bits.
 const GROUPS: [usize; 4] = [4; 4];
 
@@ -42,9 +44,12 @@ impl Realm {
     pub fn prepare(wishes: &Wishes) -> Result<Realm> {
         let files = Files::of(&wishes.dir);
         if !files.config.exists() {
-            let address = ADDRESS.parse::<SocketAddr>().map_err(|error| Error::Other(error.to_string()))?;
+            let address = match wishes.listen {
+                Some(Listen::At(address)) => address,
+                _ => ADDRESS.parse().map_err(|error: std::net::AddrParseError| Error::Other(error.to_string()))?,
+            };
             let name = wishes.realm.as_deref().unwrap_or(REALM);
-            init::init(name, &wishes.dir, &[wishes.listen.unwrap_or(address)])?;
+            init::init(name, &wishes.dir, &[address])?;
         }
         let dir = fs::canonicalize(&wishes.dir).map_err(|error| Error::file(&wishes.dir, error))?;
         let files = Files::of(&dir);
@@ -53,13 +58,7 @@ impl Realm {
             let problem = format!("holds the realm {}; name another folder with --dir", config.realm);
             return Err(Error::file(&wishes.dir, problem));
         }
-        if config.management.listen.is_empty() {
-            config.management.listen = vec![SocketAddr::from(([127, 0, 0, 1], 0))];
-        }
-        if let Some(listen) = wishes.listen {
-            config.listen = vec![listen];
-            config.kpasswd_listen = None;
-        }
+        listen(&mut config, wishes.listen, &dir);
         let password_file = dir.join("alice.password");
         let (password, is_new) = password(&password_file)?;
         let name = |text| Principal::parse(text, Some(&config.realm));
@@ -160,6 +159,23 @@ impl Realm {
     /// The file with the service's keys.
     pub fn keytab(&self) -> &Path {
         &self.keytab
+    }
+}
+
+/// Where it is served this time.
+fn listen(config: &mut Config, wish: Option<Listen>, dir: &Path) {
+    let socket = dir.join("kdc.sock");
+    let alone = matches!(wish, Some(Listen::Nowhere));
+    // In a folder with a longer name there can be no socket; who wants nothing else is told so.
+    if config.unix_listen.is_empty() && (alone || socket.as_os_str().len() < LONGEST_SOCKET) {
+        config.unix_listen = vec![socket];
+    }
+    if let Some(wish) = wish {
+        config.listen = if let Listen::At(address) = wish { vec![address] } else { vec![] };
+        config.kpasswd_listen = None;
+    }
+    if config.management.listen.is_empty() && !alone {
+        config.management.listen = vec![SocketAddr::from(([127, 0, 0, 1], 0))];
     }
 }
 

@@ -53,7 +53,8 @@ impl Screen {
 
     /// Something that is there.
     pub fn fact(&mut self, kind: &str, name: &str, more: &str) -> Result<()> {
-        self.write(format_args!("   {kind:<8} {name:<16} {more}\n"))
+        let text = format!("   {kind:<8} {name:<16} {more}");
+        self.write(format_args!("{}\n", text.trim_end()))
     }
 
     /// The beginning of an act.

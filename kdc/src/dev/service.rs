@@ -65,14 +65,14 @@ fn answer(acceptor: &Acceptor, mut stream: TcpStream, caller: &std::sync::mpsc::
     }
 }
 
-/// Sends a message behind its length.
-pub fn send(stream: &mut TcpStream, message: &[u8]) -> io::Result<()> {
+/// Sends a message behind its length; a KDC's sockets have it so, too.
+pub fn send(stream: &mut impl Write, message: &[u8]) -> io::Result<()> {
     let length = u32::try_from(message.len()).map_err(io::Error::other)?;
     stream.write_all(&[&length.to_be_bytes(), message].concat())
 }
 
 /// Receives a message.
-pub fn receive(stream: &mut TcpStream) -> io::Result<Vec<u8>> {
+pub fn receive(stream: &mut impl Read) -> io::Result<Vec<u8>> {
     let mut length = [0; 4];
     stream.read_exact(&mut length)?;
     let length = u32::from_be_bytes(length) as usize;

@@ -2,6 +2,7 @@
 //! the time that each answer took. Whatever does not go as it must ends the show with an error.
 
 use std::net::{SocketAddr, TcpStream, UdpSocket};
+use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 use libkrb::ErrorCode;
@@ -16,12 +17,13 @@ use super::realm::Realm;
 use super::screen::{Line, Screen};
 use super::service::{self, Service, now};
 use crate::error::{Error, Result};
+use crate::init::Addresses;
 
 /// How long anything on this machine may take.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Plays all acts.
-pub fn show(screen: &mut Screen, realm: &Realm, kdc: SocketAddr) -> Result<()> {
+pub fn show(screen: &mut Screen, realm: &Realm, kdc: &Addresses) -> Result<()> {
     let service = Service::start(&KeytabName::File(realm.keytab().to_owned()).load()?)?;
     let mut stage = Stage { screen, kdc: connect(kdc)?, service: service.address };
     stage.screen.title("The life of a ticket")?;
@@ -34,7 +36,7 @@ pub fn show(screen: &mut Screen, realm: &Realm, kdc: SocketAddr) -> Result<()> {
 
 struct Stage<'a> {
     screen: &'a mut Screen,
-    kdc: UdpSocket,
+    kdc: Way,
     service: SocketAddr,
 }
 
@@ -121,11 +123,10 @@ impl Stage<'_> {
     /// Sends a message to the KDC and shows what it answers.
     fn ask(&mut self, message: &[u8], says: &str) -> Result<Vec<u8>> {
         self.screen.message(&line(message, "-> KDC", says))?;
-        let mut answer = vec![0; 65_536];
         let started = Instant::now();
-        let length = self.kdc.send(message).and_then(|_| self.kdc.recv(&mut answer));
+        let answer = self.kdc.ask(message);
         let took = Some(started.elapsed());
-        answer.truncate(length.map_err(|error| Error::Other(format!("the KDC does not answer: {error}")))?);
+        let answer = answer.map_err(|error| Error::Other(format!("the KDC does not answer: {error}")))?;
         let says = said(&answer, "the ticket, and its key for alice alone");
         self.screen.message(&Line { took, ..line(&answer, "<- KDC", &says) })?;
         Ok(answer)
@@ -156,14 +157,47 @@ impl Stage<'_> {
     }
 }
 
-fn connect(kdc: SocketAddr) -> Result<UdpSocket> {
-    let own = if kdc.is_ipv4() { "127.0.0.1:0" } else { "[::1]:0" };
-    let socket = UdpSocket::bind(own).and_then(|socket| {
-        socket.connect(kdc)?;
-        socket.set_read_timeout(Some(PATIENCE))?;
-        Ok(socket)
+/// The way to the KDC.
+enum Way {
+    Udp(UdpSocket),
+    Socket(UnixStream),
+}
+
+impl Way {
+    fn ask(&mut self, message: &[u8]) -> std::io::Result<Vec<u8>> {
+        match self {
+            Way::Udp(socket) => {
+                let mut answer = vec![0; 65_536];
+                socket.send(message)?;
+                let length = socket.recv(&mut answer)?;
+                answer.truncate(length);
+                Ok(answer)
+            }
+            Way::Socket(stream) => {
+                service::send(stream, message)?;
+                service::receive(stream)
+            }
+        }
+    }
+}
+
+fn connect(kdc: &Addresses) -> Result<Way> {
+    let lost = |place: String| move |error| Error::Other(format!("no way to the KDC at {place}: {error}"));
+    if let Some(address) = kdc.kdc.first() {
+        let own = if address.is_ipv4() { "127.0.0.1:0" } else { "[::1]:0" };
+        let socket = UdpSocket::bind(own).and_then(|socket| {
+            socket.connect(address)?;
+            socket.set_read_timeout(Some(PATIENCE))?;
+            Ok(Way::Udp(socket))
+        });
+        return socket.map_err(lost(address.to_string()));
+    }
+    let path = kdc.sockets.first().ok_or(Error::Other("no address to serve at".into()))?;
+    let stream = UnixStream::connect(path).and_then(|stream| {
+        stream.set_read_timeout(Some(PATIENCE))?;
+        Ok(Way::Socket(stream))
     });
-    socket.map_err(|error| Error::Other(format!("no way to the KDC at {kdc}: {error}")))
+    stream.map_err(lost(path.display().to_string()))
 }
 
 fn line<'a>(message: &[u8], way: &'a str, says: &'a str) -> Line<'a> {

@@ -104,9 +104,15 @@ fn clients_are_told_every_address() {
     assert_eq!(config.kdcs("EXAMPLE.ORG").expect("sound").len(), 2);
     assert_eq!(config.kpasswd_servers("EXAMPLE.ORG").expect("sound").len(), 2);
     let kdc = ["0.0.0.0:88", "[::]:88"].map(|text| text.parse().expect(text)).to_vec();
-    let everywhere = client_settings("R", &Addresses { kdc, kpasswd: vec![] });
+    let everywhere = client_settings("R", &Addresses { kdc, kpasswd: vec![], sockets: vec![] });
     assert_eq!(everywhere.matches("\n        kdc = ").count(), 1, "{everywhere}");
     assert!(!everywhere.contains("0.0.0.0"));
+    let sockets = vec!["/run/kdc.sock".into()];
+    let alone = client_settings("R", &Addresses { kdc: vec![], kpasswd: vec![], sockets });
+    let config = libkrb::config::Config::parse("krb5.conf", &alone).expect("sound");
+    let only = |servers: Vec<_>| assert_eq!(servers, [libkrb::config::Server::Unix("/run/kdc.sock".into())]);
+    only(config.kdcs("R").expect("sound"));
+    only(config.kpasswd_servers("R").expect("sound"));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! them, and follows the settings when these are read again. Not here: what is said there ([`crate::net`]).
 
 use std::os::fd::OwnedFd;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -83,6 +84,12 @@ impl Beside {
         list(", over HTTPS at ", &self.https) + &list(", at ", &self.unix)
     }
 
+    /// The sockets in the file system.
+    pub fn sockets(&self) -> Vec<PathBuf> {
+        let path = |at: &At| if let At::Unix(path) = at { Some(path.clone()) } else { None };
+        self.unix.places().filter_map(path).collect()
+    }
+
     /// Opens what these settings name and is not open yet.
     pub fn missing(&self, config: &Config) -> Result<Doors> {
         let (https, unix) = (self.https.missing(&https(config)), self.unix.missing(&unix(config)));
@@ -117,7 +124,7 @@ impl Beside {
 
 /// Whether passwords are changed over the network at all.
 pub fn changing(config: &Config) -> bool {
-    !config.kpasswd_addresses().is_empty()
+    config.kpasswd_listen.as_ref().is_none_or(|places| !places.is_empty())
 }
 
 fn https(config: &Config) -> Vec<At> {

@@ -115,7 +115,24 @@ fn after_the_show_it_serves_on_until_it_is_told_to_end() {
     let settings = std::fs::read_to_string(&config).expect("a file");
     assert!(settings.contains(&format!("kdc = {address}\n")), "{settings}");
     std::net::TcpStream::connect(address).expect("somebody listens");
+    let socket = config.with_file_name("kdc.sock");
+    assert!(settings.contains(&format!("kdc = {}\n", socket.display())), "{settings}");
+    std::os::unix::net::UnixStream::connect(&socket).expect("somebody listens there, too");
     kill_process(Pid::from_child(&child), Signal::INT).expect("a living daemon");
     assert!(child.wait().expect("an end").success());
     stdout.read_to_string(&mut shown).expect("text");
+}
+
+#[test]
+fn a_realm_may_be_served_at_no_port_at_all() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let folder = folder.path().join("realm");
+    let output = dev(&folder, &["--once", "--listen", "none"]).output().expect("a show");
+    let shown = text(&output.stdout);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert!(shown.contains("KDC_ERR_PREAUTH_FAILED") && shown.contains("kdc.sock"), "{shown}");
+    assert!(!shown.contains("127.0.0.1"), "{shown}");
+    let settings = std::fs::read_to_string(folder.join("krb5.conf")).expect("a file");
+    assert!(settings.contains("kpasswd_server = /") && !settings.contains("127.0.0.1"), "{settings}");
+    assert!(!folder.join("kdc.sock").exists());
 }
