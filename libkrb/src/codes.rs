@@ -113,6 +113,7 @@ codes! {
         ENCRYPTED_CHALLENGE = 138, "encrypted-challenge";
         OTP_CHALLENGE = 141, "otp-challenge";
         OTP_REQUEST = 142, "otp-request";
+        OTP_PIN_CHANGE = 144, "otp-pin-change";
         PKINIT_KX = 147, "pkinit-kx";
         REQ_ENC_PA_REP = 149, "req-enc-pa-rep";
         AS_FRESHNESS = 150, "as-freshness";

@@ -28,18 +28,32 @@ impl RadiusServer {
     /// The same; without `signed` its answers have no Message-Authenticator, as those that can be
     /// forged (attack C4).
     pub fn answering(user: &str, password: &str, signed: bool) -> RadiusServer {
+        let known = Known { user: user.into(), password: password.into(), next: None, signed };
+        RadiusServer::knowing(known)
+    }
+
+    /// A server that wants to see another value after the first one (RFC 2865 4.4), and says so with this state and message.
+    pub fn asking_on(user: &str, password: &str, next: &str) -> RadiusServer {
+        RadiusServer::knowing(Known {
+            user: user.into(),
+            password: password.into(),
+            next: Some(next.into()),
+            signed: true,
+        })
+    }
+
+    fn knowing(known: Known) -> RadiusServer {
         let socket = UdpSocket::bind("127.0.0.1:0").expect("a port");
         socket.set_read_timeout(Some(Duration::from_millis(200))).expect("a timeout");
         let (address, asked) = (socket.local_addr().expect("an address"), Arc::new(AtomicU32::new(0)));
         let ended = Arc::new(AtomicBool::new(false));
         let (count, end) = (asked.clone(), ended.clone());
-        let known = (user.as_bytes().to_vec(), password.as_bytes().to_vec());
         std::thread::spawn(move || {
             let mut buffer = [0; 4096];
             while !end.load(Ordering::Relaxed) {
                 let Ok((length, from)) = socket.recv_from(&mut buffer) else { continue };
                 count.fetch_add(1, Ordering::Relaxed);
-                let _ = socket.send_to(&answer(&buffer[..length], &known, signed), from);
+                let _ = socket.send_to(&answer(&buffer[..length], &known), from);
             }
         });
         RadiusServer { address, asked, ended }
@@ -71,24 +85,59 @@ impl Drop for RadiusServer {
     }
 }
 
-fn answer(request: &[u8], known: &(Vec<u8>, Vec<u8>), signed: bool) -> Vec<u8> {
-    let (mut user, mut password) = (vec![], vec![]);
+/// What a server knows, and how it answers.
+struct Known {
+    user: Vec<u8>,
+    password: Vec<u8>,
+    next: Option<Vec<u8>>,
+    signed: bool,
+}
+
+/// What it wants to be told again with the next value, and what it says to the user.
+const STATE: &[u8] = b"\0state\xff";
+const MESSAGE: &[u8] = b"Wait for the next code";
+
+fn answer(request: &[u8], known: &Known) -> Vec<u8> {
+    let (mut user, mut password, mut state) = (vec![], vec![], vec![]);
     let mut attributes = &request[20..];
     while let [kind, length, ..] = *attributes {
         let (one, rest) = attributes.split_at(usize::from(length));
         match kind {
             1 => user = one[2..].to_vec(),
             2 => password = shown(&request[4..20], &one[2..]),
+            24 => state = one[2..].to_vec(),
             _ => {}
         }
         attributes = rest;
     }
-    let code = if (&user, &password) == (&known.0, &known.1) { 2 } else { 3 };
-    let mut answer = vec![code, request[1], 0, if signed { 38 } else { 20 }];
+    let expected = if state == STATE { known.next.as_ref() } else { Some(&known.password) };
+    let code = match user == known.user && Some(&password) == expected {
+        true if known.next.is_some() && state.is_empty() => 11,
+        right => {
+            if right {
+                2
+            } else {
+                3
+            }
+        }
+    };
+    let mut answer = vec![code, request[1], 0, 20];
     answer.extend_from_slice(&request[4..20]);
-    if signed {
+    if known.signed {
+        answer[3] += 18;
+    }
+    let mut attributes = vec![];
+    if code == 11 {
+        for (kind, value) in [(24, STATE), (18, MESSAGE)] {
+            attributes.extend([kind, value.len() as u8 + 2]);
+            attributes.extend_from_slice(value);
+        }
+        answer[3] += attributes.len() as u8;
+    }
+    if known.signed {
         answer.extend([80, 18]);
         answer.extend([0; 16]);
+        answer.extend_from_slice(&attributes);
         let tag = hmac_md5(SECRET, &answer);
         answer[22..38].copy_from_slice(&tag);
     }

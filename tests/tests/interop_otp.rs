@@ -21,6 +21,7 @@ suite! {
         c4_a_radius_server_that_does_not_sign_is_not_believed;
         a_service_may_want_a_one_time_password;
         a_token_that_was_chosen_is_not_asked_for_again;
+        a_server_that_wants_another_value_gets_it;
     }
 }
 
@@ -136,6 +137,21 @@ fn a_token_that_was_chosen_is_not_asked_for_again(pair: Pair) {
     let (armor, former) = (armor.display().to_string(), seat.ccache().display().to_string());
     let again = seat.path("again").display().to_string();
     seat.kinit(&["-T", &armor, "-I", &former, "-c", &again, "alice"], "secret123456").succeeds();
+}
+
+fn a_server_that_wants_another_value_gets_it(pair: Pair) {
+    // MIT's KDC takes a challenge of the server's for a refusal.
+    if pair.kdc != Family::Ours {
+        return;
+    }
+    let server = RadiusServer::asking_on("alice", "secret123456", "654321");
+    let realm = realm(pair, &server);
+    let seat = pair.seat(&realm);
+    login(&realm, &seat, "secret123456\n123456").fails();
+    login(&realm, &seat, "secret123456\n654321").succeeds();
+    assert!(seat.tgt().has("IA"));
+    assert_eq!(server.asked(), 4);
+    login(&realm, &seat, "654321").fails();
 }
 
 /// What `kadmin otp add` shows first.

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
 use kdc::core::entry::{Token, TokenKind};
-use kdc::core::second::{Answer, OtpServer, OtpType};
+use kdc::core::second::{Answer, More, OtpServer, OtpType};
 use kdc::core::{Arrival, Attributes, Kdc, PasswordPolicy};
 use libkrb::client::{AsExchange, AsRequest, Exchange, Outcome, Secret, Step};
 use libkrb::codes::{EncryptionType, PaType};
@@ -351,11 +351,92 @@ struct Scripted {
 }
 
 impl OtpServer for Scripted {
-    fn ask(&self, user: &str, password: &[u8]) -> Answer {
+    fn ask(&self, user: &str, password: &[u8], state: Option<&[u8]>) -> Answer {
         self.asked.fetch_add(1, Ordering::Relaxed);
-        assert_eq!((user, password), ("al", &b"secret123456"[..]));
-        self.answer
+        assert_eq!((user, password, state), ("al", &b"secret123456"[..], None));
+        self.answer.clone()
     }
+}
+
+/// A server whose users have just got a new token: it wants to see its next value, and asks until it is right.
+#[derive(Debug)]
+struct Patient;
+
+impl OtpServer for Patient {
+    fn ask(&self, user: &str, password: &[u8], state: Option<&[u8]>) -> Answer {
+        assert_eq!(user, "al");
+        let more = |state: &[u8]| More { state: Some(state.to_vec()), message: "Wait for the next code".into() };
+        match (state, password) {
+            (None, b"first") => Answer::More(more(b"first")),
+            (Some(b"first" | b"again"), b"next") => Answer::Right,
+            (Some(_), b"no") => Answer::Wrong,
+            (Some(_), _) => Answer::More(more(b"again")),
+            _ => Answer::Wrong,
+        }
+    }
+}
+
+/// A realm whose alice has tokens of these types, and this server for both.
+fn corporate(server: Arc<dyn OtpServer>, types: &[&str]) -> Joined {
+    let mut realm = Joined::new();
+    for name in types {
+        let (server, indicators) = (server.clone(), vec!["radius".into()]);
+        let kind = OtpType { server, strip_realm: true, indicators, collect_pin: None };
+        realm.policy.otp_types.insert((*name).into(), kind);
+    }
+    let tokens: Vec<_> = types.iter().map(|name| format!("{{\"type\":\"{name}\",\"username\":\"al\"}}")).collect();
+    let otp = format!("[{}]", tokens.join(","));
+    realm.change("alice", |entry| drop(entry.strings.insert("otp".into(), otp)));
+    realm
+}
+
+#[test]
+fn a_server_that_wants_to_know_more_is_answered_by_another_value() {
+    let mut realm = corporate(Arc::new(Patient), &["corp"]);
+    let (outcome, asked) = typed(&mut realm, &["first", "next"], &[]);
+    assert!(outcome.is_ok(), "{asked:?}");
+    assert_eq!(asked, ["Enter OTP Token Value", "OTP Challenge: Wait for the next code\nEnter OTP Token Value"]);
+    assert_eq!(realm.attempts_of("alice").failures, 0);
+    let (outcome, _) = typed(&mut realm, &["next"], &[]);
+    assert!(outcome.is_err(), "the answer to a question that nobody asked");
+    assert_eq!(realm.attempts_of("alice").failures, 1);
+    assert!(typed(&mut realm, &["first", "no"], &[]).0.is_err());
+    assert_eq!(realm.attempts_of("alice").failures, 2, "the question was no failure, the wrong answer is one");
+    let (outcome, asked) = typed(&mut realm, &["first", "typo", "next"], &[]);
+    assert!(outcome.is_ok(), "{asked:?}");
+    assert_eq!(realm.attempts_of("alice").failures, 0, "a login clears them");
+}
+
+#[test]
+fn who_guesses_at_a_server_that_never_says_no_is_locked_out() {
+    let mut realm = corporate(Arc::new(Patient), &["corp"]);
+    let mut guesses = 0;
+    while typed(&mut realm, &["first", "guess"], &[]).1.len() > 1 {
+        guesses += 1;
+        assert!(guesses < 50, "guesses without end");
+    }
+    assert_eq!(guesses, 10);
+    assert!(typed(&mut realm, &["first", "next"], &[]).0.is_err(), "locked");
+}
+
+#[test]
+fn a9_what_a_server_wants_to_be_told_again_is_bound_to_client_challenge_and_token() {
+    let mut realm = corporate(Arc::new(Patient), &["corp", "other"]);
+    let armor = armor(&mut realm);
+    let told = challenged(&mut realm, &armor);
+    let corp = || Bend { vendor: Some("corp"), ..Bend::default() };
+    let request = answer(&mut realm, &armor, &told, "first", &corp());
+    let reply = realm.send(&request).reply.expect("an answer");
+    let more = armor.open(&reply, Asking::login("alice").nonce).expect("an envelope");
+    assert_eq!(more.code, Some(ErrorCode::MORE_PREAUTH_DATA_REQUIRED));
+    let mut refused = |told: &Told, bend: &Bend<'_>| {
+        let request = answer(&mut realm, &armor, told, "next", bend);
+        opened(&armor, &realm.send(&request).reply.expect("an answer")).err()
+    };
+    assert_eq!(refused(&more, &Bend { vendor: Some("other"), ..corp() }), Some(ErrorCode::PREAUTH_FAILED));
+    assert_eq!(refused(&more, &Bend { nonce: Some(&[1; 40]), ..corp() }), Some(ErrorCode::PREAUTH_FAILED));
+    assert_eq!(refused(&more, &Bend { no_cookie: true, ..corp() }), Some(ErrorCode::PREAUTH_EXPIRED));
+    assert_eq!(refused(&more, &corp()), None);
 }
 
 #[test]
@@ -366,7 +447,7 @@ fn a_value_that_somebody_else_knows_is_asked_for_there() {
         (Answer::Silent, Some(ErrorCode::SVC_UNAVAILABLE)),
     ] {
         let mut realm = Joined::new();
-        let server = Arc::new(Scripted { answer, asked: AtomicU32::new(0) });
+        let server = Arc::new(Scripted { answer: answer.clone(), asked: AtomicU32::new(0) });
         let kind = OtpType {
             server: server.clone(),
             strip_realm: true,

@@ -197,7 +197,8 @@ kpasswd_listen = [{kpasswd}]
 #require_crl = false
 # What clients' certificates must be meant for, one of pkinit, msScLogin, clientAuth; [] for nothing.
 #purposes = ["pkinit", "msScLogin"]
-# The weakest key agreement: 2048, P-256, 4096, P-384 or P-521.
+# The weakest key agreement: 2048, P-256, 4096, P-384 or P-521. For who shows no certificate (kinit -n) it is also the
+# strongest, but for P-256, so that not anybody makes the KDC compute in the dearest one.
 #least_group = "2048"
 # Ask for a token in the request that this realm sent a moment ago (RFC 8070).
 #require_freshness = false

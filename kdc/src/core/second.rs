@@ -22,20 +22,31 @@ pub const DEFAULT: &str = "DEFAULT";
 const MOST: usize = 4;
 
 /// What a server says of a password.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
     /// It is right.
     Right,
     /// It is wrong.
     Wrong,
+    /// It wants another value: the token's next one, a new PIN.
+    More(More),
     /// Nothing, or nothing that can be believed.
     Silent,
 }
 
+/// A further question of a server's.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct More {
+    /// What it wants to be told again with the value, if anything.
+    pub state: Option<Vec<u8>>,
+    /// What the user is to read: printable ASCII.
+    pub message: String,
+}
+
 /// A server that knows one-time passwords. It may take seconds to answer: nothing is held meanwhile.
 pub trait OtpServer: Send + Sync + Debug {
-    /// Whether this is the user's password now.
-    fn ask(&self, user: &str, password: &[u8]) -> Answer;
+    /// Whether this is the user's password now; with the state of a further question, if it answers one.
+    fn ask(&self, user: &str, password: &[u8], state: Option<&[u8]>) -> Answer;
 }
 
 /// A type of tokens.
@@ -87,8 +98,40 @@ pub struct Question {
     pub user: String,
     /// What the client sent.
     pub password: Zeroizing<Vec<u8>>,
+    /// The type of the token.
+    pub kind: String,
+    /// What was further asked that this answers.
+    pub further: Option<Further>,
     /// The proof.
     pub proof: Proof,
+}
+
+/// What the KDC remembers of a further question, in the cookie: of which token's server it is, and the server's state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Further {
+    kind: String,
+    /// What the server wants to be told again.
+    pub state: Option<Vec<u8>>,
+}
+
+impl Further {
+    /// A further question of the server of tokens of this type.
+    pub fn new(kind: &str, more: &More) -> Self {
+        Further { kind: kind.to_owned(), state: more.state.clone() }
+    }
+
+    /// Its bytes.
+    pub fn encode(&self) -> Vec<u8> {
+        // A state has one octet at least (RFC 2865 5.24).
+        [self.kind.as_bytes(), &[0], self.state.as_deref().unwrap_or_default()].concat()
+    }
+
+    /// Reads them; `None` for those of another type.
+    pub fn decode(bytes: &[u8], kind: &str) -> Option<Self> {
+        let (0, state) = bytes.strip_prefix(kind.as_bytes())?.split_first()? else { return None };
+        let state = Some(state).filter(|state| !state.is_empty()).map(<[u8]>::to_vec);
+        Some(Further { kind: kind.to_owned(), state })
+    }
 }
 
 /// The tokens of a principal that others know. An empty list is one of the default type; what is no list
@@ -166,7 +209,7 @@ mod tests {
         #[derive(Debug)]
         struct Nobody;
         impl OtpServer for Nobody {
-            fn ask(&self, _: &str, _: &[u8]) -> Answer {
+            fn ask(&self, _: &str, _: &[u8], _: Option<&[u8]>) -> Answer {
                 Answer::Silent
             }
         }
@@ -176,6 +219,18 @@ mod tests {
         let token = &held(&entry("[]"))[0];
         assert_eq!((&*token.user(&stripped, &alice), &*token.user(&whole, &alice)), ("alice/x", "alice/x@R"));
         assert_eq!(held(&entry("[{\"username\":\"al\"}]"))[0].user(&whole, &alice), "al");
+    }
+
+    #[test]
+    fn a_further_question_is_remembered_for_its_type_alone() {
+        for state in [None, Some(vec![0, 1])] {
+            let further = Further::new("corp", &More { state, message: "more".into() });
+            assert_eq!(Further::decode(&further.encode(), "corp"), Some(further.clone()));
+            for other in ["cor", "corp2", "", "DEFAULT"] {
+                assert_eq!(Further::decode(&further.encode(), other), None, "{other}");
+            }
+        }
+        assert_eq!(Further::decode(b"corp", "corp"), None);
     }
 
     #[test]

@@ -68,7 +68,7 @@ impl Radius {
         (place.0 < self.most).then_some(place.1)
     }
 
-    fn exchange(&self, user: &str, password: &[u8]) -> Option<Verdict> {
+    fn exchange(&self, user: &str, password: &[u8], state: Option<&[u8]>) -> Option<Verdict> {
         let any: SocketAddr = if self.address.is_ipv4() { ([0; 4], 0).into() } else { ([0; 16], 0).into() };
         let socket = UdpSocket::bind(any).ok()?;
         // The system passes on only what comes from there.
@@ -79,7 +79,7 @@ impl Radius {
             getrandom::fill(&mut fresh).ok()?;
             let (identifier, authenticator) = fresh.split_first()?;
             let fresh = (*identifier, authenticator.try_into().ok()?);
-            let request = Request::new(fresh, secret, "kdc", user, password)?;
+            let request = Request::new(fresh, secret, "kdc", (user, password), state)?;
             if let Some(verdict) = self.ask_once(&socket, &request, secret) {
                 return Some(verdict);
             }
@@ -104,11 +104,12 @@ impl Radius {
 }
 
 impl OtpServer for Radius {
-    fn ask(&self, user: &str, password: &[u8]) -> Answer {
+    fn ask(&self, user: &str, password: &[u8], state: Option<&[u8]>) -> Answer {
         let Some(_place) = self.place() else { return Answer::Silent };
-        match while_waiting(|| self.exchange(user, password)) {
+        match while_waiting(|| self.exchange(user, password, state)) {
             Some(Verdict::Accept) => Answer::Right,
-            Some(Verdict::Reject | Verdict::Challenge) => Answer::Wrong,
+            Some(Verdict::Reject) => Answer::Wrong,
+            Some(Verdict::Challenge(more)) => Answer::More(more),
             None => Answer::Silent,
         }
     }

@@ -6,6 +6,8 @@ use libkrb::crypto::danger_md5;
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
+use crate::core::second::More;
+
 const ACCESS_REQUEST: u8 = 1;
 const ACCESS_ACCEPT: u8 = 2;
 const ACCESS_REJECT: u8 = 3;
@@ -14,6 +16,8 @@ const ACCESS_CHALLENGE: u8 = 11;
 const USER_NAME: u8 = 1;
 const USER_PASSWORD: u8 = 2;
 const SERVICE_TYPE: u8 = 6;
+const REPLY_MESSAGE: u8 = 18;
+const STATE: u8 = 24;
 const NAS_IDENTIFIER: u8 = 32;
 const MESSAGE_AUTHENTICATOR: u8 = 80;
 
@@ -27,15 +31,18 @@ const LONGEST_PASSWORD: usize = 128;
 pub const LONGEST: usize = 4096;
 const MD5: usize = 16;
 
+/// What the user is shown of a further question.
+const LONGEST_MESSAGE: usize = 256;
+
 /// What a server says of a password.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// It is right.
     Accept,
     /// It is wrong.
     Reject,
-    /// It wants to know more, which nobody here can be asked.
-    Challenge,
+    /// It wants another value (RFC 2865 4.4).
+    Challenge(More),
 }
 
 /// A request that was sent.
@@ -47,13 +54,14 @@ pub struct Request {
 }
 
 impl Request {
-    /// Asks for a user and a password. `None`: one of both is too long for the protocol.
+    /// Asks for a user and a password, with the state of the challenge that it answers. `None`: one of them is too long for
+    /// the protocol.
     pub fn new(
         (identifier, authenticator): (u8, [u8; MD5]),
         secret: &[u8],
         nas: &str,
-        user: &str,
-        password: &[u8],
+        (user, password): (&str, &[u8]),
+        state: Option<&[u8]>,
     ) -> Option<Request> {
         let mut bytes = vec![ACCESS_REQUEST, identifier, 0, 0];
         bytes.extend_from_slice(&authenticator);
@@ -62,6 +70,9 @@ impl Request {
         attribute(&mut bytes, USER_PASSWORD, &hidden(secret, &authenticator, password)?)?;
         attribute(&mut bytes, SERVICE_TYPE, &AUTHENTICATE_ONLY.to_be_bytes())?;
         attribute(&mut bytes, NAS_IDENTIFIER, nas.as_bytes())?;
+        if let Some(state) = state {
+            attribute(&mut bytes, STATE, state)?;
+        }
         let length = u16::try_from(bytes.len()).ok()?;
         bytes.get_mut(2..4)?.copy_from_slice(&length.to_be_bytes());
         let tag = hmac_md5(secret, &bytes);
@@ -92,7 +103,7 @@ impl Request {
         match code {
             ACCESS_ACCEPT => Some(Verdict::Accept),
             ACCESS_REJECT => Some(Verdict::Reject),
-            ACCESS_CHALLENGE => Some(Verdict::Challenge),
+            ACCESS_CHALLENGE => Some(Verdict::Challenge(further(attributes))),
             _ => None,
         }
     }
@@ -100,20 +111,59 @@ impl Request {
 
 /// Where the Message-Authenticator stands among the attributes, and what it is. `None`: there is not
 /// just one, or the attributes are none.
-fn message_authenticator(mut attributes: &[u8]) -> Option<(usize, &[u8])> {
-    let all = attributes.len();
+fn message_authenticator(attributes: &[u8]) -> Option<(usize, &[u8])> {
+    let mut walk = Attributes { all: attributes.len(), rest: attributes };
     let mut found = None;
-    while let [kind, length, ..] = *attributes {
-        let (one, rest) = attributes.split_at_checked(usize::from(length).max(2)).filter(|_| length >= 2)?;
-        if kind == MESSAGE_AUTHENTICATOR {
-            let value = one.get(2..).filter(|value| value.len() == MD5)?;
-            if found.replace((all - attributes.len() + 2, value)).is_some() {
-                return None;
-            }
+    for (at, kind, value) in &mut walk {
+        let tag = kind == MESSAGE_AUTHENTICATOR;
+        if tag && (value.len() != MD5 || found.replace((at, value)).is_some()) {
+            return None;
         }
-        attributes = rest;
     }
-    found.filter(|_| attributes.is_empty())
+    found.filter(|_| walk.rest.is_empty())
+}
+
+/// What an Access-Challenge asks: its state, and what the user is to read, without what could harm a terminal or be
+/// thought unprintable by MIT's client.
+fn further(attributes: &[u8]) -> More {
+    let mut more = More::default();
+    for (_, kind, value) in (Attributes { all: attributes.len(), rest: attributes }) {
+        match kind {
+            STATE if !value.is_empty() => more.state = Some(value.to_vec()),
+            REPLY_MESSAGE => more.message.extend(String::from_utf8_lossy(value).chars().map(printable)),
+            _ => {}
+        }
+    }
+    more.message.truncate(LONGEST_MESSAGE);
+    more.message.truncate(more.message.trim_end().len());
+    more
+}
+
+fn printable(letter: char) -> char {
+    match letter {
+        ' '..='~' => letter,
+        _ if letter.is_control() => ' ',
+        _ => '?',
+    }
+}
+
+/// Attributes one after the other: where the value stands, the kind, the value. Ends at what is none.
+struct Attributes<'a> {
+    all: usize,
+    rest: &'a [u8],
+}
+
+impl<'a> Iterator for Attributes<'a> {
+    type Item = (usize, u8, &'a [u8]);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let [kind, length, ..] = *self.rest else { return None };
+        let at = self.all.checked_sub(self.rest.len())?.checked_add(2)?;
+        let (one, rest) = self.rest.split_at_checked(length.into())?;
+        let value = one.get(2..)?;
+        self.rest = rest;
+        Some((at, kind, value))
+    }
 }
 
 fn attribute(bytes: &mut Vec<u8>, kind: u8, value: &[u8]) -> Option<()> {
@@ -181,7 +231,7 @@ mod tests {
     const SIGNED: [u8; 18] = [MESSAGE_AUTHENTICATOR, 18, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
 
     fn request() -> Request {
-        Request::new((7, [9; 16]), SECRET, "kdc", "alice", b"123456").expect("a request")
+        Request::new((7, [9; 16]), SECRET, "kdc", ("alice", b"123456"), None).expect("a request")
     }
 
     #[test]
@@ -215,12 +265,29 @@ mod tests {
     #[test]
     fn answers_of_the_server_are_read() {
         let request = request();
-        for (code, verdict) in [(2, Verdict::Accept), (3, Verdict::Reject), (11, Verdict::Challenge)] {
+        for (code, verdict) in [(2, Verdict::Accept), (3, Verdict::Reject), (11, Verdict::Challenge(More::default()))] {
             assert_eq!(request.verdict(SECRET, &answer(&request, code, SECRET, &SIGNED)), Some(verdict));
         }
         let mut padded = answer(&request, 2, SECRET, &[&[18, 4, b'h', b'i'][..], &SIGNED].concat());
         padded.extend([0; 9]);
         assert_eq!(request.verdict(SECRET, &padded), Some(Verdict::Accept), "with other attributes and padding");
+    }
+
+    #[test]
+    fn a_challenge_has_a_state_to_give_back_and_words_that_harm_nobody() {
+        let request = request();
+        let attributes = [&[24, 5, 0, 1, 2][..], &[18, 8, b'N', b'e', b'x', b't', 0x1b, b'['], &SIGNED];
+        let words = "\u{e9}!\n".as_bytes();
+        let attributes = [&attributes.concat()[..], &[18, 2 + words.len() as u8], words].concat();
+        let answer = answer(&request, 11, SECRET, &attributes);
+        let more = More { state: Some(vec![0, 1, 2]), message: "Next [?!".into() };
+        assert_eq!(request.verdict(SECRET, &answer), Some(Verdict::Challenge(more)));
+        let long = [[18, 255].as_slice(), &[b'a'; 253]].concat().repeat(9);
+        assert_eq!(further(&long).message.len(), LONGEST_MESSAGE);
+        let state = [7; 253];
+        let next = Request::new((1, [1; 16]), SECRET, "kdc", ("alice", b"1"), Some(&state)).expect("a request");
+        assert!(next.bytes.ends_with(&[&[24, 255][..], &state].concat()), "unchanged (RFC 2865 5.24)");
+        assert!(Request::new((1, [1; 16]), SECRET, "kdc", ("alice", b"1"), Some(&[7; 254])).is_none());
     }
 
     #[test]
@@ -245,7 +312,7 @@ mod tests {
             assert_eq!(request.verdict(SECRET, &bent), None, "{at}");
             assert_eq!(request.verdict(SECRET, &good[..at]), None, "{at}");
         }
-        let other = Request::new((7, [8; 16]), SECRET, "kdc", "alice", b"123456").expect("a request");
+        let other = Request::new((7, [8; 16]), SECRET, "kdc", ("alice", b"123456"), None).expect("a request");
         assert_eq!(other.verdict(SECRET, &good), None, "an answer to another request");
     }
 }

@@ -48,7 +48,7 @@ fn radius(address: SocketAddr, secret: Source, tries: u32, most: usize) -> Radiu
 fn c4_who_answers_without_a_message_authenticator_is_not_believed_and_asked_again() {
     let (_folder, secret) = secret();
     let (address, asked) = server(|request| Some(unsigned(request, 2)));
-    assert_eq!(radius(address, secret, 3, 1).ask("alice", b"123456"), Answer::Silent);
+    assert_eq!(radius(address, secret, 3, 1).ask("alice", b"123456", None), Answer::Silent);
     assert_eq!(asked.load(Ordering::Relaxed), 3);
 }
 
@@ -59,10 +59,10 @@ fn who_finds_no_place_is_told_at_once_and_places_are_given_back() {
     let (address, _) = server(move |_| started.send(()).ok().and(None));
     let radius = Arc::new(Radius::new(address, secret, (Duration::from_secs(20), 1), 1));
     let other = radius.clone();
-    std::thread::spawn(move || other.ask("alice", b"123456"));
+    std::thread::spawn(move || other.ask("alice", b"123456", None));
     wait.recv().expect("the first one waits");
     assert!(radius.place().is_none());
-    assert_eq!(radius.ask("bob", b"123456"), Answer::Silent);
+    assert_eq!(radius.ask("bob", b"123456", None), Answer::Silent);
     assert!(radius.place().is_none(), "those who found none hold none");
 }
 
@@ -71,7 +71,7 @@ fn a_secret_that_is_not_there_or_a_password_that_is_too_long_asks_nobody() {
     let (_folder, secret) = secret();
     let (address, asked) = server(|_| None);
     let nowhere = Source::from(std::path::Path::new("/nowhere/secret"));
-    assert_eq!(radius(address, nowhere, 1, 1).ask("alice", b"123456"), Answer::Silent);
-    assert_eq!(radius(address, secret, 1, 1).ask("alice", &[b'1'; 129]), Answer::Silent);
+    assert_eq!(radius(address, nowhere, 1, 1).ask("alice", b"123456", None), Answer::Silent);
+    assert_eq!(radius(address, secret, 1, 1).ask("alice", &[b'1'; 129], None), Answer::Silent);
     assert_eq!(asked.load(Ordering::Relaxed), 0);
 }

@@ -16,6 +16,9 @@ use crate::wire::{self, EncryptedData, OtpTokenInfo, PaEncTsEnc, PaOtpChallenge,
 /// How many tokens of a challenge are looked at.
 const MOST_TOKENS: usize = 16;
 
+/// How much of a challenge is shown.
+const LONGEST_CHALLENGE: usize = 512;
+
 /// What the encrypted part of a request shows to be answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answers {
@@ -68,9 +71,10 @@ impl ClientProof for Client {
         Ok(vec![(PaType::OTP_REQUEST, request)])
     }
 
-    /// The value was right, or would be, and the KDC has lost count: it wants the next one (RFC 6560 2.4).
+    /// The value was right, or would be, and the KDC has lost count: it wants the next one (RFC 6560 2.4). Or who knows the
+    /// values wants to know more, and says what.
     fn goes_on(&self, offer: &[u8]) -> bool {
-        let next = |token: OtpTokenInfo<'_>| token.flags.has(OtpFlags::NEXT_OTP);
+        let next = |token: OtpTokenInfo<'_>| token.flags.has(OtpFlags::NEXT_OTP) || token.challenge.is_some();
         self.answered && wire::decode::<PaOtpChallenge<'_>>(offer).is_ok_and(|asked| asked.tokens.iter().any(next))
     }
 
@@ -138,12 +142,19 @@ fn name(token: &OtpTokenInfo<'_>) -> String {
     name.chars().filter(|letter| !letter.is_control()).take(64).collect()
 }
 
+/// A challenge, likewise.
+fn shown(challenge: &[u8]) -> String {
+    let text = String::from_utf8_lossy(challenge);
+    text.chars().filter(|letter| !letter.is_control()).take(LONGEST_CHALLENGE).collect()
+}
+
 /// The value and the PIN, if it is sent apart.
 fn typed(token: &OtpTokenInfo<'_>, ask: &mut Asker<'_>) -> Result<(Zeroizing<String>, Option<Zeroizing<String>>)> {
     let prompt =
         if token.flags.has(OtpFlags::NEXT_OTP) { "Enter next OTP Token Value" } else { "Enter OTP Token Value" };
+    let challenge = token.challenge.map(|challenge| format!("OTP Challenge: {}\n", shown(challenge)));
     // In MIT's order, for scripts that type both.
-    let value = ask(prompt)?;
+    let value = ask(&(challenge.unwrap_or_default() + prompt))?;
     let pin = token.flags.has(OtpFlags::COLLECT_PIN).then(|| ask("OTP Token PIN")).transpose()?;
     match pin {
         Some(pin) if !token.flags.has(OtpFlags::SEPARATE_PIN_REQUIRED) => {

@@ -18,7 +18,7 @@ thread_local! {
 /// Nothing that is made by nobody's key gets a ticket.
 pub fn pkinit(data: &[u8]) {
     if let Ok(request) = Request::read(data) {
-        let _ = (request.check_body(data), request.terms(Group::Modp2048));
+        let _ = (request.check_body(data), request.terms(&(Group::Modp2048..=Group::P521)));
         if let Some(claim) = &request.claim {
             look(&claim.certificate);
             let _ = claim.verify();

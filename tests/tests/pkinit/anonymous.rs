@@ -2,10 +2,11 @@
 
 use libkrb::client::{AsExchange, AsRequest, Exchange, Secret, Step, TgsExchange, TgsRequest};
 use libkrb::flags::{KdcOptions, TicketFlags};
+use libkrb::preauth::pkinit::{Group, PkinitMeans};
 use libkrb::{ErrorCode as E, Principal, Result};
 use tests::joined::{Asking, Joined, REALM, Sequence, as_error, name};
 
-use crate::place::{exchange, login, means, realm, run};
+use crate::place::{exchange, login, means, pkinit, realm, realm_with, run};
 
 fn nobody(realm: &mut Joined) -> libkrb::ccache::Credential {
     let client = Principal::anonymous().in_realm(REALM);
@@ -50,6 +51,30 @@ fn a_realm_may_keep_those_without_a_name_from_its_services() {
     let request = realm.as_req(&asking.with(KdcOptions::REQUEST_ANONYMOUS), None);
     assert_eq!(as_error(&realm.send(&request).reply.expect("a reply")), Some(E::POLICY));
     login(&mut realm, "alice", "alice").expect("somebody is not nobody");
+}
+
+#[test]
+fn nobody_makes_the_kdc_compute_in_a_dear_group_unless_the_realm_wants_it() {
+    let client = Principal::anonymous().in_realm(REALM);
+    let with = |least_group| PkinitMeans { least_group, ..means(None) };
+    for (least, does) in [
+        (Group::Modp2048, true),
+        (Group::P256, true),
+        (Group::Modp4096, false),
+        (Group::P384, false),
+        (Group::P521, false),
+    ] {
+        let course = run(&mut realm(), exchange(&client, with(least)), &mut |_| {});
+        assert_eq!(course.outcome.is_ok(), does, "{least:?}");
+        assert_eq!(course.refusals.contains(&E::DH_KEY_PARAMETERS_NOT_ACCEPTED), !does, "{least:?}");
+    }
+    for least in [Group::Modp4096, Group::P384] {
+        let mut strict = realm_with(kdc::core::Pkinit { least_group: least, ..pkinit() });
+        let course = run(&mut strict, exchange(&client, with(Group::Modp2048)), &mut |_| {});
+        assert!(course.outcome.is_ok(), "the realm's own: {:?}", course.outcome);
+        let course = run(&mut strict, exchange(&client, with(Group::P521)), &mut |_| {});
+        assert!(course.outcome.is_err(), "and none beyond");
+    }
 }
 
 #[test]

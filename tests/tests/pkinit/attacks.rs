@@ -5,8 +5,8 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use kdc::core::attempts::{AccountId, Lockout, Proven, Record, Tried};
 use kdc::core::{Arrival, Attempts, Kdc, PasswordPolicy, StoreError};
-use libkrb::codes::PaType;
-use libkrb::crypto::Random;
+use libkrb::codes::{EncryptionType, PaType};
+use libkrb::crypto::{Key, Random};
 use libkrb::flags::TicketFlags;
 use libkrb::preauth::pkinit::{Group, PkinitMeans};
 use libkrb::wire::{self, KdcRep, List, PaData};
@@ -140,7 +140,7 @@ fn a_request_that_comes_again_in_other_bytes_is_refused_and_clears_no_failures()
     let mut realm = realm();
     let bytes = request(&mut realm, "alice");
     assert!(realm.send(&bytes).event.issued.is_some());
-    let wrong = libkrb::crypto::Key::new(libkrb::codes::EncryptionType::AES256_SHA1, &[7; 32]).expect("a key");
+    let wrong = Key::new(EncryptionType::AES256_SHA1, &[7; 32]).expect("a key");
     let guess = realm.as_req(&Asking::login("alice"), Some(&wrong));
     assert_eq!(sent(&mut realm, &guess), E::PREAUTH_FAILED);
     let again = without_certifiers(&mut realm, &bytes);
@@ -217,6 +217,21 @@ fn the_work_for_a_certificate_is_done_while_nothing_is_held() {
     let locked = attempts.attempt(&realm.entry("alice").id, None, twin.now.time, &mut |_| Proven::No(3));
     assert_eq!(locked, Tried::Made);
     assert_eq!(login(&mut realm, "alice", "alice").expect_err("locked"), E::CLIENT_REVOKED);
+}
+
+#[test]
+fn who_has_nothing_that_could_be_guessed_is_not_locked_out_by_guesses() {
+    let mut realm = realm();
+    realm.add_policy(PasswordPolicy { max_failures: 3, ..PasswordPolicy::new("strict") });
+    realm.change("alice", |entry| entry.policy = Some("strict".into()));
+    let wrong = Key::random(EncryptionType::AES256_SHA1, &mut Sequence(9)).expect("a key");
+    for _ in 0..3 {
+        let bytes = realm.as_req(&Asking::login("alice"), Some(&wrong));
+        assert_eq!(sent(&mut realm, &bytes), E::PREAUTH_FAILED);
+    }
+    assert_eq!(login(&mut realm, "alice", "alice").expect_err("locked"), E::CLIENT_REVOKED);
+    realm.change("alice", |entry| entry.keys.clear());
+    login(&mut realm, "alice", "alice").expect("a certificate is all that she has");
 }
 
 #[test]

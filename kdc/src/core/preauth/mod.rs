@@ -258,7 +258,8 @@ fn carries(gathered: &Gathered<'_>, such: &dyn Fn(&Method) -> bool) -> bool {
 /// Asks somebody else, while nothing is held: so many seconds would be too long. The guess is counted
 /// already, so that many at once are no more guesses than one after the other.
 fn asked(work: &mut Try<'_>, gathered: &Gathered<'_>, question: Question) -> Result<Proof, Refusal> {
-    let (answer, now) = (question.server.ask(&question.user, &question.password), work.at.now.time);
+    let state = question.further.as_ref().and_then(|further| further.state.as_deref());
+    let (answer, now) = (question.server.ask(&question.user, &question.password, state), work.at.now.time);
     let count = |proven| work.kdc.attempts.attempt(&gathered.client.id, None, now, &mut |_| proven);
     match answer {
         Answer::Right => {
@@ -268,6 +269,15 @@ fn asked(work: &mut Try<'_>, gathered: &Gathered<'_>, question: Question) -> Res
         Answer::Wrong => {
             let data = Some(hints(work, gathered).encode(work, gathered));
             Err(Refusal { data, ..Refusal::new(ErrorCode::PREAUTH_FAILED, "the one-time password is wrong") })
+        }
+        Answer::More(more_of_it) => {
+            // The first one tells nothing of the value. An answer to one that is followed by another may have been a guess:
+            // it counts until there is a login, else a server that never says no would be guessed at without end.
+            if question.further.is_none() {
+                count(Proven::Withdrawn);
+            }
+            let hints = otp::ask_on(work, gathered, &question.kind, &more_of_it);
+            Err(more(work, gathered, hints))
         }
         Answer::Silent => {
             count(Proven::Withdrawn);
@@ -281,7 +291,9 @@ fn asked(work: &mut Try<'_>, gathered: &Gathered<'_>, question: Question) -> Res
 fn lockout(gathered: &Gathered<'_>) -> Option<Lockout> {
     const OF_TOKENS: Lockout = Lockout { max_failures: 10, interval: 3600, duration: 3600 };
     let own = gathered.client_policy.as_deref().and_then(Lockout::of);
-    own.or(gathered.client.has_token().then_some(OF_TOKENS))
+    // Who has neither can't be guessed at: else anybody could lock out who logs in by certificate alone.
+    let guessable = gathered.client.has_token() || gathered.client.keys.iter().any(|set| !set.keys.is_empty());
+    own.filter(|_| guessable).or(gathered.client.has_token().then_some(OF_TOKENS))
 }
 
 /// Some clients send one timestamp for each enctype and salt they can think of. Each is a guess.

@@ -19,7 +19,7 @@ use super::super::cookie;
 use super::super::entry::{Entry, Token, TokenKind};
 use super::super::fast::Armor;
 use super::super::policy::Policy;
-use super::super::second::{self, Held, OtpType, Question};
+use super::super::second::{self, Further, Held, More, OtpType, Question};
 use super::super::store::{Change, StoreError};
 use super::{Gathered, Hints, Proof, Refusal, Step, Try};
 
@@ -29,6 +29,8 @@ const WRONG: &str = "the one-time password is wrong, or was used before";
 const TRIES: usize = 3;
 /// Octets of a nonce beyond those of the armor key (RFC 6560 3.2).
 const NONCE: usize = 8;
+/// In our cookies: a [`Further`] question.
+const FURTHER: PaType = PaType::OTP_PIN_CHANGE;
 /// A value is no longer; of a longer one no token has made the next.
 const LONGEST_VALUE: usize = 16;
 
@@ -100,11 +102,16 @@ pub fn verify(work: &mut Try<'_>, who: &Gathered<'_>, padata: &PaData<'_>) -> Re
     let proof = |indicators| Proof { reply_key: Some(armor.clone()), indicators, ..Proof::by("otp") };
     if let Some((token, kind)) = elsewhere(work.kdc.policy, who, &request) {
         let indicators = token.indicators.clone().unwrap_or_else(|| kind.indicators.clone());
+        let other = Refusal::new(ErrorCode::PREAUTH_FAILED, "the answer is to the question of another token");
+        let further = who.remembered(FURTHER).ok();
+        let further = further.map(|bytes| Further::decode(bytes, &token.kind).ok_or(other)).transpose()?;
         once(work, &request)?;
         return Ok(Step::Ask(Question {
             server: Arc::clone(&kind.server),
             user: token.user(kind, &who.client.principal),
             password: Zeroizing::new(value.to_vec()),
+            kind: token.kind,
+            further,
             proof: proof(indicators),
         }));
     }
@@ -134,6 +141,19 @@ fn next_value(work: &mut Try<'_>, who: &Gathered<'_>, request: &PaOtpRequest<'_>
     challenge(work, armor, &[asked], &mut hints);
     hints.keep(PaType::OTP_CHALLENGE, value.to_vec());
     (token.kind == TokenKind::Counting).then_some(Step::Again(hints))
+}
+
+/// A server's further question to the client, to be answered by another value.
+pub fn ask_on(work: &mut Try<'_>, who: &Gathered<'_>, kind: &str, more: &More) -> Hints {
+    let mut hints = Hints::default();
+    if let Some(armor) = who.armor {
+        let message = Some(more.message.as_bytes()).filter(|message| !message.is_empty());
+        let flags = OtpFlags::DO_NOT_COLLECT_PIN;
+        let asked = OtpTokenInfo { flags, vendor: Some(Utf8(kind)), challenge: message, ..BARE };
+        challenge(work, armor, &[asked], &mut hints);
+        hints.keep(FURTHER, Further::new(kind, more).encode());
+    }
+    hints
 }
 
 fn is_named(token: &Token, request: &PaOtpRequest<'_>) -> bool {

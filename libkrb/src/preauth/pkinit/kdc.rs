@@ -1,6 +1,8 @@
 //! The KDC's side: what a client sent, and the answer (RFC 4556 3.2.2, 3.2.3, RFC 8636). Not here: whose
 //! certificate it is, and what the realm makes of that.
 
+use std::ops::RangeInclusive;
+
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
@@ -73,15 +75,15 @@ impl<'a> Request<'a> {
     ///
     /// # Errors
     /// PUBLIC_KEY_ENCRYPTION_NOT_SUPPORTED when it wants to be sent one;
-    /// DH_KEY_PARAMETERS_NOT_ACCEPTED for an unknown group or one weaker than `least`;
+    /// DH_KEY_PARAMETERS_NOT_ACCEPTED for an unknown group or none of `groups`;
     /// NO_ACCEPTABLE_KDF.
-    pub fn terms(&self, least: Group) -> Result<Terms<'a>, Distrust> {
+    pub fn terms(&self, groups: &RangeInclusive<Group>) -> Result<Terms<'a>, Distrust> {
         const ENCRYPTION: ErrorCode = ErrorCode::PUBLIC_KEY_ENCRYPTION_NOT_SUPPORTED;
         const PARAMETERS: ErrorCode = ErrorCode::DH_KEY_PARAMETERS_NOT_ACCEPTED;
         let unknown = "the key agreement is not in one of this realm's groups";
         let info = self.pack.public_value().map_err(Distrust::because(PARAMETERS, unknown))?;
         let info = info.ok_or(Distrust::new(ENCRYPTION, "only Diffie-Hellman is offered, no key transport"))?;
-        let group = Group::of(&info.algorithm).filter(|group| *group >= least);
+        let group = Group::of(&info.algorithm).filter(|group| groups.contains(group));
         let group = group.ok_or(Distrust::new(PARAMETERS, unknown))?;
         let kdf = match self.pack.supported_kdfs {
             None => None,
@@ -121,8 +123,9 @@ fn typed(kind: i32, value: &impl wire::Encode) -> Vec<u8> {
 }
 
 /// TYPED-DATA with the groups that are accepted, most wanted first (RFC 4556 3.2.2).
-pub fn accepted_groups(least: Group) -> Vec<u8> {
-    let encoded: Vec<_> = PREFERRED.into_iter().filter(|group| *group >= least).map(Group::algorithm).collect();
+pub fn accepted_groups(groups: RangeInclusive<Group>) -> Vec<u8> {
+    let accepted = PREFERRED.into_iter().filter(|group| groups.contains(group));
+    let encoded: Vec<_> = accepted.map(Group::algorithm).collect();
     let algorithms: Vec<AlgorithmIdentifier<'_>> = encoded.iter().filter_map(|der| wire::decode(der).ok()).collect();
     typed(super::TD_DH_PARAMETERS, &List::Items(&algorithms))
 }

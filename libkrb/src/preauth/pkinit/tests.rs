@@ -78,7 +78,7 @@ fn client_and_kdc_agree_on_a_key_in_every_group_with_every_kind_of_certificate()
         assert_eq!(found(&trust(), name), Ok(()), "{name}");
         assert_eq!(request.check_body(BODY), Ok(()));
         assert_eq!(request.pack.authenticator.freshness_token, Some(b"fresh".as_slice()));
-        let terms = request.terms(Group::Modp2048).unwrap();
+        let terms = request.terms(&(Group::Modp2048..=Group::P521)).unwrap();
         assert_eq!((terms.group, terms.kdf), (group, Some(Kdf::Sha512)));
         let (reply, theirs) = answer(&terms, kdc, &alice());
         let ours = reply_key(&asked, &reply, &KdcRules::default()).unwrap();
@@ -176,12 +176,12 @@ fn a_request_is_good_for_its_own_body_only() {
 fn groups_that_are_too_weak_unknown_or_none_at_all_are_refused_with_those_that_are_not() {
     let (value, _) = ask(Some(&identity("alice")), Group::Modp2048);
     let mut request = Request::read(&value).unwrap();
-    let refused = request.terms(Group::P384).unwrap_err().code;
+    let refused = request.terms(&(Group::P384..=Group::P521)).unwrap_err().code;
     assert_eq!(refused, ErrorCode::DH_KEY_PARAMETERS_NOT_ACCEPTED);
     request.pack.client_public_value = None;
-    let refused = request.terms(Group::Modp2048).unwrap_err().code;
+    let refused = request.terms(&(Group::Modp2048..=Group::P521)).unwrap_err().code;
     assert_eq!(refused, ErrorCode::PUBLIC_KEY_ENCRYPTION_NOT_SUPPORTED);
-    let data = kdc::accepted_groups(Group::Modp4096);
+    let data = kdc::accepted_groups(Group::Modp4096..=Group::P521);
     let typed: wire::List<'_, wire::TypedData<'_>> = wire::decode(&data).unwrap();
     let told = typed.iter().next().unwrap().value.unwrap();
     let other = |tried: &[Group]| client::other_group(told, Group::Modp2048, tried);
@@ -195,20 +195,20 @@ fn key_derivations_are_chosen_among_the_offered_and_an_old_client_gets_the_old_o
     let (value, _) = ask(Some(&identity("alice")), Group::P256);
     let mut request = Request::read(&value).unwrap();
     request.pack.supported_kdfs = None;
-    assert_eq!(request.terms(Group::Modp2048).unwrap().kdf, None);
+    assert_eq!(request.terms(&(Group::Modp2048..=Group::P521)).unwrap().kdf, None);
     let only = [Kdf::Sha256.id()];
     request.pack.supported_kdfs = Some(wire::List::Items(&only));
-    assert_eq!(request.terms(Group::Modp2048).unwrap().kdf, Some(Kdf::Sha256));
+    assert_eq!(request.terms(&(Group::Modp2048..=Group::P521)).unwrap().kdf, Some(Kdf::Sha256));
     let unknown = [wire::KdfAlgorithmId { id: wire::Oid::KERBEROS }];
     request.pack.supported_kdfs = Some(wire::List::Items(&unknown));
-    assert_eq!(request.terms(Group::Modp2048).unwrap_err().code, ErrorCode::NO_ACCEPTABLE_KDF);
+    assert_eq!(request.terms(&(Group::Modp2048..=Group::P521)).unwrap_err().code, ErrorCode::NO_ACCEPTABLE_KDF);
 }
 
 #[test]
 fn a_kdc_is_believed_for_its_realm_or_its_host() {
     let (value, asked) = ask(Some(&identity("alice")), Group::P256);
     let request = Request::read(&value).unwrap();
-    let terms = request.terms(Group::Modp2048).unwrap();
+    let terms = request.terms(&(Group::Modp2048..=Group::P521)).unwrap();
     let hosts = || vec!["KDC.example.org".to_owned()];
     let by_host = |purpose| KdcRules { hosts: hosts(), purpose };
     let anywhere = KdcRules::default();
@@ -238,7 +238,7 @@ fn an_answer_to_another_request_or_without_a_signature_is_none() {
     let (_, asked) = ask(Some(&identity("alice")), Group::P256);
     let (value, _) = ask(Some(&identity("alice")), Group::P256);
     let request = Request::read(&value).unwrap();
-    let (reply, _) = answer(&request.terms(Group::Modp2048).unwrap(), &identity("kdc"), &alice());
+    let (reply, _) = answer(&request.terms(&(Group::Modp2048..=Group::P521)).unwrap(), &identity("kdc"), &alice());
     assert!(matches!(reply_key(&asked, &reply, &KdcRules::default()), Err(Error::ReplyMismatch(_))));
     let wire::PaPkAsRep::Dh(info) = wire::decode(&reply).unwrap() else { panic!("dhInfo") };
     let content = signed::open(info.signed_data, wire::Oid::PKINIT_DH_KEY_DATA).unwrap().content;

@@ -6,10 +6,12 @@ mod freshness;
 mod mapping;
 mod settings;
 
+use std::ops::RangeInclusive;
+
 use libkrb::codes::PaType;
 use libkrb::crypto::Key;
 use libkrb::preauth::pkinit::kdc::{self, Request};
-use libkrb::preauth::pkinit::{self as shared, Binding, Claim, Distrust};
+use libkrb::preauth::pkinit::{self as shared, Binding, Claim, Distrust, Group};
 use libkrb::replay::{ReplayKey, Verdict};
 use libkrb::wire::PaData;
 use libkrb::{ErrorCode, Principal, Time};
@@ -43,11 +45,12 @@ pub fn verify(work: &mut Try<'_>, who: &Gathered<'_>, padata: &PaData<'_>) -> Re
     };
     let request = Request::read(padata.value).map_err(|distrust| refusal(&pkinit, None, distrust))?;
     let claim = request.claim.as_ref();
+    let groups = groups(&pkinit, claim);
     let refused = |distrust| refusal(&pkinit, claim, distrust);
     // What costs little comes first.
     request.check_body(who.request.body.der).map_err(refused)?;
     recent(work, &request)?;
-    let terms = request.terms(pkinit.least_group).map_err(refused)?;
+    let terms = request.terms(&groups).map_err(refused)?;
     let etype = who.offered.first().copied();
     let etype = etype.ok_or(Refusal::new(ErrorCode::ETYPE_NOSUPP, "no offered encryption type is allowed"))?;
     let until = believe(&pkinit, who, claim, work.at.now.time)?;
@@ -62,6 +65,13 @@ pub fn verify(work: &mut Try<'_>, who: &Gathered<'_>, padata: &PaData<'_>) -> Re
     let reply_key = binding.reply_key(&secret, terms.kdf);
     let reply_key = reply_key.map_err(|_| Refusal::new(ErrorCode::ETYPE_NOSUPP, "no reply key can be made"))?;
     Ok(Step::Proven(proof(claim.is_some(), reply_key, reply, until)))
+}
+
+/// The groups in which a secret is agreed upon. Who shows no certificate is anybody, and has the KDC do no more work than a
+/// good group takes: 2048 bits or P-256, where the realm asks for no better one.
+fn groups(pkinit: &Pkinit, claim: Option<&Claim<'_>>) -> RangeInclusive<Group> {
+    let least = pkinit.least_group;
+    least..=if claim.is_some() { Group::P521 } else { least.max(Group::P256) }
 }
 
 fn proof(signed: bool, reply_key: Key, reply: Vec<u8>, until: Option<Time>) -> Proof {
@@ -133,7 +143,7 @@ fn refusal(pkinit: &Pkinit, claim: Option<&Claim<'_>>, distrust: Distrust) -> Re
         ErrorCode::INVALID_CERTIFICATE | ErrorCode::REVOKED_CERTIFICATE | ErrorCode::REVOCATION_STATUS_UNKNOWN => {
             Some(kdc::principals(shared::TD_INVALID_CERTIFICATES, &certificate()))
         }
-        ErrorCode::DH_KEY_PARAMETERS_NOT_ACCEPTED => Some(kdc::accepted_groups(pkinit.least_group)),
+        ErrorCode::DH_KEY_PARAMETERS_NOT_ACCEPTED => Some(kdc::accepted_groups(groups(pkinit, claim))),
         ErrorCode::DIGEST_IN_SIGNED_DATA_NOT_ACCEPTED => Some(kdc::accepted_digests()),
         ErrorCode::DIGEST_IN_CERT_NOT_ACCEPTED => Some(kdc::accepted_certificate_digests()),
         _ => None,
