@@ -1,4 +1,4 @@
-//! How many instructions a request takes in the KDC's mind, and a token at the acceptor, counted by
+//! How many instructions a request takes in the KDC's mind, and a token at its service and its client, counted by
 //! valgrind: what gets slower fails here without a clock, however busy the machine is.
 //! `cargo bench -p bench --bench instructions` compares with bench/instructions.toml;
 //! with `-- --write` it writes that file.
@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use libkrb::client::{ApExchange, ApRequest};
 use libkrb::codes::EncryptionType;
+use libkrb::gss::{InitiatorContext, InitiatorOptions, InitiatorStep, Mechanism};
 use libkrb::replay::MemoryReplayCache;
 use libkrb::service::{Acceptor, Options};
 use tests::armored::{self, Armor, Inside};
@@ -34,12 +35,14 @@ const HOST: &str = "host/a.example.org";
 type Work = fn(usize);
 
 /// What is counted, by name.
-const ROWS: [(&str, Work); 5] = [
+const ROWS: [(&str, Work); 7] = [
     ("as", |sent| kdc(sent, |client| (0..MADE).map(|_| login(client)).collect())),
     ("as_in_fast", |sent| kdc(sent, logins_in_fast)),
     ("tgs", |sent| kdc(sent, services)),
     ("tgs_in_fast", |sent| kdc(sent, services_in_fast)),
-    ("accept", accept),
+    ("accept", |sent| accept(sent, false)),
+    ("accept_new", |sent| accept(sent, true)),
+    ("token", token),
 ];
 
 fn main() -> ExitCode {
@@ -129,19 +132,37 @@ fn kdc(sent: usize, make: impl FnOnce(&mut Joined) -> Vec<Vec<u8>>) {
     }
 }
 
-/// Shows one ticket to a service again and again, as clients do for hours.
-fn accept(sent: usize) {
+/// Shows tickets to a service: one again and again, as clients do for hours, or a new one each time.
+fn accept(sent: usize, anew: bool) {
     let mut realm = Joined::new();
     let tgt = realm.login(&asking(Asking::login("alice"))).expect("a TGT");
-    let ticket = realm.tgs(&tgt, &asking(Asking::service(HOST))).expect("a ticket").cached();
+    let mut tickets = vec![];
     let mut token = |_| {
         realm.tick();
-        ApExchange::new(&ticket, &ApRequest::default(), realm.now, &mut Sequence(5)).expect("an AP-REQ").1
+        if anew || tickets.is_empty() {
+            tickets.push(realm.tgs(&tgt, &asking(Asking::service(HOST))).expect("a ticket").cached());
+        }
+        let ticket = tickets.last().expect("a ticket");
+        ApExchange::new(ticket, &ApRequest::default(), realm.now, &mut Sequence(5)).expect("an AP-REQ").1
     };
     let tokens: Vec<_> = (0..MADE).map(&mut token).collect();
     let replays = Arc::new(MemoryReplayCache::new(300, 1_000_000));
     let acceptor = Acceptor::new(&realm.keytab(&[HOST]), Options::default(), replays).expect("an acceptor");
     for token in &tokens[..sent] {
         acceptor.accept(realm.now, &mut Sequence(6), token, None).expect("an honest client");
+    }
+}
+
+/// Makes the first token of a context with a ticket that is held.
+fn token(made: usize) {
+    let mut realm = Joined::new();
+    let tgt = realm.login(&asking(Asking::login("alice"))).expect("a TGT");
+    let ticket = realm.tgs(&tgt, &asking(Asking::service(HOST))).expect("a ticket").cached();
+    let random = &mut Sequence(5);
+    for _ in 0..made {
+        let options = InitiatorOptions { mechanism: Mechanism::Kerberos, ..InitiatorOptions::default() };
+        let mut context = InitiatorContext::new(&ticket, options).expect("a context");
+        let step = context.step(realm.now, random, None).expect("a token");
+        assert!(matches!(step, InitiatorStep::Continue(_)));
     }
 }

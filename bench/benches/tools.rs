@@ -1,65 +1,50 @@
 //! What a person or a cron job waits for: `kinit` from a keytab, the whole process, against a KDC on
 //! loopback, ours and MIT's in turns. Wall (the best of all, for others disturb) and CPU (of all).
 //! `cargo bench -p bench --bench tools`
-#![allow(missing_docs, clippy::print_stdout, reason = "a benchmark")]
+#![allow(missing_docs, reason = "a benchmark")]
 
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use bench::cpu_nanos;
+use bench::rows::{Goal, Rows};
 use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 use tests::{Family, Realm, Seat};
 
 const TURNS: usize = 200;
 
 fn main() {
-    println!("{TURNS} times each; wall of the quickest, CPU of all");
-    for row in rows() {
-        let Row { what, goal, figure, ratio, met } = row;
-        let ratio = ratio.map(|ratio| format!(", {ratio:.2} times less than MIT")).unwrap_or_default();
-        println!("{what:<32} {figure:>8.2} ms{ratio} (goal: {goal}; {})", if met { "met" } else { "not met" });
-    }
-}
-
-/// A figure with its goal.
-pub struct Row {
-    pub what: &'static str,
-    pub goal: &'static str,
-    /// Milliseconds.
-    pub figure: f64,
-    /// How many times that MIT takes.
-    pub ratio: Option<f64>,
-    pub met: bool,
+    rows().keep("tools");
 }
 
 /// What there is to say of the tools.
-pub fn rows() -> Vec<Row> {
+fn rows() -> Rows {
     let realm = Realm::start(Family::Ours);
     let keytab = realm.add_service("host/bench.example.org");
     let keytab = keytab.to_str().expect("a path of text");
     let login = ["-k", "-t", keytab, "host/bench.example.org"];
     let ours = realm.seat(Family::Ours);
     let start = best(TURNS, [&mut || run(&ours, Family::Ours, &["--version"])])[0];
-    let mut rows =
-        vec![Row { what: "kinit starts", goal: "under 5 ms", figure: start.wall, ratio: None, met: start.wall < 5.0 }];
-    let mut of_login = |ours: Spent, theirs: Option<Spent>| {
-        let ratio = |of: fn(&Spent) -> f64| theirs.as_ref().map(|theirs| of(theirs) / of(&ours));
-        for (what, figure, ratio) in [
-            ("kinit -k, wall", ours.wall, ratio(|spent| spent.wall)),
-            ("kinit -k, CPU", ours.cpu, ratio(|spent| spent.cpu)),
-        ] {
-            let met = ratio.is_some_and(|ratio| ratio > 1.0);
-            rows.push(Row { what, goal: "less than MIT", figure, ratio, met });
-        }
-    };
+    let mut rows = Rows::default();
+    let detail = format!("wall, the quickest of {TURNS}");
+    rows.add("kinit starts", Goal::AtMost(5.0), start.wall, " ms", detail);
     if Family::Mit.has_clients() {
         let mit = realm.seat(Family::Mit);
         let [ours, theirs] =
             best(TURNS, [&mut || run(&ours, Family::Ours, &login), &mut || run(&mit, Family::Mit, &login)]);
-        of_login(ours, Some(theirs));
+        for (what, ours, theirs) in [("wall", ours.wall, theirs.wall), ("CPU", ours.cpu, theirs.cpu)] {
+            let what = format!("kinit -k, {what} of MIT's");
+            rows.add(
+                &what,
+                Goal::AtLeast(1.0),
+                theirs / ours,
+                " times",
+                format!("{ours:.2} ms against {theirs:.2} ms"),
+            );
+        }
     } else {
         let [ours] = best(TURNS, [&mut || run(&ours, Family::Ours, &login)]);
-        of_login(ours, None);
+        rows.add("kinit -k, wall", Goal::Stated, ours.wall, " ms", format!("{:.2} ms CPU; MIT's is missing", ours.cpu));
     }
     rows
 }

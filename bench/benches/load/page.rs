@@ -11,7 +11,7 @@ use tests::Family;
 use crate::Report;
 
 /// Other benchmarks that keep rows for the table.
-const OTHERS: [&str; 2] = ["services", "client"];
+const OTHERS: [&str; 3] = ["services", "client", "tools"];
 
 pub fn write(report: &Report, folder: &Path) {
     fs::create_dir_all(folder).expect("a folder");

@@ -1,13 +1,13 @@
 //! The same ticket shown and accepted by libkrb and by MIT's libgssapi, with mutual authentication and
 //! each one's replay cache.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
 use libkrb::Principal;
 use libkrb::ccache::{CacheName, Credential};
-use libkrb::crypto::{Key, KeyUsage, OsRandom};
+use libkrb::crypto::{KeptRandom, Key, KeyUsage, OsRandom};
 use libkrb::gss::{
     AcceptStep, AcceptorContext, AcceptorOptions, InitiatorContext, InitiatorOptions, InitiatorStep, Mechanism,
 };
@@ -65,6 +65,14 @@ impl Site {
         let options = Options::default();
         let replay = Arc::new(MemoryReplayCache::new(options.clock_skew, 1_000_000));
         Arc::new(Acceptor::new(&self.keys(), options, replay).expect("an acceptor"))
+    }
+
+    pub fn configuration(&self) -> &Path {
+        &self.environment[0].1
+    }
+
+    pub fn cache(&self) -> &Path {
+        &self.environment[1].1
     }
 
     /// An opened initiator with its first token.
@@ -128,7 +136,7 @@ impl Site {
 fn initiate(ticket: &Credential, mechanism: Mechanism, now: Instant) -> (InitiatorContext, Vec<u8>) {
     let options = InitiatorOptions { mechanism, ..InitiatorOptions::default() };
     let mut initiator = InitiatorContext::new(ticket, options).expect("an initiator");
-    match initiator.step(now, &mut OsRandom::new(), None).expect("a first token") {
+    match initiator.step(now, &mut KeptRandom::take(), None).expect("a first token") {
         InitiatorStep::Continue(token) => (initiator, token),
         InitiatorStep::Done(..) => panic!("the service has not proven itself yet"),
     }

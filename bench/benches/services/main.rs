@@ -1,8 +1,9 @@
 //! What one authenticated request costs, by the way in which the caller is known: CPU time of each
 //! side, in one run on one machine. `just bench-services` also writes the table and the picture of
-//! docs/guide.
+//! docs/guide, and keeps rows for the table of `just bench`.
 #![allow(missing_docs, clippy::print_stdout, reason = "a benchmark")]
 
+mod client;
 mod http;
 mod jwt;
 mod kerberos;
@@ -28,7 +29,10 @@ fn main() {
     }
     report.add("mTLS 1.3 handshake, P-256", mtls::cost(500));
     report.replay = Some(replay::measure(10_000_000));
-    report.print();
+
+    println!();
+    report.rows().keep("services");
+    client::rows(&site).keep("client");
     if let Some(folder) = std::env::var_os("KRB_BENCH_DOCS") {
         report.write(folder.as_ref());
     }

@@ -45,7 +45,7 @@ pub use key::Key;
 pub(crate) use mac::wipe;
 pub use prepared::{Plain, PreparedChecksum, PreparedKey};
 pub use prf::PreparedPrf;
-pub use random::{OsRandom, Random};
+pub use random::{KeptRandom, OsRandom, Random};
 pub use s2k::{MAX_ITERATIONS, MIN_ITERATIONS};
 #[cfg(feature = "http")]
 pub use sealing::{MIN_SECRET, SealingKey};

@@ -1,6 +1,8 @@
 //! Where unpredictable bytes come from. Not here: what they are used for.
 
+use std::cell::RefCell;
 use std::fmt;
+use std::process;
 
 use aes::Aes256Enc;
 use cbc::cipher::BlockCipherEncrypt;
@@ -86,6 +88,57 @@ impl Default for OsRandom {
     }
 }
 
+thread_local! {
+    /// Generators that nobody uses just now, and the process that they belong to.
+    #[allow(clippy::vec_box, reason = "moved, they would leave copies behind that nobody wipes")]
+    static KEPT: RefCell<(u32, Vec<Box<OsRandom>>)> = const { RefCell::new((0, Vec::new())) };
+}
+
+/// How many generators a thread keeps.
+const MOST_KEPT: usize = 8;
+
+/// An [`OsRandom`] for one piece of work: taken from the thread's former ones, for its seed costs more
+/// than what most work asks of it, and given back when it is dropped, to whatever thread that is. None
+/// is ever in two hands, and after a `fork` the new process leaves those of the old one alone.
+#[derive(Debug)]
+pub struct KeptRandom(Option<Box<OsRandom>>);
+
+impl KeptRandom {
+    /// A generator of this thread's; a new one where it has none.
+    pub fn take() -> KeptRandom {
+        let kept = KEPT.try_with(|kept| {
+            let (owner, kept) = &mut *kept.borrow_mut();
+            if *owner != process::id() {
+                *owner = process::id();
+                kept.clear();
+            }
+            kept.pop()
+        });
+        KeptRandom(kept.ok().flatten())
+    }
+}
+
+impl Random for KeptRandom {
+    /// # Panics
+    /// As [`OsRandom::fill`].
+    fn fill(&mut self, out: &mut [u8]) {
+        self.0.get_or_insert_default().fill(out);
+    }
+}
+
+impl Drop for KeptRandom {
+    fn drop(&mut self) {
+        let Some(random) = self.0.take() else { return };
+        // A thread that ends keeps nothing more.
+        let _ = KEPT.try_with(|kept| {
+            let (owner, kept) = &mut *kept.borrow_mut();
+            if *owner == process::id() && kept.len() < MOST_KEPT {
+                kept.push(random);
+            }
+        });
+    }
+}
+
 impl fmt::Debug for OsRandom {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("OsRandom")
@@ -139,6 +192,42 @@ mod tests {
         let key: [u8; KEY] = random.batch[..KEY].try_into().unwrap();
         random.fill(&mut [0; BATCH - KEY]);
         assert_ne!(random.batch[..KEY], key);
+    }
+
+    #[test]
+    fn a_kept_generator_goes_on_where_it_was_and_is_in_one_hand_only() {
+        let next = |random: &mut KeptRandom| {
+            let mut out = [0; 16];
+            random.fill(&mut out);
+            (out, random.0.as_ref().map(|random| random.left))
+        };
+        let (mut one, mut other) = (KeptRandom::take(), KeptRandom::take());
+        let mut seen = HashSet::from([next(&mut one).0, next(&mut other).0]);
+        drop((one, other));
+        let (mut one, mut other) = (KeptRandom::take(), KeptRandom::take());
+        for random in [&mut one, &mut other] {
+            let (octets, left) = next(random);
+            assert!(seen.insert(octets), "the same again");
+            assert_eq!(left, Some(BATCH - KEY - 32), "it was seeded anew");
+        }
+        let away = std::thread::spawn(move || drop(one));
+        away.join().unwrap();
+        drop(other);
+        assert_eq!(KEPT.with_borrow(|(_, kept)| kept.len()), 1, "the other thread has the first one");
+    }
+
+    #[test]
+    fn generators_of_another_process_are_left_alone() {
+        KeptRandom::take().fill(&mut [0; 16]);
+        assert_eq!(KEPT.with_borrow(|(_, kept)| kept.len()), 1);
+        // As after a fork: the memory is that of the parent.
+        KEPT.with_borrow_mut(|(owner, _)| *owner ^= 1);
+        assert!(KeptRandom::take().0.is_none());
+        let mut of_parent = KeptRandom::take();
+        of_parent.fill(&mut [0; 16]);
+        KEPT.with_borrow_mut(|(owner, _)| *owner ^= 1);
+        drop(of_parent);
+        assert_eq!(KEPT.with_borrow(|(_, kept)| kept.len()), 0, "given back where it does not belong");
     }
 
     #[test]

@@ -71,6 +71,8 @@ pub(super) struct Inner {
     pub(super) source: Source,
     pub(super) cache: Option<CacheName>,
     care: Care,
+    /// The name that the first ticket is held by, whatever the KDC called it.
+    tgt: Principal,
     state: Mutex<State>,
 }
 
@@ -84,7 +86,8 @@ impl Client {
     fn of(t: Transport, r: AsRequest, source: Source, cache: Option<CacheName>, care: Care) -> Client {
         // The first ticket is always for the ticket-granting service.
         let (transport, request) = (t, AsRequest { server: None, ..r });
-        Client(Arc::new(Inner { transport, request, source, cache, care, state: Mutex::default() }))
+        let tgt = Principal::tgs(request.client.realm());
+        Client(Arc::new(Inner { transport, request, source, cache, care, tgt, state: Mutex::default() }))
     }
 
     /// A client for a program that takes care of it; no credential cache is written.
@@ -285,9 +288,8 @@ impl Client {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The name that the first ticket is held by, whatever the KDC called it.
     pub(super) fn tgt_name(&self) -> Principal {
-        Principal::tgs(self.principal().realm())
+        self.0.tgt.clone()
     }
 
     pub(super) fn tgt_want(&self) -> Want {

@@ -10,7 +10,7 @@ use super::sessions::{Place, Session};
 use super::source::Opening;
 use super::{Negotiator, Standing, Use};
 use crate::credentials::{Channel, Initiation, Remedy};
-use crate::crypto::OsRandom;
+use crate::crypto::KeptRandom;
 use crate::error::{Error, ErrorCode, Result};
 use crate::gss::{ChannelBindings, InitiatorContext, InitiatorStep};
 use crate::spn::Spn;
@@ -129,7 +129,7 @@ impl<'a> Exchange<'a> {
         let bindings = self.bindings.clone();
         let wanted = Initiation { bindings, delegation: settings.delegation, ..Initiation::default() };
         let Opening { mut context, until } = settings.source.open(&self.spn, wanted).await?;
-        match context.step(self.clock(), &mut OsRandom::new(), None)? {
+        match context.step(self.clock(), &mut KeptRandom::take(), None)? {
             InitiatorStep::Continue(token) => self.bear(context, &token, until),
             InitiatorStep::Done(..) => Err(unproven("no proof was asked for")),
         }
@@ -161,7 +161,7 @@ impl<'a> Exchange<'a> {
             Err(error) => return Ok(Verdict::Pass(Standing::Refused(Some(error)))),
         };
         let now = self.clock();
-        Ok(match opening.step(now, &mut OsRandom::new(), Some(&token)) {
+        Ok(match opening.step(now, &mut KeptRandom::take(), Some(&token)) {
             Ok(InitiatorStep::Continue(token)) if self.legs < LEGS => {
                 self.bear(opening, &token, until)?;
                 Verdict::Again(Standing::Refused(None))
@@ -210,7 +210,7 @@ impl<'a> Exchange<'a> {
             None if answer.status.is_server_error() => return Ok(Standing::Unknown),
             None => return Err(unproven(&format!("the answer with status {} bears no proof", answer.status.as_u16()))),
         };
-        match opening.step(now, &mut OsRandom::new(), Some(&token))? {
+        match opening.step(now, &mut KeptRandom::take(), Some(&token))? {
             InitiatorStep::Done(_, None) => Ok(Standing::Proven),
             InitiatorStep::Done(_, Some(_)) | InitiatorStep::Continue(_) => {
                 Err(unproven("the service serves before its proof is whole"))

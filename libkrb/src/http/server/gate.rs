@@ -14,7 +14,7 @@ use super::connection::{Connection, HalfOpen, Places};
 use super::header::{self, Authorization};
 use super::{Mode, Observer, Outcome, Reason};
 use crate::config::LocalNames;
-use crate::crypto::OsRandom;
+use crate::crypto::KeptRandom;
 use crate::error::Error;
 use crate::gss::{self, AcceptStep, AcceptorContext, AcceptorOptions, Context, Refusal};
 use crate::http::Caller;
@@ -140,7 +140,7 @@ impl Gate {
         let connection = (self.connection)(&parts.extensions);
         let mut context = self.context(connection.as_ref(), now, token)?;
         let peer = connection.as_ref().and_then(Connection::peer);
-        match context.step_async(now, &mut OsRandom::new(), token, peer).await {
+        match context.step_async(now, &mut KeptRandom::take(), token, peer).await {
             Ok(AcceptStep::Done(_, caller, _)) if caller.accepted.client.is_anonymous() && !self.allow_anonymous => {
                 Err(Reason::Anonymous.into())
             }

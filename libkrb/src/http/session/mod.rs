@@ -38,7 +38,7 @@ pub use cookie::{Cookie, SameSite};
 pub use keys::SessionKeys;
 
 use super::Caller;
-use crate::crypto::{OsRandom, Random, SealingKey};
+use crate::crypto::{KeptRandom, Random, SealingKey};
 use crate::error::Result;
 use crate::name::Principal;
 use crate::time::{Seconds, Time};
@@ -162,7 +162,7 @@ impl Sessions {
     /// Begins a session: the headers that bring it. There are none when it would not live or would
     /// be too large. `table` names what gave the caller its roles; with another one it is no session.
     pub(super) fn begin(&self, table: &str, caller: &Caller, now: Time) -> Vec<(HeaderName, HeaderValue)> {
-        let mut random = OsRandom::new();
+        let mut random = KeptRandom::take();
         let mut id = [0; 16];
         random.fill(&mut id);
         let end = caller.times().end.min(now + self.max_life);
@@ -224,7 +224,7 @@ impl Sessions {
         // brings a new one.
         let headers = match self.idle {
             Some(idle) if content.seen + idle / 2 <= now => {
-                self.bring(table, &Content { seen: now, ..content }, now, &mut OsRandom::new())
+                self.bring(table, &Content { seen: now, ..content }, now, &mut KeptRandom::take())
             }
             _ => vec![],
         };
