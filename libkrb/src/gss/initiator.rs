@@ -75,13 +75,13 @@ impl InitiatorContext {
         let kerberos = krb5::Initiator::new(ticket, options)?;
         let machine = match mechanism {
             Mechanism::Kerberos => Machine::Kerberos(kerberos),
-            Mechanism::Spnego => Machine::Spnego(spnego::Initiator::new(kerberos)),
+            Mechanism::Spnego => Machine::Spnego(spnego::Initiator::new(spnego::Offered::Kerberos(kerberos))),
         };
         Ok(InitiatorContext { machine })
     }
 
     /// A context with a service that is asked to reach the KDC for us (IAKERB): it hears no secret, and can do no more than
-    /// any network that lies between. [`InitiatorContext::tickets`] has what was got on the way.
+    /// any network that lies between. It is spoken within SPNEGO or alone, as the options say. [`InitiatorContext::tickets`] has what was got on the way.
     ///
     /// # Errors
     /// [`crate::Error::Setting`] for DCE_STYLE.
@@ -89,15 +89,25 @@ impl InitiatorContext {
         if options.flags.any(ContextFlags::DCE_STYLE) {
             return Err(Error::Setting("contexts in the style of DCE are not supported".to_owned()));
         }
-        let iakerb = iakerb::Initiator::new(login, options);
-        Ok(InitiatorContext { machine: Machine::Iakerb(Box::new(iakerb)) })
+        let (mechanism, negotiated) = (options.mechanism, options.flags | ContextFlags::INTEGRITY);
+        let options = match mechanism {
+            Mechanism::Spnego => InitiatorOptions { flags: negotiated, ..options },
+            Mechanism::Kerberos => options,
+        };
+        let iakerb = Box::new(iakerb::Initiator::new(login, options));
+        let machine = match mechanism {
+            Mechanism::Kerberos => Machine::Iakerb(iakerb),
+            Mechanism::Spnego => Machine::Spnego(spnego::Initiator::new(spnego::Offered::Iakerb(iakerb))),
+        };
+        Ok(InitiatorContext { machine })
     }
 
     /// The tickets that were got through the service; none without IAKERB.
     pub fn tickets(&self) -> &[Credential] {
         match &self.machine {
             Machine::Iakerb(iakerb) => iakerb.tickets(),
-            _ => &[],
+            Machine::Spnego(spnego) => spnego.tickets(),
+            Machine::Kerberos(_) => &[],
         }
     }
 

@@ -10,7 +10,7 @@ use libkrb::ccache::kcm::protocol::{Reply, Request};
 use libkrb::client::{AsRequest, Secret};
 use libkrb::crypto::OsRandom;
 use libkrb::gss::{
-    AcceptorOptions, IakerbAcceptor, IakerbAnswer, IakerbStep, InitiatorContext, InitiatorOptions, Login,
+    AcceptorOptions, IakerbAcceptor, IakerbAnswer, IakerbStep, InitiatorContext, InitiatorOptions, Login, Mechanism,
 };
 use libkrb::keytab::Keytab;
 use libkrb::replay::MemoryReplayCache;
@@ -58,6 +58,10 @@ pub fn kcm(data: &[u8]) {
 
 /// Any bytes to the service, and any bytes to the client.
 pub fn iakerb_token(data: &[u8]) {
+    [Mechanism::Kerberos, Mechanism::Spnego].into_iter().for_each(|mechanism| iakerb(data, mechanism));
+}
+
+fn iakerb(data: &[u8], mechanism: Mechanism) {
     let mut script = Script::new(data);
     let (now, random) = (Instant::from_micros(1_800_000_000_000_000), &mut OsRandom::new());
     let principal = |text: &str| Principal::parse(text, Some("EXAMPLE.ORG")).expect("a name");
@@ -65,7 +69,8 @@ pub fn iakerb_token(data: &[u8]) {
     let mut server =
         nobody.map(|nobody| IakerbAcceptor::new(Arc::new(nobody), AcceptorOptions::default(), &["EXAMPLE.ORG"]));
     let login = Login::new(AsRequest::new(principal("alice")), Secret::password("secret"), principal("host/a"));
-    let mut client = InitiatorContext::through_service(login, InitiatorOptions::default()).expect("a client");
+    let options = InitiatorOptions { mechanism, ..InitiatorOptions::default() };
+    let mut client = InitiatorContext::through_service(login, options).expect("a client");
     let _ = client.step(now, random, None);
     for _ in 0..4 {
         let token = script.bytes().to_vec();

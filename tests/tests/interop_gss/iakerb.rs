@@ -91,8 +91,8 @@ fn login() -> Login {
     Login::new(AsRequest::new(alice), Secret::password("secret"), service)
 }
 
-fn options() -> InitiatorOptions {
-    InitiatorOptions { mechanism: Mechanism::Kerberos, flags: F::DEFAULT, ..InitiatorOptions::default() }
+fn options(mechanism: Mechanism) -> InitiatorOptions {
+    InitiatorOptions { mechanism, flags: F::DEFAULT, ..InitiatorOptions::default() }
 }
 
 /// Its sample has no credentials for IAKERB, so the service is one of Python's, with the same library.
@@ -109,7 +109,7 @@ pub fn our_initiator_logs_in_through_its_library(pair: Pair) {
     let _service = Daemon::start(service.command(), "ready");
     let mut stream = TcpStream::connect(port.address()).expect("a service");
     stream.set_read_timeout(Some(PATIENCE)).expect("a connection with a timeout");
-    let mut initiator = InitiatorContext::through_service(login(), options()).expect("an initiator");
+    let mut initiator = InitiatorContext::through_service(login(), options(Mechanism::Kerberos)).expect("an initiator");
     let mut heard = None;
     let mut context = loop {
         match initiator.step(now(), &mut OsRandom::new(), heard.as_deref()).expect("a context that opens") {
@@ -127,8 +127,13 @@ pub fn our_initiator_logs_in_through_its_library(pair: Pair) {
 }
 
 /// Both ends are ours, and somebody in between bends the answers of the KDC; what the acceptor made of it.
-fn joined(keytab: &std::path::Path, transport: &Transport, bend: impl Fn(Vec<u8>) -> Vec<u8>) -> Result<String, Error> {
-    let mut client = InitiatorContext::through_service(login(), options())?;
+fn joined(
+    keytab: &std::path::Path,
+    transport: &Transport,
+    mechanism: Mechanism,
+    bend: impl Fn(Vec<u8>) -> Vec<u8>,
+) -> Result<String, Error> {
+    let mut client = InitiatorContext::through_service(login(), options(mechanism))?;
     let service = Arc::new(acceptor(keytab));
     let mut server = IakerbAcceptor::new(service, AcceptorOptions::default(), &[REALM]);
     let random = &mut OsRandom::new();
@@ -160,9 +165,12 @@ pub fn our_initiator_logs_in_through_our_acceptor_and_nobody_in_between_changes_
     let keytab = realm.add_service(SERVICE);
     let seat = pair.seat(&realm);
     let transport = transport(&seat);
-    assert_eq!(joined(&keytab, &transport, |token| token), Ok("alice@EXAMPLE.ORG".to_owned()));
+    for mechanism in [Mechanism::Kerberos, Mechanism::Spnego] {
+        let whole = joined(&keytab, &transport, mechanism, |token| token);
+        assert_eq!(whole, Ok("alice@EXAMPLE.ORG".to_owned()), "{mechanism:?}");
+    }
     // A header that the client has no use for: nothing else would tell that somebody has been here.
-    let bent = joined(&keytab, &transport, |token| {
+    let bent = joined(&keytab, &transport, Mechanism::Kerberos, |token| {
         let (header, message) = IakerbHeader::split(&token[2..]).expect("a header");
         assert_eq!(header.realm, IakerbRealm::Octets(REALM));
         let header = IakerbHeader { cookie: Some(b"mine"), ..header };

@@ -5,6 +5,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use super::layer::Layer;
 use super::{Conversation, FINISHED, Read, proxy_token, read, reframed};
 use crate::codes::{ChecksumType, MessageType};
 use crate::crypto::Random;
@@ -59,6 +60,7 @@ pub struct IakerbAcceptor {
     conversation: Conversation,
     /// The realm that was asked last, and whether it was written as the draft has it.
     asked: Option<(String, bool)>,
+    layer: Layer,
 }
 
 impl IakerbAcceptor {
@@ -67,7 +69,7 @@ impl IakerbAcceptor {
     pub fn new(acceptor: Arc<Acceptor>, options: AcceptorOptions, realms: &[&str]) -> IakerbAcceptor {
         let realms = realms.iter().map(|realm| (*realm).to_owned()).collect();
         let context = AcceptorContext::new(acceptor, options);
-        IakerbAcceptor { context, realms, conversation: Conversation::default(), asked: None }
+        IakerbAcceptor { context, realms, conversation: Conversation::default(), asked: None, layer: Layer::default() }
     }
 
     /// Takes a token of the peer.
@@ -81,11 +83,15 @@ impl IakerbAcceptor {
         token: &[u8],
         peer: Option<IpAddr>,
     ) -> Result<IakerbStep, Refusal> {
+        let token = &*self.layer.read(token).map_err(silent)?;
         match read(token) {
             Ok(Read::Proxy { realm, message }) => self.ask(token, realm, message).map_err(silent),
             Ok(Read::Kerberos(inner)) => {
-                let reframe = |refusal: Refusal| Refusal { token: refusal.token.map(reframed), ..refusal };
-                let step = self.context.step(now, random, &inner, peer).map_err(reframe)?;
+                let stepped = self.context.step(now, random, &inner, peer);
+                let step = stepped.map_err(|refusal| {
+                    let token = self.layer.reject(refusal.token.map(reframed));
+                    Refusal { token, ..refusal }
+                })?;
                 self.opened(step).map(IakerbStep::Context).map_err(silent)
             }
             Err(cause) => Err(silent(cause)),
@@ -128,18 +134,19 @@ impl IakerbAcceptor {
             }
         };
         self.conversation.add(&token)?;
-        Ok(token)
+        Ok(self.layer.write(token))
     }
 
     /// Nobody in between has said anything else than was said, or has asked in the client's place.
     fn opened(&mut self, step: AcceptStep) -> Result<AcceptStep> {
-        let AcceptStep::Done(context, caller, token) = step else { return Ok(step) };
+        let AcceptStep::Done(mut context, caller, token) = step else { return Ok(step) };
         if !self.conversation.bytes.is_empty() {
             let unsigned = Error::protocol(ErrorCode::MODIFIED, "IAKERB: what was said before is not signed");
             let (finished, subkey) = finished(&caller).ok_or(unsigned)?;
             self.conversation.verify(subkey, finished)?;
         }
-        Ok(AcceptStep::Done(context, caller, token.map(reframed)))
+        let token = self.layer.finish(&mut context, token.map(reframed))?;
+        Ok(AcceptStep::Done(context, caller, token))
     }
 }
 

@@ -4,6 +4,7 @@
 
 mod acceptor;
 mod initiator;
+mod layer;
 
 pub use acceptor::{IakerbAcceptor, IakerbAnswer, IakerbStep};
 pub(super) use initiator::Initiator;

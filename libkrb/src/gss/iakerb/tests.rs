@@ -1,7 +1,9 @@
 use super::*;
 use crate::client::{AsRequest, Secret};
+use crate::gss::spnego;
 use crate::gss::testing::{AES, Counter, NOW, acceptor, key, principal};
-use crate::gss::{AcceptorOptions, InitiatorContext, InitiatorOptions, InitiatorStep};
+use crate::gss::{AcceptorOptions, InitiatorContext, InitiatorOptions, InitiatorStep, Mechanism};
+use crate::wire::{List, NegState, NegTokenInit, NegTokenResp, NegotiationToken, Raw};
 
 const REALM: &str = "EXAMPLE.ORG";
 
@@ -17,9 +19,74 @@ fn step(service: &mut IakerbAcceptor, token: &[u8]) -> Result<IakerbStep> {
 }
 
 fn client() -> InitiatorContext {
+    speaking(Mechanism::Kerberos)
+}
+
+fn speaking(mechanism: Mechanism) -> InitiatorContext {
     let request = AsRequest::new(principal("alice"));
     let login = Login::new(request, Secret::password("secret"), principal("host/a"));
-    InitiatorContext::through_service(login, InitiatorOptions::default()).unwrap()
+    InitiatorContext::through_service(login, InitiatorOptions { mechanism, ..InitiatorOptions::default() }).unwrap()
+}
+
+fn offer(mechanisms: &[Oid<'static>], token: Option<&[u8]>) -> Vec<u8> {
+    let list = wire::encode(&List::Items(mechanisms));
+    let mechanisms = Raw::parse(&list).unwrap();
+    let init = NegotiationToken::Init(NegTokenInit { mechanisms, token, hints: None, mic: None });
+    wire::encode(&InitialToken { mechanism: Oid::SPNEGO, inner: &wire::encode(&init) })
+}
+
+#[test]
+fn within_a_negotiation_each_token_stands_in_one_of_its_own() {
+    let (mut client, mut service) = (speaking(Mechanism::Spnego), service());
+    let token = first_token(&mut client);
+    let NegotiationToken::Init(init) = spnego::read(&token).unwrap() else { panic!("an offer") };
+    assert_eq!(init.mechanisms.iter().collect::<Vec<_>>(), [Oid::IAKERB]);
+    assert!(matches!(read(init.token.unwrap()).unwrap(), Read::Proxy { realm: IakerbRealm::Octets(REALM), .. }));
+    assert!(matches!(step(&mut service, &token).unwrap(), IakerbStep::Ask { realm, .. } if realm == REALM));
+    let answer = service.answered(NOW, &IakerbAnswer::NoKdc).unwrap();
+    let NegotiationToken::Resp(resp) = spnego::read(&answer).unwrap() else { panic!("an answer") };
+    assert_eq!((resp.state, resp.mechanism), (Some(NegState::AcceptIncomplete), Some(Oid::IAKERB)));
+    let refused = client.step(NOW, &mut Counter(0), Some(&answer)).unwrap_err();
+    assert_eq!(refused.wire_code(), ErrorCode::IAKERB_KDC_NOT_FOUND, "as without a negotiation");
+    // The choice is told once.
+    let more = NegTokenResp { token: Some(init.token.unwrap()), ..spnego::answer(NegState::AcceptIncomplete) };
+    step(&mut service, &spnego::write(more)).unwrap();
+    let answer = service.answered(NOW, &IakerbAnswer::Silence).unwrap();
+    assert!(matches!(spnego::read(&answer).unwrap(), NegotiationToken::Resp(resp) if resp.mechanism.is_none()));
+}
+
+#[test]
+fn a_negotiation_that_is_out_of_order_is_refused() {
+    let whole = proxy_token(true, IakerbRealm::Text(REALM), b"\x6a\x03abc");
+    let begun = || {
+        let mut service = service();
+        step(&mut service, &offer(&[Oid::IAKERB, Oid::KERBEROS], Some(&whole))).unwrap();
+        service.answered(NOW, &IakerbAnswer::Silence).unwrap();
+        service
+    };
+    let resp = |state, token| spnego::write(NegTokenResp { token, ..spnego::answer(state) });
+    let nested = offer(&[Oid::KERBEROS], Some(b"abc"));
+    for token in [
+        &whole[..],
+        &offer(&[Oid::IAKERB], Some(&whole)),
+        &resp(NegState::Reject, Some(&whole)),
+        &resp(NegState::AcceptIncomplete, None),
+        &resp(NegState::AcceptIncomplete, Some(b"")),
+        &resp(NegState::AcceptIncomplete, Some(&nested)),
+    ] {
+        assert!(step(&mut begun(), token).is_err());
+    }
+    assert!(step(&mut service(), &offer(&[Oid::IAKERB], Some(&nested))).is_err());
+    // The service says that it is done, and the client has no ticket yet.
+    for state in [NegState::AcceptCompleted, NegState::Reject] {
+        let mut client = speaking(Mechanism::Spnego);
+        first_token(&mut client);
+        assert!(client.step(NOW, &mut Counter(0), Some(&resp(state, None))).is_err());
+    }
+    let mut client = speaking(Mechanism::Spnego);
+    first_token(&mut client);
+    let kerberos = NegTokenResp { mechanism: Some(Oid::KERBEROS), ..spnego::answer(NegState::AcceptIncomplete) };
+    assert!(client.step(NOW, &mut Counter(0), Some(&spnego::write(kerberos))).is_err(), "it was not offered");
 }
 
 fn first_token(client: &mut InitiatorContext) -> Vec<u8> {

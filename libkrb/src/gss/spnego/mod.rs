@@ -1,12 +1,12 @@
 //! SPNEGO (RFC 4178, MS-SPNG): two sides agree on a mechanism, which is always Kerberos, before and
-//! while its tokens flow. Not here: those tokens ([`super::krb5`]) and the encoding of the
-//! negotiation ([`crate::wire`]).
+//! while its tokens flow; or on IAKERB, whose acceptor has its own part of that. Not here: those tokens
+//! ([`super::krb5`], [`super::iakerb`]) and the encoding of the negotiation ([`crate::wire`]).
 
 mod acceptor;
 mod initiator;
 
 pub(super) use acceptor::Acceptor;
-pub(super) use initiator::Initiator;
+pub(super) use initiator::{Initiator, Offered};
 
 use crate::error::{Error, Result};
 use crate::wire::{self, InitialToken, NegState, NegTokenResp, NegotiationToken, Oid};
@@ -20,7 +20,7 @@ pub(super) fn is_for_us(token: &[u8]) -> bool {
 
 /// Reads a token of the negotiation. The first of them stands in a frame, if its sender keeps to the
 /// rules.
-fn read(token: &[u8]) -> Result<NegotiationToken<'_>> {
+pub(super) fn read(token: &[u8]) -> Result<NegotiationToken<'_>> {
     if wire::application_tag(token) != Some(0) {
         return wire::decode(token);
     }
@@ -32,17 +32,17 @@ fn read(token: &[u8]) -> Result<NegotiationToken<'_>> {
 }
 
 /// A token that is there and has something in it: some peers send empty ones for none.
-fn filled(token: Option<&[u8]>) -> Option<&[u8]> {
+pub(super) fn filled(token: Option<&[u8]>) -> Option<&[u8]> {
     token.filter(|token| !token.is_empty())
 }
 
 /// An answer in which only the state is set.
-fn answer(state: NegState) -> NegTokenResp<'static> {
+pub(super) fn answer(state: NegState) -> NegTokenResp<'static> {
     NegTokenResp { state: Some(state), mechanism: None, token: None, mic: None }
 }
 
 /// An answer as it is sent: in no frame (RFC 4178 4.2).
-fn write(answer: NegTokenResp<'_>) -> Vec<u8> {
+pub(super) fn write(answer: NegTokenResp<'_>) -> Vec<u8> {
     wire::encode(&NegotiationToken::Resp(answer))
 }
 
