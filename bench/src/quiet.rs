@@ -4,8 +4,8 @@ use std::net::{SocketAddr, UdpSocket};
 use std::process::{Child, Command, Stdio};
 use std::time::SystemTime;
 
-use kdc::core::{Attributes, Change, Entry, KeySet, LongTermKey, Store};
-use kdc::store::{MasterKey, Redb};
+use kdc::core::{Attributes, Entry, KeySet, LongTermKey};
+use kdc::store::{Existing, MasterKey, Redb};
 use libkrb::Principal;
 use libkrb::codes::EncryptionType;
 use libkrb::crypto::{Key, KeyUsage};
@@ -20,8 +20,6 @@ const PASSWORD: &str = "correct horse";
 pub const SERVICE: &str = "host/a.example.org";
 /// So many different keys of numbered principals; the others have the same again.
 const KEYS: u32 = 1000;
-/// Principals that are stored at once.
-const AT_ONCE: u32 = 50_000;
 
 /// How a KDC is started.
 #[derive(Clone, Debug, Default)]
@@ -211,11 +209,14 @@ fn populate(realm: &Realm, etype: EncryptionType, wishes: &Wishes) {
     }
     let master = MasterKey::load(&folder.join("master.key")).expect("a master key");
     let store = Redb::open(&config.store.file, master).expect("a store");
-    for first in (0..wishes.principals).step_by(AT_ONCE as usize) {
-        let numbers = first..(first + AT_ONCE).min(wishes.principals);
-        let changes: Vec<Change> = numbers.map(|number| Change::Create(entry(etype, number))).collect();
-        store.commit(&changes).expect("stored principals");
-    }
+    let revision = store.next_revision().expect("a revision");
+    // As a B-tree has them: in the order of their names.
+    let filled = store.bulk(revision, |bulk| {
+        (0..wishes.principals).try_for_each(|number| {
+            bulk.put(&store.seal(&entry(etype, number), revision)?, Existing::Refuse).map(drop)
+        })
+    });
+    filled.expect("stored principals");
 }
 
 fn entry(etype: EncryptionType, number: u32) -> Entry {
