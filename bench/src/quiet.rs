@@ -212,9 +212,8 @@ fn populate(realm: &Realm, etype: EncryptionType, wishes: &Wishes) {
     let revision = store.next_revision().expect("a revision");
     // As a B-tree has them: in the order of their names.
     let filled = store.bulk(revision, |bulk| {
-        (0..wishes.principals).try_for_each(|number| {
-            bulk.put(&store.seal(&entry(etype, number), revision)?, Existing::Refuse).map(drop)
-        })
+        (0..wishes.principals)
+            .try_for_each(|number| bulk.put(&store.seal(&entry(etype, number), revision)?, Existing::Refuse).map(drop))
     });
     filled.expect("stored principals");
 }
