@@ -1,7 +1,7 @@
 //! Tickets and authenticators, sealed and open: two types each, so that nothing is read before it
 //! was decrypted and verified (RFC 4120 5.3, 5.5.1).
 
-use crate::crypto::{Plain, PreparedKey};
+use crate::crypto::{BaseKey, KeyUsage, Plain, PreparedKey};
 use crate::error::{Error, Result};
 use crate::wire::{self, Authenticator, EncTicketPart, EncryptedData, Ticket};
 
@@ -11,7 +11,7 @@ pub struct OpenTicket(Plain);
 /// The contents of an authenticator, whose integrity was verified under the session key.
 pub struct OpenAuthenticator(Plain);
 
-/// Opens a ticket with a server key that was prepared for [`KeyUsage::TICKET`](crate::crypto::KeyUsage::TICKET).
+/// Opens a ticket with a server key that was prepared for [`KeyUsage::TICKET`].
 ///
 /// # Errors
 /// [`Error::Integrity`] when the key is another, or the ticket was changed.
@@ -28,6 +28,21 @@ pub fn open_authenticator(sealed: &EncryptedData<'_>, key: &PreparedKey) -> Resu
         return Err(Error::Integrity);
     }
     key.open(sealed.cipher).map(OpenAuthenticator)
+}
+
+/// The same, while other keys are derived of the session key too.
+///
+/// # Errors
+/// As [`open_authenticator`].
+pub fn open_authenticator_under(
+    sealed: &EncryptedData<'_>,
+    session: &BaseKey<'_>,
+    usage: KeyUsage,
+) -> Result<OpenAuthenticator> {
+    if sealed.etype != session.etype() {
+        return Err(Error::Integrity);
+    }
+    session.open(usage, sealed.cipher).map(OpenAuthenticator)
 }
 
 impl OpenTicket {

@@ -185,7 +185,7 @@ pub fn tgs_req(
     let decoded = wire::decode::<KdcReq<'_>>(&outer).expect("a request");
     let ap_req = decoded.padata(PaType::TGS_REQ).expect("an AP-REQ").value;
     let key = match explicit {
-        Some(armor) => fast::explicit_armor_key(&armor.key, &subkey),
+        Some(armor) => fast::explicit_armor_key(&armor.key, &subkey.prepare_prf()),
         None => fast::armor_key(&subkey, &ticket.key),
     };
     let armor = Armor { key: key.expect("a key"), ap_req: explicit.and_then(|armor| armor.ap_req.clone()) };

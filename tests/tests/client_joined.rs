@@ -502,7 +502,7 @@ fn a_kdc_that_does_not_prove_itself_by_its_challenge_is_none() {
             let others = response.padata.iter().filter(|element| element.kind != PaType::ENCRYPTED_CHALLENGE);
             let padata: Vec<_> = others.chain(forged).collect();
             let response = wire::KrbFastResponse { padata: wire::List::Items(&padata), ..response };
-            let value = fast::seal_response(&key, &mut Sequence(8), &response);
+            let value = fast::Replying::new(&key).seal(&mut Sequence(8), &response);
             let around = [wire::PaData { kind: PaType::FX_FAST, value: &value }];
             wire::encode(&wire::KdcRep { padata: wire::List::Items(&around), ..rep })
         });

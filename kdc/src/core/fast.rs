@@ -5,7 +5,7 @@
 use libkrb::codes::{MessageType, PaType};
 use libkrb::crypto::{Key, KeyUsage, PreparedPrf, Random};
 use libkrb::flags::{ApOptions, FastOptions, TicketFlags};
-use libkrb::preauth::fast;
+use libkrb::preauth::fast::{self, Replying};
 use libkrb::ticket;
 use libkrb::time::Instant;
 use libkrb::wire::{
@@ -23,10 +23,12 @@ use super::{Arrival, Kdc, tgs_req};
 pub struct Armor {
     /// The armor key.
     pub key: Key,
+    /// The same, ready for the answer.
+    pub replying: Replying,
     /// Whose ticket it comes from, for the event.
     pub of: &'static str,
-    /// The same, ready to have a part in other keys.
-    pub prf: PreparedPrf,
+    /// The subkey of a TGS-REQ's authenticator, ready to be made stronger.
+    subkey: Option<PreparedPrf>,
     options: FastOptions,
     nonce: u32,
 }
@@ -53,7 +55,7 @@ pub fn of_as(kdc: &Kdc<'_>, at: Arrival, request: &KdcReq<'_>) -> Result<Option<
     open((key, of), request, &envelope, request.body.der).map(Some)
 }
 
-/// Opens the envelope of a TGS-REQ, if it came in one. `keys` are the session key of the presented
+/// Opens the envelope of a TGS-REQ, if it came in one. The keys are the session key of the presented
 /// ticket and the subkey of its authenticator; an armor ticket may come besides.
 ///
 /// # Errors
@@ -62,21 +64,23 @@ pub fn of_tgs(
     kdc: &Kdc<'_>,
     at: Arrival,
     request: &KdcReq<'_>,
-    keys: (&Key, Option<EncryptionKey<'_>>),
+    (session, subkey): (Option<&PreparedPrf>, Option<EncryptionKey<'_>>),
 ) -> Result<Option<Opened>, Refusal> {
-    let (Some(element), Some(ap_req)) = (request.padata(PaType::FX_FAST), request.padata(PaType::TGS_REQ)) else {
-        return Ok(None);
-    };
+    let (Some(element), Some(session)) = (request.padata(PaType::FX_FAST), session) else { return Ok(None) };
+    let Some(ap_req) = request.padata(PaType::TGS_REQ) else { return Ok(None) };
     let envelope = envelope(&element)?;
     let bare = Refusal::new(ErrorCode::PREAUTH_FAILED, "a FAST request whose authenticator has no subkey");
-    let subkey = keys.1.ok_or(bare)?.key().map_err(because(ErrorCode::ETYPE_NOSUPP, "the subkey can't be used"))?;
+    let subkey = subkey.ok_or(bare)?.key().map_err(because(ErrorCode::ETYPE_NOSUPP, "the subkey can't be used"))?;
+    let subkey = subkey.prepare_prf();
     let key = match envelope.armor {
-        None => fast::armor_key(&subkey, keys.0),
+        None => fast::armor_key_of(&subkey, session),
         Some(armor) => fast::explicit_armor_key(&armor_key(kdc, at, &armor)?.0, &subkey),
     };
     let of = if envelope.armor.is_some() { "explicit" } else { "implicit" };
     let key = key.map_err(because(ErrorCode::ETYPE_NOSUPP, "no armor key can be made"))?;
-    open((key, of), request, &envelope, ap_req.value).map(Some)
+    let mut opened = open((key, of), request, &envelope, ap_req.value)?;
+    opened.armor.subkey = Some(subkey);
+    Ok(Some(opened))
 }
 
 fn envelope<'a>(element: &PaData<'a>) -> Result<KrbFastArmoredReq<'a>, Refusal> {
@@ -101,8 +105,11 @@ fn armor_key(kdc: &Kdc<'_>, at: Arrival, armor: &KrbFastArmor<'_>) -> Result<(Ke
     let unusable = because(ErrorCode::ETYPE_NOSUPP, "a key of the armor can't be used");
     let session = part.key.key().map_err(&unusable)?;
     let shut = because(ErrorCode::BAD_INTEGRITY, "the authenticator of the armor does not open");
-    let prepared = session.prepare(KeyUsage::AP_REQ_AUTHENTICATOR);
-    let authenticator = ticket::open_authenticator(&ap_req.authenticator, &prepared).map_err(shut)?;
+    let (authenticator, prf) = session.derive(|session| {
+        let usage = KeyUsage::AP_REQ_AUTHENTICATOR;
+        (ticket::open_authenticator_under(&ap_req.authenticator, session, usage), session.prepare_prf())
+    });
+    let authenticator = authenticator.map_err(shut)?;
     let said = authenticator.read().map_err(&unreadable)?;
     let (now, skew) = (at.now.time, kdc.policy.clock_skew);
     let same = said.client_realm == part.client_realm && said.client.same_as(&part.client);
@@ -118,7 +125,7 @@ fn armor_key(kdc: &Kdc<'_>, at: Arrival, armor: &KrbFastArmor<'_>) -> Result<(Ke
     let allowed = [&session, &subkey].into_iter().all(|key| kdc.policy.etypes.contains(&key.etype()));
     Refusal::unless(allowed, ErrorCode::ETYPE_NOSUPP, "a key of the armor is of a type that is not allowed")?;
     let nobody = part.flags.has(TicketFlags::ANONYMOUS);
-    fast::armor_key(&subkey, &session).map(|key| (key, nobody)).map_err(unusable)
+    fast::armor_key_of(&subkey.prepare_prf(), &prf).map(|key| (key, nobody)).map_err(unusable)
 }
 
 fn open(
@@ -134,7 +141,8 @@ fn open(
         _ => Refusal::new(ErrorCode::MODIFIED, "the envelope does not open, or belongs to another message"),
     })?;
     let read = inside.request().map_err(because(ErrorCode::PREAUTH_FAILED, "malformed request in the envelope"))?;
-    let armor = Armor { prf: key.prepare_prf(), key, of, options: read.options, nonce: read.body.nonce };
+    let armor =
+        Armor { replying: Replying::new(&key), key, of, subkey: None, options: read.options, nonce: read.body.nonce };
     Ok(Opened { kind: request.kind, inside, armor })
 }
 
@@ -169,7 +177,7 @@ impl Opened {
         let error = refuse::reply(kdc.policy, at.now, &names, &told);
         let mut padata = vec![PaData { kind: PaType::FX_ERROR, value: &error }];
         padata.extend(elements(data.as_deref().unwrap_or_default()));
-        let value = fast::seal_response(&self.armor.key, random, &self.armor.response(&padata, None));
+        let value = self.armor.replying.seal(random, &self.armor.response(&padata, None));
         let data = wire::encode(&List::Items(&[PaData { kind: PaType::FX_FAST, value: &value }]));
         let outside = Refusal { data: Some(data), ..Refusal::new(*code, "see the FAST envelope") };
         let nobody = Principal::anonymous();
@@ -199,6 +207,19 @@ impl Armor {
         let strengthen = Key::random(reply_key.etype(), random).map_err(&unable)?;
         let key = fast::strengthened_by(&strengthen, reply_key).map_err(&unable)?;
         Ok((key, Sealing { armor: self, strengthen: Some(strengthen), now }))
+    }
+
+    /// The same of the subkey of a TGS-REQ's authenticator, which seals the reply.
+    pub fn strengthen_subkey(
+        &self,
+        now: Instant,
+        random: &mut dyn Random,
+        subkey: &Key,
+    ) -> Result<(Key, Sealing<'_>), Refusal> {
+        match &self.subkey {
+            Some(prepared) => self.strengthen(now, random, prepared),
+            None => self.strengthen(now, random, &subkey.prepare_prf()),
+        }
     }
 
     /// What goes back in the envelope under a reply key that is as it was.
@@ -239,12 +260,12 @@ impl Sealing<'_> {
         ticket: &[u8],
         padata: &[PaData<'_>],
     ) -> (PaType, Vec<u8>) {
-        let Armor { key, .. } = self.armor;
-        let checksum = fast::ticket_checksum(key, ticket);
-        let finished = fast::finished(key, self.now, (client.realm(), client.into()), &checksum);
+        let replying = &self.armor.replying;
+        let checksum = replying.checksum(ticket);
+        let finished = replying.finished(self.now, (client.realm(), client.into()), &checksum);
         let response =
             KrbFastResponse { finished: Some(finished), ..self.armor.response(padata, self.strengthen.as_ref()) };
-        (PaType::FX_FAST, fast::seal_response(key, random, &response))
+        (PaType::FX_FAST, replying.seal(random, &response))
     }
 
     /// The client's name in the clear part of the reply.

@@ -1,78 +1,79 @@
 //! aes128-cts-hmac-sha1-96 and aes256-cts-hmac-sha1-96 (RFC 3962), with the key derivation of the
 //! simplified profile (RFC 3961 5.1, 5.3). The tag is over the plaintext.
 
-use std::sync::{Arc, LazyLock};
+use std::sync::LazyLock;
 
-use aes::{Aes128, Aes128Enc, Aes256, Aes256Enc};
 use cbc::cipher::consts::U16;
 use cbc::cipher::{
-    Array, BlockCipherDecrypt, BlockCipherEncBackend, BlockCipherEncClosure, BlockCipherEncrypt, BlockSizeUser,
-    KeyInit, KeySizeUser,
+    Array, BlockCipherEncBackend, BlockCipherEncClosure, BlockCipherEncrypt, BlockSizeUser, KeyInit, KeySizeUser,
 };
 use hmac::{Hmac, Mac};
 use sha1::{Digest, Sha1};
 use zeroize::{Zeroize, Zeroizing};
 
+use super::aes::{Aes, Cipher};
+use super::base::Start;
 use super::cts;
-use super::etype::Prf;
 use super::mac::{Wiped, copy, keyed, same, tag};
 use super::nfold::{nfold, nfold_constant};
-use super::prepared::{Checker, Sealer};
+use super::prepared::Sealer;
+use super::prf::{Pepper, PseudoRandom};
 use super::{Derived, KeyUsage};
 use crate::error::Result;
 
 const TAG: usize = 12;
 
-/// AES of one key size: both ways, and the half that key derivation needs.
-pub(super) trait Aes:
-    BlockCipherEncrypt<BlockSize = U16> + BlockCipherDecrypt + KeyInit + Send + Sync + 'static
-{
-    type Forward: BlockCipherEncrypt<BlockSize = U16>
-        + KeyInit
-        + KeySizeUser<KeySize = Self::KeySize>
-        + Send
-        + Sync
-        + 'static;
-}
-
-impl Aes for Aes128 {
-    type Forward = Aes128Enc;
-}
-
-impl Aes for Aes256 {
-    type Forward = Aes256Enc;
-}
+/// A protocol key, which others are derived from.
+pub(super) struct Base<A: Aes>(A::Forward);
 
 /// Ke and Ki, ready to use.
-struct AesSha1<C> {
-    cipher: C,
+pub(super) struct AesSha1<A: Aes> {
+    cipher: Cipher<A>,
     mac: Hmac<Sha1>,
 }
 
-pub(super) fn sealer<C: Aes>(key: &[u8], usage: KeyUsage) -> Arc<dyn Sealer> {
-    let constants = [Derived::Encryption, Derived::Integrity].map(|which| nfold_constant(usage.constant(which)));
-    let keys = derive_keys::<C, 2>(key, constants);
-    let [encryption, integrity] = &keys.0;
-    Arc::new(AesSha1::<C> { cipher: C::new(encryption), mac: keyed(integrity) })
+impl<A: Aes> Start for Base<A> {
+    type Sealer = AesSha1<A>;
+    type Checker = Hmac<Sha1>;
+    type Prf = AesPrf<A>;
+
+    fn new(key: &[u8]) -> Self {
+        Base(keyed(key))
+    }
+
+    fn sealer(&self, usage: KeyUsage) -> AesSha1<A> {
+        let constants = [Derived::Encryption, Derived::Integrity].map(|which| nfold_constant(usage.constant(which)));
+        let keys = derive_keys(&self.0, constants);
+        let [encryption, integrity] = &keys.0;
+        AesSha1 { cipher: Cipher::new(keyed(encryption)), mac: keyed(integrity) }
+    }
+
+    fn checker(&self, usage: KeyUsage) -> Hmac<Sha1> {
+        let keys = derive_keys(&self.0, [nfold_constant(usage.constant(Derived::Checksum))]);
+        let [checksum] = &keys.0;
+        keyed(checksum)
+    }
+
+    /// RFC 3962 6, RFC 3961 5.3.
+    fn prf(&self) -> AesPrf<A> {
+        static FOLDED: LazyLock<[u8; 16]> = LazyLock::new(|| folded(b"prf"));
+        let keys = derive_keys(&self.0, [*FOLDED]);
+        let [derived] = &keys.0;
+        AesPrf(keyed(derived))
+    }
 }
 
-pub(super) fn checker<C: Aes>(key: &[u8], usage: KeyUsage) -> Arc<dyn Checker> {
-    let keys = derive_keys::<C, 1>(key, [nfold_constant(usage.constant(Derived::Checksum))]);
-    let [checksum] = &keys.0;
-    Arc::new(keyed::<Hmac<Sha1>>(checksum))
-}
-
-impl<C: Aes> Sealer for AesSha1<C> {
+impl<A: Aes> Sealer for AesSha1<A> {
     fn seal(&self, buffer: &mut [u8]) {
         let (body, mac) = buffer.split_at_mut(buffer.len() - TAG);
         let mut hash = self.mac.clone();
-        cts::encrypt(&self.cipher, body, |plain| hash.update(plain));
+        cts::encrypt(self.cipher.forward(), body, |plain| hash.update(plain));
         copy(&hash.finalize().into_bytes(), mac);
     }
 
     fn open(&self, buffer: &mut [u8]) -> Result<()> {
         let (body, mac) = buffer.split_at_mut(buffer.len() - TAG);
-        cts::decrypt(&self.cipher, body);
+        cts::decrypt(self.cipher.backward(), body);
         let mut computed = [0; TAG];
         tag(&self.mac, &[body], &mut computed);
         same(&computed, mac)
@@ -80,9 +81,11 @@ impl<C: Aes> Sealer for AesSha1<C> {
 }
 
 /// DK (RFC 3961 5.1): the folded constant, encrypted again and again, makes a key. Several at once,
-/// for the cipher works on them side by side.
-fn derive_keys<C: Aes, const N: usize>(base: &[u8], constants: [[u8; 16]; N]) -> Wiped<Array<u8, C::KeySize>, N> {
-    let base: C::Forward = keyed(base);
+/// for the processor works on them side by side.
+fn derive_keys<C, const N: usize>(base: &C, constants: [[u8; 16]; N]) -> Wiped<Array<u8, C::KeySize>, N>
+where
+    C: BlockCipherEncrypt<BlockSize = U16> + KeySizeUser,
+{
     let mut keys = Wiped(std::array::from_fn(|_| Array::default()));
     let mut blocks = Wiped(constants.map(cts::Block::from));
     base.encrypt_with_backend(Deriving { blocks: &mut blocks.0, keys: &mut keys.0 });
@@ -120,38 +123,52 @@ fn folded(constant: &[u8]) -> [u8; 16] {
 }
 
 /// RFC 3962 4.
-pub(super) fn string_to_key<C: Aes>(password: &[u8], salt: &[u8], rounds: u32, out: &mut [u8]) {
-    let mut intermediate = Zeroizing::new(Array::<u8, C::KeySize>::default());
+pub(super) fn string_to_key<A: Aes>(password: &[u8], salt: &[u8], rounds: u32, out: &mut [u8]) {
+    let mut intermediate = Zeroizing::new(Array::<u8, <A::Forward as KeySizeUser>::KeySize>::default());
     pbkdf2::pbkdf2_hmac::<Sha1>(password, salt, rounds, &mut intermediate);
-    let keys = derive_keys::<C, 1>(&intermediate, [folded(b"kerberos")]);
+    let keys = derive_keys(&A::Forward::new(&intermediate), [folded(b"kerberos")]);
     let [key] = &keys.0;
     copy(key, out);
 }
 
-/// RFC 3962 6, RFC 3961 5.3: one block of the hash of `data`, encrypted under DK(key, "prf").
-pub(super) fn prf<C: Aes>(key: &[u8]) -> Prf {
-    static FOLDED: LazyLock<[u8; 16]> = LazyLock::new(|| folded(b"prf"));
-    let keys = derive_keys::<C, 1>(key, [*FOLDED]);
-    let [derived] = &keys.0;
-    let cipher = C::Forward::new(derived);
-    Arc::new(move |data, out| {
+/// One block of a hash, encrypted under DK(key, "prf") (RFC 3962 6, RFC 3961 5.3).
+pub(super) struct AesPrf<A: Aes>(A::Forward);
+
+impl<A: Aes> AesPrf<A> {
+    fn of_hash(&self, hash: &[u8], out: &mut [u8]) {
         let mut block = cts::Block::default();
-        copy(&Sha1::digest(data), &mut block);
-        cipher.encrypt_block(&mut block);
+        copy(hash, &mut block);
+        self.0.encrypt_block(&mut block);
         copy(&block, out);
         block.zeroize();
-    })
+    }
+}
+
+impl<A: Aes> PseudoRandom for AesPrf<A> {
+    fn prf(&self, [head, rest]: [&[u8]; 2], out: &mut [u8]) {
+        self.of_hash(&Sha1::new().chain_update(head).chain_update(rest).finalize(), out);
+    }
+
+    fn of_pepper(&self, counter: u8, pepper: &Pepper<'_>, out: &mut [u8]) {
+        match pepper.sha1(counter) {
+            Some(hash) => self.of_hash(hash, out),
+            None => self.prf([&[counter], pepper.octets()], out),
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use ::aes::{Aes128, Aes256};
+
     use super::super::testing::{Vector, open, outside};
     use super::*;
     use crate::codes::EncryptionType;
 
-    fn derived<C: Aes>(vector: &Vector) -> Vec<u8> {
+    fn derived<A: Aes>(vector: &Vector) -> Vec<u8> {
         let constant = vector.bytes("constant").try_into().unwrap();
-        derive_keys::<C, 1>(&vector.bytes("base_key"), [nfold_constant(constant)]).0[0].to_vec()
+        let base: A::Forward = keyed(&vector.bytes("base_key"));
+        derive_keys(&base, [nfold_constant(constant)]).0[0].to_vec()
     }
 
     #[test]

@@ -1,23 +1,28 @@
 //! aes128-cts-hmac-sha256-128 and aes256-cts-hmac-sha384-192 (RFC 8009). The tag is over the
 //! initial vector, all zeros, and the ciphertext.
 
-use std::sync::Arc;
+use std::marker::PhantomData;
 
+use cbc::cipher::KeySizeUser;
 use hmac::digest::KeyInit;
 use hmac::{Hmac, Mac};
 use sha2::{Sha256, Sha384};
 use zeroize::Zeroizing;
 
-use super::aes_sha1::Aes;
+use super::aes::{Aes, Cipher};
+use super::base::Start;
 use super::cts;
-use super::etype::Prf;
 use super::mac::{keyed, same, tag};
-use super::prepared::{Checker, Sealer};
+use super::prepared::Sealer;
+use super::prf::PseudoRandom;
 use super::{Derived, KeyUsage};
 use crate::error::Result;
 
 /// The initial cipher state (RFC 8009 5).
 const IV: [u8; 16] = [0; 16];
+
+/// The context of a derivation that has none (RFC 8009 3).
+const NONE: [&[u8]; 2] = [&[], &[]];
 
 /// The longest key or tag of this file.
 const LONGEST: usize = 32;
@@ -47,28 +52,44 @@ impl HmacSha2 for Hmac<Sha384> {
     }
 }
 
+/// A protocol key, which others are derived from.
+pub(super) struct Base<A, M>(M, PhantomData<fn() -> A>);
+
 /// Ke, and Ki with the initial vector already taken in.
-struct AesSha2<C, M> {
-    cipher: C,
+pub(super) struct AesSha2<A: Aes, M> {
+    cipher: Cipher<A>,
     mac: M,
 }
 
-pub(super) fn sealer<C: Aes, M: HmacSha2>(key: &[u8], usage: KeyUsage) -> Arc<dyn Sealer> {
-    let base: M = keyed(key);
-    Arc::new(AesSha2::<C, M> {
-        cipher: derived(&base, &usage.constant(Derived::Encryption), C::key_size()),
-        mac: derived::<M, M>(&base, &usage.constant(Derived::Integrity), M::TAG).chain_update(IV),
-    })
+impl<A: Aes, M: HmacSha2> Start for Base<A, M> {
+    type Sealer = AesSha2<A, M>;
+    type Checker = M;
+    type Prf = HmacPrf<M>;
+
+    fn new(key: &[u8]) -> Self {
+        Base(keyed(key), PhantomData)
+    }
+
+    fn sealer(&self, usage: KeyUsage) -> AesSha2<A, M> {
+        let integrity: M = derived(&self.0, &usage.constant(Derived::Integrity), M::TAG);
+        let encryption = usage.constant(Derived::Encryption);
+        let forward = derived(&self.0, &encryption, A::Forward::key_size());
+        AesSha2 { cipher: Cipher::new(forward), mac: integrity.chain_update(IV) }
+    }
+
+    fn checker(&self, usage: KeyUsage) -> M {
+        derived(&self.0, &usage.constant(Derived::Checksum), M::TAG)
+    }
+
+    fn prf(&self) -> HmacPrf<M> {
+        HmacPrf(self.0.clone())
+    }
 }
 
-pub(super) fn checker<M: HmacSha2>(key: &[u8], usage: KeyUsage) -> Arc<dyn Checker> {
-    Arc::new(derived::<M, M>(&keyed(key), &usage.constant(Derived::Checksum), M::TAG))
-}
-
-impl<C: Aes, M: HmacSha2> Sealer for AesSha2<C, M> {
+impl<A: Aes, M: HmacSha2> Sealer for AesSha2<A, M> {
     fn seal(&self, buffer: &mut [u8]) {
         let (body, mac) = buffer.split_at_mut(buffer.len() - M::TAG);
-        cts::encrypt(&self.cipher, body, |_| {});
+        cts::encrypt(self.cipher.forward(), body, |_| {});
         tag(&self.mac, &[body], mac);
     }
 
@@ -78,7 +99,7 @@ impl<C: Aes, M: HmacSha2> Sealer for AesSha2<C, M> {
         let (computed, _) = computed.split_at_mut(M::TAG);
         tag(&self.mac, &[body], computed);
         same(computed, mac)?;
-        cts::decrypt(&self.cipher, body);
+        cts::decrypt(self.cipher.backward(), body);
         Ok(())
     }
 }
@@ -87,14 +108,15 @@ impl<C: Aes, M: HmacSha2> Sealer for AesSha2<C, M> {
 fn derived<M: HmacSha2, T: KeyInit>(base: &M, label: &[u8], length: usize) -> T {
     let mut key = Zeroizing::new([0; LONGEST]);
     let (key, _) = key.split_at_mut(length);
-    kdf(base, label, None, key);
+    kdf(base, label, NONE, key);
     keyed(key)
 }
 
 /// KDF-HMAC-SHA2 (RFC 8009 3): one turn of SP800-108's counter mode is always enough.
-fn kdf<M: HmacSha2>(base: &M, label: &[u8], context: Option<&[u8]>, out: &mut [u8]) {
+fn kdf<M: HmacSha2>(base: &M, label: &[u8], context: [&[u8]; 2], out: &mut [u8]) {
     let bits = (out.len() as u32 * 8).to_be_bytes();
-    tag(base, &[&[0, 0, 0, 1], label, &[0], context.unwrap_or_default(), &bits], out);
+    let [head, rest] = context;
+    tag(base, &[&[0, 0, 0, 1], label, &[0], head, rest, &bits], out);
 }
 
 /// RFC 8009 4.
@@ -102,13 +124,16 @@ pub(super) fn string_to_key<M: HmacSha2>(password: &[u8], salt: &[u8], rounds: u
     let mut intermediate = Zeroizing::new([0; LONGEST]);
     let (intermediate, _) = intermediate.split_at_mut(out.len());
     M::pbkdf2(password, salt, rounds, intermediate);
-    kdf::<M>(&keyed(intermediate), b"kerberos", None, out);
+    kdf::<M>(&keyed(intermediate), b"kerberos", NONE, out);
 }
 
-/// RFC 8009 5.
-pub(super) fn prf<M: HmacSha2>(key: &[u8]) -> Prf {
-    let base: M = keyed(key);
-    Arc::new(move |data, out| kdf(&base, b"prf", Some(data), out))
+/// The KDF with the label "prf" (RFC 8009 5).
+pub(super) struct HmacPrf<M>(M);
+
+impl<M: HmacSha2> PseudoRandom for HmacPrf<M> {
+    fn prf(&self, data: [&[u8]; 2], out: &mut [u8]) {
+        kdf(&self.0, b"prf", data, out);
+    }
 }
 
 #[cfg(test)]
@@ -125,8 +150,8 @@ mod tests {
             let base = vector.bytes("base_key");
             let mut key = vec![0; vector.bytes("key").len()];
             match vector.etype() {
-                EncryptionType::AES128_SHA256 => kdf::<Hmac<Sha256>>(&keyed(&base), &label, None, &mut key),
-                EncryptionType::AES256_SHA384 => kdf::<Hmac<Sha384>>(&keyed(&base), &label, None, &mut key),
+                EncryptionType::AES128_SHA256 => kdf::<Hmac<Sha256>>(&keyed(&base), &label, NONE, &mut key),
+                EncryptionType::AES256_SHA384 => kdf::<Hmac<Sha384>>(&keyed(&base), &label, NONE, &mut key),
                 _ => continue,
             }
             assert_eq!(key, vector.bytes("key"), "{vector:?}");

@@ -1,7 +1,5 @@
 //! camellia128-cts-cmac and camellia256-cts-cmac (RFC 6803). The tag is over the plaintext.
 
-use std::sync::Arc;
-
 use camellia::{Camellia128, Camellia256};
 use cbc::cipher::consts::U16;
 use cbc::cipher::{Array, BlockCipherDecrypt, BlockCipherEncrypt, KeyInit};
@@ -9,10 +7,11 @@ use cmac::Cmac;
 use sha1::Sha1;
 use zeroize::Zeroizing;
 
+use super::base::Start;
 use super::cts;
-use super::etype::Prf;
 use super::mac::{keyed, same, tag};
-use super::prepared::{Checker, Sealer};
+use super::prepared::Sealer;
+use super::prf::PseudoRandom;
 use super::{Derived, KeyUsage};
 use crate::error::Result;
 
@@ -28,22 +27,37 @@ impl Camellia for Camellia128 {}
 impl Camellia for Camellia256 {}
 
 /// Ke and Ki, ready to use.
-struct Sealing<C: Camellia> {
+pub(super) struct Sealing<C: Camellia> {
     cipher: C,
     mac: Cmac<C>,
 }
 
-pub(super) fn sealer<C: Camellia>(key: &[u8], usage: KeyUsage) -> Arc<dyn Sealer> {
-    let base = keyed(key);
-    Arc::new(Sealing::<C> {
-        cipher: C::new(&derive_key::<C>(&base, &usage.constant(Derived::Encryption))),
-        mac: keyed(&derive_key::<C>(&base, &usage.constant(Derived::Integrity))),
-    })
-}
+/// A protocol key, which others are derived from.
+pub(super) struct Base<C: Camellia>(Cmac<C>);
 
-pub(super) fn checker<C: Camellia>(key: &[u8], usage: KeyUsage) -> Arc<dyn Checker> {
-    let key = derive_key::<C>(&keyed(key), &usage.constant(Derived::Checksum));
-    Arc::new(keyed::<Cmac<C>>(&key))
+impl<C: Camellia> Start for Base<C> {
+    type Sealer = Sealing<C>;
+    type Checker = Cmac<C>;
+    type Prf = CmacPrf<C>;
+
+    fn new(key: &[u8]) -> Self {
+        Base(keyed(key))
+    }
+
+    fn sealer(&self, usage: KeyUsage) -> Sealing<C> {
+        Sealing {
+            cipher: C::new(&derive_key::<C>(&self.0, &usage.constant(Derived::Encryption))),
+            mac: keyed(&derive_key::<C>(&self.0, &usage.constant(Derived::Integrity))),
+        }
+    }
+
+    fn checker(&self, usage: KeyUsage) -> Cmac<C> {
+        keyed(&derive_key::<C>(&self.0, &usage.constant(Derived::Checksum)))
+    }
+
+    fn prf(&self) -> CmacPrf<C> {
+        CmacPrf(keyed(&derive_key::<C>(&self.0, b"prf")))
+    }
 }
 
 impl<C: Camellia> Sealer for Sealing<C> {
@@ -86,11 +100,13 @@ pub(super) fn string_to_key<C: Camellia>(password: &[u8], salt: &[u8], rounds: u
     kdf::<C>(&keyed(&intermediate), b"kerberos", out);
 }
 
-/// RFC 6803 6.
-pub(super) fn prf<C: Camellia>(key: &[u8]) -> Prf {
-    let derived = derive_key::<C>(&keyed(key), b"prf");
-    let mac = keyed::<Cmac<C>>(&derived);
-    Arc::new(move |data, out| tag(&mac, &[data], out))
+/// CMAC under a key of its own (RFC 6803 6).
+pub(super) struct CmacPrf<C: Camellia>(Cmac<C>);
+
+impl<C: Camellia> PseudoRandom for CmacPrf<C> {
+    fn prf(&self, data: [&[u8]; 2], out: &mut [u8]) {
+        tag(&self.0, &data, out);
+    }
 }
 
 #[cfg(test)]

@@ -1,14 +1,11 @@
 //! The enctypes this crate can do, a row each. Not here: how they do it.
 
-use std::sync::Arc;
-
 use ::camellia::{Camellia128, Camellia256};
 use aes::{Aes128, Aes256};
 use hmac::Hmac;
 use sha2::{Sha256, Sha384};
 
-use super::prepared::{Checker, Sealer};
-use super::{KeyUsage, aes_sha1, aes_sha2, camellia};
+use super::{aes_sha1, aes_sha2, base, camellia};
 use crate::codes::{ChecksumType, EncryptionType};
 use crate::error::{Error, Result};
 
@@ -27,9 +24,6 @@ pub(super) enum StringToKey {
     Plain(fn(&[u8], &mut [u8]) -> Result<()>),
 }
 
-/// The pseudo-random function of one key: of which octets, and where its own go.
-pub(super) type Prf = Arc<dyn Fn(&[u8], &mut [u8]) + Send + Sync>;
-
 /// What RFC 3961 3 and 4 ask of a cryptosystem and its checksum.
 pub(super) struct Profile {
     pub etype: EncryptionType,
@@ -42,9 +36,7 @@ pub(super) struct Profile {
     pub checksum: ChecksumType,
     pub checksum_len: usize,
     pub prf_len: usize,
-    pub sealer: fn(&[u8], KeyUsage) -> Arc<dyn Sealer>,
-    pub checker: fn(&[u8], KeyUsage) -> Arc<dyn Checker>,
-    pub prf: fn(&[u8]) -> Prf,
+    pub start: base::WithBase,
     pub string_to_key: StringToKey,
 }
 
@@ -59,9 +51,7 @@ static PROFILES: &[Profile] = &[
         checksum: ChecksumType::HMAC_SHA1_96_AES256,
         checksum_len: 12,
         prf_len: 16,
-        sealer: aes_sha1::sealer::<Aes256>,
-        checker: aes_sha1::checker::<Aes256>,
-        prf: aes_sha1::prf::<Aes256>,
+        start: base::with::<aes_sha1::Base<Aes256>>,
         string_to_key: StringToKey::Pbkdf2 { prefix: b"", rounds: 4096, derive: aes_sha1::string_to_key::<Aes256> },
     },
     Profile {
@@ -73,9 +63,7 @@ static PROFILES: &[Profile] = &[
         checksum: ChecksumType::HMAC_SHA1_96_AES128,
         checksum_len: 12,
         prf_len: 16,
-        sealer: aes_sha1::sealer::<Aes128>,
-        checker: aes_sha1::checker::<Aes128>,
-        prf: aes_sha1::prf::<Aes128>,
+        start: base::with::<aes_sha1::Base<Aes128>>,
         string_to_key: StringToKey::Pbkdf2 { prefix: b"", rounds: 4096, derive: aes_sha1::string_to_key::<Aes128> },
     },
     Profile {
@@ -87,9 +75,7 @@ static PROFILES: &[Profile] = &[
         checksum: ChecksumType::HMAC_SHA384_192_AES256,
         checksum_len: 24,
         prf_len: 48,
-        sealer: aes_sha2::sealer::<Aes256, Hmac<Sha384>>,
-        checker: aes_sha2::checker::<Hmac<Sha384>>,
-        prf: aes_sha2::prf::<Hmac<Sha384>>,
+        start: base::with::<aes_sha2::Base<Aes256, Hmac<Sha384>>>,
         string_to_key: StringToKey::Pbkdf2 {
             prefix: b"aes256-cts-hmac-sha384-192\0",
             rounds: 32768,
@@ -105,9 +91,7 @@ static PROFILES: &[Profile] = &[
         checksum: ChecksumType::HMAC_SHA256_128_AES128,
         checksum_len: 16,
         prf_len: 32,
-        sealer: aes_sha2::sealer::<Aes128, Hmac<Sha256>>,
-        checker: aes_sha2::checker::<Hmac<Sha256>>,
-        prf: aes_sha2::prf::<Hmac<Sha256>>,
+        start: base::with::<aes_sha2::Base<Aes128, Hmac<Sha256>>>,
         string_to_key: StringToKey::Pbkdf2 {
             prefix: b"aes128-cts-hmac-sha256-128\0",
             rounds: 32768,
@@ -123,9 +107,7 @@ static PROFILES: &[Profile] = &[
         checksum: ChecksumType::CMAC_CAMELLIA256,
         checksum_len: 16,
         prf_len: 16,
-        sealer: camellia::sealer::<Camellia256>,
-        checker: camellia::checker::<Camellia256>,
-        prf: camellia::prf::<Camellia256>,
+        start: base::with::<camellia::Base<Camellia256>>,
         string_to_key: StringToKey::Pbkdf2 {
             prefix: b"camellia256-cts-cmac\0",
             rounds: 32768,
@@ -141,9 +123,7 @@ static PROFILES: &[Profile] = &[
         checksum: ChecksumType::CMAC_CAMELLIA128,
         checksum_len: 16,
         prf_len: 16,
-        sealer: camellia::sealer::<Camellia128>,
-        checker: camellia::checker::<Camellia128>,
-        prf: camellia::prf::<Camellia128>,
+        start: base::with::<camellia::Base<Camellia128>>,
         string_to_key: StringToKey::Pbkdf2 {
             prefix: b"camellia128-cts-cmac\0",
             rounds: 32768,
@@ -160,9 +140,7 @@ static PROFILES: &[Profile] = &[
         checksum: ChecksumType::HMAC_MD5,
         checksum_len: 16,
         prf_len: 20,
-        sealer: super::rc4::sealer,
-        checker: super::rc4::checker,
-        prf: super::rc4::prf,
+        start: base::with::<super::rc4::Base>,
         string_to_key: StringToKey::Plain(super::rc4::string_to_key),
     },
 ];

@@ -5,10 +5,11 @@ use std::fmt;
 use subtle::ConstantTimeEq;
 use zeroize::{ZeroizeOnDrop, Zeroizing};
 
+use super::base::BaseKey;
 use super::etype::{KEY_MAX, Profile, profile};
 use super::mac::copy;
 use super::prepared::{PreparedChecksum, PreparedKey};
-use super::prf::PreparedPrf;
+use super::prf::{Pepper, PreparedPrf};
 use super::{KeyUsage, Random, s2k};
 use crate::codes::{ChecksumType, EncryptionType};
 use crate::error::{Error, Result};
@@ -59,7 +60,7 @@ impl Key {
 
     /// KRB-FX-CF2 (RFC 6113 5.1): one key of two, of the first one's enctype.
     pub fn cf2(k1: &Key, pepper1: &[u8], k2: &Key, pepper2: &[u8]) -> Result<Key> {
-        k1.prepare_prf().cf2(pepper1, &k2.prepare_prf(), pepper2)
+        k1.prepare_prf().cf2(&Pepper::new(pepper1), &k2.prepare_prf(), &Pepper::new(pepper2))
     }
 
     /// A key whose octets `make` writes.
@@ -100,53 +101,62 @@ impl Key {
         self.etype() == other.etype() && self.bytes.ct_eq(&other.bytes).into()
     }
 
+    /// What `work` derives of the key: where several usages are prepared at once, they share what is the
+    /// same for all of them.
+    pub fn derive<T>(&self, work: impl FnOnce(&BaseKey<'_>) -> T) -> T {
+        let (mut work, mut derived) = (Some(work), None);
+        (self.profile.start)(self.expose(), &mut |base| {
+            derived = work.take().map(|work| work(&BaseKey { profile: self.profile, base }));
+        });
+        derived.unwrap_or_else(|| unreachable!("every row of the table works once with its base key"))
+    }
+
     /// The key made ready to encrypt and decrypt for one usage.
     pub fn prepare(&self, usage: KeyUsage) -> PreparedKey {
-        PreparedKey { profile: self.profile, sealer: (self.profile.sealer)(self.expose(), usage) }
+        self.derive(|base| base.prepare(usage))
     }
 
     /// The key made ready for the checksums of one usage.
     pub fn prepare_checksum(&self, usage: KeyUsage) -> PreparedChecksum {
-        PreparedChecksum { profile: self.profile, checker: (self.profile.checker)(self.expose(), usage) }
+        self.derive(|base| base.prepare_checksum(usage))
     }
 
     /// The key made ready for its pseudo-random function.
     pub fn prepare_prf(&self) -> PreparedPrf {
-        PreparedPrf { profile: self.profile, prf: (self.profile.prf)(self.expose()) }
+        self.derive(|base| base.prepare_prf())
     }
 
     /// [`PreparedKey::encrypt`] for one message.
     pub fn encrypt(&self, usage: KeyUsage, random: &mut dyn Random, plain: &[u8]) -> Vec<u8> {
-        self.prepare(usage).encrypt(random, plain)
+        let mut out = vec![];
+        self.encrypt_into(usage, random, plain, &mut out);
+        out
     }
 
     /// [`PreparedKey::encrypt_into`] for one message.
     pub fn encrypt_into(&self, usage: KeyUsage, random: &mut dyn Random, plain: &[u8], out: &mut Vec<u8>) {
-        self.prepare(usage).encrypt_into(random, plain, out);
+        self.derive(|base| base.encrypt_into(usage, random, plain, out));
     }
 
     /// [`PreparedKey::decrypt`] for one message.
     pub fn decrypt(&self, usage: KeyUsage, cipher: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
-        self.prepare(usage).decrypt(cipher)
+        self.derive(|base| base.decrypt(usage, cipher))
     }
 
     /// [`PreparedKey::decrypt_in_place`] for one message.
     pub fn decrypt_in_place<'a>(&self, usage: KeyUsage, buffer: &'a mut [u8]) -> Result<&'a [u8]> {
-        self.prepare(usage).decrypt_in_place(buffer)
+        self.derive(|base| base.decrypt_in_place(usage, buffer))
     }
 
     /// [`PreparedChecksum::checksum`] for one message, of the type [`Key::checksum_type`].
     pub fn checksum(&self, usage: KeyUsage, data: &[u8]) -> Vec<u8> {
-        self.prepare_checksum(usage).checksum(data)
+        self.derive(|base| base.checksum(usage, data))
     }
 
     /// [`PreparedChecksum::verify`] for one message: the only type accepted is
     /// [`Key::checksum_type`], so never an unkeyed one.
     pub fn verify_checksum(&self, usage: KeyUsage, kind: ChecksumType, data: &[u8], mac: &[u8]) -> Result<()> {
-        if kind != self.checksum_type() {
-            return Err(Error::ChecksumNotSupported(kind));
-        }
-        self.prepare_checksum(usage).verify(kind, data, mac)
+        self.derive(|base| base.verify_checksum(usage, kind, data, mac))
     }
 
     /// The pseudo-random function (RFC 3961 3); its output length is the enctype's own.
@@ -160,7 +170,7 @@ impl Key {
     pub fn prf_plus(&self, data: &[u8], len: usize) -> Result<Vec<u8>> {
         let prf = self.prepare_prf();
         let mut out = vec![0; len.min(prf.longest() + 1)];
-        prf.prf_plus(data, &mut out)?;
+        prf.prf_plus(&Pepper::new(data), &mut out)?;
         Ok(out)
     }
 }

@@ -1,14 +1,16 @@
 //! Keys and what they do (RFC 3961): the only room that names a cipher crate.
 //!
 //! A [`Key`] is the octets of a keytab, a ticket or a record, with their encryption type. What is
-//! used more than once for the same purpose is [`Key::prepare`]d: a [`PreparedKey`] encrypts and
+//! used more than once for the same purpose is [`Key::prepare`]d, for several purposes [`Key::derive`]d: a [`PreparedKey`] encrypts and
 //! decrypts, a [`PreparedChecksum`] signs and verifies, each for one [`KeyUsage`]. An enctype is a
 //! file of its own and a row of the table in `etype.rs`. There is no DES in any form (RFC 6649,
 //! RFC 8429), and RC4 only behind the feature `danger-rc4`.
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
 
+mod aes;
 mod aes_sha1;
 mod aes_sha2;
+mod base;
 mod camellia;
 mod cts;
 mod etype;
@@ -34,6 +36,7 @@ pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 
+pub use base::BaseKey;
 pub use etype::{SUPPORTED, cipher_len, default_s2kparams, is_weak, key_len, supported};
 pub use hash::md5 as danger_md5;
 #[cfg(feature = "pkinit")]
@@ -44,7 +47,7 @@ pub use hotp::{OTP_DIGITS, OtpHash, hotp};
 pub use key::Key;
 pub(crate) use mac::wipe;
 pub use prepared::{Plain, PreparedChecksum, PreparedKey};
-pub use prf::PreparedPrf;
+pub use prf::{Pepper, PreparedPrf};
 pub use random::{KeptRandom, OsRandom, Random};
 pub use s2k::{MAX_ITERATIONS, MIN_ITERATIONS};
 #[cfg(feature = "http")]

@@ -52,13 +52,7 @@ impl PreparedKey {
 
     /// Appends the ciphertext of `plain`, under a fresh confounder, to `out`.
     pub fn encrypt_into(&self, random: &mut dyn Random, plain: &[u8], out: &mut Vec<u8>) {
-        let Profile { prefix, suffix, .. } = *self.profile;
-        let start = out.len();
-        out.reserve(prefix + plain.len() + suffix);
-        out.resize(start + prefix, 0);
-        out.extend_from_slice(plain);
-        out.resize(out.len() + suffix, 0);
-        let (_, buffer) = out.split_at_mut(start);
+        let buffer = with_room(self.profile, plain, out);
         self.seal(random, buffer);
     }
 
@@ -82,10 +76,7 @@ impl PreparedKey {
     }
 
     fn seal(&self, random: &mut dyn Random, buffer: &mut [u8]) {
-        let Profile { prefix, confounder, .. } = *self.profile;
-        let (head, _) = buffer.split_at_mut(prefix);
-        random.fill(head.split_at_mut(prefix - confounder).1);
-        self.sealer.seal(buffer);
+        sealed(self.profile, random, buffer, |buffer| self.sealer.seal(buffer));
     }
 
     /// The plaintext of `cipher`; [`Error::Integrity`] for anything that this key did not encrypt.
@@ -99,21 +90,45 @@ impl PreparedKey {
 
     /// As [`PreparedKey::decrypt`], for one that is looked at and dropped: nothing of it is moved.
     pub fn open(&self, cipher: &[u8]) -> Result<Plain> {
-        let mut buffer = Plain { whole: cipher.to_vec(), start: self.profile.prefix, end: 0 };
-        buffer.end = buffer.start + self.decrypt_in_place(&mut buffer.whole)?.len();
-        Ok(buffer)
+        Plain::of(self.profile, cipher, |buffer| self.sealer.open(buffer))
     }
 
     /// As [`PreparedKey::decrypt`], where the ciphertext stands; on failure it is wiped.
     pub fn decrypt_in_place<'a>(&self, buffer: &'a mut [u8]) -> Result<&'a [u8]> {
-        let Profile { prefix, suffix, .. } = *self.profile;
-        let end = buffer.len().checked_sub(suffix).filter(|end| *end >= prefix).ok_or(Error::Integrity)?;
-        if let Err(refused) = self.sealer.open(buffer) {
-            wipe(buffer);
-            return Err(refused);
-        }
-        buffer.get(prefix..end).ok_or(Error::Integrity)
+        open(self.profile, buffer, |buffer| self.sealer.open(buffer))
     }
+}
+
+/// Appends `plain` to `out` with the room around it that its ciphertext needs, and gives all of that.
+pub(super) fn with_room<'a>(profile: &Profile, plain: &[u8], out: &'a mut Vec<u8>) -> &'a mut [u8] {
+    let start = out.len();
+    out.reserve(profile.prefix + plain.len() + profile.suffix);
+    out.resize(start + profile.prefix, 0);
+    out.extend_from_slice(plain);
+    out.resize(out.len() + profile.suffix, 0);
+    out.split_at_mut(start).1
+}
+
+/// Ciphertext of a buffer with room, under a fresh confounder.
+pub(super) fn sealed(profile: &Profile, random: &mut dyn Random, buffer: &mut [u8], seal: impl FnOnce(&mut [u8])) {
+    let (head, _) = buffer.split_at_mut(profile.prefix);
+    random.fill(head.split_at_mut(profile.prefix - profile.confounder).1);
+    seal(buffer);
+}
+
+/// The plaintext in a buffer of ciphertext, which is wiped if it does not open.
+pub(super) fn open<'a>(
+    profile: &Profile,
+    buffer: &'a mut [u8],
+    open: impl FnOnce(&mut [u8]) -> Result<()>,
+) -> Result<&'a [u8]> {
+    let Profile { prefix, suffix, .. } = *profile;
+    let end = buffer.len().checked_sub(suffix).filter(|end| *end >= prefix).ok_or(Error::Integrity)?;
+    if let Err(refused) = open(buffer) {
+        wipe(buffer);
+        return Err(refused);
+    }
+    buffer.get(prefix..end).ok_or(Error::Integrity)
 }
 
 /// What was decrypted, where its ciphertext stood; wiped when it is dropped.
@@ -121,6 +136,18 @@ pub struct Plain {
     whole: Vec<u8>,
     start: usize,
     end: usize,
+}
+
+impl Plain {
+    pub(super) fn of(
+        profile: &Profile,
+        cipher: &[u8],
+        with: impl FnOnce(&mut [u8]) -> Result<()>,
+    ) -> Result<Plain> {
+        let mut plain = Plain { whole: cipher.to_vec(), start: profile.prefix, end: 0 };
+        plain.end = plain.start + open(profile, &mut plain.whole, with)?.len();
+        Ok(plain)
+    }
 }
 
 impl Deref for Plain {

@@ -1,11 +1,13 @@
 //! The pseudo-random function and what RFC 6113 5.1 builds of it. Not here: each enctype's own.
 
 use std::fmt;
+use std::sync::{Arc, OnceLock};
 
+use sha1::{Digest, Sha1};
 use zeroize::Zeroizing;
 
 use super::Key;
-use super::etype::{KEY_MAX, Prf, Profile};
+use super::etype::{KEY_MAX, Profile};
 use super::mac::copy;
 use crate::codes::EncryptionType;
 use crate::error::{Error, Result};
@@ -13,14 +15,51 @@ use crate::error::{Error, Result};
 /// The longest PRF output of any enctype.
 const PRF_MAX: usize = 48;
 
-/// The longest input of PRF+ that needs no allocation: every pepper of FAST is shorter.
-const SHORT: usize = 64;
+/// The pseudo-random function under one key (RFC 3961 3).
+pub(super) trait PseudoRandom: Send + Sync {
+    /// Of two pieces, one after the other. `out` is as long as the profile says.
+    fn prf(&self, data: [&[u8]; 2], out: &mut [u8]);
+
+    /// The same of a counter and a pepper.
+    fn of_pepper(&self, counter: u8, pepper: &Pepper<'_>, out: &mut [u8]) {
+        self.prf([&[counter], pepper.octets], out);
+    }
+}
+
+/// Blocks of PRF+ that a key of any enctype whose function hashes its input is made of.
+const HASHED: usize = 2;
+
+/// Octets that keys are combined with (RFC 6113 5.1), the same for all keys: so is what a hash makes of
+/// them.
+pub struct Pepper<'a> {
+    octets: &'a [u8],
+    sha1: OnceLock<[[u8; 20]; HASHED]>,
+}
+
+impl<'a> Pepper<'a> {
+    /// Of these octets. One that stays in a `static` is hashed once.
+    pub const fn new(octets: &'a [u8]) -> Self {
+        Pepper { octets, sha1: OnceLock::new() }
+    }
+
+    /// The octets that are hashed for any block of PRF+.
+    pub(super) fn octets(&self) -> &[u8] {
+        self.octets
+    }
+
+    /// The hash of counter and pepper, for the first few blocks.
+    pub(super) fn sha1(&self, counter: u8) -> Option<&[u8; 20]> {
+        let hash = |counter| Sha1::new().chain_update([counter]).chain_update(self.octets).finalize().into();
+        let hashes = self.sha1.get_or_init(|| [hash(1), hash(2)]);
+        hashes.get(usize::from(counter).checked_sub(1)?)
+    }
+}
 
 /// A key prepared for its pseudo-random function (RFC 3961 3). Cloning is cheap.
 #[derive(Clone)]
 pub struct PreparedPrf {
     pub(super) profile: &'static Profile,
-    pub(super) prf: Prf,
+    pub(super) prf: Arc<dyn PseudoRandom>,
 }
 
 impl PreparedPrf {
@@ -31,7 +70,7 @@ impl PreparedPrf {
 
     /// RFC 3961 3: `out` is as long as the profile says.
     pub(super) fn prf(&self, data: &[u8], out: &mut [u8]) {
-        (self.prf)(data, out);
+        self.prf.prf([data, &[]], out);
     }
 
     /// How much PRF+ can give: its counter is one octet and starts at 1.
@@ -39,33 +78,19 @@ impl PreparedPrf {
         255 * self.profile.prf_len
     }
 
-    /// PRF+ (RFC 6113 5.1): PRF of 1 | data, then of 2 | data, and so on, cut to the length of `out`.
+    /// PRF+ (RFC 6113 5.1): PRF of 1 | pepper, then of 2 | pepper, and so on, cut to the length of `out`.
     ///
     /// # Errors
     /// [`Error::Malformed`] for more than 255 times the length of the PRF.
-    pub fn prf_plus(&self, data: &[u8], out: &mut [u8]) -> Result<()> {
+    pub fn prf_plus(&self, pepper: &Pepper<'_>, out: &mut [u8]) -> Result<()> {
         if out.len() > self.longest() {
             return Err(Error::Malformed("more asked of PRF+ than its counter can count"));
         }
-        let (mut short, mut long) = (Zeroizing::new([0; SHORT]), Zeroizing::new(vec![]));
-        let input = match short.get_mut(..=data.len()) {
-            Some(short) => short,
-            None => {
-                long.resize(1 + data.len(), 0);
-                &mut *long
-            }
-        };
-        let Some((counter, rest)) = input.split_first_mut() else { return Ok(()) };
-        copy(data, rest);
-        *counter = 0;
         let length = self.profile.prf_len;
         let mut block = Zeroizing::new([0; PRF_MAX]);
         let (block, _) = block.split_at_mut(length);
-        for piece in out.chunks_mut(length) {
-            if let Some(counter) = input.first_mut() {
-                *counter += 1;
-            }
-            self.prf(input, block);
+        for (counter, piece) in (1u8..=255).zip(out.chunks_mut(length)) {
+            self.prf.of_pepper(counter, pepper, block);
             copy(block, piece);
         }
         Ok(())
@@ -76,7 +101,7 @@ impl PreparedPrf {
     ///
     /// # Errors
     /// None for the enctypes of this library.
-    pub fn cf2(&self, pepper: &[u8], other: &PreparedPrf, other_pepper: &[u8]) -> Result<Key> {
+    pub fn cf2(&self, pepper: &Pepper<'_>, other: &PreparedPrf, other_pepper: &Pepper<'_>) -> Result<Key> {
         Key::made(self.profile, |out| {
             self.prf_plus(pepper, out)?;
             let mut stream = Zeroizing::new([0; KEY_MAX]);
@@ -87,6 +112,12 @@ impl PreparedPrf {
             }
             Ok(())
         })
+    }
+}
+
+impl fmt::Debug for Pepper<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Pepper").field(&self.octets.escape_ascii().to_string()).finish()
     }
 }
 

@@ -1,8 +1,6 @@
 //! arcfour-hmac (RFC 4757), behind the feature `danger-rc4`: broken (RFC 8429), here only to read
 //! what cannot be migrated yet. Not here: the weaker export variant.
 
-use std::sync::Arc;
-
 use hmac::Hmac;
 use md4::Md4;
 use md5::{Digest, Md5};
@@ -11,29 +9,47 @@ use sha1::Sha1;
 use zeroize::{Zeroize, Zeroizing};
 
 use super::KeyUsage;
-use super::etype::Prf;
+use super::base::Start;
 use super::mac::{copy, keyed, same, tag};
 use super::prepared::{Checker, Sealer};
+use super::prf::PseudoRandom;
 use crate::error::{Error, Result};
 
 const TAG: usize = 16;
 
 /// HMAC under K1 (RFC 4757 4), which is also K2 in this variant.
-struct Sealing(Hmac<Md5>);
+pub(super) struct Sealing(Hmac<Md5>);
 
 /// HMAC under Ksign and the usage that goes before the data (RFC 4757 3).
-struct Signing(Hmac<Md5>, [u8; 4]);
+pub(super) struct Signing(Hmac<Md5>, [u8; 4]);
 
-pub(super) fn sealer(key: &[u8], usage: KeyUsage) -> Arc<dyn Sealer> {
-    let mut first = Zeroizing::new([0; 16]);
-    tag(&keyed::<Hmac<Md5>>(key), &[&salt(usage)], &mut *first);
-    Arc::new(Sealing(keyed(&*first)))
-}
+/// A protocol key, which others are derived from.
+pub(super) struct Base(Hmac<Md5>, Hmac<Sha1>);
 
-pub(super) fn checker(key: &[u8], usage: KeyUsage) -> Arc<dyn Checker> {
-    let mut signing = Zeroizing::new([0; 16]);
-    tag(&keyed::<Hmac<Md5>>(key), &[b"signaturekey\0"], &mut *signing);
-    Arc::new(Signing(keyed(&*signing), salt(usage)))
+impl Start for Base {
+    type Sealer = Sealing;
+    type Checker = Signing;
+    type Prf = HmacPrf;
+
+    fn new(key: &[u8]) -> Self {
+        Base(keyed(key), keyed(key))
+    }
+
+    fn sealer(&self, usage: KeyUsage) -> Sealing {
+        let mut first = Zeroizing::new([0; 16]);
+        tag(&self.0, &[&salt(usage)], &mut *first);
+        Sealing(keyed(&*first))
+    }
+
+    fn checker(&self, usage: KeyUsage) -> Signing {
+        let mut signing = Zeroizing::new([0; 16]);
+        tag(&self.0, &[b"signaturekey\0"], &mut *signing);
+        Signing(keyed(&*signing), salt(usage))
+    }
+
+    fn prf(&self) -> HmacPrf {
+        HmacPrf(self.1.clone())
+    }
 }
 
 /// The message type of RFC 4757 3: Microsoft numbered a few usages otherwise.
@@ -92,7 +108,10 @@ pub(super) fn string_to_key(password: &[u8], out: &mut [u8]) -> Result<()> {
 }
 
 /// HMAC-SHA1, as MIT and Microsoft have it; no RFC says.
-pub(super) fn prf(key: &[u8]) -> Prf {
-    let mac = keyed::<Hmac<Sha1>>(key);
-    Arc::new(move |data, out| tag(&mac, &[data], out))
+pub(super) struct HmacPrf(Hmac<Sha1>);
+
+impl PseudoRandom for HmacPrf {
+    fn prf(&self, data: [&[u8]; 2], out: &mut [u8]) {
+        tag(&self.0, &data, out);
+    }
 }

@@ -4,7 +4,7 @@
 
 use super::{Armored, ClientProof, Elements, Means, MethodContext, MethodReply};
 use crate::codes::PaType;
-use crate::crypto::{Key, KeyUsage, PreparedPrf, Random};
+use crate::crypto::{Key, KeyUsage, Pepper, PreparedPrf, Random};
 use crate::error::{Error, Result};
 use crate::time::Instant;
 use crate::wire::{self, EncryptedData, PaEncTsEnc};
@@ -28,11 +28,14 @@ impl Speaker {
 
     /// The key that this one's clock is encrypted with.
     fn key(self, armor: &PreparedPrf, long_term: &PreparedPrf) -> Result<Key> {
-        let pepper: &[u8] = match self {
-            Speaker::Client => b"clientchallengearmor",
-            Speaker::Kdc => b"kdcchallengearmor",
+        static LONG_TERM: Pepper<'_> = Pepper::new(b"challengelongterm");
+        static CLIENT: Pepper<'_> = Pepper::new(b"clientchallengearmor");
+        static KDC: Pepper<'_> = Pepper::new(b"kdcchallengearmor");
+        let pepper = match self {
+            Speaker::Client => &CLIENT,
+            Speaker::Kdc => &KDC,
         };
-        armor.cf2(pepper, long_term, b"challengelongterm")
+        armor.cf2(pepper, long_term, &LONG_TERM)
     }
 }
 

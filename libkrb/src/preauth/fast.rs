@@ -2,16 +2,14 @@
 //! that the client has already, so that who listens learns nothing to guess a password by, and who
 //! stands between cannot change a word. Not here: whose ticket it is, and what is in the envelope.
 
-use zeroize::Zeroizing;
-
 use crate::codes::PaType;
-use crate::crypto::{Key, KeyUsage, PreparedPrf, Random};
+use crate::crypto::{BaseKey, Key, KeyUsage, Pepper, Plain, PreparedChecksum, PreparedKey, PreparedPrf, Random};
 use crate::error::{Error, Result};
 use crate::flags::FastOptions;
 use crate::time::Instant;
 use crate::wire::{
-    self, Checksum, EncryptedData, KrbFastArmor, KrbFastArmoredRep, KrbFastArmoredReq, KrbFastFinished, KrbFastReq,
-    KrbFastResponse, List, PaData, PaFxFastReply, PaFxFastRequest, PrincipalName, Raw,
+    self, Checksum, Encode, EncryptedData, KrbFastArmor, KrbFastArmoredRep, KrbFastArmoredReq, KrbFastFinished,
+    KrbFastReq, KrbFastResponse, List, PaData, PaFxFastReply, PaFxFastRequest, PrincipalName, Raw, Writer,
 };
 
 /// The armor key of a ticket and the subkey of the authenticator that it is shown with: of an armor
@@ -20,7 +18,17 @@ use crate::wire::{
 /// # Errors
 /// None for keys of this library's enctypes.
 pub fn armor_key(subkey: &Key, session: &Key) -> Result<Key> {
-    Key::cf2(subkey, b"subkeyarmor", session, b"ticketarmor")
+    armor_key_of(&subkey.prepare_prf(), &session.prepare_prf())
+}
+
+/// The same, of keys that are prepared.
+///
+/// # Errors
+/// As [`armor_key`].
+pub fn armor_key_of(subkey: &PreparedPrf, session: &PreparedPrf) -> Result<Key> {
+    static SUBKEY: Pepper<'_> = Pepper::new(b"subkeyarmor");
+    static TICKET: Pepper<'_> = Pepper::new(b"ticketarmor");
+    subkey.cf2(&SUBKEY, session, &TICKET)
 }
 
 /// The armor key of a TGS-REQ that brings an armor ticket besides (MS-KILE 3.3.5.7.4): of that
@@ -28,8 +36,10 @@ pub fn armor_key(subkey: &Key, session: &Key) -> Result<Key> {
 ///
 /// # Errors
 /// None for keys of this library's enctypes.
-pub fn explicit_armor_key(armor: &Key, subkey: &Key) -> Result<Key> {
-    Key::cf2(armor, b"explicitarmor", subkey, b"tgsarmor")
+pub fn explicit_armor_key(armor: &Key, subkey: &PreparedPrf) -> Result<Key> {
+    static ARMOR: Pepper<'_> = Pepper::new(b"explicitarmor");
+    static SUBKEY: Pepper<'_> = Pepper::new(b"tgsarmor");
+    armor.prepare_prf().cf2(&ARMOR, subkey, &SUBKEY)
 }
 
 /// The reply key of an answer in FAST (RFC 6113 5.4.3).
@@ -45,7 +55,9 @@ pub fn strengthened(strengthen_key: &Key, reply_key: &Key) -> Result<Key> {
 /// # Errors
 /// As [`strengthened`].
 pub fn strengthened_by(strengthen_key: &Key, reply_key: &PreparedPrf) -> Result<Key> {
-    strengthen_key.prepare_prf().cf2(b"strengthenkey", reply_key, b"replykey")
+    static STRENGTHEN: Pepper<'_> = Pepper::new(b"strengthenkey");
+    static REPLY: Pepper<'_> = Pepper::new(b"replykey");
+    strengthen_key.prepare_prf().cf2(&STRENGTHEN, reply_key, &REPLY)
 }
 
 /// What goes into an envelope to a KDC.
@@ -81,7 +93,7 @@ pub fn seal_request(armor: &Key, random: &mut dyn Random, request: &Request<'_>)
 }
 
 /// What an envelope held, decrypted.
-pub struct Opened(Zeroizing<Vec<u8>>);
+pub struct Opened(Plain);
 
 /// Opens the envelope of a request; `outer` as in [`Request`].
 ///
@@ -89,15 +101,17 @@ pub struct Opened(Zeroizing<Vec<u8>>);
 /// [`Error::Integrity`] if it was sealed with another key, or belongs to another message.
 pub fn open_request(armor: &Key, request: &KrbFastArmoredReq<'_>, outer: &[u8]) -> Result<Opened> {
     let Checksum { kind, checksum } = request.checksum;
-    armor.verify_checksum(KeyUsage::FAST_REQ_CHECKSUM, kind, outer, checksum)?;
-    open(armor, KeyUsage::FAST_ENC, &request.sealed)
+    armor.derive(|armor| {
+        armor.verify_checksum(KeyUsage::FAST_REQ_CHECKSUM, kind, outer, checksum)?;
+        open(armor, KeyUsage::FAST_ENC, &request.sealed)
+    })
 }
 
-fn open(armor: &Key, usage: KeyUsage, sealed: &EncryptedData<'_>) -> Result<Opened> {
+fn open(armor: &BaseKey<'_>, usage: KeyUsage, sealed: &EncryptedData<'_>) -> Result<Opened> {
     if sealed.etype != armor.etype() {
         return Err(Error::Integrity);
     }
-    armor.decrypt(usage, sealed.cipher).map(Opened)
+    armor.open(usage, sealed.cipher).map(Opened)
 }
 
 impl Opened {
@@ -128,11 +142,54 @@ impl std::fmt::Debug for Opened {
     }
 }
 
-/// The value of PA-FX-FAST in a reply or in METHOD-DATA (RFC 6113 5.4.3).
-pub fn seal_response(armor: &Key, random: &mut dyn Random, response: &KrbFastResponse<'_>) -> Vec<u8> {
-    let cipher = armor.encrypt(KeyUsage::FAST_REP, random, &wire::encode_secret(response));
-    let sealed = EncryptedData { etype: armor.etype(), kvno: None, cipher: &cipher };
-    wire::encode(&PaFxFastReply(KrbFastArmoredRep { sealed }))
+/// An armor key made ready for all that the KDC does with it once a request is open.
+#[derive(Debug)]
+pub struct Replying {
+    /// For the envelope of the answer.
+    envelope: PreparedKey,
+    /// For the ticket in it.
+    finished: PreparedChecksum,
+    prf: PreparedPrf,
+}
+
+impl Replying {
+    /// Of an armor key.
+    pub fn new(armor: &Key) -> Replying {
+        armor.derive(|armor| Replying {
+            envelope: armor.prepare(KeyUsage::FAST_REP),
+            finished: armor.prepare_checksum(KeyUsage::FAST_FINISHED),
+            prf: armor.prepare_prf(),
+        })
+    }
+
+    /// The armor key, ready to have a part in other keys.
+    pub fn prf(&self) -> &PreparedPrf {
+        &self.prf
+    }
+
+    /// The value of PA-FX-FAST in a reply or in METHOD-DATA (RFC 6113 5.4.3).
+    pub fn seal(&self, random: &mut dyn Random, response: &KrbFastResponse<'_>) -> Vec<u8> {
+        let mut cipher = Writer::new();
+        cipher.encrypted(&self.envelope, random, |writer| response.encode(writer));
+        let sealed = EncryptedData { etype: self.envelope.etype(), kvno: None, cipher: cipher.bytes() };
+        wire::encode(&PaFxFastReply(KrbFastArmoredRep { sealed }))
+    }
+
+    /// The checksum of a ticket in KrbFastFinished (RFC 6113 5.4.3).
+    pub fn checksum(&self, ticket: &[u8]) -> Vec<u8> {
+        self.finished.checksum(ticket)
+    }
+
+    /// KrbFastFinished for a ticket; `checksum` is its [`Replying::checksum`].
+    pub fn finished<'a>(
+        &self,
+        now: Instant,
+        (client_realm, client): (&'a str, PrincipalName<'a>),
+        checksum: &'a [u8],
+    ) -> KrbFastFinished<'a> {
+        let ticket_checksum = Checksum { kind: self.finished.checksum_type(), checksum };
+        KrbFastFinished { time: now.time, micros: now.micros, client_realm, client, ticket_checksum }
+    }
 }
 
 /// Opens the envelope of a reply, if there is one among its padata.
@@ -142,23 +199,7 @@ pub fn seal_response(armor: &Key, random: &mut dyn Random, response: &KrbFastRes
 pub fn open_response(armor: &Key, padata: wire::MethodData<'_>) -> Result<Option<Opened>> {
     let Some(element) = padata.iter().find(|element| element.kind == PaType::FX_FAST) else { return Ok(None) };
     let PaFxFastReply(reply) = wire::decode(element.value)?;
-    open(armor, KeyUsage::FAST_REP, &reply.sealed).map(Some)
-}
-
-/// The checksum of a ticket in KrbFastFinished (RFC 6113 5.4.3).
-pub fn ticket_checksum(armor: &Key, ticket: &[u8]) -> Vec<u8> {
-    armor.checksum(KeyUsage::FAST_FINISHED, ticket)
-}
-
-/// KrbFastFinished for a ticket; `checksum` is its [`ticket_checksum`].
-pub fn finished<'a>(
-    armor: &Key,
-    now: Instant,
-    (client_realm, client): (&'a str, PrincipalName<'a>),
-    checksum: &'a [u8],
-) -> KrbFastFinished<'a> {
-    let ticket_checksum = Checksum { kind: armor.checksum_type(), checksum };
-    KrbFastFinished { time: now.time, micros: now.micros, client_realm, client, ticket_checksum }
+    armor.derive(|armor| open(armor, KeyUsage::FAST_REP, &reply.sealed)).map(Some)
 }
 
 /// Refuses a ticket that is not the one that the KDC sealed in the envelope.

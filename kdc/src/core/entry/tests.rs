@@ -1,7 +1,7 @@
 //! Which keys seal, which prove, and which are over.
 
 use libkrb::Principal;
-use libkrb::crypto::Random;
+use libkrb::crypto::{Pepper, Random};
 use libkrb::preauth::spake::kdc;
 
 use super::*;
@@ -86,7 +86,7 @@ fn a_changed_copy_of_a_key_has_nothing_of_what_was_prepared_before() {
     let uses = |key: &LongTermKey| {
         let sealed = [key.timestamp(), key.ticket(), key.reply()].map(|key| key.encrypt(&mut Zeros, b"plain"));
         let mut stream = [0; 16];
-        key.prf().prf_plus(b"pepper", &mut stream).expect("a stream");
+        key.prf().prf_plus(&Pepper::new(b"pepper"), &mut stream).expect("a stream");
         let challenge = kdc::challenge(key.spake(&GROUPS[0]).expect("a group"), None, &mut Zeros).expect("a challenge");
         [&sealed[..], &[key.pac().checksum(b"data"), key.cammac().checksum(b"data"), stream.into(), challenge.0]]
             .concat()

@@ -21,7 +21,7 @@ pub fn verify(work: &mut Try<'_>, who: &Gathered<'_>, padata: &PaData<'_>) -> Re
     let failed = || Refusal::new(ErrorCode::PREAUTH_FAILED, UNOPENED);
     let malformed = |_: Error| Refusal::new(ErrorCode::PREAUTH_FAILED, "malformed encrypted challenge");
     let bare = Refusal::new(ErrorCode::PREAUTH_FAILED, "an encrypted challenge outside of FAST");
-    let armor = &who.armor.ok_or(bare)?.prf;
+    let armor = who.armor.ok_or(bare)?.replying.prf();
     let sealed = wire::decode::<EncryptedData<'_>>(padata.value).map_err(malformed)?;
     // The element does not say which of the client's keys is in it: likely the first that it offers.
     let keys = |set| who.offered.iter().filter_map(move |etype| Some((KeySet::key(set, *etype)?, set.kvno)));

@@ -237,7 +237,7 @@ fn grant<'a>(
     let wants_padata = request.padata(PaType::REQ_ENC_PA_REP).is_some();
     let user = gathered.behalf.as_ref().filter(|behalf| behalf.leads_back()).map(|behalf| &behalf.user);
     let occasion = Occasion { tgs: &gathered.tgs, server, sealer: sealer(kdc, gathered, now)?, flags, user };
-    let strengthened = gathered.armor.map(|armor| armor.strengthen(at.now, random, &key.prepare_prf())).transpose()?;
+    let strengthened = gathered.armor.map(|armor| armor.strengthen_subkey(at.now, random, key)).transpose()?;
     let (key, envelope) = strengthened.map_or((Cow::Borrowed(key), None), |(key, seal)| (Cow::Owned(key), Some(seal)));
     Ok(Grant {
         kind: MessageType::TGS_REP,

@@ -213,8 +213,7 @@ fn authentic(
     let checksum = authenticator
         .checksum
         .ok_or(Refusal::new(ErrorCode::INAPP_CKSUM, "the authenticator has no checksum over the request"))?;
-    let verified =
-        header.session.verify_checksum(KeyUsage::TGS_REQ_CHECKSUM, checksum.kind, request.body.der, checksum.checksum);
+    let verified = header.checksum.verify(checksum.kind, request.body.der, checksum.checksum);
     verified.map_err(|error| match error {
         Error::ChecksumNotSupported(_) => {
             Refusal::new(ErrorCode::INAPP_CKSUM, "the checksum over the request is not of the session key's type")

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use libkrb::codes::{EncryptionType, PaType};
-use libkrb::crypto::{Key, KeyUsage};
+use libkrb::crypto::{Key, KeyUsage, PreparedChecksum, PreparedPrf};
 use libkrb::ticket::{self, OpenAuthenticator, OpenTicket};
 use libkrb::wire::{self, ApReq, Authenticator, EncTicketPart, EncryptedData, KdcReq, Ticket};
 use libkrb::{Error, ErrorCode, Principal, Time};
@@ -52,6 +52,10 @@ pub struct Header<'a> {
     pub ticket: EncTicketPart<'a>,
     /// Its session key.
     pub session: Key,
+    /// The same, ready for the checksum of the request.
+    pub checksum: PreparedChecksum,
+    /// The same, ready to have a part in an armor key, where the request has an envelope.
+    pub prf: Option<PreparedPrf>,
     /// The authenticator.
     pub authenticator: OpenAuthenticator,
 }
@@ -74,18 +78,23 @@ pub fn open<'a>(kdc: &Kdc<'_>, now: Time, request: &KdcReq<'a>) -> Result<Presen
 
 impl Presented<'_> {
     /// Reads the ticket and opens the authenticator with its session key.
-    pub fn header(&self) -> Result<Header<'_>, Refusal> {
+    pub fn header(&self, request: &KdcReq<'_>) -> Result<Header<'_>, Refusal> {
         let unreadable = because(ErrorCode::GENERIC, "malformed ticket or authenticator");
         let ticket = self.opened.ticket.read().map_err(unreadable)?;
         let unusable = because(ErrorCode::ETYPE_NOSUPP, "the presented ticket's session key can't be used");
         let session = ticket.key.key().map_err(unusable)?;
         let shut = because(ErrorCode::BAD_INTEGRITY, "the authenticator does not open with the ticket's session key");
-        let authenticator =
-            ticket::open_authenticator(&self.authenticator, &session.prepare(KeyUsage::TGS_REQ_AUTHENTICATOR))
-                .map_err(shut)?;
+        let enveloped = request.padata(PaType::FX_FAST).is_some();
+        let (authenticator, checksum, prf) = session.derive(|session| {
+            let usage = KeyUsage::TGS_REQ_AUTHENTICATOR;
+            let authenticator = ticket::open_authenticator_under(&self.authenticator, session, usage);
+            let checksum = session.prepare_checksum(KeyUsage::TGS_REQ_CHECKSUM);
+            (authenticator, checksum, enveloped.then(|| session.prepare_prf()))
+        });
+        let authenticator = authenticator.map_err(shut)?;
         let Opened { server_name, server, .. } = &self.opened;
         let sealed_by = self.opened.sealed_by();
-        Ok(Header { server_name, server, sealed_by, ticket, session, authenticator })
+        Ok(Header { server_name, server, sealed_by, ticket, session, checksum, prf, authenticator })
     }
 }
 

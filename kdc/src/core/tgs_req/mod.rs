@@ -29,10 +29,10 @@ pub fn answer(
     event.exchange = Exchange::Tgs;
     event.offered = request.body.etypes.iter().take(16).collect();
     let presented = header::open(kdc, at.now.time, request)?;
-    let header = presented.header()?;
+    let header = presented.header(request)?;
     let said = &header.said()?;
     let header = &header;
-    let Some(opened) = fast::of_tgs(kdc, at, request, (&header.session, said.subkey))? else {
+    let Some(opened) = fast::of_tgs(kdc, at, request, (header.prf.as_ref(), said.subkey))? else {
         authdata::no_fast(&header.ticket, said)?;
         return inside(kdc, at, random, &Message { bytes, outer: request, request, armor: None, header, said }, event);
     };

@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 use super::group::{Group, Hidden, Mask, Secret};
 use super::transcript::Transcript;
 use crate::codes::EncryptionType;
-use crate::crypto::{Key, KeyUsage, PreparedPrf, Random, key_len};
+use crate::crypto::{Key, KeyUsage, Pepper, PreparedPrf, Random, key_len};
 use crate::error::{Error, Result};
 use crate::wire::{self, EncryptedData};
 
@@ -61,7 +61,7 @@ impl fmt::Debug for Initial {
 pub(super) fn multiplier(initial: &PreparedPrf, group: &Group) -> Result<Secret> {
     let pepper = [b"SPAKEsecret".as_slice(), &group.number.to_be_bytes()].concat();
     let mut w = Zeroizing::new(vec![0; group.multiplier_len]);
-    initial.prf_plus(&pepper, &mut w)?;
+    initial.prf_plus(&Pepper::new(&pepper), &mut w)?;
     Ok(w)
 }
 
@@ -100,7 +100,9 @@ impl Keys {
         }
         let octets = octets.get(..length).ok_or(Error::KeyLength(self.initial.etype()))?;
         let between = Key::random_to_key(self.initial.etype(), octets)?;
-        self.initial.cf2(b"SPAKE", &between.prepare_prf(), b"keyderiv")
+        static INITIAL: Pepper<'_> = Pepper::new(b"SPAKE");
+        static BETWEEN: Pepper<'_> = Pepper::new(b"keyderiv");
+        self.initial.cf2(&INITIAL, &between.prepare_prf(), &BETWEEN)
     }
 
     /// The key that takes the place of the initial one when all is proven (RFC 9588 4.5).

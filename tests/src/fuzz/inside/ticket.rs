@@ -215,7 +215,7 @@ fn armor(place: &mut Place, subkey: &Key, with: &Credential, way: Way) -> Armor 
     }
     let host = place.host.clone();
     let armor = Armor::new(&mut place.realm, &host);
-    Armor { key: fast::explicit_armor_key(&armor.key, subkey).expect("a key"), ..armor }
+    Armor { key: fast::explicit_armor_key(&armor.key, &subkey.prepare_prf()).expect("a key"), ..armor }
 }
 
 fn restrictions() -> Option<Vec<(AuthDataType, Vec<u8>)>> {
