@@ -47,9 +47,8 @@ pub fn resident(pid: u32) -> u64 {
 
 /// CPU time of the calling thread so far, in nanoseconds.
 pub fn thread_nanos() -> u64 {
-    // A thread that has just been away is counted to now, any other one to the last tick.
-    std::thread::sleep(Duration::from_micros(1));
-    on_cpu(std::path::Path::new("/proc/thread-self"))
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }
 
 /// The first number of schedstat: nanoseconds on a CPU, in user and kernel mode.

@@ -109,7 +109,8 @@ pub fn answer(
     (bytes, request, admit): (&[u8], &KdcReq<'_>, Admit<'_>),
     event: &mut Event,
 ) -> Option<Result<Vec<u8>, Refusal>> {
-    let opened = match fast::of_as(kdc, at, request) {
+    let mut envelope = None;
+    let opened = match fast::of_as(kdc, at, request, &mut envelope) {
         Ok(Some(opened)) => opened,
         Ok(None) => return Some(inside(kdc, at, random, (bytes, request, None), event)),
         Err(refusal) => return Some(Err(refusal)),

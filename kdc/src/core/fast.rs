@@ -9,8 +9,8 @@ use libkrb::preauth::fast::{self, Replying};
 use libkrb::ticket;
 use libkrb::time::Instant;
 use libkrb::wire::{
-    self, ApReq, EncryptionKey, KdcReq, KrbFastArmor, KrbFastArmoredReq, KrbFastResponse, List, MethodData, PaData,
-    PaFxFastRequest, TypedData,
+    self, ApReq, EncryptionKey, KdcReq, KrbFastArmor, KrbFastArmoredReq, KrbFastReq, KrbFastResponse, List, MethodData,
+    PaData, PaFxFastRequest, TypedData,
 };
 use libkrb::{Error, ErrorCode, Principal};
 
@@ -33,26 +33,34 @@ pub struct Armor {
     nonce: u32,
 }
 
-/// A request that came in an envelope, decrypted.
-pub struct Opened {
+/// A request that came in an envelope, read where its bytes were decrypted to.
+pub struct Opened<'a> {
     kind: MessageType,
-    inside: fast::Opened,
+    inside: KrbFastReq<'a>,
     /// Its envelope.
     pub armor: Armor,
 }
+
+/// Where the bytes of an opened envelope stay for as long as they are read.
+pub type Inside = Option<fast::Opened>;
 
 /// Opens the envelope of an AS-REQ, if it came in one.
 ///
 /// # Errors
 /// Those of the armor ticket, as an application server has them; PREAUTH_FAILED for armor of another
 /// kind or none.
-pub fn of_as(kdc: &Kdc<'_>, at: Arrival, request: &KdcReq<'_>) -> Result<Option<Opened>, Refusal> {
+pub fn of_as<'a>(
+    kdc: &Kdc<'_>,
+    at: Arrival,
+    request: &KdcReq<'_>,
+    inside: &'a mut Inside,
+) -> Result<Option<Opened<'a>>, Refusal> {
     let Some(element) = request.padata(PaType::FX_FAST) else { return Ok(None) };
     let envelope = envelope(&element)?;
     let no_armor = Refusal::new(ErrorCode::PREAUTH_FAILED, "a FAST request without armor");
     let (key, nobody) = armor_key(kdc, at, &envelope.armor.ok_or(no_armor)?)?;
     let of = if nobody { "anonymous" } else { "ticket" };
-    open((key, of), request, &envelope, request.body.der).map(Some)
+    open((key, of), request, &envelope, request.body.der, inside).map(Some)
 }
 
 /// Opens the envelope of a TGS-REQ, if it came in one. The keys are the session key of the presented
@@ -60,12 +68,13 @@ pub fn of_as(kdc: &Kdc<'_>, at: Arrival, request: &KdcReq<'_>) -> Result<Option<
 ///
 /// # Errors
 /// As [`of_as`].
-pub fn of_tgs(
+pub fn of_tgs<'a>(
     kdc: &Kdc<'_>,
     at: Arrival,
     request: &KdcReq<'_>,
     (session, subkey): (Option<&PreparedPrf>, Option<EncryptionKey<'_>>),
-) -> Result<Option<Opened>, Refusal> {
+    inside: &'a mut Inside,
+) -> Result<Option<Opened<'a>>, Refusal> {
     let (Some(element), Some(session)) = (request.padata(PaType::FX_FAST), session) else { return Ok(None) };
     let Some(ap_req) = request.padata(PaType::TGS_REQ) else { return Ok(None) };
     let envelope = envelope(&element)?;
@@ -78,7 +87,7 @@ pub fn of_tgs(
     };
     let of = if envelope.armor.is_some() { "explicit" } else { "implicit" };
     let key = key.map_err(because(ErrorCode::ETYPE_NOSUPP, "no armor key can be made"))?;
-    let mut opened = open((key, of), request, &envelope, ap_req.value)?;
+    let mut opened = open((key, of), request, &envelope, ap_req.value, inside)?;
     opened.armor.subkey = Some(subkey);
     Ok(Some(opened))
 }
@@ -128,25 +137,27 @@ fn armor_key(kdc: &Kdc<'_>, at: Arrival, armor: &KrbFastArmor<'_>) -> Result<(Ke
     fast::armor_key_of(&subkey.prepare_prf(), &prf).map(|key| (key, nobody)).map_err(unusable)
 }
 
-fn open(
+fn open<'a>(
     (key, of): (Key, &'static str),
     request: &KdcReq<'_>,
     envelope: &KrbFastArmoredReq<'_>,
     outer: &[u8],
-) -> Result<Opened, Refusal> {
-    let inside = fast::open_request(&key, envelope, outer).map_err(|error| match error {
+    inside: &'a mut Inside,
+) -> Result<Opened<'a>, Refusal> {
+    let opened = fast::open_request(&key, envelope, outer).map_err(|error| match error {
         Error::ChecksumNotSupported(_) => {
             Refusal::new(ErrorCode::INAPP_CKSUM, "the checksum of the envelope is not of the armor key's type")
         }
         _ => Refusal::new(ErrorCode::MODIFIED, "the envelope does not open, or belongs to another message"),
     })?;
-    let read = inside.request().map_err(because(ErrorCode::PREAUTH_FAILED, "malformed request in the envelope"))?;
-    let armor =
-        Armor { replying: Replying::new(&key), key, of, subkey: None, options: read.options, nonce: read.body.nonce };
+    let inside = inside.insert(opened).request();
+    let inside = inside.map_err(because(ErrorCode::PREAUTH_FAILED, "malformed request in the envelope"))?;
+    let (options, nonce) = (inside.options, inside.body.nonce);
+    let armor = Armor { replying: Replying::new(&key), key, of, subkey: None, options, nonce };
     Ok(Opened { kind: request.kind, inside, armor })
 }
 
-impl Opened {
+impl Opened<'_> {
     /// The request that counts.
     ///
     /// # Errors
@@ -155,9 +166,7 @@ impl Opened {
         let unknown = "a FAST option that the KDC must know and does not";
         let known = !self.armor.options.unknown_critical();
         Refusal::unless(known, ErrorCode::UNKNOWN_CRITICAL_FAST_OPTIONS, unknown)?;
-        let malformed = because(ErrorCode::PREAUTH_FAILED, "malformed request in the envelope");
-        let read = self.inside.request().map_err(malformed)?;
-        Ok(KdcReq { kind: self.kind, padata: read.padata, body: read.body })
+        Ok(KdcReq { kind: self.kind, padata: self.inside.padata, body: self.inside.body })
     }
 
     /// The KRB-ERROR for a refusal: what it says stands in the envelope, and outside no more than its
@@ -172,7 +181,7 @@ impl Opened {
     ) -> Vec<u8> {
         let Refusal { code, cause, data, realm } = refusal;
         event.refusal = Some((*code, cause));
-        let names = self.inside.request().map(|read| Names::of_body(&read.body)).unwrap_or_default();
+        let names = Names::of_body(&self.inside.body);
         let told = Refusal { realm: realm.clone(), ..Refusal::new(*code, cause) };
         let error = refuse::reply(kdc.policy, at.now, &names, &told);
         let mut padata = vec![PaData { kind: PaType::FX_ERROR, value: &error }];

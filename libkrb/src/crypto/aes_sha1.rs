@@ -5,13 +5,13 @@ use std::sync::LazyLock;
 
 use cbc::cipher::consts::U16;
 use cbc::cipher::{
-    Array, BlockCipherEncBackend, BlockCipherEncClosure, BlockCipherEncrypt, BlockSizeUser, KeyInit, KeySizeUser,
+    Array, BlockCipherEncBackend, BlockCipherEncClosure, BlockCipherEncrypt, BlockSizeUser, KeySizeUser,
 };
 use hmac::{Hmac, Mac};
 use sha1::{Digest, Sha1};
 use zeroize::{Zeroize, Zeroizing};
 
-use super::aes::{Aes, Cipher};
+use super::aes::{Aes, Cipher, Schedule};
 use super::base::Start;
 use super::cts;
 use super::mac::{Wiped, copy, keyed, same, tag};
@@ -24,7 +24,7 @@ use crate::error::Result;
 const TAG: usize = 12;
 
 /// A protocol key, which others are derived from.
-pub(super) struct Base<A: Aes>(A::Forward);
+pub(super) struct Base<A: Aes>(Schedule<A::Forward>);
 
 /// Ke and Ki, ready to use.
 pub(super) struct AesSha1<A: Aes> {
@@ -38,18 +38,18 @@ impl<A: Aes> Start for Base<A> {
     type Prf = AesPrf<A>;
 
     fn new(key: &[u8]) -> Self {
-        Base(keyed(key))
+        Base(Schedule::new(key))
     }
 
     fn sealer(&self, usage: KeyUsage) -> AesSha1<A> {
         let constants = [Derived::Encryption, Derived::Integrity].map(|which| nfold_constant(usage.constant(which)));
-        let keys = derive_keys(&self.0, constants);
+        let keys = derive_keys(&*self.0, constants);
         let [encryption, integrity] = &keys.0;
-        AesSha1 { cipher: Cipher::new(keyed(encryption)), mac: keyed(integrity) }
+        AesSha1 { cipher: Cipher::new(encryption), mac: keyed(integrity) }
     }
 
     fn checker(&self, usage: KeyUsage) -> Hmac<Sha1> {
-        let keys = derive_keys(&self.0, [nfold_constant(usage.constant(Derived::Checksum))]);
+        let keys = derive_keys(&*self.0, [nfold_constant(usage.constant(Derived::Checksum))]);
         let [checksum] = &keys.0;
         keyed(checksum)
     }
@@ -57,9 +57,9 @@ impl<A: Aes> Start for Base<A> {
     /// RFC 3962 6, RFC 3961 5.3.
     fn prf(&self) -> AesPrf<A> {
         static FOLDED: LazyLock<[u8; 16]> = LazyLock::new(|| folded(b"prf"));
-        let keys = derive_keys(&self.0, [*FOLDED]);
+        let keys = derive_keys(&*self.0, [*FOLDED]);
         let [derived] = &keys.0;
-        AesPrf(keyed(derived))
+        AesPrf(Schedule::new(derived))
     }
 }
 
@@ -126,13 +126,13 @@ fn folded(constant: &[u8]) -> [u8; 16] {
 pub(super) fn string_to_key<A: Aes>(password: &[u8], salt: &[u8], rounds: u32, out: &mut [u8]) {
     let mut intermediate = Zeroizing::new(Array::<u8, <A::Forward as KeySizeUser>::KeySize>::default());
     pbkdf2::pbkdf2_hmac::<Sha1>(password, salt, rounds, &mut intermediate);
-    let keys = derive_keys(&A::Forward::new(&intermediate), [folded(b"kerberos")]);
+    let keys = derive_keys(&*Schedule::<A::Forward>::new(&intermediate), [folded(b"kerberos")]);
     let [key] = &keys.0;
     copy(key, out);
 }
 
 /// One block of a hash, encrypted under DK(key, "prf") (RFC 3962 6, RFC 3961 5.3).
-pub(super) struct AesPrf<A: Aes>(A::Forward);
+pub(super) struct AesPrf<A: Aes>(Schedule<A::Forward>);
 
 impl<A: Aes> AesPrf<A> {
     fn of_hash(&self, hash: &[u8], out: &mut [u8]) {

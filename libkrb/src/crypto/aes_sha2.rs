@@ -73,8 +73,10 @@ impl<A: Aes, M: HmacSha2> Start for Base<A, M> {
     fn sealer(&self, usage: KeyUsage) -> AesSha2<A, M> {
         let integrity: M = derived(&self.0, &usage.constant(Derived::Integrity), M::TAG);
         let encryption = usage.constant(Derived::Encryption);
-        let forward = derived(&self.0, &encryption, A::Forward::key_size());
-        AesSha2 { cipher: Cipher::new(forward), mac: integrity.chain_update(IV) }
+        let mut key = Zeroizing::new([0; LONGEST]);
+        let (key, _) = key.split_at_mut(A::Forward::key_size());
+        kdf(&self.0, &encryption, NONE, key);
+        AesSha2 { cipher: Cipher::new(key), mac: integrity.chain_update(IV) }
     }
 
     fn checker(&self, usage: KeyUsage) -> M {
@@ -104,8 +106,8 @@ impl<A: Aes, M: HmacSha2> Sealer for AesSha2<A, M> {
     }
 }
 
-/// A cipher or HMAC under the key of `length` octets that `label` names.
-fn derived<M: HmacSha2, T: KeyInit>(base: &M, label: &[u8], length: usize) -> T {
+/// HMAC under the key of `length` octets that `label` names.
+fn derived<M: HmacSha2>(base: &M, label: &[u8], length: usize) -> M {
     let mut key = Zeroizing::new([0; LONGEST]);
     let (key, _) = key.split_at_mut(length);
     kdf(base, label, NONE, key);

@@ -139,11 +139,7 @@ pub struct Plain {
 }
 
 impl Plain {
-    pub(super) fn of(
-        profile: &Profile,
-        cipher: &[u8],
-        with: impl FnOnce(&mut [u8]) -> Result<()>,
-    ) -> Result<Plain> {
+    pub(super) fn of(profile: &Profile, cipher: &[u8], with: impl FnOnce(&mut [u8]) -> Result<()>) -> Result<Plain> {
         let mut plain = Plain { whole: cipher.to_vec(), start: profile.prefix, end: 0 };
         plain.end = plain.start + open(profile, &mut plain.whole, with)?.len();
         Ok(plain)

@@ -32,7 +32,8 @@ pub fn answer(
     let header = presented.header(request)?;
     let said = &header.said()?;
     let header = &header;
-    let Some(opened) = fast::of_tgs(kdc, at, request, (header.prf.as_ref(), said.subkey))? else {
+    let mut envelope = None;
+    let Some(opened) = fast::of_tgs(kdc, at, request, (header.prf.as_ref(), said.subkey), &mut envelope)? else {
         authdata::no_fast(&header.ticket, said)?;
         return inside(kdc, at, random, &Message { bytes, outer: request, request, armor: None, header, said }, event);
     };
