@@ -9,19 +9,23 @@ use cbc::cipher::{
 };
 use hmac::{Hmac, Mac};
 use sha1::{Digest, Sha1};
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
 use super::aes::{Aes, Cipher, Schedule};
 use super::base::Start;
 use super::cts;
+use super::etype::KEY_MAX;
 use super::mac::{Wiped, copy, keyed, same, tag};
 use super::nfold::{nfold, nfold_constant};
 use super::prepared::Sealer;
-use super::prf::{Pepper, PseudoRandom};
+use super::prf::{Pepper, PseudoRandom, blocks};
 use super::{Derived, KeyUsage};
 use crate::error::Result;
 
 const TAG: usize = 12;
+
+/// Octets of a block of the pseudo-random function.
+const PRF: usize = 16;
 
 /// A protocol key, which others are derived from.
 pub(super) struct Base<A: Aes>(Schedule<A::Forward>);
@@ -135,25 +139,39 @@ pub(super) fn string_to_key<A: Aes>(password: &[u8], salt: &[u8], rounds: u32, o
 pub(super) struct AesPrf<A: Aes>(Schedule<A::Forward>);
 
 impl<A: Aes> AesPrf<A> {
-    fn of_hash(&self, hash: &[u8], out: &mut [u8]) {
-        let mut block = cts::Block::default();
-        copy(hash, &mut block);
-        self.0.encrypt_block(&mut block);
-        copy(&block, out);
-        block.zeroize();
+    /// Of several hashes, one after the other, cut to the length of `out`.
+    fn of_hashes<const N: usize>(&self, hashes: &[[u8; 20]; N], out: &mut [u8]) {
+        let mut blocks = Wiped([cts::Block::default(); N]);
+        blocks.0.iter_mut().zip(hashes).for_each(|(block, hash)| copy(hash, block));
+        self.0.encrypt_with_backend(Each(&mut blocks.0));
+        copy(cts::Block::slice_as_flattened(&blocks.0), out);
     }
 }
 
 impl<A: Aes> PseudoRandom for AesPrf<A> {
     fn prf(&self, [head, rest]: [&[u8]; 2], out: &mut [u8]) {
-        self.of_hash(&Sha1::new().chain_update(head).chain_update(rest).finalize(), out);
+        self.of_hashes(&[Sha1::new().chain_update(head).chain_update(rest).finalize().into()], out);
     }
 
-    fn of_pepper(&self, counter: u8, pepper: &Pepper<'_>, out: &mut [u8]) {
-        match pepper.sha1(counter) {
-            Some(hash) => self.of_hash(hash, out),
-            None => self.prf([&[counter], pepper.octets()], out),
+    fn stream(&self, pepper: &Pepper<'_>, out: &mut [u8]) {
+        match out.len() {
+            ..=KEY_MAX => self.of_hashes(pepper.sha1(), out),
+            _ => blocks(self, pepper, PRF, out),
         }
+    }
+}
+
+/// Each block by itself, when the cipher knows which processor it runs on.
+struct Each<'a>(&'a mut [cts::Block]);
+
+impl BlockSizeUser for Each<'_> {
+    type BlockSize = U16;
+}
+
+impl BlockCipherEncClosure for Each<'_> {
+    #[inline(always)]
+    fn call<B: BlockCipherEncBackend<BlockSize = U16>>(self, backend: &B) {
+        self.0.iter_mut().for_each(|block| backend.encrypt_block(block.into()));
     }
 }
 

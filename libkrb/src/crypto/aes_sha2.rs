@@ -14,7 +14,7 @@ use super::base::Start;
 use super::cts;
 use super::mac::{keyed, same, tag};
 use super::prepared::Sealer;
-use super::prf::PseudoRandom;
+use super::prf::{Pepper, PseudoRandom, blocks};
 use super::{Derived, KeyUsage};
 use crate::error::Result;
 
@@ -31,6 +31,8 @@ const LONGEST: usize = 32;
 pub(super) trait HmacSha2: Mac + KeyInit + Clone + Send + Sync + 'static {
     /// How much of the tag is sent; Kc and Ki are as long (RFC 8009 5).
     const TAG: usize;
+    /// Octets of a block of the pseudo-random function (RFC 8009 5).
+    const OUTPUT: usize;
 
     /// PBKDF2 with this HMAC.
     fn pbkdf2(password: &[u8], salt: &[u8], rounds: u32, out: &mut [u8]);
@@ -38,6 +40,7 @@ pub(super) trait HmacSha2: Mac + KeyInit + Clone + Send + Sync + 'static {
 
 impl HmacSha2 for Hmac<Sha256> {
     const TAG: usize = 16;
+    const OUTPUT: usize = 32;
 
     fn pbkdf2(password: &[u8], salt: &[u8], rounds: u32, out: &mut [u8]) {
         pbkdf2::pbkdf2_hmac::<Sha256>(password, salt, rounds, out);
@@ -46,6 +49,7 @@ impl HmacSha2 for Hmac<Sha256> {
 
 impl HmacSha2 for Hmac<Sha384> {
     const TAG: usize = 24;
+    const OUTPUT: usize = 48;
 
     fn pbkdf2(password: &[u8], salt: &[u8], rounds: u32, out: &mut [u8]) {
         pbkdf2::pbkdf2_hmac::<Sha384>(password, salt, rounds, out);
@@ -135,6 +139,10 @@ pub(super) struct HmacPrf<M>(M);
 impl<M: HmacSha2> PseudoRandom for HmacPrf<M> {
     fn prf(&self, data: [&[u8]; 2], out: &mut [u8]) {
         kdf(&self.0, b"prf", data, out);
+    }
+
+    fn stream(&self, pepper: &Pepper<'_>, out: &mut [u8]) {
+        blocks(self, pepper, M::OUTPUT, out);
     }
 }
 

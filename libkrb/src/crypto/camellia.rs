@@ -11,7 +11,7 @@ use super::base::Start;
 use super::cts;
 use super::mac::{keyed, same, tag};
 use super::prepared::Sealer;
-use super::prf::PseudoRandom;
+use super::prf::{Pepper, PseudoRandom, blocks};
 use super::{Derived, KeyUsage};
 use crate::error::Result;
 
@@ -106,6 +106,10 @@ pub(super) struct CmacPrf<C: Camellia>(Cmac<C>);
 impl<C: Camellia> PseudoRandom for CmacPrf<C> {
     fn prf(&self, data: [&[u8]; 2], out: &mut [u8]) {
         tag(&self.0, &data, out);
+    }
+
+    fn stream(&self, pepper: &Pepper<'_>, out: &mut [u8]) {
+        blocks(self, pepper, TAG, out);
     }
 }
 

@@ -20,13 +20,21 @@ pub(super) trait PseudoRandom: Send + Sync {
     /// Of two pieces, one after the other. `out` is as long as the profile says.
     fn prf(&self, data: [&[u8]; 2], out: &mut [u8]);
 
-    /// The same of a counter and a pepper.
-    fn of_pepper(&self, counter: u8, pepper: &Pepper<'_>, out: &mut [u8]) {
-        self.prf([&[counter], pepper.octets], out);
+    /// PRF+ (RFC 6113 5.1): PRF of 1 | pepper, then of 2 | pepper, and so on, cut to the length of `out`.
+    fn stream(&self, pepper: &Pepper<'_>, out: &mut [u8]);
+}
+
+/// PRF+ block by block, each of so many octets.
+pub(super) fn blocks(prf: &impl PseudoRandom, pepper: &Pepper<'_>, length: usize, out: &mut [u8]) {
+    let mut block = Zeroizing::new([0; PRF_MAX]);
+    let (block, _) = block.split_at_mut(length);
+    for (counter, piece) in (1u8..=255).zip(out.chunks_mut(length)) {
+        prf.prf([&[counter], pepper.octets], block);
+        copy(block, piece);
     }
 }
 
-/// Blocks of PRF+ that a key of any enctype whose function hashes its input is made of.
+/// Blocks of PRF+ that make a key, where the function hashes its input.
 const HASHED: usize = 2;
 
 /// Octets that keys are combined with (RFC 6113 5.1), the same for all keys: so is what a hash makes of
@@ -42,16 +50,10 @@ impl<'a> Pepper<'a> {
         Pepper { octets, sha1: OnceLock::new() }
     }
 
-    /// The octets that are hashed for any block of PRF+.
-    pub(super) fn octets(&self) -> &[u8] {
-        self.octets
-    }
-
-    /// The hash of counter and pepper, for the first few blocks.
-    pub(super) fn sha1(&self, counter: u8) -> Option<&[u8; 20]> {
+    /// The hashes of counter and pepper, for the first blocks.
+    pub(super) fn sha1(&self) -> &[[u8; 20]; HASHED] {
         let hash = |counter| Sha1::new().chain_update([counter]).chain_update(self.octets).finalize().into();
-        let hashes = self.sha1.get_or_init(|| [hash(1), hash(2)]);
-        hashes.get(usize::from(counter).checked_sub(1)?)
+        self.sha1.get_or_init(|| [hash(1), hash(2)])
     }
 }
 
@@ -86,13 +88,7 @@ impl PreparedPrf {
         if out.len() > self.longest() {
             return Err(Error::Malformed("more asked of PRF+ than its counter can count"));
         }
-        let length = self.profile.prf_len;
-        let mut block = Zeroizing::new([0; PRF_MAX]);
-        let (block, _) = block.split_at_mut(length);
-        for (counter, piece) in (1u8..=255).zip(out.chunks_mut(length)) {
-            self.prf.of_pepper(counter, pepper, block);
-            copy(block, piece);
-        }
+        self.prf.stream(pepper, out);
         Ok(())
     }
 

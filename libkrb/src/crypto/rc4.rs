@@ -12,10 +12,13 @@ use super::KeyUsage;
 use super::base::Start;
 use super::mac::{copy, keyed, same, tag};
 use super::prepared::{Checker, Sealer};
-use super::prf::PseudoRandom;
+use super::prf::{Pepper, PseudoRandom, blocks};
 use crate::error::{Error, Result};
 
 const TAG: usize = 16;
+
+/// Octets of a block of the pseudo-random function.
+const PRF: usize = 20;
 
 /// HMAC under K1 (RFC 4757 4), which is also K2 in this variant.
 pub(super) struct Sealing(Hmac<Md5>);
@@ -113,5 +116,9 @@ pub(super) struct HmacPrf(Hmac<Sha1>);
 impl PseudoRandom for HmacPrf {
     fn prf(&self, data: [&[u8]; 2], out: &mut [u8]) {
         tag(&self.0, &data, out);
+    }
+
+    fn stream(&self, pepper: &Pepper<'_>, out: &mut [u8]) {
+        blocks(self, pepper, PRF, out);
     }
 }
