@@ -56,7 +56,7 @@ const POSITION: &str = "position";
 /// The layout of the tables.
 const SCHEMA: u64 = 1;
 /// Pages kept by redb itself; opened entries are kept by [`super::Cached`].
-const PAGE_CACHE: usize = 96 << 20;
+const PAGE_CACHE: usize = 80 << 20;
 /// Up to this size a file is verified whole when opened, which costs some 10 ms.
 const VERIFIED: u64 = 32 << 20;
 /// What the master key must open to be the right one.
