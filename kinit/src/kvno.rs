@@ -217,6 +217,11 @@ fn next_step(code: ErrorCode) -> &'static str {
         ErrorCode::TKT_NYV => "klist shows from when it is good; kinit -v validates a postdated one.",
         ErrorCode::MUST_USE_USER2USER => "A user is no service: name a cache of that user's with --u2u.",
         ErrorCode::ETYPE_NOSUPP => "The KDC, the service and krb5.conf have no encryption type in common; see -e.",
+        ErrorCode::C_PRINCIPAL_UNKNOWN => "Check the user's name and realm; names are case-sensitive.",
+        ErrorCode::BADOPTION => {
+            "For -P a service needs +ok_to_auth_as_delegate, the other one on its list allowed_to_delegate_to, and a \
+             forwardable ticket of its own, got after that: kinit -f -kt KEYTAB. The KDC's log says which is missing (cause)."
+        }
         code => report::refused(code),
     }
 }

@@ -193,6 +193,7 @@ pub(crate) fn refused(code: ErrorCode) -> &'static str {
             "The service is disabled or has expired: ask an administrator."
         }
         ErrorCode::KEY_EXPIRED => "Change it with kpasswd, or ask an administrator.",
+        ErrorCode::POLICY => "A rule of the realm is against it; which one, the KDC's log says (cause).",
         _ => "KRB5_TRACE=/dev/stderr shows what the KDC was asked.",
     }
 }

@@ -94,8 +94,8 @@ pub(super) struct Arguments {
     /// "auto": this host's own, or nobody's
     #[arg(short = 'T', long, value_name = "CACHE")]
     pub armor: Option<String>,
-    /// For logins by certificate: X509_user_identity=FILE:cert,key or PKCS12:file, X509_anchors=FILE:file,
-    /// disable_freshness=yes
+    /// For logins by certificate: X509_user_identity=FILE:cert,key or PKCS12:file, DIR:folder, ENV:variable;
+    /// X509_anchors=FILE:file; disable_freshness=yes. May be given several times
     #[arg(short = 'X', value_name = "ATTRIBUTE=VALUE")]
     pub attribute: Vec<String>,
     /// Ask for a PAC in the ticket

@@ -16,6 +16,9 @@ use crate::settings::Settings;
 /// What is said instead of a cache's name to have the armor found.
 const AUTO: &str = "auto";
 
+/// The step that leads to armor.
+const GET_ARMOR: &str = "Armor is somebody else's ticket: kinit -k -c CACHE gets this host's, kinit -n -c CACHE nobody's; then kinit -T CACHE.";
+
 /// How long armor that is got for one login shall live, in seconds.
 const LIFE: i64 = 10 * 60;
 
@@ -42,7 +45,7 @@ impl Place<'_> {
         match asked {
             Some(AUTO) => self.found().map(Some).map_err(|tried| {
                 let what = format!("No armor can be had {doing}: {}", tried.join("; "));
-                Failure::new(what).next("Make a cache with kinit -k -c CACHE, and name it: kinit -T CACHE.")
+                Failure::new(what).next(GET_ARMOR)
             }),
             Some(name) => self.of_cache(name, doing).map(Some),
             None => Ok(if self.is_wanted().during(doing)? { self.found().ok() } else { None }),
@@ -64,7 +67,7 @@ impl Place<'_> {
         for (what, way) in WAYS {
             match way(self).and_then(|found| found.map(|ticket| self.to_realm(ticket)).transpose()) {
                 Ok(Some(ticket)) => return Ok(ticket),
-                Ok(None) => tried.push(format!("there is not {what}")),
+                Ok(None) => tried.push(format!("{what}: there is none")),
                 Err(error) => tried.push(format!("{what}: {error}")),
             }
         }
@@ -73,13 +76,19 @@ impl Place<'_> {
 
     fn of_cache(&self, name: &str, doing: &str) -> Result<Credential> {
         let cache = CacheName::parse(name).during(&format!("resolving ccache {name}"))?;
-        let content = cache.load().during(doing)?;
+        let content = match cache.load() {
+            Err(Error::NoCache(path)) => {
+                let what = format!("No credentials cache found (filename: {path}) {doing}");
+                return Err(Failure::new(what).next(GET_ARMOR));
+            }
+            content => content.during(doing)?,
+        };
         let now = self.settings.offset(&content).apply(local::now().into()).time;
         let right = Principal::tgs(self.client.realm());
         let ticket = content.find(&right, now).or_else(|| content.tgt(now)).cloned();
         let ticket = ticket.ok_or_else(|| {
             let what = format!("No ticket-granting ticket that is good in {name} {doing}");
-            Failure::new(what).next("Armor is somebody else's ticket: kinit -k -c CACHE gets this host's.")
+            Failure::new(what).next(GET_ARMOR)
         })?;
         self.to_realm(ticket).map_err(|error| report::while_doing(&error, doing))
     }

@@ -67,7 +67,7 @@ fn unread(error: &Error) -> Failure {
     let doing = "while reading certificates";
     match error {
         Error::File { .. } => Failure::new(format!("{error} {doing}")).next(
-            "-X X509_user_identity and X509_anchors, or pkinit_identities and pkinit_anchors in krb5.conf, name the files.",
+            "-X X509_user_identity and X509_anchors, or pkinit_identities and pkinit_anchors in krb5.conf, name the files: FILE:cert,key.",
         ),
         error => report::while_doing(error, doing),
     }

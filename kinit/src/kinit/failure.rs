@@ -23,6 +23,10 @@ pub(crate) fn of(error: &Error, client: &Principal, doing: &str) -> Failure {
             &*format!("Get armor of that realm, and name the client there: kinit -T CACHE {}", client.in_realm(realm)),
         ),
         Error::NoKey(words) => (words.clone(), "klist -ke KEYTAB shows whose keys it holds, and of which types."),
+        Error::Protocol { code: ErrorCode::C_PRINCIPAL_UNKNOWN, .. } if client.is_anonymous() => (
+            format!("Client '{client}' not found in Kerberos database"),
+            "The realm gives tickets without a name once an administrator has made this principal: addprinc -randkey.",
+        ),
         Error::Protocol { code: ErrorCode::C_PRINCIPAL_UNKNOWN, .. } => (
             format!("Client '{client}' not found in Kerberos database"),
             "Check the spelling; names are case-sensitive, and realms are usually in capitals.",
@@ -41,11 +45,14 @@ fn next_step(code: ErrorCode) -> &'static str {
     match code {
         E::S_PRINCIPAL_UNKNOWN => "Check the service's name; an administrator can list them.",
         E::ETYPE_NOSUPP => "The KDC and krb5.conf (permitted_enctypes) have no encryption type in common.",
-        E::PREAUTH_FAILED | E::BAD_INTEGRITY => {
-            "The keytab's key is not the KDC's: export it again (kadmin ktadd); klist -k shows kvnos."
+        E::PREAUTH_FAILED => {
+            "A one-time password is good once: wait for the next. A keytab may be old: klist -k shows kvnos, kadmin ktadd \
+             makes it anew."
         }
+        E::BAD_INTEGRITY => "The keytab's key is not the KDC's: export it again (kadmin ktadd); klist -k shows kvnos.",
         E::PREAUTH_REQUIRED => {
-            "The KDC asks for a proof that this kinit cannot give; KRB5_TRACE=/dev/stderr shows more."
+            "The KDC asks for a proof that cannot be given like this: a one-time password, and where the realm wants it \
+             any password, takes armor (-T CACHE, or --armor auto); KRB5_TRACE=/dev/stderr shows more."
         }
         E::BADOPTION => "The ticket's flags (klist -f) do not allow it.",
         E::TKT_EXPIRED => "It is too late for that: get a new ticket with kinit.",

@@ -16,9 +16,12 @@ impl Call {
     pub(super) fn user(&self) -> Result<Option<User>> {
         let arguments = &self.arguments;
         if let Some(file) = &arguments.for_certificate {
-            let doing = format!("while reading certificate from {file}");
-            let bytes = std::fs::read(file).map_err(|error| Error::file(Path::new(file), error)).during(&doing)?;
-            let der = certificate(&bytes).ok_or_else(|| Failure::new(format!("No certificate found {doing}")))?;
+            let doing = "while reading the certificate";
+            // Else its words would be those for a krb5.conf.
+            let unread = |error| Failure::new(format!("{} {doing}", Error::file(Path::new(file), error)));
+            let bytes = std::fs::read(file).map_err(unread)?;
+            let der = certificate(&bytes)
+                .ok_or_else(|| Failure::new(format!("{file}: no certificate, in PEM or DER, {doing}")))?;
             return Ok(Some(User::Certified(der, self.content.principal.realm().to_owned())));
         }
         let doing = |name: &str| format!("while parsing principal name {name}");
