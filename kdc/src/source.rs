@@ -158,14 +158,14 @@ fn read_file(path: &Path, label: &Path) -> Result<Zeroizing<String>> {
     };
     let trouble = |error: std::io::Error| match error.kind() {
         ErrorKind::NotFound => {
-            Error::file(label, "No such file or directory; restore it, without it no key can be read")
+            Error::file(label, "No such file or directory; restore it, nothing else has what is in it")
         }
         ErrorKind::InvalidData => Error::file(label, "it is no text"),
         _ => Error::file(label, error),
     };
     let (mut file, mode) = open().map_err(trouble)?;
     if mode & 0o007 != 0 {
-        let fix = format!("everybody on this machine can reach the master key; chmod 600 {}", label.display());
+        let fix = format!("everybody on this machine can read this secret; chmod 600 {}", label.display());
         return Err(Error::file(label, fix));
     }
     read_text(&mut file).map_err(trouble)

@@ -10,7 +10,7 @@ use libkrb::Principal;
 use zeroize::Zeroizing;
 
 use crate::admin::query::key_kinds;
-use crate::admin::{self, Answer, KeyKind, Name, NewKeys, Operation, Perform, Secret};
+use crate::admin::{self, Answer, KeyKind, Name, NewKeys, Operation, Perform, Reason, Secret};
 use crate::config;
 use crate::error::{Error, Result};
 use crate::kadmin;
@@ -131,7 +131,12 @@ impl Add {
                 for principal in made {
                     let _ = registry.perform(Operation::Delete { principal: Name(principal) });
                 }
-                return Err(refusal.into());
+                if refusal.reason != Reason::Exists {
+                    return Err(refusal.into());
+                }
+                let way_out =
+                    format!("`kdc trust list` shows what there is, `kdc trust remove {}` ends it", self.realm);
+                return Err(Error::Other(format!("{principal} is there already: {way_out}")));
             }
             made.push(principal);
         }
@@ -309,7 +314,8 @@ mod tests {
         let (store, registry) = realm("A.ORG", None);
         let name = Principal::cross_tgs("A.ORG", "B.ORG");
         registry.perform(create(&name, PASSWORD, &[])).expect("made");
-        add("B.ORG", Direction::Both).make(&registry, "A.ORG", PASSWORD).expect_err("one is there");
+        let error = add("B.ORG", Direction::Both).make(&registry, "A.ORG", PASSWORD).expect_err("one is there");
+        assert!(error.to_string().contains("`kdc trust remove B.ORG`"), "{error}");
         assert!(store.lookup(&Principal::cross_tgs("B.ORG", "A.ORG")).expect("a store").is_none());
         add("C.ORG", Direction::Both).make(&registry, "A.ORG", "short").expect_err("too short");
         add("A.ORG", Direction::Both).make(&registry, "A.ORG", PASSWORD).expect_err("ourselves");

@@ -274,8 +274,10 @@ pub fn parse(path: &Path, text: &str) -> Result<Config> {
         let line = text.get(..at).unwrap_or_default().matches('\n').count() + 1;
         Error::Config { file: path.to_owned(), line, problem }
     };
-    let mut config: Config = toml::from_str(text)
-        .map_err(|error| wrong(error.span().map_or(0, |span| span.start), error.message().replace('\n', "; ")))?;
+    let mut config: Config = toml::from_str(text).map_err(|error| {
+        let at = error.span().map_or(0, |span| span.start);
+        wrong(at, problem_of(&error, text, at))
+    })?;
     if config.listen.is_empty() && config.unix_listen.is_empty() {
         let problem = "at least one address such as \"127.0.0.1:88\" was expected, or a socket in `unix_listen`";
         return Err(wrong(text.find("listen").unwrap_or(0), problem.into()));
@@ -294,6 +296,23 @@ pub fn parse(path: &Path, text: &str) -> Result<Config> {
         *file = folder.join(&*file);
     }
     Ok(config)
+}
+
+/// What is wrong at a place of the text. A table that stands there twice has mostly been pasted below one that
+/// `kdc init` wrote.
+fn problem_of(error: &toml::de::Error, text: &str, at: usize) -> String {
+    let problem = error.message().replace('\n', "; ");
+    let (before, from) = text.split_at_checked(at).unwrap_or((text, ""));
+    let start = before.rsplit('\n').next().unwrap_or_default();
+    let line = format!("{start}{}", from.lines().next().unwrap_or_default());
+    let table = line.trim();
+    let first = text.lines().position(|line| line.trim() == table).filter(|_| table.starts_with('['));
+    match first {
+        Some(first) if problem.contains("duplicate key") => {
+            format!("{problem}: {table} is in line {} already; write what belongs to it below that", first + 1)
+        }
+        _ => problem,
+    }
 }
 
 impl Config {

@@ -13,7 +13,8 @@ pub fn sample(realm: &str, listen: &[SocketAddr], kpasswd: &[SocketAddr]) -> Str
 
 /// Lines that begin with `#` and a key are the defaults.
 const SAMPLE: &str = r#"# Settings of the KDC of {realm}. `kdc check --config` says whether they are sound.
-# What stands in a comment below is the default.
+# What stands in a comment below is the default. Each table ([pkinit], ...) is here once: write what belongs to it below
+# its line, not at the end once more. Rows ([[trust]], ...) may stand at the end.
 
 realm = "{realm}"
 

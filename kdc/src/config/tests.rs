@@ -164,6 +164,7 @@ fn a_wrong_setting_is_named_with_its_line_and_what_was_expected() {
             "a network such as \"10.0.0.0/8\" was expected, not \"10.0.0.0/33\"",
         ),
         ("realm = 'S'", "duplicate key"),
+        ("[otp]\n  [otp]", "duplicate key: [otp] is in line 2 already; write what belongs to it below that"),
         ("x =", "string values must be quoted"),
     ] {
         let line = 2 + setting.matches('\n').count();

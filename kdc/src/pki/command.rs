@@ -11,6 +11,7 @@ use super::files;
 use crate::admin::now;
 use crate::config::{self, Config};
 use crate::error::{Error, Result};
+use crate::settings::Settings;
 
 const DAY: i64 = 24 * 3600;
 /// An authority outlives many of its certificates.
@@ -32,9 +33,8 @@ pub enum Command {
 /// Where the authority is, and what keys are made of.
 #[derive(Debug, Args)]
 pub struct Place {
-    /// The realm's kdc.toml
-    #[arg(long, value_name = "FILE")]
-    config: PathBuf,
+    #[command(flatten)]
+    settings: Settings,
     /// The authority's folder [default: pki beside kdc.toml]
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
@@ -80,11 +80,15 @@ impl Command {
 }
 
 impl Place {
-    fn open(&self) -> Result<(Config, PathBuf)> {
-        let config = config::load(&self.config)?;
-        let beside = || self.config.parent().unwrap_or(Path::new("")).join("pki");
+    /// The realm's settings, their file, and the authority's folder.
+    fn open(&self) -> Result<(Config, PathBuf, PathBuf)> {
+        let file = self.settings.file()?;
+        let config = config::load(&file)?;
+        let beside = || file.parent().unwrap_or(Path::new("")).join("pki");
         let folder = self.dir.clone().unwrap_or_else(beside);
-        Ok((config, folder))
+        // What is printed goes into files that take paths from a folder of their own.
+        let folder = std::path::absolute(&folder).map_err(|error| Error::file(&folder, error))?;
+        Ok((config, file, folder))
     }
 
     fn until(&self) -> Time {
@@ -94,7 +98,7 @@ impl Place {
 
 fn make(init: &Init, new: bool) -> Result<String> {
     let Init { place, host } = init;
-    let (config, folder) = place.open()?;
+    let (config, file, folder) = place.open()?;
     files::folder(&folder)?;
     let (own, own_key) = (folder.join("ca.crt"), folder.join("ca.key"));
     let (certificate, key) = (folder.join("kdc.crt"), folder.join("kdc.key"));
@@ -114,13 +118,12 @@ fn make(init: &Init, new: bool) -> Result<String> {
     Ok(format!(
         "The authority of {realm} is in {folder}. Keep {own_key} where nobody else reads it: who has it can be anybody.
 
-In {config}:
-  [pkinit]
+In {config}, below the line [pkinit] that stands there:
   identity = \"{kdc}\"
   anchors = [\"{ca}\"]
 and then: kdc reload --config {config}
 
-In the krb5.conf of clients, which need {ca}:
+In the krb5.conf of clients, with a copy of {ca} that they may read:
   [realms]
     {realm} = {{
       pkinit_anchors = FILE:{ca}
@@ -135,13 +138,13 @@ To let anybody have armor without a name (kinit -n):
         realm = config.realm,
         folder = folder.display(),
         own_key = own_key.display(),
-        config = place.config.display(),
+        config = file.display(),
     ))
 }
 
 fn issued(issue: &Issue, next: &str) -> Result<String> {
     let Issue { place, principal } = issue;
-    let (config, folder) = place.open()?;
+    let (config, _, folder) = place.open()?;
     let name = Principal::parse(principal, Some(&config.realm)).map_err(|error| Error::Other(error.to_string()))?;
     if name.realm() != config.realm || name.tgs_target().is_some() {
         return Err(Error::Other(format!("a principal of {} such as alice was expected", config.realm)));
