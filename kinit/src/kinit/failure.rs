@@ -47,7 +47,7 @@ fn next_step(code: ErrorCode) -> &'static str {
         E::ETYPE_NOSUPP => "The KDC and krb5.conf (permitted_enctypes) have no encryption type in common.",
         E::PREAUTH_FAILED => {
             "A one-time password is good once: wait for the next. A keytab may be old: klist -k shows kvnos, kadmin ktadd \
-             makes it anew."
+             makes it anew. The KDC's log has the cause."
         }
         E::BAD_INTEGRITY => "The keytab's key is not the KDC's: export it again (kadmin ktadd); klist -k shows kvnos.",
         E::PREAUTH_REQUIRED => {
