@@ -1,6 +1,6 @@
 //! What a flood of costly requests does to everybody else: a client asks the KDC for service tickets,
-//! one after the other, first alone and then while strangers ask for SPAKE challenges several times as
-//! fast as the KDC can make them. A real daemon over UDP on loopback.
+//! one after the other, first alone and then while strangers ask for what is dear, several times as fast
+//! as the KDC can do it: SPAKE challenges, and logins by certificate. A real daemon over UDP on loopback.
 //! `cargo bench -p bench --bench flood [-- SERVICE_TICKETS]`
 #![allow(missing_docs, clippy::print_stdout, reason = "a benchmark")]
 
@@ -14,20 +14,26 @@ use libkrb::codes::{EncryptionType, PaType};
 use libkrb::crypto::{Key, KeyUsage};
 use libkrb::preauth::spake::{GROUPS, client};
 use libkrb::time::Instant as Moment;
+use tests::certificates;
 use tests::joined::{Asking, Credential, Joined};
 use tests::{AES256_SHA1, Family, Plan, Realm};
 
 const PASSWORD: &str = "correct horse";
 const SERVICE: &str = "host/a.example.org";
 const AES256: EncryptionType = EncryptionType::AES256_SHA1;
-/// Challenges asked for in a second: one thread makes some ten thousand.
-const PER_SECOND: usize = 40_000;
 /// So many at once, then a pause.
 const BURST: usize = 40;
 
+/// A flood: of what, how it is made, and how much comes in a second.
+type Flood = (&'static str, fn(&mut Joined) -> Vec<Vec<u8>>, usize);
+
+/// Of the first one thread does some ten thousand in a second, of the second half of that.
+const FLOODS: [Flood; 2] = [("SPAKE challenges", challenges, 40_000), ("logins by certificate", certified, 20_000)];
+
 fn main() {
     let count = std::env::args().filter_map(|argument| argument.parse().ok()).next().unwrap_or(20_000);
-    let realm = Plan::default().with_etypes(&[AES256_SHA1]).start(Family::Ours);
+    let mut realm = Plan::default().with_etypes(&[AES256_SHA1]).start(Family::Ours);
+    take_certificates(&mut realm);
     realm.add("alice", PASSWORD, &["+requires_preauth"]);
     realm.add_service(SERVICE);
     let mut client = Joined::new();
@@ -42,20 +48,33 @@ fn main() {
     // The first requests find nothing in any cache.
     round_trips(realm.address(), &requests(&mut client));
     let alone = measured(&realm, "alone", &requests(&mut client));
-    let (flood, stop, sent) = (challenges(&mut client), AtomicBool::new(false), AtomicUsize::new(0));
-    let address = realm.address();
-    let flooded = thread::scope(|scope| {
-        scope.spawn(|| pour(address, &flood, &stop, &sent));
-        thread::sleep(Duration::from_millis(300));
-        let requests = requests(&mut client);
-        let before = (sent.load(Ordering::Relaxed), Instant::now());
-        let flooded = measured(&realm, "with a flood of SPAKE requests", &requests);
-        let rate = (sent.load(Ordering::Relaxed) - before.0) as f64 / before.1.elapsed().as_secs_f64();
-        println!("  ({rate:.0} challenges asked for in a second)");
-        stop.store(true, Ordering::Relaxed);
-        flooded
-    });
-    println!("  times as slow: median {:.2}, p99 {:.2}", flooded.0 / alone.0, flooded.1 / alone.1);
+    for (what, make, per_second) in FLOODS {
+        let (flood, stop, sent) = (make(&mut client), AtomicBool::new(false), AtomicUsize::new(0));
+        let address = realm.address();
+        let flooded = thread::scope(|scope| {
+            scope.spawn(|| pour(address, (&flood, per_second), &stop, &sent));
+            thread::sleep(Duration::from_millis(300));
+            let requests = requests(&mut client);
+            let before = (sent.load(Ordering::Relaxed), Instant::now());
+            let flooded = measured(&realm, &format!("with a flood of {what}"), &requests);
+            let rate = (sent.load(Ordering::Relaxed) - before.0) as f64 / before.1.elapsed().as_secs_f64();
+            println!("  ({rate:.0} asked for in a second)");
+            stop.store(true, Ordering::Relaxed);
+            flooded
+        });
+        println!("  times as slow: median {:.2}, p99 {:.2}", flooded.0 / alone.0, flooded.1 / alone.1);
+    }
+}
+
+/// Has the realm take the certificates of `tests::certificates`.
+fn take_certificates(realm: &mut Realm) {
+    let path = |name: &str| format!("{}/../tests/vectors/pkinit/{name}", env!("CARGO_MANIFEST_DIR"));
+    let (kdc, ca, crl) = (path("kdc-p256.pem"), path("ca.crt"), path("ca.crl"));
+    let table = format!("[pkinit]\nidentity = \"FILE:{kdc},{kdc}\"\nanchors = [\"{ca}\"]\ncrls = [\"{crl}\"]\n");
+    let file = realm.folder().join("kdc/kdc.toml");
+    let settings = std::fs::read_to_string(&file).expect("the KDC's settings");
+    std::fs::write(&file, settings.replace("[pkinit]\n", &table)).expect("the KDC's settings");
+    realm.restart();
 }
 
 fn now() -> Moment {
@@ -87,11 +106,18 @@ fn challenges(client: &mut Joined) -> Vec<Vec<u8>> {
     (0..50_000).map(|nonce| client.as_req(&Asking { nonce, ..asking.clone() }, None)).collect()
 }
 
+/// Logins by certificate, each other than the rest: more than the KDC answers while it is measured.
+fn certified(_: &mut Joined) -> Vec<Vec<u8>> {
+    let mut realm = certificates::realm();
+    realm.now = now();
+    certificates::logins_in(&mut realm, "alice-p256", 20_000).expect("logins")
+}
+
 /// Sends requests and listens to no answer, until it is told to stop.
-fn pour(server: SocketAddr, requests: &[Vec<u8>], stop: &AtomicBool, sent: &AtomicUsize) {
+fn pour(server: SocketAddr, (requests, per_second): (&[Vec<u8>], usize), stop: &AtomicBool, sent: &AtomicUsize) {
     let socket = socket(server);
     socket.set_nonblocking(true).expect("a socket that does not wait");
-    let pause = Duration::from_secs(1) * BURST as u32 / PER_SECOND as u32;
+    let pause = Duration::from_secs(1) * BURST as u32 / per_second as u32;
     let mut next = Instant::now();
     for burst in requests.chunks(BURST).cycle() {
         if stop.load(Ordering::Relaxed) {

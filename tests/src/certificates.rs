@@ -72,7 +72,14 @@ pub fn exchange(client: &Principal, means: PkinitMeans) -> AsExchange {
 /// # Errors
 /// When the client gives up.
 pub fn logins(who: &str, count: u64) -> Result<Vec<Vec<u8>>> {
-    let mut realm = realm();
+    logins_in(&mut realm(), who, count)
+}
+
+/// The same in a realm that is there, by its clock.
+///
+/// # Errors
+/// As [`logins`].
+pub fn logins_in(realm: &mut Joined, who: &str, count: u64) -> Result<Vec<Vec<u8>>> {
     let means = means(Some(who));
     let mut login = |number| {
         let mut exchange = exchange(&name("alice"), means.clone());

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
-use super::etype::{CHECKSUM_MAX, Profile};
-use super::mac::same;
-use super::prepared::{Checker, Plain, PreparedChecksum, PreparedKey, Sealer, open, sealed, with_room};
+use super::etype::Profile;
+use super::prepared::{
+    Checker, Plain, PreparedChecksum, PreparedKey, Sealer, decrypted, open, sealed, verified, with_room,
+};
 use super::prf::{PreparedPrf, PseudoRandom};
 use super::{KeyUsage, Random};
 use crate::codes::{ChecksumType, EncryptionType};
@@ -104,11 +105,7 @@ impl BaseKey<'_> {
 
     /// [`PreparedKey::decrypt`] for one message.
     pub fn decrypt(&self, usage: KeyUsage, cipher: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
-        let mut buffer = Zeroizing::new(cipher.to_vec());
-        let length = self.decrypt_in_place(usage, &mut buffer)?.len();
-        buffer.drain(..self.profile.prefix);
-        buffer.truncate(length);
-        Ok(buffer)
+        decrypted(self.profile, cipher, |buffer| self.base.open(usage, buffer))
     }
 
     /// [`PreparedKey::open`] for one message.
@@ -133,10 +130,7 @@ impl BaseKey<'_> {
         if kind != self.profile.checksum {
             return Err(Error::ChecksumNotSupported(kind));
         }
-        let mut computed = Zeroizing::new([0; CHECKSUM_MAX]);
-        let (computed, _) = computed.split_at_mut(self.profile.checksum_len);
-        self.base.tag(usage, &[data], computed);
-        same(computed, mac)
+        verified(self.profile, mac, |computed| self.base.tag(usage, &[data], computed))
     }
 }
 

@@ -5,7 +5,7 @@ use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
 use super::Random;
 use super::etype::{CHECKSUM_MAX, Profile};
@@ -81,11 +81,7 @@ impl PreparedKey {
 
     /// The plaintext of `cipher`; [`Error::Integrity`] for anything that this key did not encrypt.
     pub fn decrypt(&self, cipher: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
-        let mut buffer = Zeroizing::new(cipher.to_vec());
-        let plain_len = self.decrypt_in_place(&mut buffer)?.len();
-        buffer.drain(..self.profile.prefix);
-        buffer.truncate(plain_len);
-        Ok(buffer)
+        decrypted(self.profile, cipher, |buffer| self.sealer.open(buffer))
     }
 
     /// As [`PreparedKey::decrypt`], for one that is looked at and dropped: nothing of it is moved.
@@ -129,6 +125,19 @@ pub(super) fn open<'a>(
         return Err(refused);
     }
     buffer.get(prefix..end).ok_or(Error::Integrity)
+}
+
+/// The plaintext of `cipher`, to be kept.
+pub(super) fn decrypted(
+    profile: &Profile,
+    cipher: &[u8],
+    with: impl FnOnce(&mut [u8]) -> Result<()>,
+) -> Result<Zeroizing<Vec<u8>>> {
+    let mut buffer = Zeroizing::new(cipher.to_vec());
+    let length = open(profile, &mut buffer, with)?.len();
+    buffer.drain(..profile.prefix);
+    buffer.truncate(length);
+    Ok(buffer)
 }
 
 /// What was decrypted, where its ciphertext stood; wiped when it is dropped.
@@ -219,13 +228,16 @@ impl PreparedChecksum {
     /// Refuses with [`Error::Integrity`] unless `mac` is the checksum, of the key's own type, of
     /// `parts`, one after the other. Compares in constant time.
     pub fn verify_parts(&self, parts: &[&[u8]], mac: &[u8]) -> Result<()> {
-        let mut computed = [0; CHECKSUM_MAX];
-        let (computed, _) = computed.split_at_mut(self.profile.checksum_len);
-        self.checker.tag(parts, computed);
-        let verdict = same(computed, mac);
-        computed.zeroize();
-        verdict
+        verified(self.profile, mac, |computed| self.checker.tag(parts, computed))
     }
+}
+
+/// Refuses unless `mac` is the checksum that `tag` writes.
+pub(super) fn verified(profile: &Profile, mac: &[u8], tag: impl FnOnce(&mut [u8])) -> Result<()> {
+    let mut computed = Zeroizing::new([0; CHECKSUM_MAX]);
+    let (computed, _) = computed.split_at_mut(profile.checksum_len);
+    tag(computed);
+    same(computed, mac)
 }
 
 impl fmt::Debug for PreparedChecksum {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use libkrb::ccache::{CacheName, Credential};
 use libkrb::config::Config;
 use libkrb::{Principal, Time};
-use tests::{Daemon, Family, Tool, User, is_root, optional_peer, peers_home};
+use tests::{Daemon, Family, Seat, Tool, User, is_root, optional_peer, peers_home};
 
 use super::{At, a_collection_is_shared, realm};
 
@@ -23,24 +23,31 @@ fn setting(socket: &Path) -> String {
     format!("kcm_socket = {}", socket.display())
 }
 
-#[test]
-fn mits_programs_and_ours_share_the_caches_of_our_daemon() {
-    if !Family::Mit.present() {
-        return;
-    }
+/// Has somebody sit where the caches are our daemon's.
+fn at_our_daemon(work: impl FnOnce(&Seat<'_>)) {
     let realm = realm();
     let socket = realm.folder().join("kcm");
     let _daemon = kcmd(&socket);
     let seat = realm.seat(Family::Ours);
     seat.set(&setting(&socket));
-    a_collection_is_shared(&At::new(&seat, "KCM:"), Family::Ours, Family::Mit);
-    a_collection_is_shared(&At::new(&seat, "KCM:"), Family::Mit, Family::Ours);
-    // A cache of a name of one's own is no collection.
-    let named = At::new(&seat, "KCM:mine");
-    named.kinit(Family::Mit, "alice");
-    named.kinit(Family::Ours, "bob");
-    assert!(named.klist(Family::Mit, &[]).contains("Default principal: bob@"));
-    assert_eq!(named.klist(Family::Ours, &["-l"]).lines().count(), 3);
+    work(&seat);
+}
+
+#[test]
+fn mits_programs_and_ours_share_the_caches_of_our_daemon() {
+    if !Family::Mit.present() {
+        return;
+    }
+    at_our_daemon(|seat| {
+        a_collection_is_shared(&At::new(seat, "KCM:"), Family::Ours, Family::Mit);
+        a_collection_is_shared(&At::new(seat, "KCM:"), Family::Mit, Family::Ours);
+        // A cache of a name of one's own is no collection.
+        let named = At::new(seat, "KCM:mine");
+        named.kinit(Family::Mit, "alice");
+        named.kinit(Family::Ours, "bob");
+        assert!(named.klist(Family::Mit, &[]).contains("Default principal: bob@"));
+        assert_eq!(named.klist(Family::Ours, &["-l"]).lines().count(), 3);
+    });
 }
 
 #[test]
@@ -107,12 +114,7 @@ fn mits_library_removes_from_our_daemon_what_it_says_and_nothing_else() {
     if !Family::Mit.present() {
         return;
     }
-    let realm = realm();
-    let socket = realm.folder().join("kcm");
-    let _daemon = kcmd(&socket);
-    let seat = realm.seat(Family::Ours);
-    seat.set(&setting(&socket));
-    what_fits_is_removed(&At::new(&seat, "KCM:"));
+    at_our_daemon(|seat| what_fits_is_removed(&At::new(seat, "KCM:")));
 }
 
 /// Tickets for services of these numbers.
