@@ -17,6 +17,8 @@ pub enum StoreCommand {
     Publish(Settings),
     /// Make the copy of a KDC that does not run a store of its own again
     Detach(Settings),
+    /// Say that the realm in etcd was restored: all KDCs read it anew, and none takes an older state of it again
+    Fence(Settings),
     /// Compare this KDC's copy with etcd, record by record, and tell the checksum of both
     Verify(Settings),
 }
@@ -30,6 +32,7 @@ impl StoreCommand {
         match self {
             StoreCommand::Publish(settings) => publish(&config::load(&settings.file()?)?),
             StoreCommand::Detach(settings) => detach(&config::load(&settings.file()?)?),
+            StoreCommand::Fence(settings) => fence(&config::load(&settings.file()?)?),
             StoreCommand::Verify(settings) => verify(&config::load(&settings.file()?)?),
         }
     }
@@ -99,7 +102,7 @@ pub fn dns(settings: &Path) -> Result<()> {
 use {
     super::invitation::{invite as inviting, join as joining},
     super::living::{living, zone},
-    super::realm::{detach, leave as leaving, publish, verify},
+    super::realm::{detach, fence, leave as leaving, publish, verify},
 };
 
 #[cfg(not(feature = "etcd"))]
@@ -116,6 +119,10 @@ mod without {
     }
 
     pub fn detach(config: &Config) -> Result<()> {
+        refused(config)
+    }
+
+    pub fn fence(config: &Config) -> Result<()> {
         refused(config)
     }
 
@@ -146,4 +153,4 @@ mod without {
 }
 
 #[cfg(not(feature = "etcd"))]
-use without::{detach, inviting, joining, leaving, living, publish, verify, zone};
+use without::{detach, fence, inviting, joining, leaving, living, publish, verify, zone};

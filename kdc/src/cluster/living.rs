@@ -108,7 +108,7 @@ mod tests {
 
     #[test]
     fn the_table_says_who_lags_and_whose_clock_is_off() {
-        let living = Living { newest: 7, kdcs: vec![kdc("a", 7, 1000), kdc("b", 5, 1060)] };
+        let living = Living { newest: 7, at: 7, kdcs: vec![kdc("a", 7, 1000), kdc("b", 5, 1060)] };
         let text = table("R", &living, Time(1001));
         let lines: Vec<_> = text.lines().collect();
         assert!(lines[0].contains("2 KDCs") && lines[0].contains("revision 7"), "{text}");
@@ -119,7 +119,7 @@ mod tests {
 
     #[test]
     fn a_zone_names_every_kdc_once_for_each_service() {
-        let living = Living { newest: 1, kdcs: vec![kdc("a.example.org", 1, 0), kdc("a.example.org", 1, 0)] };
+        let living = Living { newest: 1, at: 1, kdcs: vec![kdc("a.example.org", 1, 0), kdc("a.example.org", 1, 0)] };
         let text = records("EXAMPLE.ORG", &living);
         assert_eq!(text.lines().count(), 8, "{text}");
         assert!(text.contains("_kerberos._udp.example.org. 300 IN SRV 0 0 88 a.example.org.\n"), "{text}");

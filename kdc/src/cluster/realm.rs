@@ -70,6 +70,18 @@ name out of krb5.conf or DNS (`kdc dns` on another KDC prints the records).
     ))
 }
 
+/// `kdc store fence`.
+pub fn fence(config: &Config) -> Result<()> {
+    let options = house::options(config)?;
+    // Where the KDC of this machine runs, etcd and the clock tell enough.
+    let position = open(config).ok().and_then(|store| store.position().ok()?);
+    let epoch = wait(etcd::fence(&options, position.map_or(0, |position| position.epoch)))?;
+    say(&format!(
+        "What is in etcd below {} is of epoch {epoch}. Every KDC of {} reads it anew, and takes nothing older from now on.\n",
+        options.prefix, config.realm
+    ))
+}
+
 /// `kdc store verify`.
 pub fn verify(config: &Config) -> Result<()> {
     let options = house::options(config)?;

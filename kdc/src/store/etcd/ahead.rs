@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use libkrb::Time;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, timeout_at};
 
 use super::Etcd;
 use super::client::{Client, Trouble, refused};
@@ -20,8 +20,6 @@ use crate::core::{Change, Entry, KeySet, Store, StoreError};
 const HOLD: i64 = 60;
 /// How long all KDCs are waited for: until who is gone counts as gone, and a little more.
 const PATIENCE: Duration = Duration::from_secs(if cfg!(test) { 3 } else { LEASE as u64 + 5 });
-/// Between two looks; each KDC says how far it is every two seconds.
-const PAUSE: Duration = Duration::from_millis(100);
 
 impl Etcd {
     /// What is to be announced before these changes are made: the entries as they are, with new keys that
@@ -76,13 +74,22 @@ impl Etcd {
 /// Those that live and have not said so in time.
 async fn laggards(client: &Client, layout: &Layout, says: impl Fn(&Presence) -> bool) -> Result<Vec<String>, Trouble> {
     let deadline = Instant::now() + PATIENCE;
+    let mut watch = None;
     loop {
-        let kdcs = living(client, layout).await?.kdcs;
-        let late: Vec<_> = kdcs.iter().map(|(_, kdc)| kdc).filter(|kdc| !says(kdc)).collect();
+        let now = living(client, layout).await?;
+        let late: Vec<_> = now.kdcs.iter().map(|(_, kdc)| kdc).filter(|kdc| !says(kdc)).collect();
         if late.is_empty() || Instant::now() >= deadline {
             return Ok(late.iter().map(|kdc| format!("{} (process {})", kdc.host, kdc.pid)).collect());
         }
-        sleep(PAUSE).await;
+        let mut news = match watch.take() {
+            Some(news) => news,
+            None => client.watch(layout.lives(now.at.saturating_add(1))).await?,
+        };
+        // What it says, or that it ended, is looked at above.
+        watch = match timeout_at(deadline, news.next()).await {
+            Ok(Ok(_)) => Some(news),
+            _ => None,
+        };
     }
 }
 

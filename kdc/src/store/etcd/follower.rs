@@ -11,6 +11,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use super::client::{Client, Trouble, Watch};
 use super::layout::{Head, Kind, Layout, Realm, with_revision};
+use super::look;
 use super::master;
 use super::standing::Progress;
 use super::wire::{Event, KeyValue, RangeRequest};
@@ -100,9 +101,10 @@ impl Follower {
             self.copy.inner().follow(&[], &at, &at, true)?;
             self.hasty = false;
         }
-        self.look_at_keys().await?;
-        let refill = self.progress.is_to_refill() || refill || at.revision == 0;
-        let mut at = if refill || self.is_another_history(&at).await? { self.refill().await? } else { at };
+        let realm = self.realm_onwards(&at).await?;
+        self.look_at_keys(&realm).await?;
+        let refill = refill || at.revision == 0 || realm.epoch > at.epoch;
+        let mut at = if refill || self.is_another_history(&at).await? { self.refill(realm.epoch).await? } else { at };
         self.progress.at(&at);
         let mut watch = self.client.watch(self.layout.changes(at.revision.saturating_add(1))).await?;
         let mut flush = interval(FLUSH);
@@ -121,10 +123,7 @@ impl Follower {
                     }
                 }
                 () = self.progress.again.notified() => {
-                    return Err(match self.progress.is_to_refill() {
-                        true => Ended::Lost("the copy follows another history".into()),
-                        false => Ended::Broken("the watch says nothing of what was changed".into()),
-                    });
+                    return Err(Ended::Broken("what the watch says is not what is in etcd".into()));
                 }
                 events = next(&mut watch) => {
                     let to = self.apply(&at, events?)?;
@@ -176,14 +175,27 @@ impl Follower {
         Ok(master::seal_as(self.copy.inner(), &realm)?)
     }
 
+    /// What stands there of the realm, unless that is of an earlier epoch than the copy.
+    async fn realm_onwards(&self, at: &Position) -> Result<Realm, Ended> {
+        let nothing = || Ended::Broken(format!("there is no realm at {} in etcd", self.layout.prefix()));
+        let realm = look(&self.client, &self.layout).await?.ok_or_else(nothing)?;
+        if realm.epoch >= at.epoch {
+            return Ok(realm);
+        }
+        let (there, here) = (realm.epoch, at.epoch);
+        let next = "where it was restored on purpose, `kdc store fence` says so";
+        let past = format!("read-only: the realm in etcd is of epoch {there}, before {here} of this copy; {next}");
+        self.progress.away(past.clone());
+        Err(Ended::Broken(past))
+    }
+
     /// What was done to the master key while nobody was listening.
-    async fn look_at_keys(&self) -> Result<(), Ended> {
+    async fn look_at_keys(&self, realm: &Realm) -> Result<(), Ended> {
         let announced = master::announced(&self.client, &self.layout).await?;
         for (version, octets) in &announced {
             master::hear(self.copy.inner(), *version, Some(octets));
         }
-        let realm = self.client.range(self.layout.one(&Kind::Realm), PATIENCE).await?;
-        realm.kvs.first().map_or(Ok(()), |kv| self.seal_as(kv))?;
+        master::seal_as(self.copy.inner(), realm)?;
         let master = self.copy.inner().master.load().version();
         if announced.is_empty() {
             master::hear(self.copy.inner(), master, None);
@@ -203,13 +215,13 @@ impl Follower {
     }
 
     /// Takes all there is, at a revision.
-    async fn refill(&self) -> Result<Position, Ended> {
+    async fn refill(&self, epoch: u64) -> Result<Position, Ended> {
         let begun = Instant::now();
         let (from, end) = self.layout.realm();
         let head = self.client.range(self.layout.one(&Kind::Head), PATIENCE).await?;
         let (header, kv) = (head.header.unwrap_or_default(), head.kvs.into_iter().next());
         let kv = kv.ok_or_else(|| Ended::Broken(format!("there is no realm at {} in etcd", self.layout.prefix())))?;
-        let to = Position { cluster: header.cluster, revision: header.revision, head: kv.value };
+        let to = Position { cluster: header.cluster, revision: header.revision, head: kv.value, epoch };
         let (send, mut pages) = mpsc::channel::<Vec<(Row, Vec<u8>)>>(AHEAD);
         let (copy, position) = (Arc::clone(&self.copy), to.clone());
         let (whole, is_whole) = std::sync::mpsc::channel();
@@ -227,7 +239,7 @@ impl Follower {
             )
         });
         let request = RangeRequest { key: from, end, limit: PAGE, revision: to.revision, ..RangeRequest::default() };
-        let read = self.read_all(request, &send).await;
+        let read = self.read_all(request, to.cluster, &send).await;
         if read.is_ok() {
             let _ = whole.send(());
         }
@@ -236,6 +248,7 @@ impl Follower {
         let count = read?;
         filled?;
         self.copy.forget_all();
+        self.progress.refilled(&to);
         tracing::info!(revision = to.revision, records = count, took = ?begun.elapsed(), "all there is was read from etcd");
         Ok(to)
     }
@@ -243,11 +256,15 @@ impl Follower {
     async fn read_all(
         &self,
         mut request: RangeRequest,
+        cluster: u64,
         to: &mpsc::Sender<Vec<(Row, Vec<u8>)>>,
     ) -> Result<usize, Ended> {
         let mut count = 0;
         loop {
             let page = self.client.range(request.clone(), PATIENCE * 6).await?;
+            if page.header.as_ref().is_some_and(|header| header.cluster != cluster) {
+                return Err(Ended::Broken("two clusters of etcd answer by turns".into()));
+            }
             let Some(last) = page.kvs.last() else { return Ok(count) };
             request.key = [&*last.key, &[0]].concat();
             let rows = page.kvs.into_iter().filter_map(|kv| row(&self.layout, kv, false));

@@ -105,6 +105,12 @@ impl Layout {
         format!("{}/k/{id}", self.prefix).into_bytes()
     }
 
+    /// Who lives, from a revision on.
+    pub fn lives(&self, from: i64) -> WatchCreate {
+        let (key, end) = self.kdcs();
+        WatchCreate { key, end, from }
+    }
+
     /// The changes of the realm from a revision on.
     pub fn changes(&self, from: i64) -> WatchCreate {
         let (key, end) = self.realm();
@@ -180,6 +186,18 @@ pub struct Realm {
     /// What its master key must open, as every store has it.
     #[prost(bytes = "vec", tag = "3")]
     pub master: Vec<u8>,
+    /// When the realm was last put there by hand, in seconds since 1970: who has seen a later epoch takes nothing
+    /// of an earlier one.
+    #[prost(uint64, tag = "4")]
+    pub epoch: u64,
+}
+
+impl Realm {
+    /// The epoch of what is put in place now, later than `known`.
+    pub fn next_epoch(known: u64) -> u64 {
+        let now = u64::try_from(crate::admin::now().seconds()).unwrap_or_default();
+        now.max(known.saturating_add(1))
+    }
 }
 
 /// A KDC that lives.

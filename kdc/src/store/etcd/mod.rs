@@ -52,7 +52,7 @@ use crate::core::store::{Export, Standing};
 use crate::core::{Change, Entry, Ledger, PasswordPolicy, Size, Store, StoreError};
 
 pub use self::layout::Presence;
-pub use self::publish::{Compared, compare, publish};
+pub use self::publish::{Compared, compare, fence, publish};
 pub use self::pulse::Living;
 
 /// How long etcd is waited for at the start before the copy serves as it is.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use prost::Message;
 use sha2::{Digest, Sha256};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use super::Options;
 use super::client::{Client, Trouble, refused};
@@ -75,7 +76,8 @@ pub async fn publish(options: &Options, store: &Redb) -> Result<u64, StoreError>
         done(Some(sent))?;
     }
     // Last: from here on it is a realm.
-    let record = Realm { schema: SCHEMA, name: store.realm().to_owned(), master: store.master_check()? };
+    let (name, master) = (store.realm().to_owned(), store.master_check()?);
+    let record = Realm { schema: SCHEMA, name, master, epoch: Realm::next_epoch(0) };
     let head = Head { parent: [0; 16], ..Head::default().next()? };
     let whole = TxnRequest {
         compare: vec![Compare::absent(layout.key(&Kind::Realm))],
@@ -92,6 +94,39 @@ pub async fn publish(options: &Options, store: &Redb) -> Result<u64, StoreError>
     }
     store.become_copy(true)?;
     Ok(principals)
+}
+
+/// Begins another epoch of what is in etcd, after that was restored: every KDC reads all there is anew, and none
+/// takes anything of an earlier epoch from then on, such as from a node that was not restored. `known`: the latest
+/// epoch that was seen. Which one it is.
+///
+/// # Errors
+/// When there is no realm, or etcd does not take it.
+pub async fn fence(options: &Options, known: u64) -> Result<u64, StoreError> {
+    let layout = Layout::below(&options.prefix);
+    let client = Client::new(options)?;
+    let deadline = Instant::now() + PATIENCE;
+    while Instant::now() < deadline {
+        let nothing = || StoreError::Storage(format!("there is no realm at {} in etcd", layout.prefix()));
+        let head = client.range(layout.one(&Kind::Head), PATIENCE).await.map_err(refused)?;
+        let head = head.kvs.into_iter().next().ok_or_else(nothing)?;
+        let realm = look(&client, &layout).await.map_err(refused)?.ok_or_else(nothing)?;
+        let epoch = Realm::next_epoch(realm.epoch.max(known));
+        // A commit onto none: whoever follows finds that it is not onto the last one it has.
+        let anew = Head { parent: [0; 16], ..Head::default().next()? };
+        let request = TxnRequest {
+            compare: vec![Compare::value(layout.key(&Kind::Head), head.value)],
+            success: vec![
+                put(layout.key(&Kind::Realm), Realm { epoch, ..realm }.encode_to_vec()),
+                put(layout.key(&Kind::Head), anew.bytes()),
+            ],
+            failure: vec![],
+        };
+        if client.txn(request, PATIENCE).await.map_err(refused)?.succeeded {
+            return Ok(epoch);
+        }
+    }
+    Err(StoreError::ReadOnly("others keep changing the realm; try again".into()))
 }
 
 fn done(sent: Option<Result<Result<(), Trouble>, tokio::task::JoinError>>) -> Result<(), StoreError> {

@@ -10,7 +10,7 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::client::{Client, Trouble};
 use super::layout::{Head, Kind, Layout, Presence};
-use super::standing::Progress;
+use super::standing::{Applied, Progress};
 use super::wire::{Op, PutRequest, RangeRequest, Step, TxnRequest};
 
 /// How often.
@@ -45,35 +45,28 @@ impl Pulse {
     }
 
     async fn once(&self) -> Result<(), Trouble> {
-        let begun = Instant::now();
+        let mut applied = self.progress.applied();
+        // At first all there is has to be read.
+        let _ = timeout(PATIENCE, applied.wait_for(|applied| applied.revision > 0)).await;
+        let (begun, before) = (Instant::now(), *applied.borrow_and_update());
         let answer = self.client.range(self.layout.one(&Kind::Head), PATIENCE).await?;
         let header = answer.header.unwrap_or_default();
         let Some(last) = answer.kvs.into_iter().next() else {
             return Err(Trouble::Refused(format!("there is no realm at {}", self.layout.prefix())));
         };
-        let mut applied = self.progress.applied();
-        // At first all there is has to be read.
-        let _ = timeout(PATIENCE, applied.wait_for(|applied| applied.revision > 0)).await;
-        let now = *applied.borrow();
-        if now.revision == 0 {
+        if before.revision == 0 {
             return Ok(());
         }
         let seen = timeout(LAGS, applied.wait_for(|applied| applied.revision >= last.modified)).await;
-        let now = match seen {
-            Ok(Ok(applied)) => *applied,
-            _ => {
-                self.progress.begin_again(header.revision < now.revision);
-                return Ok(());
-            }
-        };
-        let ours = header.cluster == now.cluster;
-        // If it has gone on since, what it was then was compared when it was taken over.
-        if !ours || (now.revision == last.modified && Head::read(&last.value) != Some(now.head)) {
-            self.progress.begin_again(true);
-            return Ok(());
+        let of_this = |now: &Applied| now.cluster == header.cluster && now.revision >= before.revision;
+        let seen = matches!(seen, Ok(Ok(now)) if of_this(&now));
+        // If it has gone on since, what it was then was heard of when it was taken over.
+        let onwards = Head::read(&last.value).is_some_and(|head| self.progress.is_onwards(&before.head, &head));
+        match seen && onwards && header.revision >= before.revision {
+            // Nothing was committed between the last commit and that answer.
+            true => self.progress.whole(begun, header.revision),
+            false => self.progress.again.notify_one(),
         }
-        // Nothing was committed between the last commit and that answer.
-        self.progress.whole(begun, header.revision);
         Ok(())
     }
 }
@@ -127,6 +120,8 @@ impl Lives {
 pub struct Living {
     /// The revision of the realm's last change.
     pub newest: i64,
+    /// The revision at which they were looked at.
+    pub at: i64,
     /// Who they are, by a name of their own.
     pub kdcs: Vec<(String, Presence)>,
 }
@@ -138,9 +133,10 @@ pub async fn living(client: &Client, layout: &Layout) -> Result<Living, Trouble>
     let (key, end) = layout.kdcs();
     let skip = key.len();
     let answer = client.range(RangeRequest { key, end, ..RangeRequest::default() }, PATIENCE).await?;
+    let at = answer.header.as_ref().map_or(0, |header| header.revision);
     let kdcs = answer.kvs.into_iter().filter_map(|kv| {
         let id = String::from_utf8(kv.key.get(skip..)?.to_vec()).ok()?;
         Some((id, Presence::decode(&*kv.value).ok()?))
     });
-    Ok(Living { newest, kdcs: kdcs.collect() })
+    Ok(Living { newest, at, kdcs: kdcs.collect() })
 }

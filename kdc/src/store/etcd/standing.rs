@@ -18,6 +18,8 @@ pub struct Progress {
     applied: watch::Sender<Applied>,
     /// Whether the copy ever had all there was.
     begun: watch::Sender<bool>,
+    /// Why changes can't be made, if so.
+    trouble: watch::Sender<Option<String>>,
     known: Mutex<Known>,
     /// The copy is older than it may be.
     stale: AtomicBool,
@@ -38,11 +40,8 @@ pub struct Applied {
 struct Known {
     /// When the copy last had all there was.
     whole: Instant,
-    trouble: Option<String>,
     /// Up to here nothing else is to come.
     quiet: i64,
-    /// What the follower has to do when it begins anew.
-    refill: bool,
     /// The last commits that were heard of, whoever made them, with their revisions.
     commits: VecDeque<(Head, i64)>,
 }
@@ -52,10 +51,11 @@ const REMEMBERED: usize = 10_000;
 
 impl Progress {
     pub fn new(bound: Option<Duration>) -> Self {
-        let known = Known { whole: Instant::now(), trouble: None, quiet: 0, refill: false, commits: VecDeque::new() };
+        let known = Known { whole: Instant::now(), quiet: 0, commits: VecDeque::new() };
         Progress {
             applied: watch::Sender::default(),
             begun: watch::Sender::default(),
+            trouble: watch::Sender::default(),
             known: Mutex::new(known),
             stale: AtomicBool::new(false),
             bound,
@@ -72,6 +72,13 @@ impl Progress {
     pub fn at(&self, position: &Position) {
         let head = Head::read(&position.head).unwrap_or_default();
         self.applied.send_replace(Applied { cluster: position.cluster, revision: position.revision, head });
+    }
+
+    /// The copy was made anew of all there is, perhaps of another history, whose revisions are its own.
+    pub fn refilled(&self, position: &Position) {
+        self.at(position);
+        self.heard(Head::read(&position.head).unwrap_or_default(), position.revision);
+        self.known().quiet = position.revision;
     }
 
     /// A commit is heard of.
@@ -93,10 +100,10 @@ impl Progress {
         let mut known = self.known();
         known.whole = known.whole.max(when);
         known.quiet = known.quiet.max(quiet);
-        if known.trouble.take().is_some() {
+        drop(known);
+        if self.trouble.send_replace(None).is_some() {
             tracing::info!("etcd answers again: changes can be made");
         }
-        drop(known);
         self.begun.send_replace(true);
         self.measure();
     }
@@ -110,24 +117,35 @@ impl Progress {
     /// Returns once changes can be made.
     #[cfg(test)]
     pub async fn can_change(&self) {
-        let mut heard = self.begun.subscribe();
-        // Each time that all is well is sent, and the sender lives as long as this.
-        while self.trouble().is_some() && heard.changed().await.is_ok() {}
+        // Its sender lives as long as this.
+        let _ = self.trouble.subscribe().wait_for(Option::is_none).await;
+    }
+
+    /// Whether a commit is the last one of `before`, or was heard of after that.
+    pub fn is_onwards(&self, before: &Head, commit: &Head) -> bool {
+        let known = self.known();
+        let mut later = known.commits.iter().rev().map(|(heard, _)| heard).take_while(|heard| *heard != before);
+        before == commit || later.any(|heard| heard == commit)
+    }
+
+    /// Returns once changes can't be made for a reason with these words in it.
+    #[cfg(test)]
+    pub async fn cannot_change(&self, words: &str) {
+        let says = |trouble: &Option<String>| trouble.as_ref().is_some_and(|trouble| trouble.contains(words));
+        let _ = self.trouble.subscribe().wait_for(says).await;
     }
 
     /// Changes can't be made, and why.
     pub fn away(&self, trouble: String) {
-        let mut known = self.known();
-        if known.trouble.replace(trouble.clone()).is_none() {
+        if self.trouble.send_replace(Some(trouble.clone())).is_none() {
             tracing::error!(%trouble, "tickets go on from this KDC's copy");
         }
-        drop(known);
         self.measure();
     }
 
     /// Why changes can't be made, if so.
     pub fn trouble(&self) -> Option<String> {
-        self.known().trouble.clone()
+        self.trouble.borrow().clone()
     }
 
     /// Up to which revision nothing else is to come.
@@ -135,21 +153,9 @@ impl Progress {
         self.known().quiet
     }
 
-    /// Has the follower begin anew: with all there is, if `refill`.
-    pub fn begin_again(&self, refill: bool) {
-        self.known().refill |= refill;
-        self.again.notify_one();
-    }
-
-    /// Whether to take all there is.
-    pub fn is_to_refill(&self) -> bool {
-        std::mem::take(&mut self.known().refill)
-    }
-
     /// For the store's users.
     pub fn standing(&self) -> Standing {
-        let known = self.known();
-        Standing { lag: Some(known.whole.elapsed()), trouble: known.trouble.clone() }
+        Standing { lag: Some(self.known().whole.elapsed()), trouble: self.trouble() }
     }
 
     /// Refuses to read what is too old.

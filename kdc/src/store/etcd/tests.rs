@@ -421,6 +421,77 @@ fn after_a_restore_from_a_snapshot_all_copies_are_as_that_was_and_go_on_from_the
 }
 
 #[test]
+fn nothing_of_an_earlier_epoch_is_taken_until_somebody_says_that_it_was_restored_on_purpose() {
+    let Some(mut node) = Node::start() else { return };
+    let shared = Shared::made(&node, "/kdc/R");
+    let one = shared.open("one");
+    let epoch = || one.copy().position().expect("readable").expect("a copy").epoch;
+    let fenced = |known: u64| {
+        let mut applied = one.progress.applied();
+        let head = applied.borrow_and_update().head;
+        let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+        let epoch = runtime.block_on(fence(&shared.options, known)).expect("fenced");
+        one.wait(async move { drop(applied.wait_for(|applied| applied.head != head).await) });
+        epoch
+    };
+    one.create(entry("alice"));
+    let (snapshot, first) = (shared.path("snapshot"), epoch());
+    node.ctl(&["snapshot", "save", snapshot.to_str().expect("a path")]);
+    one.create(entry("bob"));
+    drop(shared.open("stale"));
+    let second = fenced(0);
+    assert!(second > first && epoch() == second && one.find("bob").is_some(), "all there is was read anew");
+    // A node with the state from before comes in the place of the others.
+    node.restore(snapshot.to_str().expect("a path"));
+    let progress = Arc::clone(&one.progress);
+    one.wait(async move { progress.cannot_change("`kdc store fence` says so").await });
+    assert!(matches!(one.commit(&[Change::Create(entry("carol"))]), Err(StoreError::ReadOnly(_))));
+    assert!(one.find("bob").is_some() && epoch() == second, "nothing is taken back");
+    let third = fenced(second);
+    assert!(third > second && epoch() == third && one.find("bob").is_none(), "the copy is as what was restored");
+    one.await_quorum();
+    one.create(entry("carol"));
+    // Revisions of the history that is over count no more.
+    let newest = one.progress.applied().borrow().revision;
+    assert!(!one.comes_to(newest + 1, Duration::ZERO));
+    let stale = shared.open("stale");
+    assert!(stale.find("carol").is_some() && stale.find("bob").is_none(), "who was away longest too");
+}
+
+#[test]
+fn where_etcd_is_lost_one_copy_makes_the_realm_anew_and_all_others_follow() {
+    let Some(mut node) = Node::start() else { return };
+    let shared = Shared::made(&node, "/kdc/R");
+    let [one, two, three] = ["one", "two", "three"].map(|file| shared.open(file));
+    one.create(entry("alice"));
+    two.await_all_of(&one);
+    drop(two);
+    one.create(entry("bob"));
+    three.await_all_of(&one);
+    let old = one.copy().position().expect("readable").expect("a copy").epoch;
+    drop(one);
+    node.lose_everything();
+    let file = shared.path("one");
+    let detached = Redb::open(&file, shared.master()).expect("opens");
+    detached.become_copy(false).expect("detached");
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime.block_on(publish(&shared.options, &detached)).expect("published");
+    drop(detached);
+    let [one, two] = ["one", "two"].map(|file| shared.open(file));
+    one.create(entry("carol"));
+    let wanted = one.progress.applied().borrow().head;
+    for kdc in [&one, &two, &three] {
+        let mut applied = kdc.progress.applied();
+        kdc.wait(async move { drop(applied.wait_for(|applied| applied.head == wanted).await) });
+        assert!(["alice", "bob", "carol"].iter().all(|user| kdc.find(user).is_some()));
+        assert!(kdc.copy().position().expect("readable").expect("a copy").epoch >= old);
+        let export = kdc.export().expect("readable");
+        let found = runtime.block_on(compare(&shared.options, kdc.revision(), export.records)).expect("compared");
+        assert_eq!(found.differences, [""; 0]);
+    }
+}
+
+#[test]
 fn a_transaction_that_is_sent_twice_is_made_once() {
     let Some(node) = Node::start() else { return };
     let shared = Shared::made(&node, "/kdc/R");

@@ -109,7 +109,8 @@ impl Writer {
         let all = |error: StoreError, members: &[usize]| members.iter().map(|it| (*it, Err(error.clone()))).collect();
         loop {
             if Instant::now() >= deadline {
-                let error = StoreError::ReadOnly("others keep changing the realm; try again".into());
+                let others = || "others keep changing the realm; try again".to_owned();
+                let error = StoreError::ReadOnly(self.progress.trouble().unwrap_or_else(others));
                 return all(error, &(0..jobs.len()).collect::<Vec<_>>());
             }
             let batch = match self

@@ -30,6 +30,9 @@ pub struct Position {
     /// The last commit of the realm by then.
     #[prost(bytes = "vec", tag = "3")]
     pub head: Vec<u8>,
+    /// The epoch of what it follows.
+    #[prost(uint64, tag = "4")]
+    pub epoch: u64,
 }
 
 /// What a row is of.
