@@ -3,17 +3,15 @@
 //! a lease does not live, and says itself what it lacks. Not here: keys that turn over by the clock, which
 //! are announced for hours (`rotation`).
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use libkrb::Time;
 use tokio::time::{Instant, timeout_at};
 
-use super::Etcd;
+use super::Changer;
 use super::client::{Client, Trouble, refused};
 use super::layout::{Layout, Presence};
 use super::pulse::{LEASE, living};
-use crate::admin::now;
 use crate::core::{Change, Entry, KeySet, Store, StoreError};
 
 /// Seconds after which announced keys come into use although nobody said so: whoever was to do that is gone.
@@ -21,7 +19,7 @@ const HOLD: i64 = 60;
 /// How long all KDCs are waited for: until who is gone counts as gone, and a little more.
 const PATIENCE: Duration = Duration::from_secs(if cfg!(test) { 3 } else { LEASE as u64 + 5 });
 
-impl Etcd {
+impl Changer {
     /// What is to be announced before these changes are made: the entries as they are, with new keys that
     /// are not in use yet.
     pub(super) fn ahead(&self, changes: &[Change]) -> Result<Vec<Entry>, StoreError> {
@@ -31,18 +29,21 @@ impl Etcd {
                 && is_opened_here(new)
                 && let Some(old) = self.copy.lookup(&new.principal)?
             {
-                ahead.extend(announced(&old, new, now()));
+                ahead.extend(announced(&old, new, (self.clock)()));
             }
         }
         Ok(ahead)
     }
 
     /// Announces, waits until all that live have heard, and makes the changes onto that.
-    pub(super) fn one_after_the_other(&self, changes: &[Change], ahead: Vec<Entry>) -> Result<(), StoreError> {
+    pub(super) async fn one_after_the_other(
+        &self,
+        mut changes: Vec<Change>,
+        ahead: Vec<Entry>,
+    ) -> Result<(), StoreError> {
         let names: Vec<_> = ahead.iter().map(|entry| entry.principal.clone()).collect();
-        let revision = self.submit(ahead.into_iter().map(Change::Replace).collect())?;
-        self.all_have("the new keys", move |kdc| kdc.revision >= revision)?;
-        let mut changes = changes.to_vec();
+        let revision = self.submit(ahead.into_iter().map(Change::Replace).collect(), vec![]).await?;
+        self.all_have("the new keys", move |kdc| kdc.revision >= revision).await?;
         for change in &mut changes {
             if let Change::Replace(new) = change
                 && names.contains(&new.principal)
@@ -51,18 +52,16 @@ impl Etcd {
                 new.revision = u64::try_from(revision).unwrap_or_default();
             }
         }
-        self.submit(changes).map(drop)
+        self.submit(changes, vec![]).await.map(drop)
     }
 
     /// Waits until every KDC that lives says so of itself.
-    pub(super) fn all_have(
+    pub(super) async fn all_have(
         &self,
         what: &str,
-        says: impl Fn(&Presence) -> bool + Send + Sync + 'static,
+        says: impl Fn(&Presence) -> bool + Send + Sync,
     ) -> Result<(), StoreError> {
-        let (client, layout) = (Arc::clone(&self.client), self.layout.clone());
-        let waited = self.wait_for(async move { laggards(&client, &layout, says).await });
-        let laggards = waited.unwrap_or_else(|| Err(Trouble::Away("this KDC is ending".into()))).map_err(refused)?;
+        let laggards = laggards(&self.client, &self.layout, says).await.map_err(refused)?;
         if laggards.is_empty() {
             return Ok(());
         }

@@ -7,16 +7,19 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use axum::http;
 use axum::http::uri::PathAndQuery;
 use prost::Message;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_stream::StreamExt;
 use tokio_stream::wrappers::ReceiverStream;
+use tonic::body::Body;
 use tonic::client::Grpc;
 use tonic::metadata::{AsciiMetadataValue, MetadataMap};
-use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
+use tonic::transport::{Certificate, ClientTlsConfig, Endpoint, Identity};
 use tonic::{Code, Request, Status, Streaming};
 use tonic_prost::ProstCodec;
+use tower::util::{BoxCloneSyncService, ServiceExt};
 use zeroize::Zeroizing;
 
 use super::Options;
@@ -77,8 +80,11 @@ pub struct Client {
 
 struct Node {
     name: String,
-    channel: Channel,
+    line: Line,
 }
+
+/// A way to a node: gRPC goes in and comes out.
+pub type Line = BoxCloneSyncService<http::Request<Body>, http::Response<Body>, Status>;
 
 impl Client {
     /// Prepares connections; none is made yet. To be called in a runtime of tokio.
@@ -87,7 +93,11 @@ impl Client {
     /// When an endpoint is none, or a file of the options can't be read.
     pub fn new(options: &Options) -> Result<Self, StoreError> {
         let tls = tls(options)?;
-        let nodes = options.endpoints.iter().map(|name| node(name, tls.as_ref())).collect::<Result<_, _>>()?;
+        let node = |name: &String| match &options.world.lines {
+            Some(lines) => Ok(Node { name: name.clone(), line: lines(name) }),
+            None => node(name, tls.as_ref()),
+        };
+        let nodes = options.endpoints.iter().map(node).collect::<Result<_, _>>()?;
         let login = options.user.clone().zip(options.password.clone());
         Ok(Client { nodes, current: AtomicUsize::new(0), login, token: Mutex::default() })
     }
@@ -181,8 +191,8 @@ impl Client {
     {
         let mut request = Request::new(message);
         self.prove(node, request.metadata_mut()).await?;
-        let mut grpc = Grpc::new(node.channel.clone()).max_decoding_message_size(LONGEST);
-        grpc.ready().await.map_err(|error| Status::unavailable(error.to_string()))?;
+        let mut grpc = Grpc::new(node.line.clone()).max_decoding_message_size(LONGEST);
+        grpc.ready().await?;
         let answer = grpc.unary(request, PathAndQuery::from_static(path), ProstCodec::<Q, A>::default()).await?;
         Ok(answer.into_inner())
     }
@@ -201,8 +211,8 @@ impl Client {
             let mut request = Request::new(messages);
             request.metadata_mut().insert(NEEDS_LEADER, AsciiMetadataValue::from_static("true"));
             self.prove(node, request.metadata_mut()).await?;
-            let mut grpc = Grpc::new(node.channel.clone()).max_decoding_message_size(LONGEST);
-            grpc.ready().await.map_err(|error| Status::unavailable(error.to_string()))?;
+            let mut grpc = Grpc::new(node.line.clone()).max_decoding_message_size(LONGEST);
+            grpc.ready().await?;
             grpc.streaming(request, PathAndQuery::from_static(path), ProstCodec::<Q, A>::default()).await
         };
         let begun = timeout(TRY, begin).await.unwrap_or_else(|_| Err(Status::unavailable("no answer in time")));
@@ -222,8 +232,8 @@ impl Client {
             Some(token) => token,
             None => {
                 let message = Authenticate { name: name.clone(), password: password.to_string() };
-                let mut grpc = Grpc::new(node.channel.clone());
-                grpc.ready().await.map_err(|error| Status::unavailable(error.to_string()))?;
+                let mut grpc = Grpc::new(node.line.clone());
+                grpc.ready().await?;
                 let path = PathAndQuery::from_static("/etcdserverpb.Auth/Authenticate");
                 let answer = grpc.unary(Request::new(message), path, ProstCodec::default()).await?;
                 let Authenticated { token } = answer.into_inner();
@@ -284,7 +294,8 @@ fn node(name: &str, tls: Option<&ClientTlsConfig>) -> Result<Node, StoreError> {
         Some(tls) if name.starts_with("https:") => endpoint.tls_config(tls.clone()).map_err(wrong)?,
         _ => endpoint,
     };
-    Ok(Node { name: name.to_owned(), channel: endpoint.connect_lazy() })
+    let line = BoxCloneSyncService::new(endpoint.connect_lazy().map_err(|error| Status::from_error(error.into())));
+    Ok(Node { name: name.to_owned(), line })
 }
 
 fn tls(options: &Options) -> Result<Option<ClientTlsConfig>, StoreError> {

@@ -3,11 +3,11 @@
 //! thrown that history away, or it is another one, all there is comes anew while the old copy serves on.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use prost::Message;
 use tokio::sync::mpsc;
-use tokio::time::{MissedTickBehavior, interval, sleep};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
 use super::client::{Client, Trouble, Watch};
 use super::layout::{Head, Kind, Layout, Realm, with_revision};
@@ -39,6 +39,9 @@ pub struct Follower {
     /// Something was taken over that a crash would take back.
     pub hasty: bool,
 }
+
+/// Records of a page.
+type Rows = Vec<(Row, Vec<u8>)>;
 
 /// Why following ended.
 enum Ended {
@@ -222,7 +225,11 @@ impl Follower {
         let (header, kv) = (head.header.unwrap_or_default(), head.kvs.into_iter().next());
         let kv = kv.ok_or_else(|| Ended::Broken(format!("there is no realm at {} in etcd", self.layout.prefix())))?;
         let to = Position { cluster: header.cluster, revision: header.revision, head: kv.value, epoch };
-        let (send, mut pages) = mpsc::channel::<Vec<(Row, Vec<u8>)>>(AHEAD);
+        let mut request =
+            RangeRequest { key: from, end, limit: PAGE, revision: to.revision, ..RangeRequest::default() };
+        // Who takes pages over begins when there is one, and all of a small realm is there then.
+        let first = self.page(&mut request, to.cluster).await?;
+        let (send, mut pages) = mpsc::channel::<Rows>(AHEAD);
         let (copy, position) = (Arc::clone(&self.copy), to.clone());
         let (whole, is_whole) = std::sync::mpsc::channel();
         let filled = tokio::task::spawn_blocking(move || {
@@ -238,8 +245,7 @@ impl Follower {
                 &position,
             )
         });
-        let request = RangeRequest { key: from, end, limit: PAGE, revision: to.revision, ..RangeRequest::default() };
-        let read = self.read_all(request, to.cluster, &send).await;
+        let read = self.read_all(first, request, to.cluster, &send).await;
         if read.is_ok() {
             let _ = whole.send(());
         }
@@ -255,26 +261,33 @@ impl Follower {
 
     async fn read_all(
         &self,
+        (mut rows, mut more): (Rows, bool),
         mut request: RangeRequest,
         cluster: u64,
-        to: &mpsc::Sender<Vec<(Row, Vec<u8>)>>,
+        to: &mpsc::Sender<Rows>,
     ) -> Result<usize, Ended> {
         let mut count = 0;
         loop {
-            let page = self.client.range(request.clone(), PATIENCE * 6).await?;
-            if page.header.as_ref().is_some_and(|header| header.cluster != cluster) {
-                return Err(Ended::Broken("two clusters of etcd answer by turns".into()));
-            }
-            let Some(last) = page.kvs.last() else { return Ok(count) };
-            request.key = [&*last.key, &[0]].concat();
-            let rows = page.kvs.into_iter().filter_map(|kv| row(&self.layout, kv, false));
-            let rows: Vec<_> = rows.filter_map(|(row, record)| Some((row, record?))).collect();
             count += rows.len();
             // Who receives gave up: it says why.
-            if to.send(rows).await.is_err() || !page.more {
+            if to.send(rows).await.is_err() || !more {
                 return Ok(count);
             }
+            (rows, more) = self.page(&mut request, cluster).await?;
         }
+    }
+
+    /// One page, and whether there are more, which is asked for next.
+    async fn page(&self, request: &mut RangeRequest, cluster: u64) -> Result<(Rows, bool), Ended> {
+        let page = self.client.range(request.clone(), PATIENCE * 6).await?;
+        if page.header.as_ref().is_some_and(|header| header.cluster != cluster) {
+            return Err(Ended::Broken("two clusters of etcd answer by turns".into()));
+        }
+        if let Some(last) = page.kvs.last() {
+            request.key = [&*last.key, &[0]].concat();
+        }
+        let rows = page.kvs.into_iter().filter_map(|kv| row(&self.layout, kv, false));
+        Ok((rows.filter_map(|(row, record)| Some((row, record?))).collect(), page.more))
     }
 }
 

@@ -119,16 +119,16 @@ impl Etcd {
     pub(super) fn roll_over(&self, after: Option<&Principal>) -> Result<Resealed, StoreError> {
         let version = match after {
             None => self.begin_roll_over()?,
-            Some(_) => self.copy.inner().master.load().version(),
+            Some(_) => self.changer.copy.inner().master.load().version(),
         };
-        let names = self.copy.list(after, PAGE)?;
+        let names = self.changer.copy.list(after, PAGE)?;
         self.seal_anew(&names)?;
         let next = names.last().filter(|_| names.len() == PAGE).cloned();
-        let (seen, total) = (names.len() as u64, self.copy.size()?.principals);
+        let (seen, total) = (names.len() as u64, self.changer.copy.size()?.principals);
         let mut step = Resealed { version, seen, total, next, removed: vec![], left: vec![] };
         if step.next.is_none() {
-            (step.removed, step.left) = self.copy.inner().finish()?;
-            let (client, key) = (Arc::clone(&self.client), self.layout.key(&Kind::Master(version)));
+            (step.removed, step.left) = self.changer.copy.inner().finish()?;
+            let (client, key) = (Arc::clone(&self.changer.client), self.changer.layout.key(&Kind::Master(version)));
             let delete = async move { client.delete(DeleteRequest { key, end: vec![] }, PATIENCE).await };
             self.wait_for(delete).ok_or_else(super::ending)?.map_err(refused)?;
         }
@@ -137,40 +137,42 @@ impl Etcd {
 
     /// Hands the next version round, waits until all that live have it, and has the realm seal under it.
     fn begin_roll_over(&self) -> Result<u32, StoreError> {
-        let master = self.copy.inner().master.load_full();
+        let master = self.changer.copy.inner().master.load_full();
         let (newest, row) = match master.versions().as_slice() {
             [.., sealing, newest] if *sealing >= master.version() => (*newest, None),
             _ => master.next_row().map(|(version, row)| (version, Some(row)))?,
         };
         if let Some(row) = row {
             let (by, sealed) = master.seal(row.as_bytes(), &context(newest))?;
-            let key = self.layout.key(&Kind::Master(newest));
+            let key = self.changer.layout.key(&Kind::Master(newest));
             let request = TxnRequest {
                 // Who was quicker has made the version.
                 compare: vec![Compare::absent(key.clone())],
                 success: vec![put(key, [&by.to_be_bytes(), &*sealed].concat())],
                 failure: vec![],
             };
-            let client = Arc::clone(&self.client);
+            let client = Arc::clone(&self.changer.client);
             let told = self.wait_for(async move { client.txn(request, PATIENCE).await });
             told.ok_or_else(super::ending)?.map_err(refused)?;
         }
-        self.all_have(&format!("version {newest} of the master key"), move |kdc| kdc.master.contains(&newest))?;
+        let (changer, what) = (self.changer.clone(), format!("version {newest} of the master key"));
+        let all = async move { changer.all_have(&what, |kdc| kdc.master.contains(&newest)).await };
+        self.wait_for(all).unwrap_or_else(|| Err(super::ending()))?;
         self.has_here(newest)?;
-        let (client, layout) = (Arc::clone(&self.client), self.layout.clone());
+        let (client, layout) = (Arc::clone(&self.changer.client), self.changer.layout.clone());
         let realm = self.wait_for(async move { look(&client, &layout).await }).ok_or_else(super::ending)?;
         let realm = realm.map_err(refused)?.ok_or_else(|| StoreError::Storage("there is no realm any more".into()))?;
         if sealed_by(&realm.master) != Some(newest) {
-            let (version, sealed) = self.copy.inner().master.load().sealing(newest)?.seal(CHECK, CHECK)?;
+            let (version, sealed) = self.changer.copy.inner().master.load().sealing(newest)?.seal(CHECK, CHECK)?;
             let realm = Realm { master: [&version.to_be_bytes(), &*sealed].concat(), ..realm };
-            self.submit_rows(vec![], vec![put(self.layout.key(&Kind::Realm), realm.encode_to_vec())])?;
+            self.submit_rows(vec![], vec![put(self.changer.layout.key(&Kind::Realm), realm.encode_to_vec())])?;
         }
         Ok(newest)
     }
 
     /// Waits until this KDC has a version, which it hears of like all others.
     fn has_here(&self, version: u32) -> Result<(), StoreError> {
-        let (copy, mut applied) = (Arc::clone(&self.copy), self.progress.applied());
+        let (copy, mut applied) = (Arc::clone(&self.changer.copy), self.changer.progress.applied());
         let has = move || copy.inner().master.load().versions().contains(&version);
         let heard = async move {
             let comes = applied.wait_for(|_| has());
@@ -190,7 +192,7 @@ impl Etcd {
             let mut changes = vec![];
             for name in names {
                 // Of one that is gone, nothing is left to be sealed.
-                let entry = self.copy.lookup(name)?;
+                let entry = self.changer.copy.lookup(name)?;
                 changes.extend(entry.map(|entry| Change::Replace((*entry).clone())));
             }
             match self.submit_rows(changes, vec![]) {

@@ -15,7 +15,8 @@ mod publish;
 mod pulse;
 mod standing;
 mod tallies;
-mod wire;
+#[allow(missing_docs, reason = "the names are etcd's own, of its rpc.proto")]
+pub mod wire;
 mod writer;
 
 #[cfg(test)]
@@ -24,7 +25,7 @@ mod tests;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -32,7 +33,7 @@ use libkrb::{Principal, Time};
 use prost::Message;
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::AbortHandle;
+use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::timeout;
 use zeroize::Zeroizing;
 
@@ -51,6 +52,7 @@ use crate::core::attempts::{AccountId, Record};
 use crate::core::store::{Export, Standing};
 use crate::core::{Change, Entry, Ledger, PasswordPolicy, Size, Store, StoreError};
 
+pub use self::client::Line;
 pub use self::layout::Presence;
 pub use self::publish::{Compared, compare, fence, publish};
 pub use self::pulse::Living;
@@ -80,24 +82,53 @@ pub struct Options {
     pub password: Option<Zeroizing<String>>,
     /// How old the copy may become before it serves no more; `None`: it serves on.
     pub max_staleness: Option<Duration>,
+    /// What is around.
+    pub world: World,
+}
+
+/// The ways to nodes, by their URLs.
+pub type Lines = Arc<dyn Fn(&str) -> Line + Send + Sync>;
+
+/// What is around a KDC. A simulation plays it.
+#[derive(Clone)]
+pub struct World {
+    /// How nodes are reached; `None`: over the network.
+    pub lines: Option<Lines>,
+    /// The time of day.
+    pub clock: Arc<dyn Fn() -> Time + Send + Sync>,
+}
+
+impl Default for World {
+    fn default() -> Self {
+        World { lines: None, clock: Arc::new(crate::admin::now) }
+    }
 }
 
 /// A realm in etcd with its copy.
 pub struct Etcd {
-    copy: Arc<Cached<Redb>>,
-    progress: Arc<Progress>,
-    client: Arc<Client>,
-    layout: Layout,
-    jobs: mpsc::UnboundedSender<Job>,
+    changer: Changer,
     runtime: Handle,
+    /// What is done for as long as this is open.
+    tasks: Mutex<JoinSet<()>>,
     /// The key that says that this KDC lives, and who keeps saying so.
     lives: Mutex<Option<(Vec<u8>, AbortHandle)>>,
     stop: Mutex<Option<oneshot::Sender<()>>>,
     thread: Option<JoinHandle<()>>,
 }
 
+/// Who changes the realm.
+#[derive(Clone)]
+struct Changer {
+    copy: Arc<Cached<Redb>>,
+    progress: Arc<Progress>,
+    client: Arc<Client>,
+    layout: Layout,
+    jobs: mpsc::UnboundedSender<Job>,
+    clock: Arc<dyn Fn() -> Time + Send + Sync>,
+}
+
 /// What the thread hands out once it follows.
-type Begun = Result<(Arc<Cached<Redb>>, Arc<Progress>, Arc<Client>, mpsc::UnboundedSender<Job>, Handle), StoreError>;
+type Begun = Result<(Changer, JoinSet<()>, Handle), StoreError>;
 
 /// The copy that is to be.
 struct Plot {
@@ -121,7 +152,6 @@ impl Etcd {
         master: MasterKey,
         cached: usize,
     ) -> Result<Self, StoreError> {
-        let layout = Layout::below(&options.prefix);
         let plot = Plot { options, file: file.to_owned(), realm: realm.to_owned(), master, cached };
         let (told, hear) = sync_channel::<Begun>(1);
         let (stop, stopped) = oneshot::channel();
@@ -135,33 +165,50 @@ impl Etcd {
         });
         let thread = thread.map_err(|error| StoreError::Storage(format!("no thread for etcd: {error}")))?;
         let begun = await_start(&hear);
-        let (copy, progress, client, jobs, runtime) = match begun {
+        let (changer, tasks, runtime) = match begun {
             Ok(begun) => begun,
             Err(error) => {
                 let _ = thread.join();
                 return Err(error);
             }
         };
-        let (stop, thread) = (Mutex::new(Some(stop)), Some(thread));
-        Ok(Etcd { copy, progress, client, layout, jobs, runtime, lives: Mutex::default(), stop, thread })
+        let (tasks, stop, thread) = (Mutex::new(tasks), Mutex::new(Some(stop)), Some(thread));
+        Ok(Etcd { changer, runtime, tasks, lives: Mutex::default(), stop, thread })
+    }
+
+    /// The same in a world that is played ([`Options::world`]), on the runtime that there is and no thread: whoever calls this must
+    /// not call what waits, but [`Etcd::change`] and [`Etcd::count`].
+    ///
+    /// # Errors
+    /// As [`Etcd::open`].
+    pub async fn within(
+        options: Options,
+        (file, realm): (&Path, &str),
+        master: MasterKey,
+        cached: usize,
+    ) -> Result<Self, StoreError> {
+        let plot = Plot { options, file: file.to_owned(), realm: realm.to_owned(), master, cached };
+        let (changer, tasks, runtime) = plot.begin().await?;
+        let (lives, stop) = (Mutex::default(), Mutex::default());
+        Ok(Etcd { changer, runtime, tasks: Mutex::new(tasks), lives, stop, thread: None })
     }
 
     /// The copy.
     pub fn copy(&self) -> &Redb {
-        self.copy.inner()
+        self.changer.copy.inner()
     }
 
     /// Says, from now on and for as long as this is open, that a KDC of this name lives.
     pub fn announce(&self, id: String, says: Box<dyn Fn() -> Presence + Send + Sync>) {
-        let (client, layout, progress) = (Arc::clone(&self.client), self.layout.clone(), Arc::clone(&self.progress));
+        let Changer { client, layout, progress, .. } = self.changer.clone();
         let key = layout.kdc(&id);
-        let task = self.runtime.spawn(Lives { client, layout, progress, id, says }.say()).abort_handle();
+        let task = self.tasks().spawn_on(Lives { client, layout, progress, id, says }.say(), &self.runtime);
         *self.lives.lock().unwrap_or_else(PoisonError::into_inner) = Some((key, task));
     }
 
     /// Waits until the copy has come to a revision; whether it has.
     pub fn comes_to(&self, revision: i64, patience: Duration) -> bool {
-        let mut applied = self.progress.applied();
+        let mut applied = self.changer.progress.applied();
         let comes = async move {
             let comes = applied.wait_for(|applied| applied.revision >= revision);
             timeout(patience, comes).await.is_ok_and(|come| come.is_ok())
@@ -169,16 +216,33 @@ impl Etcd {
         self.wait_for(comes).unwrap_or(false)
     }
 
-    /// Makes one commit; at which revision.
-    fn submit(&self, changes: Vec<Change>) -> Result<i64, StoreError> {
-        self.submit_rows(changes, vec![])
+    /// Makes one commit, in one transaction or, where keys are announced, in two.
+    ///
+    /// # Errors
+    /// As [`Store::commit`].
+    pub async fn change(&self, changes: Vec<Change>) -> Result<(), StoreError> {
+        self.changer.change(changes).await
     }
 
-    /// The same, with rows that are none of principals and policies.
+    /// Counts failed logins together with the other KDCs from now on.
+    pub fn count(&self) -> Arc<Together> {
+        let together = Arc::new(Together::default());
+        let Changer { client, layout, .. } = self.changer.clone();
+        let tallies = Tallies { client, layout, together: Arc::clone(&together) };
+        let mut tasks = self.tasks();
+        tasks.spawn_on(tallies.clone().tell(), &self.runtime);
+        tasks.spawn_on(tallies.hear(), &self.runtime);
+        together
+    }
+
+    /// Makes one commit with rows that are none of principals and policies.
     fn submit_rows(&self, changes: Vec<Change>, rows: Vec<Op>) -> Result<i64, StoreError> {
-        let (answer, answered) = sync_channel(1);
-        self.jobs.send(Job { changes, rows, answer }).map_err(|_| ending())?;
-        answered.recv().unwrap_or_else(|_| Err(ending()))
+        let changer = self.changer.clone();
+        self.wait_for(async move { changer.submit(changes, rows).await }).unwrap_or_else(|| Err(ending()))
+    }
+
+    fn tasks(&self) -> MutexGuard<'_, JoinSet<()>> {
+        self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Does something on the thread of etcd, and waits for it; `None` where that has ended.
@@ -192,7 +256,25 @@ impl Etcd {
 
     /// How far the copy has come.
     pub fn revision(&self) -> i64 {
-        self.progress.applied().borrow().revision
+        self.changer.progress.applied().borrow().revision
+    }
+}
+
+impl Changer {
+    async fn change(&self, changes: Vec<Change>) -> Result<(), StoreError> {
+        let ahead = self.ahead(&changes)?;
+        if ahead.is_empty() {
+            self.submit(changes, vec![]).await.map(drop)
+        } else {
+            self.one_after_the_other(changes, ahead).await
+        }
+    }
+
+    /// Makes one commit; at which revision.
+    async fn submit(&self, changes: Vec<Change>, rows: Vec<Op>) -> Result<i64, StoreError> {
+        let (answer, answered) = oneshot::channel();
+        self.jobs.send(Job { changes, rows, answer }).map_err(|_| ending())?;
+        answered.await.unwrap_or_else(|_| Err(ending()))
     }
 }
 
@@ -254,9 +336,10 @@ impl Plot {
         let writer =
             Writer { client: client_too, layout: layout_too, copy: copy_too, progress: progress_too, jobs: waiting };
         let pulse = Pulse { client: Arc::clone(&client), layout: layout.clone(), progress: Arc::clone(&progress) };
-        tokio::spawn(follower.follow());
-        tokio::spawn(writer.write());
-        tokio::spawn(pulse.beat());
+        let mut tasks = JoinSet::new();
+        tasks.spawn(follower.follow());
+        tasks.spawn(writer.write());
+        tasks.spawn(pulse.beat());
         let patience = if fresh { FIRST } else { PATIENCE };
         let known = progress.trouble().is_none();
         if known && timeout(patience, progress.begun()).await.is_err() {
@@ -266,7 +349,8 @@ impl Plot {
             }
             tracing::warn!("the copy has not come up to date in time: it serves as it is");
         }
-        Ok((copy, progress, client, jobs, Handle::current()))
+        let changer = Changer { copy, progress, client, layout, jobs, clock: options.world.clock };
+        Ok((changer, tasks, Handle::current()))
     }
 }
 
@@ -344,77 +428,69 @@ fn no_copy(file: &Path) -> StoreError {
 
 impl Store for Etcd {
     fn lookup(&self, name: &Principal) -> Result<Option<Arc<Entry>>, StoreError> {
-        self.progress.fresh()?;
-        self.copy.lookup(name)
+        self.changer.progress.fresh()?;
+        self.changer.copy.lookup(name)
     }
 
     fn list(&self, after: Option<&Principal>, limit: usize) -> Result<Vec<Principal>, StoreError> {
-        self.copy.list(after, limit)
+        self.changer.copy.list(after, limit)
     }
 
     fn policy(&self, name: &str) -> Result<Option<Arc<PasswordPolicy>>, StoreError> {
-        self.copy.policy(name)
+        self.changer.copy.policy(name)
     }
 
     fn policies(&self) -> Result<Vec<String>, StoreError> {
-        self.copy.policies()
+        self.changer.copy.policies()
     }
 
     fn policy_user(&self, name: &str) -> Result<Option<Principal>, StoreError> {
-        self.copy.policy_user(name)
+        self.changer.copy.policy_user(name)
     }
 
     fn oldest_service(&self, now: Time) -> Result<Option<(Principal, Time)>, StoreError> {
-        self.copy.oldest_service(now)
+        self.changer.copy.oldest_service(now)
     }
 
     fn size(&self) -> Result<Size, StoreError> {
-        self.copy.size()
+        self.changer.copy.size()
     }
 
     fn standing(&self) -> Standing {
-        self.progress.standing()
+        self.changer.progress.standing()
     }
 
     fn export(&self) -> Result<Export, StoreError> {
-        self.copy.export()
+        self.changer.copy.export()
     }
 
     fn commit(&self, changes: &[Change]) -> Result<(), StoreError> {
-        let ahead = self.ahead(changes)?;
-        if ahead.is_empty() {
-            self.submit(changes.to_vec()).map(drop)
-        } else {
-            self.one_after_the_other(changes, ahead)
-        }
+        let (changer, changes) = (self.changer.clone(), changes.to_vec());
+        self.wait_for(async move { changer.change(changes).await }).unwrap_or_else(|| Err(ending()))
     }
 }
 
 impl Ledger for Etcd {
     fn record(&self, who: &AccountId) -> Result<Option<Record>, StoreError> {
-        self.copy.record(who)
+        self.changer.copy.record(who)
     }
 
     fn write_down(&self, records: &[(AccountId, Option<Record>)]) -> Result<(), StoreError> {
-        self.copy.write_down(records)
+        self.changer.copy.write_down(records)
     }
 }
 
 impl House for Etcd {
     fn together(&self) -> Option<Arc<Together>> {
-        let together = Arc::new(Together::default());
-        let (client, layout) = (Arc::clone(&self.client), self.layout.clone());
-        let tallies = Tallies { client, layout, together: Arc::clone(&together) };
-        self.runtime.spawn(tallies.clone().tell());
+        let together = self.count();
         let (done, is_done) = sync_channel(1);
         let begun = Arc::clone(&together);
-        self.runtime.spawn(tallies.hear());
         self.runtime.spawn(async move {
             begun.begun().await;
             let _ = done.send(());
         });
         // Where etcd is away, what is written down here counts.
-        if self.progress.trouble().is_none() {
+        if self.changer.progress.trouble().is_none() {
             let _ = is_done.recv_timeout(PATIENCE);
         }
         Some(together)
@@ -428,7 +504,7 @@ impl House for Etcd {
         let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
         let [addresses, passwords] =
             [tickets, passwords].map(|all| all.iter().map(ToString::to_string).collect::<Vec<_>>());
-        let (started, copy) = (crate::admin::now().seconds(), Arc::clone(&self.copy));
+        let (started, copy) = (crate::admin::now().seconds(), Arc::clone(&self.changer.copy));
         self.announce(
             id,
             Box::new(move || Presence {
@@ -448,16 +524,16 @@ impl House for Etcd {
 
 impl Vault for Etcd {
     fn master_key(&self) -> Result<(String, std::collections::BTreeMap<u32, u64>), StoreError> {
-        self.copy.master_key()
+        self.changer.copy.master_key()
     }
 
     fn reseal(&self, after: Option<&Principal>) -> Result<Resealed, StoreError> {
-        let _alone = self.copy.inner().rolling.lock().unwrap_or_else(PoisonError::into_inner);
+        let _alone = self.changer.copy.inner().rolling.lock().unwrap_or_else(PoisonError::into_inner);
         self.roll_over(after)
     }
 
     fn opens_with(&self, master: &MasterKey) -> Result<bool, StoreError> {
-        self.copy.opens_with(master)
+        self.changer.copy.opens_with(master)
     }
 }
 
@@ -466,9 +542,9 @@ impl Drop for Etcd {
         // Nobody is to wait for who has ended; should this fail, the lease ends.
         if let Some((key, task)) = self.lives.get_mut().unwrap_or_else(PoisonError::into_inner).take() {
             task.abort();
-            let client = Arc::clone(&self.client);
+            let client = Arc::clone(&self.changer.client);
             let gone = async move { client.delete(DeleteRequest { key, end: vec![] }, GOODBYE).await };
-            if self.progress.trouble().is_none() {
+            if self.thread.is_some() && self.changer.progress.trouble().is_none() {
                 let _ = self.wait_for(gone);
             }
         }
@@ -476,8 +552,8 @@ impl Drop for Etcd {
         let _ = stop.map(|stop| stop.send(()));
         let _ = self.thread.take().map(JoinHandle::join);
         // What was taken over since the last time is durable from here on; else it is heard of again.
-        if let Ok(Some(at)) = self.copy.inner().position() {
-            let _ = self.copy.inner().follow(&[], &at, &at, true);
+        if let Ok(Some(at)) = self.changer.copy.inner().position() {
+            let _ = self.changer.copy.inner().follow(&[], &at, &at, true);
         }
     }
 }

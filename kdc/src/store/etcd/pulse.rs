@@ -3,10 +3,10 @@
 //! made. And says that this KDC lives, for as long as its lease. Not here: what is changed.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use prost::Message;
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
 use super::client::{Client, Trouble};
 use super::layout::{Head, Kind, Layout, Presence};

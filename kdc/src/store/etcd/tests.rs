@@ -162,13 +162,13 @@ impl Shared {
 impl Etcd {
     /// Returns once the copy is as far as another.
     fn await_all_of(&self, other: &Etcd) {
-        let (wanted, mut applied) = (other.revision(), self.progress.applied());
+        let (wanted, mut applied) = (other.revision(), self.changer.progress.applied());
         self.wait(async move { drop(applied.wait_for(|applied| applied.revision >= wanted).await) });
     }
 
     /// Returns once changes can be made again.
     fn await_quorum(&self) {
-        let progress = Arc::clone(&self.progress);
+        let progress = Arc::clone(&self.changer.progress);
         self.wait(async move { progress.can_change().await });
     }
 
@@ -378,8 +378,8 @@ fn another_history_is_found_out_and_read_whole() {
         two.create(entry(user));
     }
     one.await_quorum();
-    let wanted = two.progress.applied().borrow().head;
-    let mut applied = one.progress.applied();
+    let wanted = two.changer.progress.applied().borrow().head;
+    let mut applied = one.changer.progress.applied();
     one.wait(async move { drop(applied.wait_for(|applied| applied.head == wanted).await) });
     assert!(one.find("alice").is_none() && one.find("dave").is_some());
     one.create(entry("erin"));
@@ -407,8 +407,8 @@ fn after_a_restore_from_a_snapshot_all_copies_are_as_that_was_and_go_on_from_the
     while let Err(error) = one.commit(&[Change::Create(entry("erin"))]) {
         assert!(begun.elapsed() < Duration::from_secs(60), "{error}");
     }
-    let wanted = one.progress.applied().borrow().head;
-    let mut applied = two.progress.applied();
+    let wanted = one.changer.progress.applied().borrow().head;
+    let mut applied = two.changer.progress.applied();
     two.wait(async move { drop(applied.wait_for(|applied| applied.head == wanted).await) });
     for kdc in &kdcs {
         assert!(kdc.find("alice").is_some() && kdc.find("erin").is_some());
@@ -427,7 +427,7 @@ fn nothing_of_an_earlier_epoch_is_taken_until_somebody_says_that_it_was_restored
     let one = shared.open("one");
     let epoch = || one.copy().position().expect("readable").expect("a copy").epoch;
     let fenced = |known: u64| {
-        let mut applied = one.progress.applied();
+        let mut applied = one.changer.progress.applied();
         let head = applied.borrow_and_update().head;
         let runtime = tokio::runtime::Runtime::new().expect("a runtime");
         let epoch = runtime.block_on(fence(&shared.options, known)).expect("fenced");
@@ -443,7 +443,7 @@ fn nothing_of_an_earlier_epoch_is_taken_until_somebody_says_that_it_was_restored
     assert!(second > first && epoch() == second && one.find("bob").is_some(), "all there is was read anew");
     // A node with the state from before comes in the place of the others.
     node.restore(snapshot.to_str().expect("a path"));
-    let progress = Arc::clone(&one.progress);
+    let progress = Arc::clone(&one.changer.progress);
     one.wait(async move { progress.cannot_change("`kdc store fence` says so").await });
     assert!(matches!(one.commit(&[Change::Create(entry("carol"))]), Err(StoreError::ReadOnly(_))));
     assert!(one.find("bob").is_some() && epoch() == second, "nothing is taken back");
@@ -452,7 +452,7 @@ fn nothing_of_an_earlier_epoch_is_taken_until_somebody_says_that_it_was_restored
     one.await_quorum();
     one.create(entry("carol"));
     // Revisions of the history that is over count no more.
-    let newest = one.progress.applied().borrow().revision;
+    let newest = one.changer.progress.applied().borrow().revision;
     assert!(!one.comes_to(newest + 1, Duration::ZERO));
     let stale = shared.open("stale");
     assert!(stale.find("carol").is_some() && stale.find("bob").is_none(), "who was away longest too");
@@ -479,9 +479,9 @@ fn where_etcd_is_lost_one_copy_makes_the_realm_anew_and_all_others_follow() {
     drop(detached);
     let [one, two] = ["one", "two"].map(|file| shared.open(file));
     one.create(entry("carol"));
-    let wanted = one.progress.applied().borrow().head;
+    let wanted = one.changer.progress.applied().borrow().head;
     for kdc in [&one, &two, &three] {
-        let mut applied = kdc.progress.applied();
+        let mut applied = kdc.changer.progress.applied();
         kdc.wait(async move { drop(applied.wait_for(|applied| applied.head == wanted).await) });
         assert!(["alice", "bob", "carol"].iter().all(|user| kdc.find(user).is_some()));
         assert!(kdc.copy().position().expect("readable").expect("a copy").epoch >= old);
@@ -496,10 +496,10 @@ fn a_transaction_that_is_sent_twice_is_made_once() {
     let Some(node) = Node::start() else { return };
     let shared = Shared::made(&node, "/kdc/R");
     let one = shared.open("one");
-    let parent = one.progress.applied().borrow().head;
+    let parent = one.changer.progress.applied().borrow().head;
     let head = parent.next().expect("random");
-    let request = writer::transaction(&one.layout, parent, head, vec![]);
-    let client = Arc::clone(&one.client);
+    let request = writer::transaction(&one.changer.layout, parent, head, vec![]);
+    let client = Arc::clone(&one.changer.client);
     let (again, first) = (request.clone(), request);
     let (send, answers) = sync_channel(2);
     one.wait(async move {

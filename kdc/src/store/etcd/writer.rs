@@ -4,10 +4,9 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::client::{Client, Trouble, refused};
@@ -36,7 +35,7 @@ pub struct Job {
     /// Rows that are none of principals and policies.
     pub rows: Vec<Op>,
     /// Hears at which revision it was made.
-    pub answer: SyncSender<Result<i64, StoreError>>,
+    pub answer: oneshot::Sender<Result<i64, StoreError>>,
 }
 
 /// Makes commits, one after the other.
