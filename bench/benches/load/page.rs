@@ -56,7 +56,8 @@ fn page(report: &Report) -> String {
         "# What one KDC does\n\n\
          `just bench` makes this page and its pictures: one run on one machine, and the ratios are what counts. CPU time is the\n\
          servers' own, with the system's work for them; who makes the load is not in it. Every KDC is at its quickest: no log,\n\
-         no lockout, no last success. A login is an AS exchange with an encrypted timestamp.\n\n{}\n{}\n\
+         no lockout, no last success, and has answered many requests before. A login is an AS exchange with an encrypted\n\
+         timestamp.\n\n{}\n{}\n\
          ![Server CPU of one request over UDP](cost.svg)\n\n\
          ![Server CPU by the number of principals](principals.svg)\n\n\
          ![Latency of an AS exchange by load](latency.svg)\n",
