@@ -3,8 +3,9 @@
 use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::time::Instant;
 
-use libkrb::crypto::OsRandom;
+use libkrb::crypto::KeptRandom;
 
 use super::Responder;
 use super::lookaside::Answer;
@@ -22,12 +23,20 @@ pub struct Ends {
 }
 
 /// What a thread that answers has for itself.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Hands {
     /// Where its unpredictable bytes come from.
-    pub random: OsRandom,
+    pub random: KeptRandom,
     /// What is to be written down before its replies are sent.
     pub lines: Lines,
+    /// When it was done with a request, where the next one was there already: then that was begun.
+    pub(super) ended: Option<Instant>,
+}
+
+impl Default for Hands {
+    fn default() -> Self {
+        Hands { random: KeptRandom::take(), lines: Lines::default(), ended: None }
+    }
 }
 
 /// Sends a reply to who sent a datagram, some time later.

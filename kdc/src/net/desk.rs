@@ -40,6 +40,8 @@ pub struct Rules {
 pub struct Decided {
     pub answer: Option<Answer>,
     exchange: Exchange,
+    /// No longer reply goes as a datagram.
+    longest: usize,
     /// Whether the same request would be refused when it comes again: then the answer is remembered.
     left_a_trace: bool,
 }
@@ -50,6 +52,8 @@ pub struct Message<'a> {
     pub from: SocketAddr,
     pub transport: Transport,
     pub bytes: &'a [u8],
+    /// When it was taken up.
+    pub begun: Instant,
 }
 
 /// Where a request is being looked at.
@@ -63,7 +67,7 @@ pub enum Place {
 
 impl Decided {
     fn unheard(answer: Option<Answer>) -> Decided {
-        Decided { answer, exchange: Exchange::Other, left_a_trace: false }
+        Decided { answer, exchange: Exchange::Other, longest: usize::MAX, left_a_trace: false }
     }
 
     /// Remembers the answer if need be, for all who bring the same bytes from now on.
@@ -73,10 +77,10 @@ impl Decided {
         }
     }
 
-    /// The answer as a datagram: nobody shall gain by sending us junk in somebody else's name.
-    pub fn datagram(self, request: &[u8]) -> Option<Answer> {
+    /// The answer as a datagram, and how long it may be: nobody shall gain by sending us junk in somebody else's name.
+    pub fn datagram(self, request: &[u8]) -> (Option<Answer>, usize) {
         let gains = |answer: &Answer| self.exchange == Exchange::Other && answer.len() > request.len();
-        self.answer.filter(|answer| core::is_request(request) && !gains(answer))
+        (self.answer.filter(|answer| core::is_request(request) && !gains(answer)), self.longest)
     }
 }
 
@@ -88,8 +92,14 @@ impl Desk {
     }
 
     /// The same answer, unless it is too long for a datagram.
-    pub fn fit(&self, answer: Answer, request: &[u8]) -> Option<Answer> {
-        if answer.len() <= self.rules.load().max_udp_reply { Some(answer) } else { self.too_big(request) }
+    pub fn fit(&self, answer: Answer, longest: usize, request: &[u8]) -> Option<Answer> {
+        if answer.len() <= longest { Some(answer) } else { self.too_big(request) }
+    }
+
+    /// Writes down what was noted. Before that no reply is sent.
+    pub fn commit(&self, hands: &mut Hands) {
+        self.observer.commit(&mut hands.lines);
+        hands.ended = None;
     }
 
     /// What one hears for whom there was no room among those who wait for much work. A datagram is sent
@@ -117,11 +127,10 @@ impl Desk {
     /// Decides a request. `None`: it is much work, and to be decided in the pool. Before the answer is sent, what was
     /// noted of it is to be committed.
     pub fn decide(&self, message: Message<'_>, place: Place, hands: &mut Hands) -> Option<Decided> {
-        let Hands { random, lines } = hands;
-        let Message { from, transport, bytes } = message;
-        let (at, started) = (now(), Instant::now());
-        let rules = self.rules.load();
-        let mut watch = rules.guard.watch(from.ip(), transport, started);
+        let Hands { random, lines, ended } = hands;
+        let Message { from, transport, bytes, begun } = message;
+        let (at, rules) = (now(), self.rules.load());
+        let mut watch = rules.guard.watch(from.ip(), transport, begun);
         if let Some(rule) = watch.as_ref().filter(|_| place == Place::Door).and_then(Watch::turns_away) {
             return Some(self.turned_away(&rules, rule, message));
         }
@@ -152,9 +161,10 @@ impl Desk {
             let (rule, client) = (rule.name(), event.client.as_ref().map(ToString::to_string));
             tracing::warn!(target: "kdc", %from, client, rule, "too many failures: limited from now on");
         }
-        self.observer.note(&Seen { event: &event, from, transport, at, took: started.elapsed() }, lines);
-        let left_a_trace = replays.left_a_trace.into_inner();
-        Some(Decided { answer: reply, exchange: event.exchange, left_a_trace })
+        let took = ended.insert(Instant::now()).saturating_duration_since(begun);
+        self.observer.note(&Seen { event: &event, from, transport, at, took }, lines);
+        let (longest, left_a_trace) = (rules.max_udp_reply, replays.left_a_trace.into_inner());
+        Some(Decided { answer: reply, exchange: event.exchange, longest, left_a_trace })
     }
 }
 

@@ -133,7 +133,8 @@ impl Lookaside {
     }
 
     fn shard(&self, digest: Digest) -> &Shard {
-        &self.shards[(digest % self.shards.len() as Digest) as usize]
+        // The half is as uniform as the whole, and divided in a fraction of the time.
+        &self.shards[(digest as u64 % self.shards.len() as u64) as usize]
     }
 
     /// How many answers are remembered, in how many bytes, and how many of these there may be.

@@ -81,15 +81,17 @@ impl Responder {
         hands: &mut Hands,
         post: &dyn Fn() -> Post,
     ) -> Option<Answer> {
-        let message = Message { from: canonical(from), transport: Transport::Udp, bytes };
+        // The clock was read when the one before was done.
+        let begun = hands.ended.take().unwrap_or_else(Instant::now);
+        let message = Message { from: canonical(from), transport: Transport::Udp, bytes, begun };
         if let Some(reply) = datagram(&self.desk, message, Place::Door, hands) {
             return reply;
         }
         let (desk, from, request, post) = (Arc::clone(&self.desk), message.from, bytes.to_vec(), post());
         let job = move |hands: &mut Hands| {
-            let message = Message { from, transport: Transport::Udp, bytes: &request };
+            let message = Message { from, transport: Transport::Udp, bytes: &request, begun: Instant::now() };
             let reply = datagram(&desk, message, Place::Pool, hands).flatten();
-            desk.observer.commit(&mut hands.lines);
+            desk.commit(hands);
             match reply.map(|reply| post(&reply)) {
                 None | Some(Ok(())) => {}
                 Some(Err(error)) if too_long(&error) => {
@@ -104,7 +106,7 @@ impl Responder {
 
     /// Writes down what was answered.
     pub(super) fn commit(&self, hands: &mut Hands) {
-        self.desk.observer.commit(&mut hands.lines);
+        self.desk.commit(hands);
     }
 
     /// The reply that sends a client to TCP, if it is no longer than its request.
@@ -114,7 +116,7 @@ impl Responder {
 
     /// The reply to a request that came over a connection.
     pub(super) async fn message(&self, ends: Ends, bytes: &[u8]) -> Option<Answer> {
-        let message = Message { from: canonical(ends.from), transport: ends.via, bytes };
+        let message = Message { from: canonical(ends.from), transport: ends.via, bytes, begun: Instant::now() };
         let claim = match self.desk.lookaside.settled(bytes).await {
             Found::Answered(answer) => {
                 self.desk.observer.repeated(message.from, message.transport);
@@ -126,7 +128,7 @@ impl Responder {
         let mut hands = Hands::default();
         let decided = match self.desk.decide(message, Place::Door, &mut hands) {
             Some(decided) => {
-                self.desk.observer.commit(&mut hands.lines);
+                self.desk.commit(&mut hands);
                 decided
             }
             None => match self.later(message) {
@@ -144,12 +146,12 @@ impl Responder {
         let (desk, request) = (Arc::clone(&self.desk), message.bytes.to_vec());
         let Message { from, transport, .. } = message;
         let job = move |hands: &mut Hands| {
-            let message = Message { from, transport, bytes: &request };
+            let message = Message { from, transport, bytes: &request, begun: Instant::now() };
             // Who has hung up meanwhile is done no work for.
             if !tell.is_closed()
                 && let Some(decided) = desk.decide(message, Place::Pool, hands)
             {
-                desk.observer.commit(&mut hands.lines);
+                desk.commit(hands);
                 let _ = tell.send(decided);
             }
         };
@@ -170,19 +172,19 @@ impl Responder {
 
 /// The reply to a datagram, if it deserves one; `None`: it is to be answered in the pool.
 fn datagram(desk: &Desk, message: Message<'_>, place: Place, hands: &mut Hands) -> Option<Option<Answer>> {
-    let answer = match desk.lookaside.find(message.bytes, Instant::now()) {
+    let (answer, longest) = match desk.lookaside.find(message.bytes, message.begun) {
         Found::Answered(answer) => {
             desk.observer.repeated(message.from, Transport::Udp);
-            Some(answer)
+            (Some(answer), desk.rules.load().max_udp_reply)
         }
-        Found::Claimed => None,
+        Found::Claimed => return Some(None),
         Found::New(claim) => {
             let decided = desk.decide(message, place, hands)?;
             decided.settle(claim);
             decided.datagram(message.bytes)
         }
     };
-    Some(answer.and_then(|answer| desk.fit(answer, message.bytes)))
+    Some(answer.and_then(|answer| desk.fit(answer, longest, message.bytes)))
 }
 
 /// Whether a reply was longer than a datagram may be on its way: IPv6 packets are not fragmented here.

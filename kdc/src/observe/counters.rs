@@ -1,11 +1,11 @@
-//! How often what happened, since the start. A thread counts in a shard that it shares with few others, so that
-//! two cores do not wait for each other's cache lines; who reads adds the shards up. No lock is taken
-//! for a request.
+//! How often what happened, since the start. Most threads count in a shard of their own, with plain additions, and those
+//! beyond share a few, so that two cores do not wait for each other's cache lines; who reads adds the shards up. No lock
+//! is taken for a request.
 
-use std::cell::Cell;
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::thread;
 
 use libkrb::ErrorCode;
 use libkrb::codes::EncryptionType;
@@ -14,7 +14,7 @@ use super::facts::{CallCount, EtypeCount, Latency, Named, OutcomeCount, Traffic}
 use super::histogram::{BOUNDED, Histogram};
 use super::record::{done, exchange};
 use super::slots::Slots;
-use super::{Seen, Transport};
+use super::{Seen, Transport, seats};
 use crate::core::Exchange;
 
 /// Codes up to this one are counted apart; RFC 4120 and its successors use up to 100.
@@ -25,7 +25,8 @@ const CAUSES: usize = 256;
 const PROOFS: usize = 16;
 /// Kinds of armor.
 const ARMORS: usize = 8;
-const SHARDS: usize = 16;
+/// Shards of those threads that have none of their own.
+const SHARED: usize = 8;
 
 const EXCHANGES: [Exchange; 5] = [Exchange::As, Exchange::Tgs, Exchange::Kpasswd, Exchange::Fetch, Exchange::Other];
 /// Those that a ticket can have; any other is counted after them.
@@ -46,7 +47,8 @@ const USES: [&str; 3] = ["ticket", "session", "reply"];
 /// Counts by exchange and outcome, and by all else that is told of requests.
 #[derive(Debug)]
 pub struct Counters {
-    shards: Box<[Shard; SHARDS]>,
+    /// The first have one thread each, by its number; the last [`SHARED`] any.
+    shards: Box<[Shard]>,
     causes: Slots<CAUSES>,
     proofs: Slots<PROOFS>,
     armors: Slots<ARMORS>,
@@ -84,10 +86,19 @@ pub struct Count {
     pub count: u64,
 }
 
+/// Where a thread counts.
+struct Own<'a> {
+    shard: &'a Shard,
+    /// Nobody else counts there.
+    alone: bool,
+}
+
 impl Default for Counters {
     fn default() -> Self {
+        // For each core one that answers datagrams and one that serves connections, and some besides.
+        let own = 2 * thread::available_parallelism().map_or(1, usize::from) + 4;
         Counters {
-            shards: Box::new(std::array::from_fn(|_| Shard::default())),
+            shards: (0..own + SHARED).map(|_| Shard::default()).collect(),
             causes: Slots::new(),
             proofs: Slots::new(),
             armors: Slots::new(),
@@ -118,54 +129,49 @@ fn zeros<const N: usize>() -> [AtomicU64; N] {
     std::array::from_fn(|_| AtomicU64::new(0))
 }
 
-fn bump(count: Option<&AtomicU64>) {
-    if let Some(count) = count {
-        count.fetch_add(1, Ordering::Relaxed);
+/// One more, or so many: `alone`: nobody else adds to this count, so that it needs no lock of its cache line.
+pub(super) fn add(count: &AtomicU64, more: u64, alone: bool) {
+    if alone {
+        count.store(count.load(Ordering::Relaxed).wrapping_add(more), Ordering::Relaxed);
+    } else {
+        count.fetch_add(more, Ordering::Relaxed);
     }
 }
 
-/// The number of this thread, of which several may have the same.
-pub(super) fn shard_of_this_thread(shards: usize) -> usize {
-    static NEXT: AtomicUsize = AtomicUsize::new(0);
-    thread_local!(static OWN: Cell<Option<usize>> = const { Cell::new(None) });
-    let own = OWN.get().unwrap_or_else(|| {
-        let own = NEXT.fetch_add(1, Ordering::Relaxed);
-        OWN.set(Some(own));
-        own
-    });
-    own % shards
-}
-
 impl Counters {
-    fn shard(&self) -> &Shard {
-        &self.shards[shard_of_this_thread(SHARDS)]
+    fn own(&self) -> Own<'_> {
+        let own = self.shards.len() - SHARED;
+        let number = seats::of_this_thread().unwrap_or(own);
+        let (place, alone) = if number < own { (number, true) } else { (own + number % SHARED, false) };
+        Own { shard: &self.shards[place], alone }
     }
 
     /// A request was decided.
     pub(super) fn request(&self, seen: &Seen<'_>) {
-        let (event, shard) = (seen.event, self.shard());
-        shard.outcome(event.exchange, event.refusal.map(|(code, _)| code));
-        bump(shard.transports.get(seen.transport as usize));
+        let (event, own) = (seen.event, self.own());
+        let shard = own.shard;
+        own.outcome(event.exchange, event.refusal.map(|(code, _)| code));
+        own.bump(shard.transports.get(seen.transport as usize));
         if let Some(latency) = shard.latency.get(event.exchange as usize) {
-            latency.add(seen.took);
+            latency.add(seen.took, own.alone);
         }
         if let Some((_, cause)) = event.refusal {
-            bump(shard.causes.get(self.causes.place(cause)));
+            own.bump(shard.causes.get(self.causes.place(cause)));
         }
         if matches!(event.exchange, Exchange::As | Exchange::Tgs) {
             let armor = if event.armor.is_empty() { "none" } else { event.armor };
-            bump(shard.armors.get(self.armors.place(armor)));
+            own.bump(shard.armors.get(self.armors.place(armor)));
         }
         let Some(issued) = &event.issued else { return };
         if event.exchange == Exchange::As {
             let proof = if event.proof.is_empty() { "none" } else { event.proof };
-            bump(shard.proofs.get(self.proofs.place(proof)));
+            own.bump(shard.proofs.get(self.proofs.place(proof)));
             self.proven(&event.indicators);
         }
         let etypes = [issued.ticket_etype, issued.session_etype, issued.reply_etype];
         for (counts, etype) in shard.etypes.iter().zip(etypes) {
             let place = ETYPES.iter().position(|known| *known == etype).unwrap_or(ETYPES.len());
-            bump(counts.get(place));
+            own.bump(counts.get(place));
         }
     }
 
@@ -181,7 +187,7 @@ impl Counters {
     }
 
     pub(super) fn add(&self, exchange: Exchange, refusal: Option<ErrorCode>) {
-        self.shard().outcome(exchange, refusal);
+        self.own().outcome(exchange, refusal);
     }
 
     pub(super) fn called(&self, operation: &'static str, outcome: &'static str) {
@@ -190,13 +196,15 @@ impl Counters {
     }
 
     pub(super) fn repeated(&self, transport: Transport) {
-        let shard = self.shard();
-        bump(shard.transports.get(transport as usize));
-        bump(Some(&shard.repeated));
+        let own = self.own();
+        own.bump(own.shard.transports.get(transport as usize));
+        own.bump(Some(&own.shard.repeated));
     }
 
     pub(super) fn dropped(&self, why: &'static str) {
-        bump(self.dropped.get(self.drops.place(why)));
+        if let Some(count) = self.dropped.get(self.drops.place(why)) {
+            add(count, 1, false);
+        }
     }
 
     /// Every outcome that came at least once.
@@ -285,11 +293,17 @@ impl Counters {
     }
 }
 
-impl Shard {
+impl Own<'_> {
+    fn bump(&self, count: Option<&AtomicU64>) {
+        if let Some(count) = count {
+            add(count, 1, self.alone);
+        }
+    }
+
     fn outcome(&self, exchange: Exchange, refusal: Option<ErrorCode>) {
-        let Some(outcomes) = self.outcomes.get(exchange as usize) else { return };
+        let Some(outcomes) = self.shard.outcomes.get(exchange as usize) else { return };
         let code = refusal.map_or(0, |code| usize::try_from(code.0).ok().filter(|code| *code != 0).unwrap_or(CODES));
-        bump(outcomes.get(code).or_else(|| outcomes.get(ErrorCode::GENERIC.0 as usize)));
+        self.bump(outcomes.get(code).or_else(|| outcomes.get(ErrorCode::GENERIC.0 as usize)));
     }
 }
 

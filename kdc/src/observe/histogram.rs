@@ -4,6 +4,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use super::counters::add;
+
 /// How many buckets have a bound.
 pub const BOUNDED: usize = 26;
 
@@ -21,15 +23,15 @@ pub struct Histogram {
 }
 
 impl Histogram {
-    /// One more.
-    pub fn add(&self, took: Duration) {
+    /// One more. `alone`: nobody else adds to it.
+    pub fn add(&self, took: Duration, alone: bool) {
         let nanos = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
         let micros = nanos.div_ceil(1000);
         let place = BOUNDS.partition_point(|bound| *bound < micros);
         if let Some(bucket) = self.buckets.get(place) {
-            bucket.fetch_add(1, Ordering::Relaxed);
+            add(bucket, 1, alone);
         }
-        self.nanos.fetch_add(nanos, Ordering::Relaxed);
+        add(&self.nanos, nanos, alone);
     }
 
     /// Adds what is in here to `buckets` and `nanos`.
@@ -64,7 +66,7 @@ mod tests {
     fn a_duration_is_in_the_bucket_whose_bound_it_does_not_pass() {
         let histogram = Histogram::default();
         for micros in [1, 2, 5, 6, 2_000_000] {
-            histogram.add(Duration::from_micros(micros));
+            histogram.add(Duration::from_micros(micros), micros % 2 == 0);
         }
         let (mut buckets, mut nanos) = ([0; BOUNDED + 1], 0);
         histogram.collect(&mut buckets, &mut nanos);

@@ -13,6 +13,7 @@ pub mod metrics;
 mod otel;
 mod people;
 mod record;
+mod seats;
 mod slots;
 mod text;
 

@@ -15,10 +15,9 @@ use foldhash::fast::RandomState;
 use libkrb::time::Instant;
 use libkrb::{ErrorCode, Principal};
 
-use super::Seen;
-use super::counters::shard_of_this_thread;
 use super::facts::{Asker, Refused};
 use super::record::{clipped, exchange};
+use super::{Seen, seats};
 use crate::core::Exchange;
 
 /// Names in a table.
@@ -103,7 +102,8 @@ impl People {
     pub(super) fn note(&self, seen: &Seen<'_>) {
         let event = seen.event;
         let Some(client) = &event.client else { return };
-        let Some(Ok(mut shard)) = self.shards.get(shard_of_this_thread(SHARDS)).map(Mutex::try_lock) else { return };
+        let Some(number) = seats::of_this_thread() else { return };
+        let Some(Ok(mut shard)) = self.shards.get(number % SHARDS).map(Mutex::try_lock) else { return };
         // "Prove yourself first" is how every login begins.
         let refusal = event.refusal.filter(|(code, _)| *code != ErrorCode::PREAUTH_REQUIRED);
         let hash = self.hasher.hash_one(client);
