@@ -10,6 +10,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::fmt::Write;
 
 use libkrb::Principal;
 
@@ -31,7 +32,15 @@ pub fn normal(name: &Principal) -> Cow<'_, Principal> {
 
 /// The text under which a name is kept and listed.
 pub(super) fn key(name: &Principal) -> String {
-    normal(name).to_string()
+    text(&normal(name))
+}
+
+/// The text of a name, put together without growing: nearly every name fits.
+pub(super) fn text(name: &Principal) -> String {
+    let mut text = String::with_capacity(80);
+    // Nothing fails that writes into a string.
+    let _ = write!(text, "{name}");
+    text
 }
 
 /// The text under which names that differ by case alone come together.

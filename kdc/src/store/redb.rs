@@ -36,7 +36,7 @@ use self::tables::Tables;
 pub(super) use self::trouble::failed;
 use self::trouble::{damaged, foreign, guarded, opening, sniff};
 use self::view::{Newest, View};
-use super::plan::{Plan, folded, key, normal};
+use super::plan::{Plan, folded, key, normal, text};
 use super::seal::MasterKey;
 use super::{policy_record, record};
 use crate::core::store::{Export, is_of_service};
@@ -277,7 +277,7 @@ impl Redb {
 
     fn find(&self, name: &Principal) -> Result<Option<Arc<Entry>>, StoreError> {
         let name = normal(name);
-        let key = name.to_string();
+        let key = text(&name);
         self.look(|store, View { principals, names, .. }| {
             let master = store.master.load();
             if let Some(bytes) = store.sound(principals.get(&*key))? {

@@ -10,9 +10,9 @@ use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use aes_gcm::aead::{Aead, AeadInOut, KeyInit, Payload};
-use aes_gcm::{Aes256Gcm, Nonce, Tag};
+use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use zeroize::Zeroizing;
 
 use crate::core::StoreError;
@@ -30,7 +30,7 @@ pub struct MasterKey {
     /// Where it came from, for messages.
     file: PathBuf,
     source: Option<Source>,
-    versions: BTreeMap<u32, Aes256Gcm>,
+    versions: BTreeMap<u32, Arc<LessSafeKey>>,
     /// The version that seals, where it is not the newest.
     seals: Option<u32>,
 }
@@ -204,9 +204,15 @@ impl MasterKey {
         let cipher = self.versions.get(&version).ok_or_else(no_random)?;
         let mut nonce = [0; NONCE];
         getrandom::fill(&mut nonce).map_err(|_| no_random())?;
-        let payload = Payload { msg: plain, aad: context };
-        let sealed = cipher.encrypt(&Nonce::from(nonce), payload).map_err(|_| no_random())?;
-        Ok((version, [&nonce, &*sealed].concat()))
+        // Reserved at once, lest growing leaves a copy of the secret behind.
+        let mut sealed = Zeroizing::new(Vec::with_capacity(NONCE + plain.len() + TAG));
+        sealed.extend_from_slice(&nonce);
+        sealed.extend_from_slice(plain);
+        let (_, secret) = sealed.split_at_mut(NONCE);
+        let nonce = Nonce::assume_unique_for_key(nonce);
+        let tag = cipher.seal_in_place_separate_tag(nonce, Aad::from(context), secret);
+        sealed.extend_from_slice(tag.map_err(|_| no_random())?.as_ref());
+        Ok((version, std::mem::take(&mut *sealed)))
     }
 
     /// What was sealed under this version of this key for this context; `None` for anything else.
@@ -227,18 +233,20 @@ impl MasterKey {
         let (nonce, sealed) = sealed.split_first_chunk::<NONCE>()?;
         let (cipher, tag) = sealed.split_last_chunk::<TAG>()?;
         let plain = room.get_mut(..cipher.len())?;
-        plain.copy_from_slice(cipher);
-        let master = self.versions.get(&version)?;
-        let opened =
-            master.decrypt_inout_detached(&Nonce::from(*nonce), context, (&mut *plain).into(), &Tag::from(*tag));
+        let (master, nonce) = (self.versions.get(&version)?, Nonce::assume_unique_for_key(*nonce));
+        let opened = master.open_separate_gather(nonce, Aad::from(context), cipher, tag, plain);
         opened.ok().map(|()| &*plain)
     }
 }
 
 /// A key that is good for one thing and kept nowhere.
 fn single(secret: &[u8; KEY]) -> MasterKey {
-    let versions = BTreeMap::from([(1, Aes256Gcm::new(secret.into()))]);
+    let versions = cipher(secret).map(|cipher| (1, cipher)).into_iter().collect();
     MasterKey { file: PathBuf::from("(in memory)"), source: None, versions, seals: None }
+}
+
+fn cipher(key: &[u8; KEY]) -> Option<Arc<LessSafeKey>> {
+    UnboundKey::new(&AES_256_GCM, key).ok().map(LessSafeKey::new).map(Arc::new)
 }
 
 /// What only who has the secret can open.
@@ -343,7 +351,7 @@ fn replace(path: &Path, text: &str) -> std::io::Result<()> {
 }
 
 /// `VERSION HEX`
-fn parse_row(line: &str) -> Option<(u32, Aes256Gcm)> {
+fn parse_row(line: &str) -> Option<(u32, Arc<LessSafeKey>)> {
     let (version, hex) = line.split_once(' ')?;
     let digits = hex.trim().as_bytes();
     let mut key = Zeroizing::new([0; KEY]);
@@ -355,7 +363,7 @@ fn parse_row(line: &str) -> Option<(u32, Aes256Gcm)> {
         let digit = |digit: u8| char::from(digit).to_digit(16);
         *byte = (digit(*high)? << 4 | digit(*low)?) as u8;
     }
-    Some((version.parse().ok()?, Aes256Gcm::new((&*key).into())))
+    Some((version.parse().ok()?, cipher(&key)?))
 }
 
 fn wrong(path: &Path, problem: &str) -> StoreError {

@@ -19,6 +19,7 @@ pub(super) enum Value<'a> {
 impl<'a> Iterator for Fields<'a> {
     type Item = Result<(u64, Value<'a>), Torn>;
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         if self.0.is_empty() {
             return None;
@@ -32,6 +33,7 @@ impl<'a> Iterator for Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
+    #[inline]
     fn read(&mut self) -> Option<(u64, Value<'a>)> {
         let tag = self.number()?;
         let value = match tag & 7 {
@@ -47,6 +49,7 @@ impl<'a> Fields<'a> {
         Some((tag >> 3, value))
     }
 
+    #[inline]
     fn octets(&mut self, length: usize) -> Option<&'a [u8]> {
         let (octets, rest) = self.0.split_at_checked(length)?;
         self.0 = rest;
@@ -54,7 +57,18 @@ impl<'a> Fields<'a> {
     }
 
     /// Seven bits an octet, the lowest first.
+    #[inline]
     fn number(&mut self) -> Option<u64> {
+        match self.0.split_first() {
+            Some((octet, rest)) if octet & 0x80 == 0 => {
+                self.0 = rest;
+                Some(u64::from(*octet))
+            }
+            _ => self.long_number(),
+        }
+    }
+
+    fn long_number(&mut self) -> Option<u64> {
         let mut number = 0;
         for shift in (0..64).step_by(7) {
             let (octet, rest) = self.0.split_first()?;

@@ -20,6 +20,8 @@ struct Opening<'a> {
     owner: &'a str,
     master: &'a MasterKey,
     context: KeyContext,
+    /// For one key after the other; wiped once.
+    room: Zeroizing<[u8; LONGEST_KEY]>,
 }
 
 /// The entry whose record is kept under `owner`.
@@ -46,7 +48,8 @@ pub(in crate::store) fn decode_named(
 }
 
 fn entry(owner: &str, bytes: &[u8], master: &MasterKey, principal: Principal) -> Result<Entry, StoreError> {
-    let mut opening = Opening { owner, master, context: KeyContext::of(owner) };
+    let (context, room) = (KeyContext::of(owner), Zeroizing::new([0; LONGEST_KEY]));
+    let mut opening = Opening { owner, master, context, room };
     let mut entry = Entry::new(principal, [0; 16], Time::EPOCH, "");
     opening.read(&mut entry, bytes)?;
     Ok(entry)
@@ -122,8 +125,7 @@ impl Opening<'_> {
 
     fn key(&mut self, kvno: u32, sealed: &SealedKey<'_>) -> Result<LongTermKey, StoreError> {
         let SealedKey { etype, master, octets, salt, iterations } = *sealed;
-        let mut room = Zeroizing::new([0; LONGEST_KEY]);
-        let plain = self.master.open_into(master, octets, self.context.key(kvno, etype), &mut *room);
+        let plain = self.master.open_into(master, octets, self.context.key(kvno, etype), &mut *self.room);
         let plain = plain.ok_or_else(|| unopened(self.owner, master, self.master))?;
         let key = Key::new(EncryptionType(etype), plain)
             .map_err(|error| StoreError::Record { principal: self.owner.to_owned(), problem: error.to_string() })?;
@@ -158,17 +160,22 @@ impl<'a> SealedKey<'a> {
     }
 }
 
-/// The name in a record that is one of this owner's, and of a version that is understood.
+/// The name in a record that is one of this owner's, and of a version that is understood. Both stand first
+/// in what was written here, and no further than to both is looked.
 fn introduced<'a>(owner: &str, bytes: &'a [u8]) -> Result<&'a [u8], StoreError> {
-    let (mut version, mut principal) = (0, None);
+    let (mut version, mut principal) = (None, None);
     for field in Fields(bytes) {
         match field {
-            Ok((1, Value::Number(number))) => version = number as u32,
+            Ok((1, Value::Number(number))) => version = Some(number as u32),
             Ok((2, Value::Octets(octets))) => principal = Some(octets),
             Ok((1 | 2, _)) | Err(Torn) => return Err(damaged(owner, "not a record")),
             Ok(_) => {}
         }
+        if version.is_some() && principal.is_some() {
+            break;
+        }
     }
+    let version = version.unwrap_or_default();
     if version > VERSION {
         return Err(newer(owner, version));
     }
