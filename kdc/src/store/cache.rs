@@ -1,13 +1,18 @@
 //! Opened entries kept in memory, in front of any store: a hit costs neither a read nor a
 //! decryption, and finds its key schedules ready.
 //!
+//! Who is asked for once is a newcomer and soon forgotten: of a realm much larger than the cache nearly
+//! all are, and keeping them would displace those that come again, for memory that each time is cold.
+//! Who is asked for again while he is a newcomer is kept, until there is no room.
+//!
 //! No stale entry outlives a commit. A miss loads and inserts under the shared side of a lock; a
 //! commit, once durable, takes the exclusive side and drops the entries it changed: a load that
 //! began before the commit has inserted by then, one that begins after it sees what was committed.
 //! Names that are not there are not remembered: a flood of them must not displace those that are.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::hash::{BuildHasher, RandomState};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use libkrb::{Principal, Time};
 use quick_cache::sync::Cache;
@@ -17,9 +22,13 @@ use crate::core::attempts::{AccountId, Record};
 use crate::core::store::{Export, Standing};
 use crate::core::{Change, Entry, Ledger, PasswordPolicy, Size, Store, StoreError};
 
+/// At most so many newcomers: some three MiB, which the processor has at hand.
+const NEWCOMERS: usize = 1024;
+
 /// A store with a bounded number of opened entries in front.
 pub struct Cached<S> {
     inner: S,
+    newcomers: Newcomers,
     entries: Cache<Principal, Arc<Entry>>,
     /// Those that were asked for. There are few, and only administrators make more.
     policies: RwLock<HashMap<String, Arc<PasswordPolicy>>>,
@@ -29,12 +38,22 @@ pub struct Cached<S> {
 impl<S: Store> Cached<S> {
     /// Keeps about `capacity` entries of `inner`.
     pub fn new(inner: S, capacity: usize) -> Self {
-        Cached { inner, entries: Cache::new(capacity), policies: RwLock::default(), loading: RwLock::new(()) }
+        let newcomers = Newcomers::new((capacity / 16).clamp(1, NEWCOMERS));
+        let entries = Cache::new(capacity.saturating_sub(newcomers.0.len()));
+        Cached { inner, newcomers, entries, policies: RwLock::default(), loading: RwLock::new(()) }
     }
 
     /// The store behind.
     pub fn inner(&self) -> &S {
         &self.inner
+    }
+}
+
+impl<S> Cached<S> {
+    /// Forgets the entries that `changed` tells; whoever calls holds `loading` for himself.
+    fn drop_entries(&self, changed: impl Fn(&Principal) -> bool) {
+        self.newcomers.forget(&changed);
+        self.entries.retain(|_, entry| !changed(&entry.principal));
     }
 }
 
@@ -54,7 +73,7 @@ impl<S> Cached<S> {
             }
         }
         if !principals.is_empty() {
-            self.entries.retain(|_, entry| !principals.contains(&entry.principal));
+            self.drop_entries(|principal| principals.contains(principal));
         }
     }
 
@@ -62,6 +81,7 @@ impl<S> Cached<S> {
     pub(super) fn forget_all(&self) {
         let _exclusive = self.loading.write().unwrap_or_else(PoisonError::into_inner);
         self.policies.write().unwrap_or_else(PoisonError::into_inner).clear();
+        self.newcomers.forget(&|_| true);
         self.entries.clear();
     }
 }
@@ -73,9 +93,13 @@ impl<S: Store> Store for Cached<S> {
             return Ok(Some(entry));
         }
         let _loading = self.loading.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(entry) = self.newcomers.find(&name) {
+            self.entries.insert(name.into_owned(), Arc::clone(&entry));
+            return Ok(Some(entry));
+        }
         let found = self.inner.lookup(&name)?;
         if let Some(entry) = &found {
-            self.entries.insert(name.into_owned(), Arc::clone(entry));
+            self.newcomers.put(name.into_owned(), Arc::clone(entry));
         }
         Ok(found)
     }
@@ -141,7 +165,7 @@ impl<S: Store> Store for Cached<S> {
         }
         if !changed.is_empty() {
             let _exclusive = self.loading.write().unwrap_or_else(PoisonError::into_inner);
-            self.entries.retain(|_, entry| !changed.contains(&entry.principal));
+            self.drop_entries(|principal| changed.contains(principal));
         }
         done
     }
@@ -154,6 +178,40 @@ impl<S: Ledger> Ledger for Cached<S> {
 
     fn write_down(&self, records: &[(AccountId, Option<Record>)]) -> Result<(), StoreError> {
         self.inner.write_down(records)
+    }
+}
+
+/// Who was asked for once, lately: a place for each remainder of a hash, where the last one stands.
+struct Newcomers(Box<[Mutex<Option<Newcomer>>]>, RandomState);
+
+/// A name that was asked for, and whom it stands for.
+type Newcomer = (Principal, Arc<Entry>);
+
+impl Newcomers {
+    fn new(places: usize) -> Self {
+        Newcomers((0..places).map(|_| Mutex::default()).collect(), RandomState::new())
+    }
+
+    fn place(&self, name: &Principal) -> Option<MutexGuard<'_, Option<Newcomer>>> {
+        let place = self.1.hash_one(name) % self.0.len().max(1) as u64;
+        Some(self.0.get(place as usize)?.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn find(&self, name: &Principal) -> Option<Arc<Entry>> {
+        let place = self.place(name)?;
+        place.as_ref().filter(|(known, _)| known == name).map(|(_, entry)| Arc::clone(entry))
+    }
+
+    fn put(&self, name: Principal, entry: Arc<Entry>) {
+        // Who stood there is dropped, and his keys wiped, when nobody waits for the place.
+        let _before = self.place(&name).and_then(|mut place| place.replace((name, entry)));
+    }
+
+    fn forget(&self, whom: &impl Fn(&Principal) -> bool) {
+        for place in &self.0 {
+            let mut place = place.lock().unwrap_or_else(PoisonError::into_inner);
+            place.take_if(|(_, entry)| whom(&entry.principal));
+        }
     }
 }
 
@@ -171,10 +229,34 @@ mod tests {
         store.commit(&changes).expect("committed");
         for number in 0..1000 {
             assert!(store.lookup(&name(number)).expect("readable").is_some());
+            assert!(store.lookup(&name(number)).expect("readable").is_some());
             // A name that is not there displaces nobody.
             assert!(store.lookup(&name(number + 1000)).expect("readable").is_none());
         }
-        assert!((1..=10).contains(&store.entries.len()), "{}", store.entries.len());
+        let newcomers = store.newcomers.0.len();
+        assert!((1..=10 - newcomers).contains(&store.entries.len()), "{}", store.entries.len());
+    }
+
+    #[test]
+    fn who_is_asked_for_once_displaces_nobody_who_is_asked_for_again() {
+        let store = Cached::new(Memory::new(), 100);
+        let name = |number: u32| Principal::parse(&format!("user{number}"), Some("R")).expect("a name");
+        let changes: Vec<_> =
+            (0..1000).map(|number| Change::Create(Entry::new(name(number), [0; 16], Time(1), ""))).collect();
+        store.commit(&changes).expect("committed");
+        let looked_up = |number| store.lookup(&name(number)).expect("readable").expect("there");
+        let first = looked_up(0);
+        assert!(Arc::ptr_eq(&first, &looked_up(0)), "a newcomer");
+        assert_eq!(store.entries.len(), 1);
+        (1..1000).for_each(|number| drop(looked_up(number)));
+        assert!(Arc::ptr_eq(&first, &looked_up(0)), "kept");
+        assert_eq!(store.entries.len(), 1);
+        // And a change is seen, whether of a newcomer or of who is kept.
+        for number in [0, 999] {
+            let before = looked_up(number);
+            store.commit(&[Change::Replace((*before).clone())]).expect("committed");
+            assert_ne!(looked_up(number).revision, before.revision);
+        }
     }
 
     #[test]
