@@ -38,6 +38,40 @@ fn main() {
     names.iter().for_each(|name| drop(cached.lookup(name).expect("readable")));
     reads("redb behind the cache", &cached, &names);
     reads("redb behind the cache, one name", &cached, &names[..1]);
+    drop(cached);
+    cold();
+}
+
+/// One of a million, who was not asked for lately: in the store that `scale` has made, if it has.
+fn cold() {
+    const AS_MANY: usize = 200_000;
+    const IN_MEMORY: usize = 20_000;
+    let home = std::env::var_os("HOME").map(std::path::PathBuf::from).unwrap_or_default();
+    let realm = home.join(".cache/krb-bench/principals-1000000");
+    let Ok(master) = MasterKey::load(&realm.join("master.key")) else {
+        return println!("no store of a million principals: run --bench scale first");
+    };
+    let cached = Cached::new(opened(&realm.join("principals.redb"), master), IN_MEMORY);
+    let mut place = 0_u64;
+    let mut any = || {
+        // All residues in no order that a cache would like.
+        place = (place * 8_121 + 28_411) % 500_000;
+        name(&format!("user{place:07}"))
+    };
+    let mut names = || (0..AS_MANY).map(|_| any()).collect::<Vec<_>>();
+    names().iter().for_each(|name| drop(cached.lookup(name)));
+    let timed = |what: &str, names: &[Principal], work: &dyn Fn(&Entry)| {
+        let start = thread_nanos();
+        names.iter().for_each(|name| work(&cached.lookup(name).expect("readable").expect("there")));
+        let nanos = (thread_nanos() - start) as f64 / AS_MANY as f64;
+        println!("{what:<60} {:>8.3} us", nanos / 1000.0);
+    };
+    timed("read, one of a million", &names(), &|_| ());
+    timed("read, one of a million, and its keys prepared", &names(), &|entry| {
+        for key in entry.keys.iter().flat_map(|set| &set.keys).take(1) {
+            black_box((key.timestamp(), key.reply()));
+        }
+    });
 }
 
 fn name(text: &str) -> Principal {

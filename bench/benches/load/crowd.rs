@@ -22,15 +22,15 @@ fn among(quiet: &mut Quiet, principals: u32, requests: usize) -> [Load; 2] {
     const CLIENTS: usize = 500;
     let mut state = 4711;
     let logins: Vec<_> = (0..requests).map(|_| quiet.login(&numbered(any(&mut state, principals)))).collect();
-    // What fits into a cache is in it before anything is measured.
-    let (first, logins) = logins.split_at(requests / 5);
+    // What fits into a cache is in it before anything is measured, and what grows has grown.
+    let (first, logins) = logins.split_at(requests / 2);
     load(quiet.address(), quiet.pid(), first, 0x6b);
     let logins = load(quiet.address(), quiet.pid(), logins, 0x6b);
     let tgts: Vec<_> = (0..CLIENTS).map(|_| quiet.tgt(&numbered(any(&mut state, principals)))).collect();
     let services: Vec<_> = (0..requests)
         .map(|place| quiet.service(&tgts[place % CLIENTS], &numbered(any(&mut state, principals))))
         .collect();
-    let (first, services) = services.split_at(requests / 5);
+    let (first, services) = services.split_at(requests / 2);
     load(quiet.address(), quiet.pid(), first, 0x6d);
     [logins, load(quiet.address(), quiet.pid(), services, 0x6d)]
 }
