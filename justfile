@@ -31,6 +31,10 @@ chaos kills="50" seconds="30":
     cargo build --release --workspace --bins
     KRB_CHAOS_KILLS={{kills}} KRB_CLUSTER_SECONDS={{seconds}} cargo test --release --workspace --test cluster -- --nocapture --test-threads 1
 
+# Thousands of stories of a realm with several KDCs, in virtual time; KRB_SEED=n tells one again, with all that happened.
+simulate seeds="2000":
+    KRB_SEEDS={{seeds}} cargo test --release --workspace --test simulation -- --nocapture whatever
+
 # Format, then the lints that CI denies.
 lint:
     cargo fmt --all

@@ -14,8 +14,9 @@ use super::layout::{Layout, Presence};
 use super::pulse::{LEASE, living};
 use crate::core::{Change, Entry, KeySet, Store, StoreError};
 
-/// Seconds after which announced keys come into use although nobody said so: whoever was to do that is gone.
-const HOLD: i64 = 60;
+/// Seconds after which announced keys come into use although nobody said so: whoever was to do that is gone. More
+/// than clocks may differ, or a KDC whose clock is fast would use them before others have them.
+const HOLD: i64 = 360;
 /// How long all KDCs are waited for: until who is gone counts as gone, and a little more.
 const PATIENCE: Duration = Duration::from_secs(if cfg!(test) { 3 } else { LEASE as u64 + 5 });
 

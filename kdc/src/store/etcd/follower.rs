@@ -227,8 +227,24 @@ impl Follower {
         let to = Position { cluster: header.cluster, revision: header.revision, head: kv.value, epoch };
         let mut request =
             RangeRequest { key: from, end, limit: PAGE, revision: to.revision, ..RangeRequest::default() };
-        // Who takes pages over begins when there is one, and all of a small realm is there then.
-        let first = self.page(&mut request, to.cluster).await?;
+        let (rows, more) = self.page(&mut request, to.cluster).await?;
+        let count = match more {
+            true => self.refill_from((rows, more), request, &to).await?,
+            // A small realm is here already.
+            false => {
+                let (count, mut page) = (rows.len(), Some(rows));
+                self.copy.inner().refill(&mut || Ok(page.take()), &to)?;
+                count
+            }
+        };
+        self.copy.forget_all();
+        self.progress.refilled(&to);
+        tracing::info!(revision = to.revision, records = count, took = ?begun.elapsed(), "all there is was read from etcd");
+        Ok(to)
+    }
+
+    /// Takes page after page, of which some are read while one is taken over.
+    async fn refill_from(&self, first: (Rows, bool), request: RangeRequest, to: &Position) -> Result<usize, Ended> {
         let (send, mut pages) = mpsc::channel::<Rows>(AHEAD);
         let (copy, position) = (Arc::clone(&self.copy), to.clone());
         let (whole, is_whole) = std::sync::mpsc::channel();
@@ -253,10 +269,7 @@ impl Follower {
         let filled = filled.await.map_err(|error| Ended::Broken(error.to_string()))?;
         let count = read?;
         filled?;
-        self.copy.forget_all();
-        self.progress.refilled(&to);
-        tracing::info!(revision = to.revision, records = count, took = ?begun.elapsed(), "all there is was read from etcd");
-        Ok(to)
+        Ok(count)
     }
 
     async fn read_all(
