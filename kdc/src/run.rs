@@ -461,6 +461,7 @@ impl Config {
             request_timeout: seconds(limits.request_timeout),
             max_udp_reply: limits.udp_reply,
             lookaside_memory: limits.lookaside_memory,
+            known_tickets: limits.known_tickets,
             heavy_threads: limits.heavy_threads.unwrap_or_else(net::heavy_threads),
             heavy_queue: limits.heavy_queue,
             ..net::Limits::default()

@@ -4,7 +4,7 @@
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::str::Chars;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use crate::codes::NameType;
 use crate::error::{Error, Result};
@@ -29,13 +29,28 @@ impl Principal {
     /// [`Error::Name`] for no component or more than [`MAX_COMPONENTS`].
     pub fn new<C: AsRef<str>>(kind: NameType, realm: &str, components: impl IntoIterator<Item = C>) -> Result<Self> {
         let components: Arc<[Box<str>]> = components.into_iter().map(|part| part.as_ref().into()).collect();
+        Self::of(kind, realm.into(), components)
+    }
+
+    /// The same of components that are counted.
+    pub(crate) fn counted<'a>(
+        kind: NameType,
+        realm: &str,
+        (count, mut components): (usize, impl Iterator<Item = &'a str>),
+    ) -> Result<Self> {
+        // A range knows its length, so that what is collected lies where it is to stay.
+        let components = (0..count).map(|_| components.next().unwrap_or_default().into()).collect();
+        Self::of(kind, realm.into(), components)
+    }
+
+    fn of(kind: NameType, realm: Arc<str>, components: Arc<[Box<str>]>) -> Result<Self> {
         if components.is_empty() {
             return Err(Error::Name("no name component"));
         }
         if components.len() > MAX_COMPONENTS {
             return Err(Error::Name("too many name components"));
         }
-        Ok(Principal { kind, realm: realm.into(), components })
+        Ok(Principal { kind, realm, components })
     }
 
     /// A name without components: MIT writes it into a credential cache where it has no name. No other
@@ -75,7 +90,9 @@ impl Principal {
 
     /// `WELLKNOWN/ANONYMOUS@WELLKNOWN:ANONYMOUS` (RFC 8062 3).
     pub fn anonymous() -> Self {
-        Self::known(NameType::WELLKNOWN, "WELLKNOWN:ANONYMOUS", ["WELLKNOWN", "ANONYMOUS"])
+        static NOBODY: LazyLock<Principal> =
+            LazyLock::new(|| Principal::known(NameType::WELLKNOWN, "WELLKNOWN:ANONYMOUS", ["WELLKNOWN", "ANONYMOUS"]));
+        NOBODY.clone()
     }
 
     /// Parses `a/b@REALM`. A backslash quotes `/`, `@` and itself; `\n \t \b \0` stand for control
@@ -152,6 +169,11 @@ impl Principal {
     /// Whether this is `krbtgt/X@X`.
     pub fn is_local_tgs(&self) -> bool {
         self.tgs_target() == Some(self.realm())
+    }
+
+    /// Whether this is `kadmin/changepw`, in whatever realm.
+    pub fn is_changepw(&self) -> bool {
+        matches!(&*self.components, [service, what] if &**service == "kadmin" && &**what == "changepw")
     }
 
     /// Whether this is `WELLKNOWN/ANONYMOUS`, in whatever realm (RFC 8062 3).

@@ -1,6 +1,10 @@
 //! Tickets and authenticators, sealed and open: two types each, so that nothing is read before it
 //! was decrypted and verified (RFC 4120 5.3, 5.5.1).
 
+mod known;
+
+pub use known::{KnownTickets, Mark, Remembered};
+
 use crate::crypto::{BaseKey, KeyUsage, Plain, PreparedKey};
 use crate::error::{Error, Result};
 use crate::wire::{self, Authenticator, EncTicketPart, EncryptedData, Ticket};

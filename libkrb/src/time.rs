@@ -33,13 +33,14 @@ impl Time {
         // Days to civil date in the proleptic Gregorian calendar, years starting in March.
         let shifted = days + 719_468;
         let era = shifted.div_euclid(146_097);
-        let of_era = shifted.rem_euclid(146_097);
+        // From here on nothing is negative, nor larger than 32 bits hold: tickets have many times.
+        let (of_era, second) = (shifted.rem_euclid(146_097) as u32, second as u32);
         let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
         let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
         let from_march = (5 * of_year + 2) / 153;
         let day = of_year - (153 * from_march + 2) / 5 + 1;
         let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
-        let year = year_of_era + era * 400 + i64::from(month <= 2);
+        let year = i64::from(year_of_era) + era * 400 + i64::from(month <= 2);
         (year, month as u8, day as u8, (second / 3600) as u8, (second / 60 % 60) as u8, (second % 60) as u8)
     }
 

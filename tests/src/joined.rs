@@ -7,7 +7,9 @@ use std::net::IpAddr;
 use std::sync::Mutex;
 
 use kdc::attempts::Counted;
-use kdc::core::{Arrival, Attributes, Change, Entry, Kdc, KeySet, LongTermKey, Outcome, PasswordPolicy, Policy, Store};
+use kdc::core::{
+    Arrival, Attributes, Change, Entry, Kdc, KeySet, KnownTgts, LongTermKey, Outcome, PasswordPolicy, Policy, Store,
+};
 use kdc::store::{Cached, Memory};
 use libkrb::authz::pac;
 use libkrb::ccache;
@@ -53,6 +55,8 @@ pub struct Joined {
     pub replays: MemoryReplayCache,
     /// The proofs that failed.
     pub attempts: Counted,
+    /// The ticket-granting tickets that came more than once.
+    pub tickets: KnownTgts,
     /// The clock of both sides.
     pub now: Instant,
     /// Where requests come from.
@@ -99,6 +103,7 @@ impl Joined {
             store: Cached::new(Memory::new(), 1000),
             replays: MemoryReplayCache::new(300, 1_000_000),
             attempts: Counted::default(),
+            tickets: KnownTgts::new(1000, 300),
             now: Instant::from(NOW),
             from: None,
             random: Sequence(1),
@@ -112,6 +117,7 @@ impl Joined {
         self.policy = Policy::new(REALM);
         self.replays = MemoryReplayCache::new(300, 1_000_000);
         self.attempts = Counted::default();
+        self.tickets = KnownTgts::new(1000, 300);
         self.now = Instant::from(NOW);
         self.from = None;
         self.random = Sequence(1);
@@ -201,7 +207,8 @@ impl Joined {
 
     /// Sends bytes to the KDC.
     pub fn send(&mut self, bytes: &[u8]) -> Outcome {
-        let kdc = Kdc { policy: &self.policy, store: &self.store, replays: &self.replays, attempts: &self.attempts };
+        let Joined { policy, store, replays, attempts, tickets, .. } = self;
+        let kdc = Kdc { policy, store, replays, attempts, tickets };
         kdc::core::handle(&kdc, Arrival { now: self.now, from: self.from }, &mut self.random, bytes)
     }
 

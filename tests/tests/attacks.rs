@@ -421,8 +421,8 @@ impl Filed {
     }
 
     fn send(&mut self, request: &[u8], key: &Key, usage: KeyUsage) -> Result<Credential, ErrorCode> {
-        let Joined { policy, replays, attempts, now, random, .. } = &mut self.client;
-        let kdc = Kdc { policy, store: &self.store, replays, attempts };
+        let Joined { policy, replays, attempts, tickets, now, random, .. } = &mut self.client;
+        let kdc = Kdc { policy, store: &self.store, replays, attempts, tickets };
         let outcome = kdc::core::handle(&kdc, Arrival { now: *now, from: None }, random, request);
         Credential::open(&outcome.reply.expect("an answer"), key, usage)
     }

@@ -1,7 +1,7 @@
 //! Ways around single checks of the KDC: other spellings of a name, authorization data in other
 //! wrappings, requests that ask for the same thing many times. Joined in memory.
 
-use kdc::core::{Attributes, Outcome, Pkinit};
+use kdc::core::{Attributes, KnownTgts, Outcome, Pkinit};
 use libkrb::client::{Exchange, Step};
 use libkrb::codes::{AddressType, AuthDataType, EncryptionType, NameType, PaType};
 use libkrb::crypto::Key;
@@ -420,4 +420,149 @@ fn b19_what_a_login_by_certificate_and_a_ticket_with_a_pac_get_has_bounds() {
     let tgt = alice(&mut realm, O::NONE);
     let ticket = realm.tgs(&tgt, &Asking::service("host/a.example.org")).expect("a ticket").ticket;
     assert!(ticket.len() <= 16_384, "{} octets", ticket.len());
+}
+
+/// What is done to a realm where a ticket-granting ticket is known, and the request that then comes with it.
+type Attack = fn(&mut Joined, &Credential) -> Vec<u8>;
+
+/// Asks for a ticket, bent.
+fn bent(realm: &mut Joined, tgt: &Credential, bend: Bend) -> Vec<u8> {
+    realm.tgs_req_with(tgt, &Asking::service("host/a.example.org"), &bend)
+}
+
+fn plain(realm: &mut Joined, tgt: &Credential) -> Vec<u8> {
+    bent(realm, tgt, Bend::default())
+}
+
+/// The ticket with one octet of its ciphertext changed, counted from the end.
+fn changed(tgt: &Credential, from_end: usize) -> Credential {
+    let mut ticket = tgt.ticket.clone();
+    let at = ticket.len() - 1 - from_end;
+    ticket[at] ^= 1;
+    Credential { ticket, ..tgt.clone() }
+}
+
+/// By name: what was found for a ticket that is opened anew each time holds for one that is known.
+const ATTACKS: [(&str, Attack); 21] = [
+    ("nothing", plain),
+    ("another client", |realm, tgt| bent(realm, tgt, Bend { client: Some(name("bob")), ..Bend::default() })),
+    ("an old time", |realm, tgt| {
+        let time = Some((realm.now.time - 301).into());
+        bent(realm, tgt, Bend { time, ..Bend::default() })
+    }),
+    ("another key around the authenticator", |realm, tgt| {
+        let other = Key::random(tgt.key.etype(), &mut Sequence(9)).expect("a key");
+        bent(realm, tgt, Bend { authenticator_key: Some(other), ..Bend::default() })
+    }),
+    ("no checksum", |realm, tgt| bent(realm, tgt, Bend { no_checksum: true, ..Bend::default() })),
+    ("a checksum over something else", |realm, tgt| {
+        bent(realm, tgt, Bend { checksum_over: Some(vec![1, 2, 3]), ..Bend::default() })
+    }),
+    ("an authenticator for armor", |realm, tgt| {
+        bent(realm, tgt, Bend { armor: Some(AuthDataType::FX_ARMOR), ..Bend::default() })
+    }),
+    ("an envelope that is gone", |realm, tgt| {
+        bent(realm, tgt, Bend { armor: Some(AuthDataType::FX_FAST_USED), ..Bend::default() })
+    }),
+    ("the same request again", |realm, tgt| {
+        let request = plain(realm, tgt);
+        realm.send(&request);
+        request
+    }),
+    ("the ticket's checksum changed", |realm, tgt| plain(realm, &changed(tgt, 0))),
+    ("the ticket's contents changed", |realm, tgt| plain(realm, &changed(tgt, 40))),
+    ("the ticket has ended", |realm, tgt| {
+        realm.now.time = tgt.end_time;
+        plain(realm, tgt)
+    }),
+    ("a renewal of what is not renewable", |realm, tgt| realm.tgs_req(tgt, &Asking::login("alice").with(O::RENEW))),
+    ("the client is locked", |realm, tgt| {
+        realm.change("alice", |entry| entry.attributes = entry.attributes.with(Attributes::DISALLOW_ALL_TIX, true));
+        plain(realm, tgt)
+    }),
+    ("another account of the client's name", |realm, tgt| {
+        realm.change("alice", |entry| entry.id = [9; 16]);
+        plain(realm, tgt)
+    }),
+    ("the realm's keys are others", |realm, tgt| {
+        let other = realm.entry("host/a.example.org").keys.clone();
+        realm.change("krbtgt/EXAMPLE.ORG", |entry| entry.keys = other);
+        plain(realm, tgt)
+    }),
+    ("the realm's key has died", |realm, tgt| {
+        let until = realm.now.time + 60;
+        realm.change("krbtgt/EXAMPLE.ORG", |entry| entry.keys[0].until = Some(until));
+        let known = plain(realm, tgt);
+        realm.send(&known);
+        let known = plain(realm, tgt);
+        realm.send(&known);
+        realm.now.time = until;
+        plain(realm, tgt)
+    }),
+    ("the enctype is not allowed any more", |realm, tgt| {
+        realm.policy.etypes = vec![EncryptionType::AES128_SHA1];
+        plain(realm, tgt)
+    }),
+    ("the service wants another proof", |realm, tgt| {
+        realm.change("host/a.example.org", |entry| {
+            entry.strings.insert("require_auth".into(), "otp".into());
+        });
+        plain(realm, tgt)
+    }),
+    ("in somebody's name", |realm, tgt| {
+        let user = s4u::for_user(&tgt.key, &name("bob"));
+        let padata = vec![(PaType::FOR_USER, user)];
+        realm.tgs_req(tgt, &Asking { padata, ..Asking::service("host/a.example.org") })
+    }),
+    ("a user-to-user ticket with itself", |realm, tgt| {
+        let additional = vec![tgt.ticket.clone()];
+        realm.tgs_req(tgt, &Asking { additional, ..Asking::service("alice") }.with(O::ENC_TKT_IN_SKEY))
+    }),
+];
+
+#[test]
+fn a_ticket_that_is_known_is_good_for_nothing_that_one_is_not_that_is_opened_anew() {
+    let said = |max: usize, attack: Attack| {
+        let mut realm = Joined::new();
+        realm.tickets = KnownTgts::new(max, 300);
+        let tgt = alice(&mut realm, O::NONE);
+        for _ in 0..3 {
+            let request = plain(&mut realm, &tgt);
+            assert!(realm.send(&request).event.issued.is_some());
+        }
+        assert_eq!(realm.tickets.len(), max.min(1));
+        let request = attack(&mut realm, &tgt);
+        let outcome = realm.send(&request);
+        (outcome.event.refusal, outcome.reply.as_deref().and_then(as_error), outcome.event.indicators)
+    };
+    for (what, attack) in ATTACKS {
+        let (known, anew) = (said(64, attack), said(0, attack));
+        assert_eq!(known, anew, "{what}");
+        let harmless = ["nothing", "a user-to-user ticket with itself"].contains(&what);
+        assert_eq!(known.0.is_none(), harmless, "{what}: {:?}", known.0);
+    }
+}
+
+#[test]
+fn a_ticket_is_remembered_only_of_who_has_its_key_and_if_it_is_the_realms_own() {
+    let mut realm = Joined::new();
+    let tgt = alice(&mut realm, O::NONE);
+    let thief = Credential { key: Key::random(tgt.key.etype(), &mut Sequence(9)).expect("a key"), ..tgt.clone() };
+    for _ in 0..3 {
+        let request = plain(&mut realm, &thief);
+        assert_eq!(code(&realm.send(&request)), ErrorCode::BAD_INTEGRITY);
+    }
+    assert!(realm.tickets.is_empty());
+    // A service's ticket shown as evidence, or to be renewed, is opened anew each time.
+    let host = realm.tgs(&tgt, &Asking::service("host/a.example.org")).expect("a ticket");
+    for _ in 0..3 {
+        let request = realm.tgs_req(&host, &Asking::service("host/a.example.org").with(O::RENEW));
+        realm.send(&request);
+    }
+    assert_eq!(realm.tickets.len(), 0);
+    for _ in 0..3 {
+        let request = plain(&mut realm, &tgt);
+        realm.send(&request);
+    }
+    assert_eq!(realm.tickets.len(), 1);
 }

@@ -189,8 +189,8 @@ fn of_two_clients_who_come_at_once_with_one_value_one_gets_in() {
             let told = challenged(&mut realm, armor);
             answer(&mut realm, armor, &told, &code(0), &Bend::default())
         });
-        let kdc =
-            Kdc { policy: &realm.policy, store: &realm.store, replays: &realm.replays, attempts: &realm.attempts };
+        let Joined { policy, store, replays, attempts, tickets, .. } = &realm;
+        let kdc = Kdc { policy, store, replays, attempts, tickets };
         let at = Arrival { now: realm.now, from: None };
         let start = std::sync::Barrier::new(2);
         let replies: Vec<_> = std::thread::scope(|scope| {

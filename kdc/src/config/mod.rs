@@ -192,6 +192,8 @@ pub struct Limits {
     /// Bytes for remembering requests with their answers.
     #[serde(deserialize_with = "values::size")]
     pub lookaside_memory: usize,
+    /// Ticket-granting tickets that came more than once and are kept open; 0 keeps none.
+    pub known_tickets: usize,
     /// Principals kept opened in memory.
     #[serde(deserialize_with = "values::count")]
     pub principals_in_memory: usize,
@@ -240,6 +242,7 @@ impl Default for Limits {
             udp_reply: 4096,
             replay_memory: 64 << 20,
             lookaside_memory: 64 << 20,
+            known_tickets: 8192,
             principals_in_memory: 20_000,
             heavy_threads: None,
             heavy_queue: 256,

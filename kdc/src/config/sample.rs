@@ -135,6 +135,8 @@ kpasswd_listen = [{kpasswd}]
 # For authenticators seen, within the clock skew; and for answers, sent again to the same bytes.
 #replay_memory = "64 MiB"
 #lookaside_memory = "64 MiB"
+# Ticket-granting tickets that came more than once and are kept open, some 3 KiB each and at most 6; 0 keeps none.
+#known_tickets = 8192
 # Principals kept ready; each takes about 2 KiB, more when its keys are in use.
 #principals_in_memory = 20000
 # Requests that take a hundred times longer than most (public keys: SPAKE) have threads of their own, which give way to

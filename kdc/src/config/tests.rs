@@ -63,6 +63,7 @@ fn every_setting_is_read() {
         udp_reply = 1400
         replay_memory = "1 MiB"
         lookaside_memory = 65536
+        known_tickets = 9
         principals_in_memory = 1
         heavy_threads = 3
         heavy_queue = 7
@@ -103,6 +104,7 @@ fn every_setting_is_read() {
         udp_reply: 1400,
         replay_memory: 1 << 20,
         lookaside_memory: 1 << 16,
+        known_tickets: 9,
         principals_in_memory: 1,
         heavy_threads: Some(3),
         heavy_queue: 7,

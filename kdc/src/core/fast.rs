@@ -3,7 +3,7 @@
 //! written. Not here: whom the armor ticket belongs to, for FAST proves nobody; and what is asked.
 
 use libkrb::codes::{MessageType, PaType};
-use libkrb::crypto::{Key, KeyUsage, PreparedPrf, Random};
+use libkrb::crypto::{Key, PreparedPrf, Random};
 use libkrb::flags::{ApOptions, FastOptions, TicketFlags};
 use libkrb::preauth::fast::{self, Replying};
 use libkrb::ticket;
@@ -16,7 +16,8 @@ use libkrb::{Error, ErrorCode, Principal};
 
 use super::event::Event;
 use super::refuse::{self, Names, Refusal, because};
-use super::{Arrival, Kdc, tgs_req};
+use super::tgs_req::{self, Session};
+use super::{Arrival, Kdc};
 
 /// The envelope of a request.
 #[derive(Debug)]
@@ -72,17 +73,17 @@ pub fn of_tgs<'a>(
     kdc: &Kdc<'_>,
     at: Arrival,
     request: &KdcReq<'_>,
-    (session, subkey): (Option<&PreparedPrf>, Option<EncryptionKey<'_>>),
+    (session, subkey): (&Session, Option<EncryptionKey<'_>>),
     inside: &'a mut Inside,
 ) -> Result<Option<Opened<'a>>, Refusal> {
-    let (Some(element), Some(session)) = (request.padata(PaType::FX_FAST), session) else { return Ok(None) };
+    let Some(element) = request.padata(PaType::FX_FAST) else { return Ok(None) };
     let Some(ap_req) = request.padata(PaType::TGS_REQ) else { return Ok(None) };
     let envelope = envelope(&element)?;
     let bare = Refusal::new(ErrorCode::PREAUTH_FAILED, "a FAST request whose authenticator has no subkey");
     let subkey = subkey.ok_or(bare)?.key().map_err(because(ErrorCode::ETYPE_NOSUPP, "the subkey can't be used"))?;
     let subkey = subkey.prepare_prf();
     let key = match envelope.armor {
-        None => fast::armor_key_of(&subkey, session),
+        None => fast::armor_key_of(&subkey, &session.armor().1),
         Some(armor) => fast::explicit_armor_key(&armor_key(kdc, at, &armor)?.0, &subkey),
     };
     let of = if envelope.armor.is_some() { "explicit" } else { "implicit" };
@@ -106,19 +107,18 @@ fn armor_key(kdc: &Kdc<'_>, at: Arrival, armor: &KrbFastArmor<'_>) -> Result<(Ke
     let ap_req = ap_req.map_err(because(ErrorCode::PREAUTH_FAILED, "malformed armor"))?;
     let plain = !ap_req.options.has(ApOptions::USE_SESSION_KEY);
     Refusal::unless(plain, ErrorCode::PREAUTH_FAILED, "a user-to-user ticket is no armor")?;
-    let opened = tgs_req::open_ticket(kdc, at.now.time, &ap_req.ticket)?;
+    let shown = tgs_req::recall(kdc, at.now.time, ap_req.ticket)?;
+    let opened = &*shown.opened;
     let local = opened.server_name.is_local_tgs();
     Refusal::unless(local, ErrorCode::SERVER_NOMATCH, "only a ticket-granting ticket of this realm is armor")?;
     let unreadable = because(ErrorCode::PREAUTH_FAILED, "malformed armor ticket or authenticator");
     let part = opened.ticket.read().map_err(&unreadable)?;
     let unusable = because(ErrorCode::ETYPE_NOSUPP, "a key of the armor can't be used");
-    let session = part.key.key().map_err(&unusable)?;
+    let session = opened.session().map_err(&unusable)?;
     let shut = because(ErrorCode::BAD_INTEGRITY, "the authenticator of the armor does not open");
-    let (authenticator, prf) = session.derive(|session| {
-        let usage = KeyUsage::AP_REQ_AUTHENTICATOR;
-        (ticket::open_authenticator_under(&ap_req.authenticator, session, usage), session.prepare_prf())
-    });
-    let authenticator = authenticator.map_err(shut)?;
+    let (key, prf) = session.armor();
+    let authenticator = ticket::open_authenticator(&ap_req.authenticator, key).map_err(shut)?;
+    shown.is_proven(kdc, at.now.time);
     let said = authenticator.read().map_err(&unreadable)?;
     let (now, skew) = (at.now.time, kdc.policy.clock_skew);
     let same = said.client_realm == part.client_realm && said.client.same_as(&part.client);
@@ -131,10 +131,10 @@ fn armor_key(kdc: &Kdc<'_>, at: Arrival, armor: &KrbFastArmor<'_>) -> Result<(Ke
     Refusal::unless(valid, ErrorCode::TKT_NYV, "the armor ticket is not valid yet")?;
     let bare = Refusal::new(ErrorCode::PREAUTH_FAILED, "the armor's authenticator has no subkey");
     let subkey = said.subkey.ok_or(bare)?.key().map_err(&unusable)?;
-    let allowed = [&session, &subkey].into_iter().all(|key| kdc.policy.etypes.contains(&key.etype()));
+    let allowed = [&session.key, &subkey].into_iter().all(|key| kdc.policy.etypes.contains(&key.etype()));
     Refusal::unless(allowed, ErrorCode::ETYPE_NOSUPP, "a key of the armor is of a type that is not allowed")?;
     let nobody = part.flags.has(TicketFlags::ANONYMOUS);
-    fast::armor_key_of(&subkey.prepare_prf(), &prf).map(|key| (key, nobody)).map_err(unusable)
+    fast::armor_key_of(&subkey.prepare_prf(), prf).map(|key| (key, nobody)).map_err(unusable)
 }
 
 fn open<'a>(

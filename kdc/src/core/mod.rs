@@ -53,6 +53,7 @@ pub use preauth::pkinit::{Pkinit, SpiffeRule};
 pub use preauth::spake::Rules as SpakeRules;
 pub use refuse::{Refusal, busy, field_too_long, limited, too_big};
 pub use store::{Change, Size, Store, StoreError};
+pub use tgs_req::KnownTgts;
 
 /// What a realm answers with.
 #[derive(Clone, Copy)]
@@ -65,6 +66,8 @@ pub struct Kdc<'a> {
     pub replays: &'a dyn ReplayCache,
     /// Where failed proofs are counted.
     pub attempts: &'a dyn Attempts,
+    /// The ticket-granting tickets that it has opened. They belong to the rules: others begin with none.
+    pub tickets: &'a KnownTgts,
 }
 
 impl Kdc<'_> {

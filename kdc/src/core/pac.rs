@@ -90,7 +90,7 @@ impl<'a> Occasion<'a> {
 /// Whether tickets for this server can be evidence: not those that only KDCs open, nor those for a
 /// change of the password (MS-PAC 2.8.3).
 fn for_service(server: &Principal) -> bool {
-    server.tgs_target().is_none() && *server != Principal::changepw(server.realm())
+    server.tgs_target().is_none() && !server.is_changepw()
 }
 
 /// A key of the ticket-granting service, or for a service that needs another enctype one made of it.
@@ -188,8 +188,8 @@ pub fn verify<'a>(
     user: Option<&Principal>,
 ) -> Result<Option<Presented<'a>>, Refusal> {
     let malformed = because(ErrorCode::MODIFIED, MALFORMED);
-    let Some(octets) = pac::find(ticket).map_err(&malformed)? else { return Ok(None) };
-    let pac = Pac::parse(octets).map_err(&malformed)?;
+    let Some(presented) = read(kdc, ticket, (server, key))? else { return Ok(None) };
+    let pac = &presented.pac;
     let client = ticket.client.principal(ticket.client_realm).map_err(&malformed)?;
     let own = pac.verify_client(&client, ticket.auth_time);
     let same = match user {
@@ -200,11 +200,26 @@ pub fn verify<'a>(
     };
     same.map_err(because(ErrorCode::MODIFIED, "the PAC in the ticket is of another client or login"))?;
     pac.verify_server(key.pac()).map_err(|error| unsigned(&error))?;
-    let ours = server.principal.realm() == kdc.policy.realm;
-    if ours {
-        verify_kdc(kdc, now, (tgs, server), &pac, ticket)?;
+    if presented.ours {
+        verify_kdc(kdc, now, (tgs, server), pac, ticket)?;
     }
+    Ok(Some(presented))
+}
+
+/// The same where it was verified before.
+///
+/// # Errors
+/// MODIFIED for what is no PAC.
+pub fn read<'a>(
+    kdc: &Kdc<'_>,
+    ticket: &EncTicketPart<'a>,
+    (server, _): (&Entry, &LongTermKey),
+) -> Result<Option<Presented<'a>>, Refusal> {
+    let malformed = because(ErrorCode::MODIFIED, MALFORMED);
+    let Some(octets) = pac::find(ticket).map_err(&malformed)? else { return Ok(None) };
+    let pac = Pac::parse(octets).map_err(&malformed)?;
     let wish = pac.attributes().map_err(&malformed)?;
+    let ours = server.principal.realm() == kdc.policy.realm;
     Ok(Some(Presented { pac, ours, wanted: wish.is_none_or(Wish::wanted) }))
 }
 

@@ -15,7 +15,7 @@ use libkrb::time::Instant as Moment;
 use super::answers::Hands;
 use super::guard::{self, Guard, Rule, Watch};
 use super::lookaside::{Answer, Claim, Lookaside};
-use crate::core::{self, Arrival, Asked, Attempts, Cost, Exchange, Kdc, Outcome, Policy, Store};
+use crate::core::{self, Arrival, Asked, Attempts, Cost, Exchange, Kdc, KnownTgts, Outcome, Policy, Store};
 use crate::observe::{Observer, Seen, Transport};
 
 /// What answers requests.
@@ -32,6 +32,7 @@ pub struct Desk {
 /// force when it was begun.
 pub struct Rules {
     pub policy: Policy,
+    pub tickets: KnownTgts,
     pub guard: Arc<Guard>,
     pub max_udp_reply: usize,
 }
@@ -135,7 +136,8 @@ impl Desk {
             return Some(self.turned_away(&rules, rule, message));
         }
         let replays = Noted { cache: &*self.replays, left_a_trace: AtomicBool::new(false) };
-        let kdc = Kdc { policy: &rules.policy, store: &*self.store, replays: &replays, attempts: &*self.attempts };
+        let Rules { policy, tickets, .. } = &**rules;
+        let kdc = Kdc { policy, store: &*self.store, replays: &replays, attempts: &*self.attempts, tickets };
         let arrival = Arrival { now: at, from: Some(from.ip()) };
         let mut refused = None;
         let mut admit = |asked: &Asked<'_>| {

@@ -55,6 +55,8 @@ pub struct Limits {
     pub max_udp_reply: usize,
     /// Memory for answers given, so that the same bytes get the same answer again.
     pub lookaside_memory: usize,
+    /// Ticket-granting tickets that came more than once and are kept open.
+    pub known_tickets: usize,
     /// Threads for requests that are much work.
     pub heavy_threads: usize,
     /// Requests that may wait for these threads.
@@ -72,6 +74,7 @@ impl Default for Limits {
             request_memory: 64 << 20,
             max_udp_reply: 4096,
             lookaside_memory: 64 << 20,
+            known_tickets: 8192,
             heavy_threads: heavy_threads(),
             heavy_queue: 256,
         }

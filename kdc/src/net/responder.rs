@@ -16,7 +16,7 @@ use super::guard::{self, Guard};
 use super::lookaside::{Answer, Found, Lookaside};
 use super::pool::{Fill, Pool};
 use super::{Limits, Post, canonical};
-use crate::core::{self, Attempts, Policy, Store};
+use crate::core::{self, Attempts, KnownTgts, Policy, Store};
 use crate::observe::{Observer, Transport};
 
 /// How long those wait who are being answered when a socket ends.
@@ -26,6 +26,11 @@ const PATIENCE: Duration = Duration::from_secs(2);
 pub struct Responder {
     desk: Arc<Desk>,
     pool: Pool,
+}
+
+fn rules(policy: Policy, guard: Arc<Guard>, limits: &Limits) -> Rules {
+    let tickets = KnownTgts::new(limits.known_tickets, policy.clock_skew);
+    Rules { policy, tickets, guard, max_udp_reply: limits.max_udp_reply }
 }
 
 /// What a responder answers from.
@@ -44,7 +49,7 @@ impl Responder {
         let Memories { store, replays, attempts } = memories;
         let lookaside = Lookaside::new(limits.lookaside_memory);
         let guard = Arc::new(Guard::new(guard::Rates::default(), Arc::default()));
-        let rules = ArcSwap::from_pointee(Rules { policy, guard, max_udp_reply: limits.max_udp_reply });
+        let rules = ArcSwap::from_pointee(rules(policy, guard, limits));
         let desk = Arc::new(Desk { rules, store, replays, attempts, observer, lookaside });
         Responder { desk, pool: Pool::new(limits.heavy_threads, limits.heavy_queue) }
     }
@@ -54,7 +59,7 @@ impl Responder {
     pub fn govern(&self, policy: Policy, rates: guard::Rates, limits: &Limits) {
         let old = self.guard();
         let guard = if *old.rates() == rates { old } else { Arc::new(Guard::new(rates, Arc::clone(old.turned()))) };
-        self.desk.rules.store(Arc::new(Rules { policy, guard, max_udp_reply: limits.max_udp_reply }));
+        self.desk.rules.store(Arc::new(rules(policy, guard, limits)));
     }
 
     /// How many answers are remembered, in how many bytes, and how many of these there may be.

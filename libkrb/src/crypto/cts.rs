@@ -3,8 +3,8 @@
 
 use cbc::cipher::consts::U16;
 use cbc::cipher::{
-    Array, BlockCipherDecrypt, BlockCipherEncBackend, BlockCipherEncClosure, BlockCipherEncrypt, BlockModeDecrypt,
-    BlockSizeUser, InnerIvInit,
+    Array, BlockCipherDecBackend, BlockCipherDecClosure, BlockCipherDecrypt, BlockCipherEncBackend,
+    BlockCipherEncClosure, BlockCipherEncrypt, BlockModeDecrypt, BlockSizeUser, InnerIvInit,
 };
 
 use super::mac::copy;
@@ -73,21 +73,52 @@ fn add(to: &mut Block, from: &[u8]) {
 pub(super) fn decrypt<C: BlockCipherDecrypt<BlockSize = U16>>(cipher: &C, buffer: &mut [u8]) {
     debug_assert!(buffer.len() >= 16, "the caller refuses what has no confounder");
     let (blocks, rest) = Block::slice_as_chunks_mut(buffer);
-    match blocks {
-        [.., before, last] if rest.is_empty() => std::mem::swap(before, last),
-        [.., last] if !rest.is_empty() => {
-            // Decrypted, the block holds the padded rest chained to the block before: its tail is
-            // that block's tail, its head gives the plaintext once that block's head is known.
-            cipher.decrypt_block(last);
-            for (chained, stolen) in last.iter_mut().zip(rest) {
-                let plain = *chained ^ *stolen;
-                *chained = *stolen;
-                *stolen = plain;
+    cipher.decrypt_with_backend(Decrypting { blocks, rest });
+}
+
+/// What [`decrypt`] does, once the cipher knows which processor it runs on.
+struct Decrypting<'a> {
+    blocks: &'a mut [Block],
+    rest: &'a mut [u8],
+}
+
+impl BlockSizeUser for Decrypting<'_> {
+    type BlockSize = U16;
+}
+
+impl BlockCipherDecClosure for Decrypting<'_> {
+    #[inline(always)]
+    fn call<B: BlockCipherDecBackend<BlockSize = U16>>(self, backend: &B) {
+        match self.blocks {
+            [.., before, last] if self.rest.is_empty() => std::mem::swap(before, last),
+            [.., last] if !self.rest.is_empty() => {
+                // Decrypted, the block holds the padded rest chained to the block before: its tail is
+                // that block's tail, its head gives the plaintext once that block's head is known.
+                backend.decrypt_block(last.into());
+                for (chained, stolen) in last.iter_mut().zip(self.rest) {
+                    let plain = *chained ^ *stolen;
+                    *chained = *stolen;
+                    *stolen = plain;
+                }
             }
+            _ => {}
         }
-        _ => {}
+        cbc::Decryptor::inner_iv_init(OnThis(backend), &Block::default()).decrypt_blocks(self.blocks);
     }
-    cbc::Decryptor::inner_iv_init(cipher, &Block::default()).decrypt_blocks(blocks);
+}
+
+/// A cipher that knows its processor: to find out takes as long as several blocks.
+struct OnThis<'a, B>(&'a B);
+
+impl<B> BlockSizeUser for OnThis<'_, B> {
+    type BlockSize = U16;
+}
+
+impl<B: BlockCipherDecBackend<BlockSize = U16>> BlockCipherDecrypt for OnThis<'_, B> {
+    #[inline(always)]
+    fn decrypt_with_backend(&self, work: impl BlockCipherDecClosure<BlockSize = U16>) {
+        work.call(self.0);
+    }
 }
 
 #[cfg(test)]

@@ -225,6 +225,14 @@ impl PreparedChecksum {
         self.verify_parts(&[data], mac)
     }
 
+    /// As [`PreparedChecksum::checksum`], into a place for it of [`PreparedChecksum::mac_len`] octets; what
+    /// is longer or shorter stays as it is.
+    pub fn checksum_into(&self, data: &[u8], out: &mut [u8]) {
+        if out.len() == self.profile.checksum_len {
+            self.checker.tag(&[data], out);
+        }
+    }
+
     /// Refuses with [`Error::Integrity`] unless `mac` is the checksum, of the key's own type, of
     /// `parts`, one after the other. Compares in constant time.
     pub fn verify_parts(&self, parts: &[&[u8]], mac: &[u8]) -> Result<()> {

@@ -6,14 +6,14 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::Options;
-use super::known::Known;
+use super::opened::Opened;
 use crate::codes::EncryptionType;
 use crate::crypto::{Key, KeyUsage, PreparedChecksum, PreparedKey};
 use crate::error::{Error, ErrorCode, Result};
 use crate::flags::ApOptions;
 use crate::keytab::Keytab;
 use crate::name::Principal;
-use crate::ticket::{self, OpenTicket};
+use crate::ticket::{self, KnownTickets, OpenTicket};
 use crate::wire::{ApReq, EncryptionKey, PrincipalName, Ticket};
 
 /// How many keys are tried on a ticket for a name that is not in the keytab. A stranger chooses that
@@ -28,7 +28,7 @@ pub(super) struct KeyRing {
     /// The one key is the session key of a TGT.
     user_to_user: bool,
     /// The tickets that these keys have opened lately.
-    pub(super) known: Known,
+    pub(super) known: KnownTickets<Opened>,
 }
 
 /// A name of ours, and where its keys are.
@@ -86,7 +86,7 @@ impl KeyRing {
     }
 
     fn empty(options: &Options, user_to_user: bool) -> KeyRing {
-        let known = Known::new(options.known_tickets, options.clock_skew);
+        let known = KnownTickets::new(options.known_tickets, options.clock_skew);
         KeyRing { keys: vec![], by_name: vec![], user_to_user, known }
     }
 

@@ -26,7 +26,6 @@ mod accepted;
 mod authz;
 mod check;
 mod keys;
-mod known;
 mod opened;
 mod refusal;
 mod vouched;

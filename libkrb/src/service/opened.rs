@@ -14,6 +14,8 @@ use crate::error::Result;
 use crate::flags::TicketFlags;
 use crate::name::Principal;
 use crate::session::Address;
+use crate::ticket::Remembered;
+use crate::time::Time;
 
 /// What an open ticket says (RFC 4120 5.3). It does not change, so that it can be kept.
 pub(super) struct Opened {
@@ -31,6 +33,12 @@ pub(super) struct Opened {
     pub(super) session_key: Key,
     authenticator: PreparedKey,
     reply: OnceLock<PreparedKey>,
+}
+
+impl Remembered for Opened {
+    fn end(&self) -> Time {
+        self.times.end
+    }
 }
 
 impl Opened {

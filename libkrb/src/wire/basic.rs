@@ -181,13 +181,11 @@ impl Encode for Time {
     fn encode(&self, writer: &mut Writer) {
         const YEAR_0: Time = Time(-62_167_219_200);
         let (year, month, day, hour, minute, second) = (*self).clamp(YEAR_0, Time::MAX).civil();
-        let mut text = [b'Z'; 15];
-        let parts = [(year / 100) as u8, (year % 100) as u8, month, day, hour, minute, second];
-        for (digits, part) in text.chunks_exact_mut(2).zip(parts) {
-            digits.copy_from_slice(&[b'0' + part / 10, b'0' + part % 10]);
-        }
-        writer.prepend_few(text);
-        writer.prepend_few([GENERALIZED_TIME, text.len() as u8]);
+        let year = year as u32;
+        let pair = |part: u8| [b'0' + part / 10, b'0' + part % 10];
+        let [[c, d], [y, z]] = [(year / 100) as u8, (year % 100) as u8].map(pair);
+        let [[m, n], [e, f], [h, i], [j, k], [s, t]] = [month, day, hour, minute, second].map(pair);
+        writer.prepend_few([GENERALIZED_TIME, 15, c, d, y, z, m, n, e, f, h, i, j, k, s, t, b'Z']);
     }
 }
 

@@ -3,7 +3,7 @@
 use super::der::{Decode, Encode, Reader, SEQUENCE, Writer, sequence};
 use crate::codes::NameType;
 use crate::error::{Error, Result};
-use crate::name::Principal;
+use crate::name::{MAX_COMPONENTS, Principal};
 
 sequence! {
     /// PrincipalName (RFC 4120 5.2.2). The realm stands beside it in the message.
@@ -54,7 +54,8 @@ impl<'a> PrincipalName<'a> {
     /// # Errors
     /// [`Error::Name`] for a name without components, or with too many.
     pub fn principal(&self, realm: &str) -> Result<Principal> {
-        Principal::new(self.kind, realm, self.components.iter())
+        let count = self.components.octets().take(MAX_COMPONENTS + 1).count();
+        Principal::counted(self.kind, realm, (count, self.components.iter()))
     }
 
     /// Whether this is the name of `principal`, whatever the realm and name type.
@@ -83,7 +84,7 @@ impl<'a> Decode<'a> for Components<'a> {
             <&str>::decode(&mut parts)?;
             count += 1;
         }
-        if count > crate::name::MAX_COMPONENTS {
+        if count > MAX_COMPONENTS {
             return Err(Error::Malformed("too many name components"));
         }
         Ok(Components::Der(contents))

@@ -209,7 +209,8 @@ fn the_work_for_a_certificate_is_done_while_nothing_is_held() {
     let held = AtomicBool::new(false);
     let mut random = Drawn(Sequence(1), &held, [0; 2]);
     let attempts = Holding(&realm.attempts, &held);
-    let kdc = Kdc { policy: &realm.policy, store: &realm.store, replays: &realm.replays, attempts: &attempts };
+    let Joined { policy, store, replays, tickets, .. } = &realm;
+    let kdc = Kdc { policy, store, replays, attempts: &attempts, tickets };
     let outcome = kdc::core::handle(&kdc, Arrival { now: twin.now, from: None }, &mut random, &bytes);
     assert!(outcome.event.issued.is_some(), "{:?}", outcome.event.refusal);
     assert_eq!((random.2[0] > 64, random.2[1]), (true, 0));

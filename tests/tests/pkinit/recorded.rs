@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use kdc::attempts::Counted;
-use kdc::core::{Arrival, Attributes, Change, Entry, Kdc, KeySet, LongTermKey, Pkinit, Policy, Store};
+use kdc::core::{Arrival, Attributes, Change, Entry, Kdc, KeySet, KnownTgts, LongTermKey, Pkinit, Policy, Store};
 use kdc::store::Memory;
 use libkrb::codes::PaType;
 use libkrb::keytab::Keytab;
@@ -76,7 +76,8 @@ fn our_kdc_answers_mits_recorded_clients_with_mits_keys_and_tokens() {
     assert_eq!(exchanges.len(), 2, "one with a name and one without");
     for (request, _, time) in exchanges {
         let replays = MemoryReplayCache::new(300, 100);
-        let kdc = Kdc { policy: &policy, store: &store, replays: &replays, attempts: &Counted::default() };
+        let (attempts, tickets) = (Counted::default(), KnownTgts::new(0, 0));
+        let kdc = Kdc { policy: &policy, store: &store, replays: &replays, attempts: &attempts, tickets: &tickets };
         let arrival = Arrival { now: Instant::from(time), from: None };
         let outcome = kdc::core::handle(&kdc, arrival, &mut Sequence(1), &request);
         assert!(outcome.event.issued.is_some(), "{:?}", outcome.event.refusal);

@@ -2,7 +2,7 @@
 //! requests; answers that the recorded clients would accept, and that say what theirs said.
 
 use kdc::attempts::Counted;
-use kdc::core::{Arrival, Attributes, Change, Entry, Kdc, KeySet, LongTermKey, Policy, Store};
+use kdc::core::{Arrival, Attributes, Change, Entry, Kdc, KeySet, KnownTgts, LongTermKey, Policy, Store};
 use kdc::store::Memory;
 use libkrb::codes::{EncryptionType, PaType};
 use libkrb::crypto::{Key, KeyUsage};
@@ -78,8 +78,9 @@ impl<'a> Ours<'a> {
 
     /// Answers a recorded request at the moment when it was answered.
     pub fn reply(&mut self, exchange: &Exchange<'_>) -> Vec<u8> {
-        let kdc =
-            Kdc { policy: &self.policy, store: &self.store, replays: &self.replays, attempts: &Counted::default() };
+        let (attempts, tickets) = (Counted::default(), KnownTgts::new(0, 0));
+        let Ours { policy, store, replays, .. } = self;
+        let kdc = Kdc { policy, store, replays, attempts: &attempts, tickets: &tickets };
         let arrival = Arrival { now: moment(exchange), from: None };
         kdc::core::handle(&kdc, arrival, &mut self.random, &exchange.request).reply.expect("an answer")
     }

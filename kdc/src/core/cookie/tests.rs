@@ -3,7 +3,7 @@ use libkrb::crypto::OsRandom;
 use libkrb::replay::MemoryReplayCache;
 use libkrb::time::Instant;
 
-use super::super::{Change, Entry, KeySet, Policy, Store};
+use super::super::{Change, Entry, KeySet, KnownTgts, Policy, Store};
 use super::*;
 use crate::attempts::Counted;
 use crate::store::Memory;
@@ -18,7 +18,8 @@ fn with_realm(test: impl FnOnce(&Kdc<'_>)) {
     tgs.keys = vec![KeySet::new(3, vec![LongTermKey::new(key, None)])];
     store.commit(&[Change::Create(tgs)]).unwrap();
     let (replays, attempts) = (MemoryReplayCache::new(300, 100), Counted::default());
-    test(&Kdc { policy: &policy, store: &store, replays: &replays, attempts: &attempts });
+    let tickets = KnownTgts::new(0, 300);
+    test(&Kdc { policy: &policy, store: &store, replays: &replays, attempts: &attempts, tickets: &tickets });
 }
 
 fn client(name: &str) -> Principal {

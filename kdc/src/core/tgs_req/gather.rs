@@ -113,7 +113,7 @@ pub fn gather<'a>(
             let subkey = subkey.key().map_err(because(ErrorCode::ETYPE_NOSUPP, "the subkey can't be used"))?;
             (subkey, KeyUsage::TGS_REP_SUBKEY)
         }
-        None => (header.session.clone(), KeyUsage::TGS_REP_SESSION),
+        None => (header.session.key.clone(), KeyUsage::TGS_REP_SESSION),
     };
     let behalf = s4u::gather(kdc, at.now.time, request, (header, &server.principal), &reply)?;
     event.on_behalf_of = behalf.as_ref().map(|behalf| behalf.user.clone());
@@ -123,8 +123,14 @@ pub fn gather<'a>(
     let client = if local { kdc.store.lookup(&anonymous::entry_name(kdc.policy, &client_name))? } else { None };
     let tgs = if header.server_name.is_local_tgs() { Arc::clone(header.server) } else { kdc.tgs()? };
     let user = behalf.as_ref().and_then(Behalf::vouched_for);
-    let verified = |by| pac::verify(kdc, at.now.time, &tgs, &ticket, by, user);
+    let verified = |by| match (header.opened.vouched.get(), user) {
+        (Some(()), None) => pac::read(kdc, &ticket, by),
+        _ => pac::verify(kdc, at.now.time, &tgs, &ticket, by, user),
+    };
     let pac = header.sealed_by.map(verified).transpose()?.flatten();
+    if user.is_none() {
+        header.opened.vouched.get_or_init(|| ());
+    }
     if let (Some(pac), Some(client)) = (&pac, &client) {
         pac.same_account(client)?;
     }
@@ -132,7 +138,7 @@ pub fn gather<'a>(
     let own = foreign.as_ref().filter(|_| behalf.is_none());
     let indicators = match own.and_then(|foreign| foreign.indicators(&ticket, sealed_by)) {
         Some(accepted) => accepted,
-        None => indicators(kdc, at, &tgs, &ticket, behalf.as_ref())?,
+        None => indicators(kdc, at, &tgs, header, behalf.as_ref())?,
     };
     event.indicators.clone_from(&indicators);
     Ok(Gathered {
@@ -149,7 +155,7 @@ pub fn gather<'a>(
         tgs,
         indicators,
         offered: etypes::offered(kdc.policy, &body.etypes),
-        data: authdata::open(body, &header.session, &reply)?,
+        data: authdata::open(body, &header.session.key, &reply)?,
         reply,
         second: second_ticket(kdc, at, request)?,
         behalf,
@@ -183,12 +189,12 @@ fn indicators(
     kdc: &Kdc<'_>,
     at: Arrival,
     tgs: &Entry,
-    presented: &EncTicketPart<'_>,
+    header: &Header<'_>,
     behalf: Option<&Behalf>,
 ) -> Result<Vec<String>, Refusal> {
     let said = |ticket: &EncTicketPart<'_>| claims::presented(kdc.policy, tgs, ticket, at.now.time);
     match behalf {
-        None => Ok(said(presented)),
+        None => Ok(header.opened.indicators.get_or_init(|| said(&header.ticket)).clone()),
         Some(behalf) => Ok(behalf.evidence().map(s4u::read).transpose()?.map_or(vec![], |evidence| said(&evidence))),
     }
 }
@@ -213,7 +219,7 @@ fn authentic(
     let checksum = authenticator
         .checksum
         .ok_or(Refusal::new(ErrorCode::INAPP_CKSUM, "the authenticator has no checksum over the request"))?;
-    let verified = header.checksum.verify(checksum.kind, request.body.der, checksum.checksum);
+    let verified = header.session.request().1.verify(checksum.kind, request.body.der, checksum.checksum);
     verified.map_err(|error| match error {
         Error::ChecksumNotSupported(_) => {
             Refusal::new(ErrorCode::INAPP_CKSUM, "the checksum over the request is not of the session key's type")

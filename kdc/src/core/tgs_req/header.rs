@@ -1,12 +1,12 @@
 //! Opening what a TGS-REQ presents: the ticket in PA-TGS-REQ and its authenticator (RFC 4120 3.3.2).
 //! Nothing is believed here yet but what decrypts.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use libkrb::codes::{EncryptionType, PaType};
-use libkrb::crypto::{Key, KeyUsage, PreparedChecksum, PreparedPrf};
-use libkrb::ticket::{self, OpenAuthenticator, OpenTicket};
-use libkrb::wire::{self, ApReq, Authenticator, EncTicketPart, EncryptedData, KdcReq, Ticket};
+use libkrb::crypto::{Key, KeyUsage, PreparedChecksum, PreparedKey, PreparedPrf};
+use libkrb::ticket::{self, KnownTickets, Mark, OpenAuthenticator, OpenTicket, Remembered};
+use libkrb::wire::{self, ApReq, Authenticator, EncTicketPart, EncryptedData, KdcReq, Raw, Ticket};
 use libkrb::{Error, ErrorCode, Principal, Time};
 
 use super::super::Kdc;
@@ -14,7 +14,15 @@ use super::super::entry::{Entry, LongTermKey};
 use super::super::refuse::{Refusal, because};
 use super::foreign;
 
-/// A ticket of this realm, decrypted.
+/// A longer ticket is opened each time: by how much clients may add to theirs, they choose what is kept.
+const LONGEST: usize = 2048;
+
+/// The ticket-granting tickets that came more than once.
+pub type KnownTgts = KnownTickets<Opened>;
+
+/// A ticket of this realm, decrypted, and what was made of it. It follows from the octets of the ticket, from
+/// the keys of its server that were living, and from the realm's rules: while these are the same, so is all
+/// of it.
 pub struct Opened {
     /// Whom it is for, as it says in the clear.
     pub server_name: Principal,
@@ -24,9 +32,68 @@ pub struct Opened {
     pub ticket: OpenTicket,
     /// Which key opened it.
     key: (u32, EncryptionType),
+    /// When the first of the server's keys dies.
+    until: Option<Time>,
+    session: OnceLock<Session>,
+    /// Whether its PAC was verified, and found to speak of its client.
+    pub vouched: OnceLock<()>,
+    /// How the client proved itself, as this realm says there.
+    pub indicators: OnceLock<Vec<String>>,
+}
+
+/// The session key of a ticket, ready for what clients do with it.
+pub struct Session {
+    /// The key.
+    pub key: Key,
+    end: Time,
+    request: OnceLock<(PreparedKey, PreparedChecksum)>,
+    armor: OnceLock<(PreparedKey, PreparedPrf)>,
+}
+
+impl Session {
+    /// For the authenticator of a TGS-REQ and its checksum.
+    pub fn request(&self) -> &(PreparedKey, PreparedChecksum) {
+        self.request.get_or_init(|| {
+            self.key.derive(|base| {
+                (base.prepare(KeyUsage::TGS_REQ_AUTHENTICATOR), base.prepare_checksum(KeyUsage::TGS_REQ_CHECKSUM))
+            })
+        })
+    }
+
+    /// For the authenticator of armor, and to have a part in an armor key.
+    pub fn armor(&self) -> &(PreparedKey, PreparedPrf) {
+        self.armor
+            .get_or_init(|| self.key.derive(|base| (base.prepare(KeyUsage::AP_REQ_AUTHENTICATOR), base.prepare_prf())))
+    }
+}
+
+impl Remembered for Opened {
+    fn end(&self) -> Time {
+        self.session.get().map_or(Time::EPOCH, |session| session.end)
+    }
 }
 
 impl Opened {
+    /// The session key of the ticket.
+    ///
+    /// # Errors
+    /// For a key that can't be used, and for what is no ticket.
+    pub fn session(&self) -> libkrb::Result<&Session> {
+        if let Some(session) = self.session.get() {
+            return Ok(session);
+        }
+        let part = self.ticket.read()?;
+        let (key, end) = (part.key.key()?, part.end_time);
+        let session = Session { key, end, request: OnceLock::new(), armor: OnceLock::new() };
+        Ok(self.session.get_or_init(|| session))
+    }
+
+    /// Whether all that was made of it still holds.
+    fn holds(&self, kdc: &Kdc<'_>, server: &Arc<Entry>, now: Time) -> bool {
+        let same = Arc::ptr_eq(&self.server, server) && self.until.is_none_or(|until| now < until);
+        same && kdc.policy.etypes.contains(&self.key.1)
+    }
+
     /// The server, and the key of it that opened the ticket.
     pub fn sealed_by(&self) -> Option<(&Entry, &LongTermKey)> {
         let (kvno, etype) = self.key;
@@ -34,9 +101,27 @@ impl Opened {
     }
 }
 
+/// A ticket as it was shown, and open.
+pub struct Shown<'a> {
+    /// Its contents.
+    pub opened: Arc<Opened>,
+    sealed: Raw<'a, Ticket<'a>>,
+    /// Where to remember it, if that is not done yet.
+    new: Option<Mark>,
+}
+
+impl Shown<'_> {
+    /// To be called when its bearer has proven to have its session key: nothing else is remembered.
+    pub fn is_proven(&self, kdc: &Kdc<'_>, now: Time) {
+        if let Some(mark) = self.new {
+            kdc.tickets.remember(mark, &self.sealed, &self.opened, now);
+        }
+    }
+}
+
 /// The presented ticket, decrypted, and its authenticator, still sealed.
 pub struct Presented<'a> {
-    opened: Opened,
+    shown: Shown<'a>,
     authenticator: EncryptedData<'a>,
 }
 
@@ -48,14 +133,12 @@ pub struct Header<'a> {
     pub server: &'a Arc<Entry>,
     /// The server, and the key of it that opened the ticket.
     pub sealed_by: Option<(&'a Entry, &'a LongTermKey)>,
-    /// The ticket.
+    /// The ticket, with what was made of it.
+    pub opened: &'a Opened,
+    /// What it says.
     pub ticket: EncTicketPart<'a>,
     /// Its session key.
-    pub session: Key,
-    /// The same, ready for the checksum of the request.
-    pub checksum: PreparedChecksum,
-    /// The same, ready to have a part in an armor key, where the request has an envelope.
-    pub prf: Option<PreparedPrf>,
+    pub session: &'a Session,
     /// The authenticator.
     pub authenticator: OpenAuthenticator,
 }
@@ -67,34 +150,31 @@ pub fn open<'a>(kdc: &Kdc<'_>, now: Time, request: &KdcReq<'a>) -> Result<Presen
         .ok_or(Refusal::new(ErrorCode::PADATA_TYPE_NOSUPP, "the request presents no ticket"))?;
     let malformed = because(ErrorCode::GENERIC, "malformed AP-REQ in the request");
     let ap_req = wire::decode::<ApReq<'_>>(padata.value).map_err(&malformed)?;
-    let opened = if ap_req.ticket.realm == kdc.policy.realm {
-        open_ticket(kdc, now, &ap_req.ticket)?
+    let shown = if ap_req.ticket.realm == kdc.policy.realm {
+        recall(kdc, now, ap_req.ticket)?
     } else {
         let (name, server) = foreign::trust(kdc, now, &ap_req.ticket)?;
-        open_with(kdc, now, &ap_req.ticket, (name, server))?
+        let opened = Arc::new(open_with(kdc, now, &ap_req.ticket, (name, server))?);
+        Shown { opened, sealed: ap_req.ticket, new: None }
     };
-    Ok(Presented { opened, authenticator: ap_req.authenticator })
+    Ok(Presented { shown, authenticator: ap_req.authenticator })
 }
 
 impl Presented<'_> {
     /// Reads the ticket and opens the authenticator with its session key.
-    pub fn header(&self, request: &KdcReq<'_>) -> Result<Header<'_>, Refusal> {
+    pub fn header(&self, kdc: &Kdc<'_>, now: Time) -> Result<Header<'_>, Refusal> {
         let unreadable = because(ErrorCode::GENERIC, "malformed ticket or authenticator");
-        let ticket = self.opened.ticket.read().map_err(unreadable)?;
+        let opened = &*self.shown.opened;
+        let ticket = opened.ticket.read().map_err(unreadable)?;
         let unusable = because(ErrorCode::ETYPE_NOSUPP, "the presented ticket's session key can't be used");
-        let session = ticket.key.key().map_err(unusable)?;
+        let session = opened.session().map_err(unusable)?;
         let shut = because(ErrorCode::BAD_INTEGRITY, "the authenticator does not open with the ticket's session key");
-        let enveloped = request.padata(PaType::FX_FAST).is_some();
-        let (authenticator, checksum, prf) = session.derive(|session| {
-            let usage = KeyUsage::TGS_REQ_AUTHENTICATOR;
-            let authenticator = ticket::open_authenticator_under(&self.authenticator, session, usage);
-            let checksum = session.prepare_checksum(KeyUsage::TGS_REQ_CHECKSUM);
-            (authenticator, checksum, enveloped.then(|| session.prepare_prf()))
-        });
-        let authenticator = authenticator.map_err(shut)?;
-        let Opened { server_name, server, .. } = &self.opened;
-        let sealed_by = self.opened.sealed_by();
-        Ok(Header { server_name, server, sealed_by, ticket, session, checksum, prf, authenticator })
+        let (key, _) = session.request();
+        let authenticator = ticket::open_authenticator(&self.authenticator, key).map_err(shut)?;
+        self.shown.is_proven(kdc, now);
+        let Opened { server_name, server, .. } = opened;
+        let sealed_by = opened.sealed_by();
+        Ok(Header { server_name, server, sealed_by, opened, ticket, session, authenticator })
     }
 }
 
@@ -104,6 +184,21 @@ impl Header<'_> {
         let unreadable = because(ErrorCode::GENERIC, "malformed ticket or authenticator");
         self.authenticator.read().map_err(unreadable)
     }
+}
+
+/// The open ticket, if it is one that is remembered and all that is remembered of it holds; else opens it.
+pub fn recall<'a>(kdc: &Kdc<'_>, now: Time, sealed: Raw<'a, Ticket<'a>>) -> Result<Shown<'a>, Refusal> {
+    let mark = kdc.tickets.mark(&sealed);
+    if let Some(opened) = kdc.tickets.find(mark, &sealed, now) {
+        let server = kdc.store.lookup(&opened.server_name)?;
+        if server.is_some_and(|server| opened.holds(kdc, &server, now)) {
+            return Ok(Shown { opened, sealed, new: None });
+        }
+    }
+    let opened = Arc::new(open_ticket(kdc, now, &sealed)?);
+    // Of others none comes again and again, and their server's PAC is no word of this realm.
+    let new = (opened.server.principal.is_local_tgs() && sealed.der.len() <= LONGEST).then_some(mark);
+    Ok(Shown { opened, sealed, new })
 }
 
 /// Opens a ticket that this realm issued, with the key version that it names.
@@ -125,7 +220,9 @@ fn open_with(
     let opened = unsealed(kdc, now, ticket, &server)?;
     let integrity = because(ErrorCode::BAD_INTEGRITY, "the presented ticket does not open with its server's key");
     let (ticket, key) = opened.unwrap_or(Err(Error::Integrity)).map_err(integrity)?;
-    Ok(Opened { server_name, server, ticket, key })
+    let until = server.keys.iter().filter_map(|set| set.until).filter(|until| now < *until).min();
+    let (session, vouched, indicators) = Default::default();
+    Ok(Opened { server_name, server, ticket, key, until, session, vouched, indicators })
 }
 
 type Unsealed = libkrb::Result<(OpenTicket, (u32, EncryptionType))>;

@@ -8,7 +8,8 @@ mod header;
 mod s4u;
 
 pub(super) use gather::check_addresses;
-pub(super) use header::{Opened, open_ticket};
+pub use header::KnownTgts;
+pub(super) use header::{Opened, Session, open_ticket, recall};
 
 use libkrb::crypto::Random;
 use libkrb::wire::{Authenticator, KdcReq};
@@ -29,11 +30,11 @@ pub fn answer(
     event.exchange = Exchange::Tgs;
     event.offered = request.body.etypes.iter().take(16).collect();
     let presented = header::open(kdc, at.now.time, request)?;
-    let header = presented.header(request)?;
+    let header = presented.header(kdc, at.now.time)?;
     let said = &header.said()?;
     let header = &header;
     let mut envelope = None;
-    let Some(opened) = fast::of_tgs(kdc, at, request, (header.prf.as_ref(), said.subkey), &mut envelope)? else {
+    let Some(opened) = fast::of_tgs(kdc, at, request, (header.session, said.subkey), &mut envelope)? else {
         authdata::no_fast(&header.ticket, said)?;
         return inside(kdc, at, random, &Message { bytes, outer: request, request, armor: None, header, said }, event);
     };

@@ -114,7 +114,7 @@ pub fn gather(
     }
     if let Some(padata) = request.padata(PaType::FOR_USER) {
         let padata = wire::decode::<PaForUser<'_>>(padata.value).map_err(malformed)?;
-        s4u::verify_for_user(&header.session, &padata).map_err(unsigned)?;
+        s4u::verify_for_user(&header.session.key, &padata).map_err(unsigned)?;
         return to_self(kdc, way, &padata.user, padata.realm, |_| None).map(Some);
     }
     if !request.body.options.has(KdcOptions::CNAME_IN_ADDL_TKT) {

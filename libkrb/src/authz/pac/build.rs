@@ -35,24 +35,36 @@ pub fn sign(buffers: &[(PacType, &[u8])], by: Signatures<'_>) -> Result<Vec<u8>>
         pac.extend_from_slice(bytes);
         pad(&mut pac, 8);
     }
-    let mut places = Vec::with_capacity(4);
-    for (kind, key) in signed {
+    let mut place = |key: &PreparedChecksum| {
         pac.extend_from_slice(&key.checksum_type().0.to_le_bytes());
-        places.push((kind, (pac.len(), key.mac_len())));
-        pac.resize(pac.len() + key.mac_len(), 0);
+        let start = pac.len();
+        pac.resize(start + key.mac_len(), 0);
         pad(&mut pac, 8);
-    }
-    let place = |kind| places.iter().find(|(other, _)| *other == kind).map_or((0, 0), |(_, place)| *place);
+        start
+    };
+    let (server, kdc) = (place(by.server), place(by.kdc));
+    let further = by.ticket.map(|ticket| (ticket, place(by.kdc), place(by.kdc)));
+    let (mut first, mut second) = ([0; MAC_MAX], [0; MAC_MAX]);
     // Each is over zeros where itself and those after it are to stand.
-    if let Some(ticket) = by.ticket {
-        put(&mut pac, place(PacType::TICKET_CHECKSUM), &by.kdc.checksum(ticket));
-        let full = by.kdc.checksum(&pac);
-        put(&mut pac, place(PacType::FULL_CHECKSUM), &full);
+    if let Some((ticket, of_ticket, full)) = further {
+        put(&mut pac, of_ticket, made(&mut first, by.kdc, ticket));
+        let over_all = made(&mut first, by.kdc, &pac);
+        put(&mut pac, full, over_all);
     }
-    let server = by.server.checksum(&pac);
-    put(&mut pac, place(PacType::SERVER_CHECKSUM), &server);
-    put(&mut pac, place(PacType::KDC_CHECKSUM), &by.kdc.checksum(&server));
+    let of_server = made(&mut first, by.server, &pac);
+    put(&mut pac, server, of_server);
+    put(&mut pac, kdc, made(&mut second, by.kdc, of_server));
     Ok(pac)
+}
+
+/// As long as the longest signature.
+const MAC_MAX: usize = 24;
+
+/// A signature, where there is room for it.
+fn made<'a>(room: &'a mut [u8; MAC_MAX], key: &PreparedChecksum, data: &[u8]) -> &'a [u8] {
+    let (mac, _) = room.split_at_mut(key.mac_len().min(MAC_MAX));
+    key.checksum_into(data, mac);
+    mac
 }
 
 /// Head and table, padded; the buffers follow each at the next multiple of eight.
@@ -77,8 +89,8 @@ fn table(rows: &[(PacType, usize)]) -> Result<Vec<u8>> {
     Ok(pac)
 }
 
-fn put(pac: &mut [u8], (start, length): (usize, usize), mac: &[u8]) {
-    if let Some(room) = pac.get_mut(start..start + length) {
+fn put(pac: &mut [u8], start: usize, mac: &[u8]) {
+    if let Some(room) = pac.get_mut(start..start + mac.len()) {
         room.copy_from_slice(mac);
     }
 }
