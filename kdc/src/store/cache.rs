@@ -3,7 +3,8 @@
 //!
 //! Who is asked for once is a newcomer and soon forgotten: of a realm much larger than the cache nearly
 //! all are, and keeping them would displace those that come again, for memory that each time is cold.
-//! Who is asked for again while he is a newcomer is kept, until there is no room.
+//! Who is asked for again while he is a newcomer, or while it is known still that he was one, is kept until
+//! there is no room.
 //!
 //! No stale entry outlives a commit. A miss loads and inserts under the shared side of a lock; a
 //! commit, once durable, takes the exclusive side and drops the entries it changed: a load that
@@ -12,6 +13,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use libkrb::{Principal, Time};
@@ -24,6 +26,8 @@ use crate::core::{Change, Entry, Ledger, PasswordPolicy, Size, Store, StoreError
 
 /// At most so many newcomers: some three MiB, which the processor has at hand.
 const NEWCOMERS: usize = 1024;
+/// At most so many names are known that were asked for: 256 KiB.
+const ASKED: usize = 65_536;
 
 /// A store with a bounded number of opened entries in front.
 pub struct Cached<S> {
@@ -39,7 +43,7 @@ impl<S: Store> Cached<S> {
     /// Keeps about `capacity` entries of `inner`.
     pub fn new(inner: S, capacity: usize) -> Self {
         let newcomers = Newcomers::new((capacity / 16).clamp(1, NEWCOMERS));
-        let entries = Cache::new(capacity.saturating_sub(newcomers.0.len()));
+        let entries = Cache::new(capacity.saturating_sub(newcomers.places.len()));
         Cached { inner, newcomers, entries, policies: RwLock::default(), loading: RwLock::new(()) }
     }
 
@@ -93,13 +97,18 @@ impl<S: Store> Store for Cached<S> {
             return Ok(Some(entry));
         }
         let _loading = self.loading.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some(entry) = self.newcomers.find(&name) {
+        let hash = self.newcomers.hash(&name);
+        if let Some(entry) = self.newcomers.find(hash, &name) {
             self.entries.insert(name.into_owned(), Arc::clone(&entry));
             return Ok(Some(entry));
         }
         let found = self.inner.lookup(&name)?;
         if let Some(entry) = &found {
-            self.newcomers.put(name.into_owned(), Arc::clone(entry));
+            let kept = (name.into_owned(), Arc::clone(entry));
+            match self.newcomers.was_asked_for(hash) {
+                true => self.entries.insert(kept.0, kept.1),
+                false => self.newcomers.put(hash, kept),
+            }
         }
         Ok(found)
     }
@@ -181,34 +190,53 @@ impl<S: Ledger> Ledger for Cached<S> {
     }
 }
 
-/// Who was asked for once, lately: a place for each remainder of a hash, where the last one stands.
-struct Newcomers(Box<[Mutex<Option<Newcomer>>]>, RandomState);
+/// Who was asked for once, lately: a place for each remainder of a hash, where the last one stands. And,
+/// likewise, the hashes of many more.
+struct Newcomers {
+    places: Box<[Mutex<Option<Newcomer>>]>,
+    asked: Box<[AtomicU32]>,
+    hasher: RandomState,
+}
 
 /// A name that was asked for, and whom it stands for.
 type Newcomer = (Principal, Arc<Entry>);
 
 impl Newcomers {
     fn new(places: usize) -> Self {
-        Newcomers((0..places).map(|_| Mutex::default()).collect(), RandomState::new())
+        Newcomers {
+            places: (0..places).map(|_| Mutex::default()).collect(),
+            asked: (0..places * ASKED / NEWCOMERS).map(|_| AtomicU32::default()).collect(),
+            hasher: RandomState::new(),
+        }
     }
 
-    fn place(&self, name: &Principal) -> Option<MutexGuard<'_, Option<Newcomer>>> {
-        let place = self.1.hash_one(name) % self.0.len().max(1) as u64;
-        Some(self.0.get(place as usize)?.lock().unwrap_or_else(PoisonError::into_inner))
+    fn hash(&self, name: &Principal) -> u64 {
+        self.hasher.hash_one(name)
     }
 
-    fn find(&self, name: &Principal) -> Option<Arc<Entry>> {
-        let place = self.place(name)?;
+    fn place(&self, hash: u64) -> Option<MutexGuard<'_, Option<Newcomer>>> {
+        let place = hash as usize % self.places.len().max(1);
+        Some(self.places.get(place)?.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn find(&self, hash: u64, name: &Principal) -> Option<Arc<Entry>> {
+        let place = self.place(hash)?;
         place.as_ref().filter(|(known, _)| known == name).map(|(_, entry)| Arc::clone(entry))
     }
 
-    fn put(&self, name: Principal, entry: Arc<Entry>) {
+    fn put(&self, hash: u64, newcomer: Newcomer) {
         // Who stood there is dropped, and his keys wiped, when nobody waits for the place.
-        let _before = self.place(&name).and_then(|mut place| place.replace((name, entry)));
+        let _before = self.place(hash).and_then(|mut place| place.replace(newcomer));
+    }
+
+    /// Whether it is known of a name that it was asked for; from now on it is.
+    fn was_asked_for(&self, hash: u64) -> bool {
+        let (place, mark) = (hash as usize % self.asked.len().max(1), (hash >> 32) as u32 | 1);
+        self.asked.get(place).is_some_and(|asked| asked.swap(mark, Ordering::Relaxed) == mark)
     }
 
     fn forget(&self, whom: &impl Fn(&Principal) -> bool) {
-        for place in &self.0 {
+        for place in &self.places {
             let mut place = place.lock().unwrap_or_else(PoisonError::into_inner);
             place.take_if(|(_, entry)| whom(&entry.principal));
         }
@@ -233,13 +261,13 @@ mod tests {
             // A name that is not there displaces nobody.
             assert!(store.lookup(&name(number + 1000)).expect("readable").is_none());
         }
-        let newcomers = store.newcomers.0.len();
+        let newcomers = store.newcomers.places.len();
         assert!((1..=10 - newcomers).contains(&store.entries.len()), "{}", store.entries.len());
     }
 
     #[test]
     fn who_is_asked_for_once_displaces_nobody_who_is_asked_for_again() {
-        let store = Cached::new(Memory::new(), 100);
+        let store = Cached::new(Memory::new(), 1600);
         let name = |number: u32| Principal::parse(&format!("user{number}"), Some("R")).expect("a name");
         let changes: Vec<_> =
             (0..1000).map(|number| Change::Create(Entry::new(name(number), [0; 16], Time(1), ""))).collect();
@@ -251,6 +279,9 @@ mod tests {
         (1..1000).for_each(|number| drop(looked_up(number)));
         assert!(Arc::ptr_eq(&first, &looked_up(0)), "kept");
         assert_eq!(store.entries.len(), 1);
+        // Long gone, and most of them known still.
+        (1..100).for_each(|number| drop(looked_up(number)));
+        assert!(store.entries.len() > 50, "{}", store.entries.len());
         // And a change is seen, whether of a newcomer or of who is kept.
         for number in [0, 999] {
             let before = looked_up(number);
