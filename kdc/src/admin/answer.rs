@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::kdcs::Kdcs;
 #[cfg(doc)]
 use super::operation::Operation;
 use super::operation::Salt;
@@ -83,6 +84,8 @@ pub enum Answer {
     },
     /// To [`Operation::Ensure`] of what is there.
     Unchanged,
+    /// To [`Operation::Kdcs`].
+    Kdcs(Kdcs),
     /// To [`Operation::Privileges`]: names of rights.
     Privileges(Vec<String>),
     /// To [`Operation::Batch`].

@@ -17,8 +17,10 @@ pub mod doors;
 mod ensure;
 pub(crate) mod glob;
 mod helm;
+mod kdcs;
 mod keys;
 mod master_key;
+mod once;
 mod operation;
 pub mod passwords;
 mod policies;
@@ -36,6 +38,7 @@ pub use acl::Acl;
 pub use caller::{Authority, Caller, Door};
 pub use doors::{ClientRow, Https, Identity, Invitations, bind, serve};
 pub use helm::Helm;
+pub use kdcs::{KdcLine, Kdcs};
 pub use keys::{KeyRules, random_keys};
 pub use operation::{
     Answer, Description, Etype, ExtractedKey, Keep, KeyKind, KeyLine, Name, NewKeys, Operation, Reason, Refusal, Salt,

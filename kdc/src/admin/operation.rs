@@ -203,6 +203,8 @@ pub enum Operation {
     Reload,
     /// The running KDC gives way to a new one, which serves the same sockets. For the same only.
     Restart,
+    /// The KDCs of the realm that live.
+    Kdcs,
     /// What the caller may do where there is nobody to do it to.
     Privileges,
     /// All of these or none, each as if those before it were done.
@@ -216,6 +218,14 @@ pub enum Operation {
         /// The revision that was read.
         revision: u64,
         /// The operation.
+        #[schema(no_recursion)]
+        operation: Box<Operation>,
+    },
+    /// A change that is made once, however often and over whichever KDC it is asked for within ten minutes.
+    Once {
+        /// What tells this request from all others of the caller: 128 visible characters of ASCII at most.
+        request: String,
+        /// The change.
         #[schema(no_recursion)]
         operation: Box<Operation>,
     },

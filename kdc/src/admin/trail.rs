@@ -6,10 +6,11 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use libkrb::Principal;
 use libkrb::time::Instant as Moment;
+use zeroize::Zeroizing;
 
 use super::caller::Caller;
 use super::operation::{Answer, Name, Operation, Reason, Refusal};
-use crate::core::store::Export;
+use crate::core::store::{Export, Members};
 use crate::core::{Change, Entry, PasswordPolicy, Size, Store, StoreError};
 use crate::observe::{Called, Changed, Observer, clipped};
 
@@ -80,7 +81,8 @@ impl Operation {
             O::Reload => return ("reload", None),
             O::Restart => return ("restart", None),
             O::Ensure { principal, .. } => ("ensure", principal),
-            O::Guarded { operation, .. } => return operation.line(),
+            O::Guarded { operation, .. } | O::Once { operation, .. } => return operation.line(),
+            O::Kdcs => return ("kdcs", None),
             O::Privileges => return ("privileges", None),
             O::Batch { operations } => {
                 let each = operations.iter().map(|operation| match operation {
@@ -152,9 +154,9 @@ impl Witness {
 
     /// What a change will find. It is what the change replaces, because a commit fails when another
     /// came between.
-    fn before(&self, change: &Change) -> Result<Changed, StoreError> {
+    fn before(&self, change: &Change) -> Result<Option<Changed>, StoreError> {
         let whole = |entry: &Entry| Some(Arc::new(entry.clone()));
-        Ok(match change {
+        Ok(Some(match change {
             Change::Create(entry) => Changed::Principal { before: None, after: whole(entry) },
             Change::Replace(entry) => {
                 Changed::Principal { before: self.inner.lookup(&entry.principal)?, after: whole(entry) }
@@ -164,7 +166,8 @@ impl Witness {
                 Changed::Policy { before: self.inner.policy(&policy.name)?, after: Some(Arc::new(policy.clone())) }
             }
             Change::DeletePolicy(name) => Changed::Policy { before: self.inner.policy(name)?, after: None },
-        })
+            Change::Answered(_) => return Ok(None),
+        }))
     }
 }
 
@@ -193,12 +196,21 @@ impl Store for Witness {
         self.inner.size()
     }
 
+    fn answered(&self, request: &[u8; 32]) -> Result<Option<Zeroizing<Vec<u8>>>, StoreError> {
+        self.inner.answered(request)
+    }
+
+    fn members(&self) -> Result<Option<Members>, StoreError> {
+        self.inner.members()
+    }
+
     fn export(&self) -> Result<Export, StoreError> {
         self.inner.export()
     }
 
     fn commit(&self, changes: &[Change]) -> Result<(), StoreError> {
-        let changed = changes.iter().map(|change| self.before(change)).collect::<Result<Vec<_>, _>>()?;
+        let changed =
+            changes.iter().filter_map(|change| self.before(change).transpose()).collect::<Result<Vec<_>, _>>()?;
         self.inner.commit(changes)?;
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).extend(changed);
         Ok(())

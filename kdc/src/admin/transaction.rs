@@ -10,6 +10,7 @@ use super::caller::Caller;
 use super::operation::{Answer, Operation, Reason, Refusal, Settings};
 use super::registry::{Registry, Step, meant};
 use super::trail::Guard;
+use crate::core::store::Answered;
 use crate::core::{Change, Entry, PasswordPolicy, Store, StoreError};
 use crate::store::normal;
 
@@ -19,12 +20,14 @@ pub(super) const MAX_BATCH: usize = 500;
 pub(super) const ALONE: &[(&str, &str)] = &[
     ("batch", "neither a batch nor a guarded one can be in a batch"),
     ("guarded", "neither a batch nor a guarded one can be in a batch"),
+    ("once", "a batch is made once as a whole"),
     // Who reads the audit must find each by itself.
     ("extract", "keys are extracted one principal at a time"),
     ("rotate_master_key", "the master key is turned over by itself"),
     ("reload", "the KDC is steered by itself"),
     ("restart", "the KDC is steered by itself"),
     ("dump", "the store is copied by itself"),
+    ("kdcs", "who lives is asked for by itself"),
 ];
 /// Each attempt makes the keys of all passwords anew.
 const ATTEMPTS: usize = 10;
@@ -36,7 +39,11 @@ impl Registry {
             return Err(Refusal::invalid(format!("a batch has at most {MAX_BATCH} operations")).at("operations"));
         }
         for (index, operation) in operations.iter().enumerate() {
-            let name = if let Operation::Guarded { .. } = operation { "guarded" } else { operation.name() };
+            let name = match operation {
+                Operation::Guarded { .. } => "guarded",
+                Operation::Once { .. } => "once",
+                operation => operation.name(),
+            };
             let row = ALONE.iter().find(|(alone, _)| *alone == name).map(|(_, why)| *why);
             let why = row.or(match operation {
                 // This is not in the store, so it could not be taken back.
@@ -69,7 +76,7 @@ impl Registry {
 
     /// The operation, unless its subject is of another revision.
     pub(super) fn guarded(&self, caller: &Caller, revision: u64, operation: Operation) -> Step<Answer> {
-        if let Operation::Batch { .. } | Operation::Guarded { .. } = operation {
+        if let Operation::Batch { .. } | Operation::Guarded { .. } | Operation::Once { .. } = operation {
             return Err(Refusal::invalid("a batch can't be guarded"));
         }
         if let Operation::Modify { settings: Settings { unlock: true, .. }, .. } = operation {
@@ -85,7 +92,7 @@ impl Registry {
         let registry = self.over(Arc::clone(&transaction) as Arc<dyn Store>);
         // Whoever may not ask is not told whether it was changed.
         let answer = registry.decide(caller, operation)?;
-        let changed = || Refusal::new(Reason::Changed, "it was changed since it was read; read it again");
+        let changed = || self.changed_meanwhile(subject.as_ref());
         if known != Some(revision) {
             return Err(changed());
         }
@@ -100,6 +107,25 @@ impl Registry {
     }
 }
 
+impl Registry {
+    /// The refusal of who has not read what somebody else has changed: who that was, and when.
+    fn changed_meanwhile(&self, subject: Option<&Guard>) -> Refusal {
+        let who = match subject {
+            Some(Guard::Principal(name)) => {
+                let entry = self.store.lookup(&meant(name)).ok().flatten();
+                entry.map(|entry| (entry.modified_by.clone(), entry.modified))
+            }
+            Some(Guard::Policy(name)) => {
+                let policy = self.store.policy(name).ok().flatten();
+                policy.map(|policy| (policy.modified_by.clone(), policy.modified))
+            }
+            None => None,
+        };
+        let by = who.map_or_else(String::new, |(by, at)| format!(" by {by} at {at}"));
+        Refusal::new(Reason::Changed, format!("it was changed{by} since it was read; read it again"))
+    }
+}
+
 /// A refusal of one operation of several.
 fn within(refusal: Refusal, index: usize) -> Refusal {
     let field = match &refusal.field {
@@ -110,7 +136,7 @@ fn within(refusal: Refusal, index: usize) -> Refusal {
 }
 
 /// A store as it will be.
-struct Transaction {
+pub(super) struct Transaction {
     base: Arc<dyn Store>,
     state: Mutex<State>,
 }
@@ -142,13 +168,23 @@ impl State {
 }
 
 impl Transaction {
-    fn over(base: Arc<dyn Store>) -> Self {
+    pub(super) fn over(base: Arc<dyn Store>) -> Self {
         Transaction { base, state: Mutex::default() }
     }
 
-    fn commit_all(&self) -> Result<(), StoreError> {
+    pub(super) fn commit_all(&self) -> Result<(), StoreError> {
         let state = self.state();
         if state.changes.is_empty() { Ok(()) } else { self.base.commit(&state.changes) }
+    }
+
+    /// The same, with what it is answered with, should it come again.
+    pub(super) fn commit_answered(&self, answered: Answered) -> Result<(), StoreError> {
+        let mut changes = self.state().changes.clone();
+        if changes.is_empty() {
+            return Ok(());
+        }
+        changes.push(Change::Answered(answered));
+        self.base.commit(&changes)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -205,6 +241,7 @@ impl Transaction {
                 }
             }
             Change::DeletePolicy(name) => drop(state.policies.insert(name.clone(), None)),
+            Change::Answered(_) => {}
         }
         state.changes.push(change.clone());
         Ok(())

@@ -1,11 +1,13 @@
 //! What the core asks of a store, and what a store may answer. Local and synchronous: a remote
 //! source feeds it from outside and is never on the request path.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use libkrb::{Principal, Time};
+use zeroize::Zeroizing;
 
 use super::entry::{Entry, KeySet};
 use super::password_policy::PasswordPolicy;
@@ -96,6 +98,22 @@ pub trait Store: Send + Sync {
         Standing::default()
     }
 
+    /// What was answered to a request that bears this id, where it has come before ([`Change::Answered`]).
+    ///
+    /// # Errors
+    /// [`StoreError`] if that can't be found out.
+    fn answered(&self, _request: &[u8; 32]) -> Result<Option<Zeroizing<Vec<u8>>>, StoreError> {
+        Ok(None)
+    }
+
+    /// The KDCs of the realm that live; `None` for a store of one KDC's own.
+    ///
+    /// # Errors
+    /// [`StoreError::ReadOnly`] when that can't be found out.
+    fn members(&self) -> Result<Option<Members>, StoreError> {
+        Ok(None)
+    }
+
     /// Everything there is, as it is at this moment, whatever is changed while it is read. A store
     /// that is gone with the process has nothing to copy.
     ///
@@ -140,6 +158,58 @@ pub struct Standing {
     pub lag: Option<Duration>,
     /// What keeps it from there, so that nothing can be changed; tickets go on.
     pub trouble: Option<String>,
+}
+
+/// The KDCs of a realm that live.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Members {
+    /// The revision of the realm's last change.
+    pub newest: i64,
+    /// Who they are.
+    pub kdcs: Vec<Member>,
+}
+
+/// A KDC that lives, as it says itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Member {
+    /// A name of its own.
+    pub id: String,
+    /// The machine's name.
+    pub host: String,
+    /// The version of the program.
+    pub version: String,
+    /// Its process.
+    pub pid: u32,
+    /// When it was started.
+    pub started: Time,
+    /// Where it serves tickets.
+    pub addresses: Vec<String>,
+    /// Where it changes passwords.
+    pub passwords: Vec<String>,
+    /// How far its copy has come.
+    pub revision: i64,
+    /// The versions of the master key that it has.
+    pub master: Vec<u32>,
+    /// When it said this, by its own clock.
+    pub now: Time,
+}
+
+/// What was answered to a request that bears an id: should it come again, since the answer was lost, it is
+/// answered the same, and nothing is done. Remembered for ten minutes at least.
+#[derive(Clone)]
+pub struct Answered {
+    /// The request's id, and whose.
+    pub request: [u8; 32],
+    /// When it was answered.
+    pub at: Time,
+    /// The answer, which may have keys in it.
+    pub octets: Zeroizing<Vec<u8>>,
+}
+
+impl fmt::Debug for Answered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Answered").field("at", &self.at).finish_non_exhaustive()
+    }
 }
 
 /// A copy of a store.
@@ -210,6 +280,8 @@ pub enum Change {
     PutPolicy(PasswordPolicy),
     /// No such password policy any more. Principals that name it are then without rules.
     DeletePolicy(String),
+    /// Nothing of its own: what the others are answered with.
+    Answered(Answered),
 }
 
 /// Why a store did not do what it was asked.

@@ -18,6 +18,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use libkrb::{Principal, Time};
 use quick_cache::sync::Cache;
+use zeroize::Zeroizing;
 
 use super::plan::normal;
 use crate::core::attempts::{AccountId, Record};
@@ -155,11 +156,15 @@ impl<S: Store> Store for Cached<S> {
         self.inner.export()
     }
 
+    fn answered(&self, request: &[u8; 32]) -> Result<Option<Zeroizing<Vec<u8>>>, StoreError> {
+        self.inner.answered(request)
+    }
+
     fn commit(&self, changes: &[Change]) -> Result<(), StoreError> {
         let changed: HashSet<_> = changes
             .iter()
             .filter_map(|change| match change {
-                Change::Create(_) | Change::PutPolicy(_) | Change::DeletePolicy(_) => None,
+                Change::Create(_) | Change::PutPolicy(_) | Change::DeletePolicy(_) | Change::Answered(_) => None,
                 Change::Replace(entry) => Some(normal(&entry.principal)),
                 Change::Delete(principal) => Some(normal(principal)),
             })

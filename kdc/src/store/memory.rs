@@ -5,6 +5,7 @@ use std::ops::Bound;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use libkrb::Principal;
+use zeroize::Zeroizing;
 
 use super::plan::{Base, Plan, Stored, folded, key, normal};
 use crate::core::{Change, Entry, PasswordPolicy, Size, Store, StoreError};
@@ -21,6 +22,8 @@ struct State {
     names: BTreeMap<(String, String), String>,
     policies: BTreeMap<String, Arc<PasswordPolicy>>,
     generation: u64,
+    /// What was answered to requests that may come again.
+    answers: BTreeMap<[u8; 32], Zeroizing<Vec<u8>>>,
 }
 
 impl Memory {
@@ -63,11 +66,17 @@ impl Store for Memory {
         Ok(Size { principals, policies, bytes: 0, changes: state.generation })
     }
 
+    fn answered(&self, request: &[u8; 32]) -> Result<Option<Zeroizing<Vec<u8>>>, StoreError> {
+        let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
+        Ok(state.answers.get(request).cloned())
+    }
+
     fn commit(&self, changes: &[Change]) -> Result<(), StoreError> {
         // A plan is made of checks only and writing it can't fail: a poisoned lock hides nothing torn.
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
-        let Plan { entries, names, policies } = Plan::new(&*state, changes)?;
+        let Plan { entries, names, policies, answers } = Plan::new(&*state, changes)?;
         state.generation += 1;
+        state.answers.extend(answers.iter().map(|answered| (answered.request, answered.octets.clone())));
         let revision = state.generation;
         for (key, entry) in entries {
             match entry {

@@ -14,6 +14,7 @@ use std::fmt::Write;
 
 use libkrb::Principal;
 
+use crate::core::store::Answered;
 use crate::core::{Change, Entry, PasswordPolicy, StoreError};
 
 /// The spelling in which every store looks up and compares a name: `alice\@REALM@REALM` is
@@ -87,6 +88,8 @@ pub(super) struct Plan<'a> {
     pub names: BTreeMap<(String, String), Option<String>>,
     /// Password policies by name.
     pub policies: BTreeMap<String, Option<&'a PasswordPolicy>>,
+    /// What was answered to requests that may come again.
+    pub answers: Vec<&'a Answered>,
 }
 
 impl<'a> Plan<'a> {
@@ -117,6 +120,7 @@ impl<'a> Plan<'a> {
                     known.ok_or_else(|| StoreError::PolicyMissing(name.clone()))?;
                     plan.policies.insert(name.clone(), None);
                 }
+                Change::Answered(answered) => plan.answers.push(answered),
             }
         }
         plan.leaves_nobody_without_rules(base)?;

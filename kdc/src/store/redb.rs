@@ -4,6 +4,7 @@
 //! redb promises errors for what a crash leaves and may panic on files that something else
 //! altered: every use of it is guarded, and a small file is verified whole when it is opened.
 
+mod answers;
 mod bulk;
 mod export;
 #[cfg(feature = "etcd")]
@@ -27,6 +28,7 @@ use redb::{
     Builder, Database, ReadOnlyTable, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition,
     TableError,
 };
+use zeroize::Zeroizing;
 
 pub use bulk::{Bulk, Existing, Put, Sealed};
 #[cfg(feature = "etcd")]
@@ -304,6 +306,7 @@ impl Redb {
         let transaction = begin(database).map_err(|error| failed(&self.file, error))?;
         // Not before, lest it is sealed under one that a roll-over has left behind meanwhile.
         let master = self.master.load_full();
+        let answers;
         {
             let mut principals = self.sound(transaction.open_table(PRINCIPALS))?;
             let mut names = self.sound(transaction.open_table(NAMES))?;
@@ -312,6 +315,7 @@ impl Redb {
             self.is_no_copy(&meta)?;
             let tables = Tables { store: self, principals: &principals, names: &names, policies: &policies };
             let plan = Plan::new(&tables, changes)?;
+            answers = plan.answers;
             let generation = self.sound(meta.get("generation"))?.and_then(|value| number(value.value()));
             let generation = generation.ok_or_else(|| damaged(&self.file, "no generation"))?.saturating_add(1);
             self.sound(meta.insert("generation", &generation.to_be_bytes()[..]))?;
@@ -340,6 +344,7 @@ impl Redb {
                 }
             }
         }
+        self.remember(&transaction, &answers, &master)?;
         self.sound(transaction.commit())
     }
 }
@@ -431,6 +436,10 @@ impl Store for Redb {
 
     fn export(&self) -> Result<Export, StoreError> {
         self.snapshot()
+    }
+
+    fn answered(&self, request: &[u8; 32]) -> Result<Option<Zeroizing<Vec<u8>>>, StoreError> {
+        self.remembered(request)
     }
 
     fn commit(&self, changes: &[Change]) -> Result<(), StoreError> {

@@ -35,6 +35,11 @@ pub struct MasterKey {
     seals: Option<u32>,
 }
 
+/// What an answer to a request is sealed for.
+pub(super) fn answer_context(request: &[u8; 32]) -> Vec<u8> {
+    [b"answer ".as_slice(), request].concat()
+}
+
 impl MasterKey {
     /// A fresh key that is written nowhere, for stores that are gone with the process.
     ///

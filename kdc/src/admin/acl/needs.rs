@@ -49,7 +49,7 @@ pub(in crate::admin) fn needs(operation: &Operation) -> Vec<Need<'_>> {
         Op::Describe { principal } | Op::Strings { principal } => {
             vec![need(Right::Inquire, Over::Principal(principal))]
         }
-        Op::List { .. } | Op::Status | Op::Reload | Op::Restart => vec![need(Right::List, Over::Nothing)],
+        Op::List { .. } | Op::Kdcs | Op::Status | Op::Reload | Op::Restart => vec![need(Right::List, Over::Nothing)],
         Op::MasterKey | Op::RotateMasterKey { .. } => vec![need(Right::Manage, Over::Nothing)],
         // And nobody whom the list lets in: the registry sees to that.
         Op::Dump { .. } => vec![need(Right::Extract, Over::Nothing)],
@@ -68,6 +68,6 @@ pub(in crate::admin) fn needs(operation: &Operation) -> Vec<Need<'_>> {
         Op::SetString { principal, .. } => vec![need(Right::Strings, Over::Principal(principal))],
         Op::Privileges => vec![],
         // What is in them is held against the list one by one, each as those before it leave the store.
-        Op::Batch { .. } | Op::Guarded { .. } => vec![],
+        Op::Batch { .. } | Op::Guarded { .. } | Op::Once { .. } => vec![],
     }
 }

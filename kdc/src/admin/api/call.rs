@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use zeroize::Zeroizing;
 
 use super::problem::Problem;
-use super::route::{ROUTES, Route};
+use super::route::{ONCE, ROUTES, Route};
 use crate::admin::operation::{Answer, Operation, Reason, Refusal};
 
 /// An operation as a request.
@@ -15,8 +15,8 @@ pub struct Call {
     pub route: &'static Route,
     /// Path and query.
     pub target: String,
-    /// What `If-Match` says.
-    pub if_match: Option<String>,
+    /// Headers of its own: `If-Match`, and what makes it be made once.
+    pub headers: Vec<(&'static str, String)>,
     /// The body, which may hold a password.
     pub body: Option<Zeroizing<Vec<u8>>>,
 }
@@ -26,7 +26,11 @@ impl Call {
     pub fn of(operation: &Operation) -> Option<Call> {
         if let Operation::Guarded { revision, operation } = operation {
             let call = Call::of(operation).filter(|call| call.route.guarded)?;
-            return Some(Call { if_match: Some(format!("\"{revision}\"")), ..call });
+            return Some(call.with("If-Match", &revision.to_string()));
+        }
+        if let Operation::Once { request, operation } = operation {
+            let call = Call::of(operation).filter(|call| call.route.made_once())?;
+            return Some(call.with(ONCE, request));
         }
         let (name, mut said) = match serde_json::to_value(operation).ok()? {
             Value::String(name) => (name, Map::new()),
@@ -49,7 +53,7 @@ impl Call {
         route.fixed.iter().for_each(|fixed| drop(said.remove(*fixed)));
         if route.has_body() {
             let body = Zeroizing::new(serde_json::to_vec(&said).ok()?);
-            return Some(Call { route, target, if_match: None, body: Some(body) });
+            return Some(Call { route, target, headers: vec![], body: Some(body) });
         }
         let mut mark = '?';
         for (name, value) in said {
@@ -61,7 +65,12 @@ impl Call {
             target = format!("{target}{mark}{name}={}", encoded(&value));
             mark = '&';
         }
-        Some(Call { route, target, if_match: None, body: None })
+        Some(Call { route, target, headers: vec![], body: None })
+    }
+
+    fn with(mut self, header: &'static str, text: &str) -> Self {
+        self.headers.push((header, format!("\"{text}\"")));
+        self
     }
 
     /// The answer that a response is.

@@ -9,7 +9,8 @@ use utoipa::openapi::{Components, ComponentsBuilder};
 
 use super::exact::exact;
 use super::problem::{MEDIA_TYPE, Problem};
-use super::route::{Field, Kind, MAX_NAME, ROUTES, Route};
+use super::route::{Field, Kind, MAX_NAME, ONCE, ROUTES, Route};
+use crate::admin::kdcs::{KdcLine, Kdcs};
 use crate::admin::operation::{
     Answer, Description, Etype, ExtractedKey, Keep, KeyKind, KeyLine, Name, NewKeys, NewToken, Operation, OtpAlgorithm,
     Salt, Secret, Settings, TokenLine,
@@ -69,6 +70,8 @@ fn schemas() -> Components {
         Etype,
         ExtractedKey,
         Facts,
+        KdcLine,
+        Kdcs,
         Keep,
         KeyKind,
         KeyLine,
@@ -103,6 +106,15 @@ fn operation(route: &Route) -> Value {
             "in": "header",
             "description": "The ETag that the change is to be made of; what was changed since is not changed again (412)",
             "schema": { "type": "string", "pattern": "^\"[0-9]{1,18}\"$" },
+        }));
+    }
+    if route.made_once() {
+        parameters.push(json!({
+            "name": ONCE,
+            "in": "header",
+            "description": "What tells this request from all others of the caller: asked for again within ten minutes, over \
+                            whichever KDC, the change is not made again, and the answer is the same",
+            "schema": { "type": "string", "pattern": "^\"[!#-~]{1,128}\"$" },
         }));
     }
     let mut described = json!({

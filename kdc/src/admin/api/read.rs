@@ -10,7 +10,8 @@ use libkrb::Principal;
 use serde_json::{Map, Value};
 
 use super::problem::Problem;
-use super::route::{Kind, LISTS, MAX_NAME, NAMES, Route};
+use super::route::{Kind, LISTS, MAX_NAME, NAMES, ONCE, Route};
+use crate::admin::once::is_request;
 use crate::admin::operation::Operation;
 
 /// The operation that a request asks for.
@@ -45,11 +46,25 @@ pub(super) async fn operation(
         _ => Value::Object(Map::from_iter([(route.operation.to_owned(), Value::Object(said))])),
     };
     let operation = parse(said, route)?;
-    Ok(match revision(parts)? {
+    let operation = match revision(parts)? {
         Some(revision) if route.guarded => Operation::Guarded { revision, operation: Box::new(operation) },
         Some(_) => return Err(Problem::new(StatusCode::BAD_REQUEST, "this takes no If-Match").at("if-match")),
         None => operation,
+    };
+    Ok(match request(parts)? {
+        Some(request) if route.made_once() => Operation::Once { request, operation: Box::new(operation) },
+        Some(_) => return Err(malformed("this takes no Idempotency-Key").at("idempotency-key")),
+        None => operation,
     })
+}
+
+/// What the header [`ONCE`] says: a string in quotes.
+fn request(parts: &Parts) -> Result<Option<String>, Problem> {
+    let Some(id) = parts.headers.get(ONCE) else { return Ok(None) };
+    let id = id.to_str().ok().and_then(|id| id.trim().strip_prefix('"')?.strip_suffix('"'));
+    let id = id.filter(|id| is_request(id) && !id.contains('"'));
+    let wrong = || malformed(r#"expected 1 to 128 visible characters in quotes, such as "8e03978e-40d5-43dd""#);
+    id.map(|id| Some(id.to_owned())).ok_or_else(|| wrong().at("idempotency-key"))
 }
 
 fn malformed(detail: &str) -> Problem {

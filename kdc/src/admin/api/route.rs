@@ -4,6 +4,9 @@
 
 use axum::http::Method;
 
+/// The header by which a change is made once, however often it is asked for.
+pub(super) const ONCE: &str = "Idempotency-Key";
+
 /// A resource's method.
 #[derive(Debug)]
 pub struct Route {
@@ -132,6 +135,7 @@ pub const ROUTES: &[Route] = &[
     Route::new("GET", "/v1/dump", "dump", "A page of a copy of the store, all pages of one moment; at the socket only")
         .asking(&[NEXT])
         .answering("dump"),
+    Route::new("GET", "/v1/kdcs", "kdcs", "The KDCs of the realm that live").answering("kdcs"),
     Route::new("GET", "/v1/status", "status", "What is known of the running KDC").answering("status"),
     Route::new("GET", "/v1/master-key", "master_key", "The versions of the master key, and how much each seals")
         .answering("master_key"),
@@ -184,6 +188,11 @@ impl Route {
     /// Whether something is made.
     pub fn creates(&self) -> bool {
         self.creates
+    }
+
+    /// Whether it takes [`ONCE`]: it changes what is in the store.
+    pub fn made_once(&self) -> bool {
+        self.method != "GET" && !matches!(self.operation, "rotate_master_key" | "reload" | "restart")
     }
 
     /// Whether a body says the rest.

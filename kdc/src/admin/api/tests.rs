@@ -138,6 +138,15 @@ fn each() -> Vec<Operation> {
         Operation::RotateMasterKey { after: None },
         Operation::RotateMasterKey { after: Some(x()) },
         Operation::Privileges,
+        Operation::Kdcs,
+        Operation::Once { request: "8e03978e".into(), operation: Box::new(Operation::Delete { principal: x() }) },
+        Operation::Once {
+            request: "!#~".into(),
+            operation: Box::new(Operation::Guarded {
+                revision: 42,
+                operation: Box::new(Operation::Delete { principal: x() }),
+            }),
+        },
         Operation::Batch { operations: vec![Operation::Delete { principal: x() }, Operation::Privileges] },
         Operation::Guarded { revision: 42, operation: Box::new(Operation::Delete { principal: x() }) },
     ]
@@ -149,8 +158,8 @@ fn every_operation_has_a_route_and_arrives_by_it_as_it_was_sent() {
     for operation in each() {
         let call = Call::of(&operation).unwrap_or_else(|| panic!("{operation:?}"));
         let mut request = axum::http::Request::builder().method(call.route.method()).uri(&call.target);
-        if let Some(tag) = &call.if_match {
-            request = request.header("if-match", tag);
+        for (name, value) in &call.headers {
+            request = request.header(*name, value);
         }
         let request = request.body(Body::empty()).expect("a request");
         let (route, body) = (call.route, call.body.clone());
@@ -187,9 +196,9 @@ fn the_list_of_operations_here_is_complete_and_every_route_has_one() {
     });
     assert_eq!(here.collect::<BTreeSet<_>>(), all);
     let routed: BTreeSet<_> = ROUTES.iter().map(|route| route.operation.to_owned()).collect();
-    // It is not a resource but a header: If-Match.
+    // They are no resources but headers: If-Match, Idempotency-Key.
     let unrouted: Vec<_> = all.difference(&routed).collect();
-    assert_eq!(unrouted, ["guarded"]);
+    assert_eq!(unrouted, ["guarded", "once"]);
     assert_eq!(routed.difference(&all).collect::<Vec<_>>(), Vec::<&String>::new());
 }
 
@@ -366,6 +375,33 @@ fn a_change_of_what_was_changed_meanwhile_is_refused() {
     assert_eq!(known.status, 304);
     api.ask_with("DELETE", "/v1/principals/x", None, &[("if-match", &first)]).is(412, "changed", None);
     assert_eq!(api.ask_with("DELETE", "/v1/principals/x", None, &[("if-match", &tag(&now))]).status, 204);
+}
+
+#[test]
+fn a_change_with_an_id_of_its_own_is_made_once_and_answered_again_as_it_was() {
+    let api = api();
+    let ask = |path: &str, body: Value, id: &str| api.ask_with("POST", path, Some(body), &[("idempotency-key", id)]);
+    let make = |name: &str, id: &str| ask("/v1/principals", json!({ "principal": name, "keys": "keyless" }), id);
+    assert_eq!((make("x", "\"1\"").status, make("x", "\"1\"").status), (201, 201));
+    make("x", "\"2\"").is(409, "exists", None);
+    make("y", "\"1\"").is(422, "invalid", Some("request"));
+    api.ask("GET", "/v1/principals/y", None).is(404, "missing", None);
+    let keys = |id: &str| ask("/v1/principals/x/keys/extract", json!({ "fresh": [] }), id).body["keys"].clone();
+    let first = keys("\"k\"");
+    assert!(first == keys("\"k\"") && first != keys("\"l\""), "the same keys, not newer ones");
+    for id in ["", "1", "\"\"", "\"a b\"", "\"a\"b\"", &format!("\"{}\"", "x".repeat(129))] {
+        make("z", id).is(400, "malformed", Some("idempotency-key"));
+    }
+    api.ask_with("GET", "/v1/principals/x", None, &[("idempotency-key", "\"1\"")]).is(
+        400,
+        "malformed",
+        Some("idempotency-key"),
+    );
+    // The ETag that it was made of counts the first time only.
+    let tag = api.ask("GET", "/v1/principals/x", None).headers["etag"].to_str().expect("text").to_owned();
+    let gone = || api.ask_with("DELETE", "/v1/principals/x", None, &[("if-match", &tag), ("idempotency-key", "\"d\"")]);
+    assert_eq!((gone().status, gone().status), (204, 204));
+    api.ask_with("DELETE", "/v1/principals/x", None, &[("if-match", &tag)]).is(404, "missing", None);
 }
 
 #[test]

@@ -115,6 +115,7 @@ impl Console<'_> {
             Query::DescribePolicy { name, terse } => self.describe_policy(name, terse, talk),
             Query::ListPolicies { pattern } => self.list_policies(pattern, talk),
             Query::Privileges => self.privileges(talk),
+            Query::Kdcs => self.kdcs(talk),
             Query::KeytabAdd { keytab, quiet, fresh, whose } => self.keytab_add(keytab, quiet, fresh, &whose, talk),
             Query::KeytabRemove { keytab, quiet, name, which } => self.keytab_remove(keytab, quiet, &name, which, talk),
             Query::PurgeKeys { name, keep } => {
@@ -303,6 +304,14 @@ impl Console<'_> {
         let held = SHOWN.iter().filter(|(name, _)| names.iter().any(|held| held == name));
         let shown: String = held.map(|(_, shown)| format!(" {shown}")).collect();
         say(talk, &format!("current privileges:{shown}\n"))
+    }
+}
+
+impl Console<'_> {
+    fn kdcs(&self, talk: &mut dyn Talk) -> Done {
+        let kdcs = self.ask(Operation::Kdcs, "kdcs", || "while asking who lives".into())?;
+        let Answer::Kdcs(kdcs) = kdcs else { return Err(unexpected()) };
+        say(talk, &kdcs.table(self.realm, (self.clock)()))
     }
 }
 

@@ -39,6 +39,7 @@ pub enum Query {
     DescribePolicy { name: String, terse: bool },
     ListPolicies { pattern: Option<String> },
     Privileges,
+    Kdcs,
     KeytabAdd { keytab: Option<String>, quiet: bool, fresh: Option<Vec<KeyKind>>, whose: Vec<Whose> },
     KeytabRemove { keytab: Option<String>, quiet: bool, name: Typed, which: Which },
     PurgeKeys { name: Principal, keep: Keep },
@@ -270,6 +271,12 @@ pub static COMMANDS: &[Command] = &[
         about: "Get privileges",
         usage: "usage: get_privs\n",
         read: |_, words| none(words, Query::Privileges),
+    },
+    Command {
+        names: &["kdcs"],
+        about: "List the KDCs of the realm that live",
+        usage: "usage: kdcs\n",
+        read: |_, words| none(words, Query::Kdcs),
     },
     Command {
         names: &["ktadd", "xst"],

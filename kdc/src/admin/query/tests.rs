@@ -64,6 +64,7 @@ fn every_command_is_known_by_all_its_names() {
         ("get_policy getpol", "-terse p"),
         ("list_policies listpols get_policies getpols", "p*"),
         ("get_privs getprivs", ""),
+        ("kdcs", ""),
         ("ktadd xst", "a"),
         ("ktremove ktrem", "a"),
         ("purgekeys", "a"),
@@ -79,7 +80,7 @@ fn every_command_is_known_by_all_its_names() {
         meanings.dedup();
         assert_eq!(meanings.len(), 1, "{names}");
     }
-    assert_eq!(COMMANDS.len(), 24);
+    assert_eq!(COMMANDS.len(), 25);
 }
 
 #[test]
@@ -144,6 +145,7 @@ fn queries_mean_what_they_mean_to_mit() {
         ("ktrem a all", "which: All"),
         ("ktrem -q a 3", "which: Version(3)"),
         ("getprivs", "Privileges"),
+        ("kdcs", "Kdcs"),
         ("?", "Help"),
         ("q", "Quit"),
     ] {

@@ -173,6 +173,7 @@ impl Registry {
         match operation {
             Operation::Batch { operations } => self.batch(caller, operations),
             Operation::Guarded { revision, operation } => self.guarded(caller, revision, *operation),
+            Operation::Once { request, operation } => self.once(caller, &request, *operation),
             Operation::Privileges => {
                 let names = self.acl.rights(caller).names().map(ToOwned::to_owned);
                 Ok(Answer::Privileges(names.collect()))
@@ -256,11 +257,16 @@ impl Registry {
             Operation::DescribePolicy { name } => self.describe_policy(&name),
             Operation::ListPolicies { pattern } => self.list_policies(pattern.as_deref()),
             Operation::Status => self.status(caller),
+            Operation::Kdcs => self.kdcs(),
             Operation::MasterKey => self.master_key(),
             Operation::RotateMasterKey { after } => self.rotate_master_key(after.as_ref()),
             Operation::Strings { principal } => Ok(Answer::Strings(self.find(&meant(&principal))?.strings.clone())),
             Operation::Reload | Operation::Restart => super::helm::steer(self.helm.as_deref(), caller, &operation),
-            Operation::Ensure { .. } | Operation::Privileges | Operation::Batch { .. } | Operation::Guarded { .. } => {
+            Operation::Ensure { .. }
+            | Operation::Privileges
+            | Operation::Batch { .. }
+            | Operation::Guarded { .. }
+            | Operation::Once { .. } => {
                 Err(Refusal::invalid("an operation that is made of others can't be carried out as one"))
             }
         }

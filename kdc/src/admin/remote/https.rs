@@ -147,8 +147,8 @@ impl Client {
             .header(header::HOST, format!("{}:{}", self.server.host, self.server.port))
             .header(header::CONNECTION, "close")
             .header(header::AUTHORIZATION, format!("Negotiate {}", STANDARD.encode(token)));
-        if let Some(tag) = &call.if_match {
-            request = request.header(header::IF_MATCH, tag);
+        for (name, value) in &call.headers {
+            request = request.header(*name, value);
         }
         if call.body.is_some() {
             request = request.header(header::CONTENT_TYPE, "application/json");

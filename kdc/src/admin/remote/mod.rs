@@ -14,7 +14,7 @@ pub use https::{Proof, Server, fetch};
 use super::api::Call;
 use super::caller::{Caller, Door};
 use super::operation::{Answer, Operation, Reason, Refusal};
-use super::registry::{Perform, Registry};
+use super::registry::{Perform, Registry, fresh_id};
 
 /// Octets of the longest response: a page of the longest names fits.
 const MAX_ANSWER: usize = 4 << 20;
@@ -55,15 +55,28 @@ impl Remote {
 impl Perform for Remote {
     fn perform(&self, operation: Operation) -> Result<Answer, Refusal> {
         let unasked = || Refusal::invalid("the API has no resource for this");
+        let operation = if let Way::Https(_) = self.0 { once(operation)? } else { operation };
         let call = Call::of(&operation).ok_or_else(unasked)?;
         let response = match &self.0 {
             Way::Socket(path) => socket::ask(path, &call)
                 .map_err(|error| format!("{}: {error}; is the KDC still running?", path.display())),
-            Way::Https(client) => client.ask(&call),
+            Way::Https(client) => {
+                let again = |error| if operation.is_once() { client.ask(&call) } else { Err(error) };
+                client.ask(&call).or_else(again)
+            }
         };
         let (status, body) = response.map_err(|text| Refusal::new(Reason::Failed, text))?;
         call.answer(status, &body)
     }
+}
+
+/// A change with an id of its own: asked for again where the answer was lost, it is made once.
+fn once(operation: Operation) -> Result<Operation, Refusal> {
+    if operation.is_once() || !operation.is_change() {
+        return Ok(operation);
+    }
+    let request = fresh_id()?.iter().map(|octet| format!("{octet:02x}")).collect();
+    Ok(Operation::Once { request, operation: Box::new(operation) })
 }
 
 /// A registry of this process, used by the user who started it.

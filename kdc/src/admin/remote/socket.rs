@@ -23,8 +23,8 @@ pub(super) fn ask(socket: &Path, call: &Call) -> Result<(u16, Zeroizing<Vec<u8>>
     stream.set_write_timeout(Some(PATIENCE))?;
     let mut head =
         format!("{} {} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n", call.route.method(), call.target);
-    if let Some(tag) = &call.if_match {
-        head += &format!("if-match: {tag}\r\n");
+    for (name, value) in &call.headers {
+        head += &format!("{name}: {value}\r\n");
     }
     let body = call.body.as_deref().map(Vec::as_slice);
     if let Some(body) = body {

@@ -2,6 +2,47 @@ use libkrb::Time;
 use libkrb::crypto::Key;
 
 use super::*;
+
+#[test]
+fn who_comes_too_late_hears_who_was_quicker() {
+    let (store, registry) = registry();
+    registry.perform(&root(), create("x", random())).expect("created");
+    let revision = find(&store, "x").expect("there").revision;
+    let modify = |life: i64| Operation::Modify {
+        principal: name("x"),
+        kvno: None,
+        settings: Settings { max_life: Some(life), ..Settings::default() },
+    };
+    let guarded = |life| Operation::Guarded { revision, operation: Box::new(modify(life)) };
+    let quick = Caller::login("quick", "R", Door::Process);
+    registry.perform(&quick, guarded(1)).expect("first");
+    let refusal = registry.perform(&root(), guarded(2)).expect_err("late");
+    assert_eq!(refusal.reason, Reason::Changed);
+    assert!(refusal.text.starts_with(&format!("it was changed by {} at ", quick.name)), "{refusal}");
+}
+
+#[test]
+fn a_request_that_two_bring_is_of_each_and_a_change_that_was_refused_can_be_asked_for_again() {
+    let (store, registry) = registry();
+    let once = |operation: Operation| Operation::Once { request: "7".into(), operation: Box::new(operation) };
+    let other = Caller::login("other", "R", Door::Process);
+    registry.perform(&root(), once(create("x", random()))).expect("created");
+    registry.perform(&other, once(create("y", random()))).expect("another's request");
+    let locked = Operation::Delete { principal: name("nobody") };
+    let again = |request: &str, operation: &Operation| {
+        let operation = Box::new(operation.clone());
+        registry.perform(&root(), Operation::Once { request: request.into(), operation })
+    };
+    assert_eq!(again("8", &locked).expect_err("nobody is there").reason, Reason::Missing);
+    registry.perform(&root(), create("nobody", random())).expect("created");
+    again("8", &locked).expect("now");
+    assert!(find(&store, "nobody").is_none() && find(&store, "y").is_some());
+    let batch = Operation::Batch { operations: vec![create("a", random()), create("b", random())] };
+    assert_eq!(again("9", &batch), again("9", &batch));
+    for no_change in [Operation::Privileges, Operation::Describe { principal: name("x") }, Operation::Status] {
+        assert_eq!(again("10", &no_change).expect_err("no change").reason, Reason::Invalid);
+    }
+}
 use crate::core::Change;
 
 /// Performs what must go well.

@@ -49,6 +49,8 @@ enum Ended {
     Broken(String),
     /// Begin with all there is.
     Lost(String),
+    /// Begin where it was: the copy can't be read or written.
+    Copy(String),
 }
 
 impl From<Trouble> for Ended {
@@ -62,7 +64,7 @@ impl From<Trouble> for Ended {
 
 impl From<StoreError> for Ended {
     fn from(error: StoreError) -> Self {
-        Ended::Broken(error.to_string())
+        Ended::Copy(error.to_string())
     }
 }
 
@@ -78,6 +80,10 @@ impl Follower {
                     refill = false;
                     tracing::debug!(%why, "the watch of etcd begins again");
                     self.client.turn();
+                }
+                Ended::Copy(why) => {
+                    refill = false;
+                    self.progress.away(format!("read-only: this KDC's copy does not follow: {why}"));
                 }
                 Ended::Lost(why) => {
                     refill = true;

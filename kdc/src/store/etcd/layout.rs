@@ -8,6 +8,7 @@
 //! PREFIX/r/p/NAME      the record of a principal, keys sealed
 //! PREFIX/r/realm       whose realm this is, and what tells its master key
 //! PREFIX/k/KDC         a KDC that lives, for as long as its lease does
+//! PREFIX/q/REQUEST     what was answered to a request that may come again, sealed, for some minutes
 //! PREFIX/a/ACCOUNT     how often logins to an account have failed, if they have
 //! ```
 
@@ -115,6 +116,12 @@ impl Layout {
     pub fn changes(&self, from: i64) -> WatchCreate {
         let (key, end) = self.realm();
         WatchCreate { key, end, from }
+    }
+
+    /// What was answered to a request.
+    pub fn answer(&self, request: &[u8; 32]) -> Vec<u8> {
+        let id: String = request.iter().map(|octet| format!("{octet:02x}")).collect();
+        format!("{}/q/{id}", self.prefix).into_bytes()
     }
 
     /// What is counted of accounts.

@@ -7,6 +7,7 @@
 //! and counts failed logins together with the other KDCs (`tallies`).
 
 mod ahead;
+mod answers;
 mod client;
 mod follower;
 mod layout;
@@ -37,6 +38,7 @@ use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::timeout;
 use zeroize::Zeroizing;
 
+use self::answers::Answers;
 use self::client::{Client, Trouble};
 use self::follower::Follower;
 use self::layout::{Kind, Layout, Realm, SCHEMA};
@@ -49,7 +51,7 @@ use super::redb::opens_check;
 use super::{Cached, House, MasterKey, Redb, Resealed, Vault};
 use crate::attempts::Together;
 use crate::core::attempts::{AccountId, Record};
-use crate::core::store::{Export, Standing};
+use crate::core::store::{Export, Members, Standing};
 use crate::core::{Change, Entry, Ledger, PasswordPolicy, Size, Store, StoreError};
 
 pub use self::client::Line;
@@ -329,17 +331,16 @@ impl Plot {
         }
         let (jobs, waiting) = mpsc::unbounded_channel();
         let parts = || (Arc::clone(&client), layout.clone(), Arc::clone(&copy), Arc::clone(&progress));
-        let (client_too, layout_too, copy_too, progress_too) = parts();
-        let follower =
-            Follower { client: client_too, layout: layout_too, copy: copy_too, progress: progress_too, hasty: false };
-        let (client_too, layout_too, copy_too, progress_too) = parts();
-        let writer =
-            Writer { client: client_too, layout: layout_too, copy: copy_too, progress: progress_too, jobs: waiting };
-        let pulse = Pulse { client: Arc::clone(&client), layout: layout.clone(), progress: Arc::clone(&progress) };
+        let follow = |(client, layout, copy, progress)| Follower { client, layout, copy, progress, hasty: false };
+        let write = |jobs, (client, layout, copy, progress)| {
+            let answers = Answers::default();
+            Writer { client, layout, copy, progress, jobs, answers }
+        };
+        let beat = |(client, layout, _, progress)| Pulse { client, layout, progress };
         let mut tasks = JoinSet::new();
-        tasks.spawn(follower.follow());
-        tasks.spawn(writer.write());
-        tasks.spawn(pulse.beat());
+        tasks.spawn(follow(parts()).follow());
+        tasks.spawn(write(waiting, parts()).write());
+        tasks.spawn(beat(parts()).beat());
         let patience = if fresh { FIRST } else { PATIENCE };
         let known = progress.trouble().is_none();
         if known && timeout(patience, progress.begun()).await.is_err() {
@@ -462,6 +463,17 @@ impl Store for Etcd {
 
     fn export(&self) -> Result<Export, StoreError> {
         self.changer.copy.export()
+    }
+
+    fn answered(&self, request: &[u8; 32]) -> Result<Option<Zeroizing<Vec<u8>>>, StoreError> {
+        self.remembered(request)
+    }
+
+    fn members(&self) -> Result<Option<Members>, StoreError> {
+        let Changer { client, layout, .. } = self.changer.clone();
+        let living = self.wait_for(async move { pulse::living(&client, &layout).await });
+        let living = living.ok_or_else(ending)?.map_err(client::refused)?;
+        Ok(Some(living.into()))
     }
 
     fn commit(&self, changes: &[Change]) -> Result<(), StoreError> {

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use libkrb::Time;
 use prost::Message;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
@@ -12,6 +13,7 @@ use super::client::{Client, Trouble};
 use super::layout::{Head, Kind, Layout, Presence};
 use super::standing::{Applied, Progress};
 use super::wire::{Op, PutRequest, RangeRequest, Step, TxnRequest};
+use crate::core::store::{Member, Members};
 
 /// How often.
 const BEAT: Duration = Duration::from_millis(500);
@@ -124,6 +126,17 @@ pub struct Living {
     pub at: i64,
     /// Who they are, by a name of their own.
     pub kdcs: Vec<(String, Presence)>,
+}
+
+impl From<Living> for Members {
+    fn from(living: Living) -> Self {
+        let member = |(id, kdc): (String, Presence)| {
+            let Presence { host, version, revision, started, pid, addresses, master, now, passwords } = kdc;
+            let (started, now) = (Time(started), Time(now));
+            Member { id, host, version, pid, started, addresses, passwords, revision, master, now }
+        };
+        Members { newest: living.newest, kdcs: living.kdcs.into_iter().map(member).collect() }
+    }
 }
 
 /// The KDCs that live.

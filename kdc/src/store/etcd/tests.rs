@@ -492,6 +492,74 @@ fn where_etcd_is_lost_one_copy_makes_the_realm_anew_and_all_others_follow() {
 }
 
 #[test]
+fn a_request_that_comes_again_over_another_kdc_is_answered_as_it_was_and_nobody_else_reads_that() {
+    let Some(node) = Node::start() else { return };
+    let shared = Shared::made(&node, "/kdc/R");
+    let (one, two) = (shared.open("one"), shared.open("two"));
+    let answered = |at: i64| {
+        let octets = Zeroizing::new(b"the keys".to_vec());
+        Change::Answered(crate::core::store::Answered { request: [7; 32], at: Time(at), octets })
+    };
+    one.commit(&[Change::Create(entry("alice")), answered(1)]).expect("made");
+    assert_eq!(two.answered(&[7; 32]).expect("known").expect("there").to_vec(), b"the keys");
+    assert_eq!(two.answered(&[8; 32]).expect("known"), None);
+    let (client, key) = (Arc::clone(&one.changer.client), one.changer.layout.answer(&[7; 32]));
+    let (send, there) = sync_channel(1);
+    one.wait(async move {
+        let request = wire::RangeRequest { key, ..wire::RangeRequest::default() };
+        let _ = send.send(client.range(request, PATIENCE).await.expect("answered").kvs.remove(0));
+    });
+    let there = there.recv().expect("an answer");
+    assert!(there.lease != 0, "etcd forgets it by itself");
+    assert!(!there.value.windows(8).any(|octets| octets == b"the keys"));
+    let members = one.members().expect("known").expect("there may be several");
+    assert_eq!((members.newest, members.kdcs.len()), (one.revision(), 0), "none has said that it serves");
+}
+
+#[test]
+fn an_older_kdc_passes_on_what_a_newer_one_wrote_and_serves_all_that_it_can_read() {
+    let Some(node) = Node::start() else { return };
+    let shared = Shared::made(&node, "/kdc/R");
+    let (one, two) = (shared.open("one"), shared.open("two"));
+    for user in ["alice", "bob", "carol"] {
+        one.create(entry(user));
+    }
+    let at = |kdc: &Etcd, user: &str| {
+        let export = kdc.export().expect("readable");
+        let mut records = export.records.map(|record| record.expect("readable"));
+        records.find(|record| record.name == format!("{user}@R")).expect("there").record
+    };
+    // A field that nobody here knows, and a format of the future, whose field comes last and so counts.
+    let field = |tag: u32, number: u64| {
+        let mut octets = vec![];
+        prost::encoding::uint64::encode(tag, &number, &mut octets);
+        octets
+    };
+    let written = [("bob", field(4000, 7)), ("carol", field(1, 4000))]
+        .map(|(user, field)| (user, [at(&one, user), field].concat()));
+    for (user, record) in &written {
+        let parent = one.changer.progress.applied().borrow().head;
+        let row = layout::put(one.changer.layout.key(&Kind::Principal(format!("{user}@R"))), record.clone());
+        let request = writer::transaction(&one.changer.layout, parent, parent.next().expect("random"), vec![row]);
+        let (client, mut applied) = (Arc::clone(&one.changer.client), one.changer.progress.applied());
+        one.wait(async move {
+            let made = client.txn(request, PATIENCE).await.expect("made");
+            let revision = made.header.expect("a header").revision;
+            drop(applied.wait_for(|applied| applied.revision >= revision).await);
+        });
+    }
+    two.await_all_of(&one);
+    for kdc in [&one, &two] {
+        assert!(kdc.find("alice").is_some() && kdc.find("bob").is_some());
+        let error = kdc.lookup(&name("carol")).expect_err("of the future").to_string();
+        assert!(error.contains("by a newer kdc"), "{error}");
+        // With the revision behind, as every copy has it.
+        assert!(written.iter().all(|(user, record)| at(kdc, user).starts_with(record)), "no octet is lost");
+    }
+    two.create(entry("dave"));
+}
+
+#[test]
 fn a_transaction_that_is_sent_twice_is_made_once() {
     let Some(node) = Node::start() else { return };
     let shared = Shared::made(&node, "/kdc/R");

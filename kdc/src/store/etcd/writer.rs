@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, timeout, timeout_at};
 
+use super::answers::Answers;
 use super::client::{Client, Trouble, refused};
 use super::layout::{Head, Kind, Layout, put};
 use super::standing::{Applied, Progress};
@@ -45,6 +46,7 @@ pub struct Writer {
     pub copy: Arc<Cached<Redb>>,
     pub progress: Arc<Progress>,
     pub jobs: mpsc::UnboundedReceiver<Job>,
+    pub answers: Answers,
 }
 
 /// Commits as one transaction.
@@ -105,12 +107,18 @@ impl Writer {
         let patience = if self.progress.trouble().is_some() { BRIEF } else { PATIENCE };
         let deadline = Instant::now() + patience;
         let mut applied = self.progress.applied();
+        let everybody: Vec<_> = (0..jobs.len()).collect();
         let all = |error: StoreError, members: &[usize]| members.iter().map(|it| (*it, Err(error.clone()))).collect();
+        if jobs.iter().flat_map(|job| &job.changes).any(|change| matches!(change, Change::Answered(_)))
+            && let Err(trouble) = self.answers.prepare(&self.client).await
+        {
+            return all(refused(trouble), &everybody);
+        }
         loop {
             if Instant::now() >= deadline {
                 let others = || "others keep changing the realm; try again".to_owned();
                 let error = StoreError::ReadOnly(self.progress.trouble().unwrap_or_else(others));
-                return all(error, &(0..jobs.len()).collect::<Vec<_>>());
+                return all(error, &everybody);
             }
             let batch = match self
                 .copy
@@ -118,7 +126,7 @@ impl Writer {
                 .examine(|base, at| self.batch(base, Head::read(&at.head).unwrap_or_default(), jobs))
             {
                 Ok(batch) => batch,
-                Err(error) => return all(error, &(0..jobs.len()).collect::<Vec<_>>()),
+                Err(error) => return all(error, &everybody),
             };
             let Batch { members, wrong, parent, rows } = batch;
             let mut done: Vec<_> = wrong.into_iter().map(|(it, error)| (it, Err(error))).collect();
@@ -144,6 +152,7 @@ impl Writer {
                     }
                 }
                 Err(trouble) => {
+                    self.answers.forget();
                     if let Trouble::Away(_) = trouble {
                         self.progress.away(trouble.to_string());
                     }
@@ -193,6 +202,7 @@ impl Writer {
                 None => gone(place),
             });
         }
+        rows.extend(self.answers.rows(&self.layout, &plan.answers, &master)?);
         Ok(Batch { members, wrong, parent, rows })
     }
 
@@ -245,6 +255,7 @@ fn touches(plan: &Plan<'_>, change: &Change) -> bool {
         Change::Delete(name) => plan.entries.contains_key(&key(name)),
         Change::PutPolicy(policy) => plan.policies.contains_key(&policy.name),
         Change::DeletePolicy(name) => plan.policies.contains_key(name),
+        Change::Answered(_) => false,
     }
 }
 

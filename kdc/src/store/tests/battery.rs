@@ -8,6 +8,7 @@ use zeroize::Zeroizing;
 
 use super::*;
 use crate::core::entry::{Token, TokenKind};
+use crate::core::store::Answered;
 use crate::core::{Attributes, Change, PasswordPolicy, Store};
 
 macro_rules! battery {
@@ -37,6 +38,7 @@ battery! {
     what_is_created_is_found_whole,
     a_name_that_is_not_there_is_no_error,
     a_taken_name_is_refused,
+    an_answer_is_kept_with_the_change_that_it_is_of,
     a_replacement_is_seen_and_has_a_new_revision,
     a_replacement_from_an_old_reading_is_a_conflict,
     what_is_not_there_can_be_neither_replaced_nor_deleted,
@@ -526,6 +528,25 @@ fn readers_never_see_an_older_state_than_before(store: &dyn Store) {
         }
         done.store(true, std::sync::atomic::Ordering::Relaxed);
     });
+}
+
+fn an_answer_is_kept_with_the_change_that_it_is_of(store: &dyn Store) {
+    let answered = |request: u8, text: &str| {
+        let octets = Zeroizing::new(text.as_bytes().to_vec());
+        Change::Answered(Answered { request: [request; 32], at: Time(1_800_000_000), octets })
+    };
+    let found = |request: u8| store.answered(&[request; 32]).expect("known").map(|octets| octets.to_vec());
+    assert_eq!(found(1), None);
+    store.commit(&[Change::Create(entry("alice")), answered(1, "made")]).expect("made");
+    assert_eq!((found(1), found(2)), (Some(b"made".to_vec()), None));
+    // Not without it.
+    assert!(store.commit(&[Change::Create(entry("alice")), answered(2, "made")]).is_err());
+    assert_eq!(found(2), None);
+    store.commit(&[Change::Delete(name("alice")), answered(2, "gone"), answered(3, "and more")]).expect("made");
+    assert_eq!(
+        (found(1), found(2), found(3)),
+        (Some(b"made".to_vec()), Some(b"gone".to_vec()), Some(b"and more".to_vec()))
+    );
 }
 
 /// A store whose next reading is held back after it has read.
