@@ -2,12 +2,16 @@
 //! them, a node of etcd, or its majority is gone.
 
 mod chaos;
+mod clients;
 mod cost;
+mod failures;
 mod figures;
 mod joining;
 mod keys;
+mod load;
 mod place;
 mod together;
+mod wire;
 
 use place::{Cluster, REALM, until};
 
@@ -28,6 +32,8 @@ fn what_one_kdc_takes_all_have_also_one_that_was_away() {
     until("both say that they live", || living().contains(&format!("{REALM}: 2 KDCs live")));
     until("and that they are up to date", || living().matches("up to date").count() == 2);
     assert!(living().contains(&format!("127.0.0.1:{}", two.port())));
+    let asked = two.kadmin(&["kdcs"]).succeeds().stdout().to_owned();
+    assert!(asked.contains(&format!("{REALM}: 2 KDCs live")) && asked.matches("up to date").count() == 2, "{asked}");
     let dns = one.kdc(&["dns"]).run().succeeds();
     for port in [one.port(), two.port()] {
         assert!(

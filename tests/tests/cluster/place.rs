@@ -3,9 +3,12 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Instant;
 
+use kdc::admin::{Answer, Name, Operation, Perform, Remote};
 use kdc::init::init;
+use libkrb::Principal;
 use tempfile::TempDir;
 use tests::{Daemon, Etcd, Family, PATIENCE, Port, Said, Tool};
 
@@ -28,12 +31,21 @@ pub struct Kdc {
 impl Cluster {
     /// So many KDCs over so many nodes.
     pub fn start(kdcs: usize, nodes: usize) -> Option<Cluster> {
+        Cluster::start_as(kdcs, nodes, |_, endpoints| (endpoints.to_vec(), String::new()))
+    }
+
+    /// The same, each with endpoints and further settings of its store of its own.
+    pub fn start_as(
+        kdcs: usize,
+        nodes: usize,
+        mut store: impl FnMut(usize, &[String]) -> (Vec<String>, String),
+    ) -> Option<Cluster> {
         let etcd = Etcd::start(nodes)?;
         let folder = tempfile::tempdir().expect("a folder");
         let first = folder.path().join("kdc0");
         init(REALM, &first, &["127.0.0.1:88".parse().expect("an address")]).expect("a realm");
         let endpoints = etcd.endpoints();
-        let kdcs: Vec<_> = (0..kdcs).map(|number| Kdc::beside(&first, number, &endpoints)).collect();
+        let kdcs: Vec<_> = (0..kdcs).map(|number| Kdc::beside(&first, number, store(number, &endpoints))).collect();
         kdcs[0].kdc(&["store", "publish"]).run().succeeds().saying("3 principals");
         let mut cluster = Cluster { kdcs, etcd, folder };
         cluster.kdcs.iter_mut().for_each(Kdc::start);
@@ -57,13 +69,13 @@ impl Kdc {
     }
 
     /// What an operator does on a further machine: settings, and the master key.
-    fn beside(first: &Path, number: usize, endpoints: &[String]) -> Kdc {
+    fn beside(first: &Path, number: usize, (endpoints, more): (Vec<String>, String)) -> Kdc {
         let folder = first.with_file_name(format!("kdc{number}"));
         std::fs::create_dir_all(&folder).expect("a folder");
         if number > 0 {
             std::fs::copy(first.join("master.key"), folder.join("master.key")).expect("copied with its mode");
         }
-        Kdc::with_store(folder, &format!("[store]\nkind = \"etcd\"\nendpoints = {endpoints:?}\n"))
+        Kdc::with_store(folder, &format!("[store]\nkind = \"etcd\"\nendpoints = {endpoints:?}\n{more}"))
     }
 
     fn with_store(folder: PathBuf, store: &str) -> Kdc {
@@ -94,6 +106,21 @@ impl Kdc {
 
     pub fn start(&mut self) {
         self.daemon = Some(Daemon::start(self.kdc(&["run"]).command(), "is ready at"));
+    }
+
+    /// Starts it by another command, which has it for its arguments.
+    pub fn start_by(&mut self, words: &[&str]) {
+        let run = self.kdc(&["run"]).command();
+        let mut command = Command::new(words[0]);
+        command.args(&words[1..]).arg(run.get_program()).args(run.get_args()).env_clear();
+        command.envs(run.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        self.daemon = Some(Daemon::start(command, "is ready at"));
+    }
+
+    /// Its clients know the KDCs at these ports, in this order.
+    pub fn knows_kdcs(&self, ports: &[u16]) {
+        let kdcs: Vec<_> = ports.iter().map(|port| format!("127.0.0.1:{port}")).collect();
+        knows(&self.folder, &kdcs.join("\n  kdc = "), &kdcs[0]);
     }
 
     pub fn pid(&self) -> u32 {
@@ -129,7 +156,12 @@ impl Kdc {
 
     /// A client's program that knows this KDC and no other.
     pub fn client(&self, program: &'static str) -> Tool {
-        Tool::new(Family::Ours.program(program))
+        self.client_of(Family::Ours, program)
+    }
+
+    /// The same, of another family.
+    pub fn client_of(&self, family: Family, program: &'static str) -> Tool {
+        Tool::new(family.program(program))
             .env("KRB5_CONFIG", self.path("krb5.conf").display().to_string())
             .env("KRB5CCNAME", format!("FILE:{}", self.path("ccache").display()))
     }
@@ -151,6 +183,16 @@ impl Kdc {
         let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
         line.and_then(|value| value.trim().parse().ok()).unwrap_or_else(|| panic!("no {name}: {text}"))
     }
+}
+
+/// A principal of the realm.
+pub fn name(text: &str) -> Name {
+    Name(Principal::parse(text, Some(REALM)).expect("a name"))
+}
+
+/// Has a KDC that runs do something; `None` where it did not.
+pub fn perform(kdc: &Kdc, operation: Operation) -> Option<Answer> {
+    Remote::find(&kdc.path("admin.sock")).ok()??.perform(operation).ok()
 }
 
 /// Writes the settings of clients that know one KDC and no other.
