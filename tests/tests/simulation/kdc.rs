@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use kdc::attempts::{Counted, Together};
-use kdc::core::{Arrival, Entry, Kdc as Core, Outcome, Policy, Store};
+use kdc::core::{Arrival, Entry, Kdc as Core, KnownTgts, Outcome, Policy, Store};
 use kdc::store::MasterKey;
 use kdc::store::etcd::{Etcd, Options, Presence, World};
 use libkrb::replay::MemoryReplayCache;
@@ -67,6 +67,7 @@ pub struct Alive {
     clock: Clock,
     policy: Policy,
     replays: MemoryReplayCache,
+    tickets: KnownTgts,
     random: Mutex<Sequence>,
 }
 
@@ -125,7 +126,9 @@ impl Seat {
             let (policy, replays) = (Policy::new(REALM), MemoryReplayCache::new(300, 100_000));
             let random = Mutex::new(Sequence(u64::from(life) << 8 | number as u64));
             let writes = Arc::clone(&counted);
-            let serving = Alive { etcd, together, counted, id, number, life, skew, clock, policy, replays, random };
+            let tickets = KnownTgts::new(100, 300);
+            let serving =
+                Alive { etcd, together, counted, id, number, life, skew, clock, policy, replays, tickets, random };
             *alive.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(serving));
             loop {
                 sleep(kdc::attempts::INTERVAL).await;
@@ -164,7 +167,8 @@ impl Seat {
 impl Alive {
     /// Answers a request.
     pub fn answer(&self, bytes: &[u8]) -> Outcome {
-        let core = Core { policy: &self.policy, store: &*self.etcd, replays: &self.replays, attempts: &*self.counted };
+        let Alive { policy, replays, tickets, .. } = self;
+        let core = Core { policy, store: &*self.etcd, replays, attempts: &*self.counted, tickets };
         let now = self.clock.now(self.skew.load(Ordering::Relaxed));
         let mut random = self.random.lock().unwrap_or_else(PoisonError::into_inner);
         kdc::core::handle(&core, Arrival { now, from: None }, &mut *random, bytes)
