@@ -179,7 +179,7 @@ impl State {
     /// The events of a range from a revision on, up to another.
     fn events(&self, (key, end): (&[u8], &[u8]), from: i64, to: i64) -> Vec<Event> {
         let inside = |it: &[u8]| it == key || (!end.is_empty() && it >= key && it < end);
-        let changed = self.changes.range(from..=to);
+        let changed = self.changes.range(from..to.saturating_add(1).max(from));
         let changed = changed.flat_map(|(revision, keys)| keys.iter().map(move |key| (*revision, key)));
         changed
             .filter(|(_, key)| inside(key))
