@@ -63,8 +63,8 @@ fn request(parts: &Parts) -> Result<Option<String>, Problem> {
     let Some(id) = parts.headers.get(ONCE) else { return Ok(None) };
     let id = id.to_str().ok().and_then(|id| id.trim().strip_prefix('"')?.strip_suffix('"'));
     let id = id.filter(|id| is_request(id) && !id.contains('"'));
-    let wrong = || malformed(r#"expected 1 to 128 visible characters in quotes, such as "8e03978e-40d5-43dd""#);
-    id.map(|id| Some(id.to_owned())).ok_or_else(|| wrong().at("idempotency-key"))
+    let rule = r#"expected 1 to 128 visible characters in quotes, such as "8e03978e-40d5-43dd""#;
+    id.map(|id| Some(id.to_owned())).ok_or_else(|| invalid(rule.to_owned(), "idempotency-key"))
 }
 
 fn malformed(detail: &str) -> Problem {

@@ -390,7 +390,7 @@ fn a_change_with_an_id_of_its_own_is_made_once_and_answered_again_as_it_was() {
     let first = keys("\"k\"");
     assert!(first == keys("\"k\"") && first != keys("\"l\""), "the same keys, not newer ones");
     for id in ["", "1", "\"\"", "\"a b\"", "\"a\"b\"", &format!("\"{}\"", "x".repeat(129))] {
-        make("z", id).is(400, "malformed", Some("idempotency-key"));
+        make("z", id).is(422, "invalid", Some("idempotency-key"));
     }
     api.ask_with("GET", "/v1/principals/x", None, &[("idempotency-key", "\"1\"")]).is(
         400,
