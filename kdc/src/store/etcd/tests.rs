@@ -6,8 +6,9 @@ use std::process::{Child, Command, Stdio};
 
 use super::*;
 use crate::attempts::Counted;
-use crate::core::Change;
-use crate::core::attempts::{Attempts, Lockout, Proven, Tried};
+use crate::core::attempts::{AccountId, Attempts, Lockout, Proven, Tried};
+use crate::core::{Change, Entry, Store};
+use crate::store::House;
 use crate::store::redb::Row;
 use crate::store::tests::{battery, entry, name, with_aliases};
 
