@@ -76,10 +76,11 @@ pub fn look(sent: &Sent, outcome: &Outcome) {
     };
     let read = wire::decode::<KdcRep<'_>>(reply).expect("a KDC-REP");
     let body = wire::decode::<KdcReqBody<'_>>(&sent.body).expect("a ticket without a request");
-    if let Some((key, _)) = envelope {
-        enveloped(key, read.padata, Some(body.nonce), (Some(read.ticket.der), ErrorCode(0)));
-    }
+    let within = envelope
+        .and_then(|(key, _)| enveloped(key, read.padata, Some(body.nonce), (Some(read.ticket.der), ErrorCode(0))));
     let client = read.client.principal(read.client_realm).expect("a name");
+    // Out of the envelope the reply may hide whose it is (RFC 6113 5.4.2).
+    let client = within.filter(|_| client == Principal::anonymous()).unwrap_or(client);
     assert!(body.till == Time::EPOCH || issued.end_time <= body.till || again(&body), "longer than was asked for");
     match &sent.whose {
         Whose::Clients(clients) => {
@@ -114,19 +115,27 @@ pub fn look_at_stranger(outcome: &Outcome) {
     assert!(outcome.event.refusal.is_none() == answered.unwrap_or(false), "{:?}", outcome.event);
 }
 
-/// An answer in its envelope, with this nonce and for this ticket, or with this error.
-fn enveloped(key: &Key, padata: MethodData<'_>, nonce: Option<u32>, (ticket, code): (Option<&[u8]>, ErrorCode)) {
+/// An answer in its envelope, with this nonce and for this ticket, whose client it names; or with this error.
+fn enveloped(
+    key: &Key,
+    padata: MethodData<'_>,
+    nonce: Option<u32>,
+    (ticket, code): (Option<&[u8]>, ErrorCode),
+) -> Option<Principal> {
     let opened = fast::open_response(key, padata).expect("the same envelope").expect("an envelope");
-    let Some(nonce) = nonce else { return };
+    let nonce = nonce?;
     let said = opened.response(nonce).expect("the nonce of the request");
     let error = said.padata.iter().find(|element| element.kind == PaType::FX_ERROR);
     let Some(ticket) = ticket else {
         let error = error.expect("PA-FX-ERROR");
         assert_eq!(wire::decode::<KrbError<'_>>(error.value).expect("a KRB-ERROR").code, code);
-        return assert!(said.finished.is_none());
+        assert!(said.finished.is_none());
+        return None;
     };
     assert!(error.is_none());
-    fast::verify_ticket(key, &said.finished.expect("vouched for"), ticket).expect("this ticket");
+    let finished = said.finished.expect("vouched for");
+    fast::verify_ticket(key, &finished, ticket).expect("this ticket");
+    Some(finished.client.principal(finished.client_realm).expect("a name"))
 }
 
 fn again(body: &KdcReqBody<'_>) -> bool {
