@@ -219,7 +219,7 @@ impl Etcd {
     /// Makes one commit, in one transaction or, where keys are announced, in two.
     ///
     /// # Errors
-    /// As [`Store::commit`].
+    /// As [`crate::store::Store::commit`].
     pub async fn change(&self, changes: Vec<Change>) -> Result<(), StoreError> {
         self.changer.change(changes).await
     }
