@@ -65,6 +65,7 @@ pub fn options(config: &Config) -> Result<store::etcd::Options, StoreError> {
         user: etcd.user,
         password: password.map(|text| zeroize::Zeroizing::new(text.trim_end_matches('\n').to_owned())),
         max_staleness: etcd.max_staleness.map(|seconds| std::time::Duration::from_secs(seconds.unsigned_abs())),
+        seal_names: etcd.seal_names,
         world: store::etcd::World::default(),
     })
 }

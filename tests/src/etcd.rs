@@ -1,5 +1,7 @@
 //! An etcd of a test's own, of one node or several.
 
+use std::path::Path;
+
 use tempfile::TempDir;
 
 use crate::family::Program;
@@ -65,6 +67,13 @@ impl Etcd {
         Tool::new(program).env("ETCDCTL_API", "3").args(["--endpoints", &endpoints]).args(words).run().succeeds();
     }
 
+    /// All that its nodes have on their disks, as text: logs and databases, with all history.
+    pub fn kept(&self) -> String {
+        let mut text = String::new();
+        read(self.folder.path(), &mut text);
+        text
+    }
+
     fn tool(&self, node: usize) -> Tool {
         let url = |port: &Port| format!("http://{}", port.address());
         let all = self.nodes.iter().map(|node| format!("{}={}", node.name, url(&node.peer))).collect::<Vec<_>>();
@@ -74,5 +83,14 @@ impl Etcd {
             .args(["--listen-client-urls", &url(client), "--advertise-client-urls", &url(client)])
             .args(["--listen-peer-urls", &url(peer), "--initial-advertise-peer-urls", &url(peer), "--data-dir"])
             .args([self.folder.path().join(name)])
+    }
+}
+
+fn read(folder: &Path, text: &mut String) {
+    for file in std::fs::read_dir(folder).expect("a folder").map(|file| file.expect("a file").path()) {
+        match file.is_dir() {
+            true => read(&file, text),
+            false => text.push_str(&String::from_utf8_lossy(&std::fs::read(&file).expect("readable"))),
+        }
     }
 }

@@ -85,10 +85,11 @@ pub fn fence(config: &Config) -> Result<()> {
 /// `kdc store verify`.
 pub fn verify(config: &Config) -> Result<()> {
     let options = house::options(config)?;
+    let master = MasterKey::load(&config.master_key)?;
     let found = match Redb::open(&config.store.file, MasterKey::load(&config.master_key)?) {
         Ok(store) => {
             let export = store.export()?;
-            wait(etcd::compare(&options, revision(export.head.revision)?, export.records))?
+            wait(etcd::compare(&options, &master, revision(export.head.revision)?, export.records))?
         }
         Err(StoreError::InUse(_)) => {
             let mut lines = moving::asked(config)?;
@@ -98,6 +99,7 @@ pub fn verify(config: &Config) -> Result<()> {
             };
             wait(etcd::compare(
                 &options,
+                &master,
                 revision(head.revision)?,
                 lines.filter_map(|line| exported(line).transpose()),
             ))?

@@ -31,7 +31,7 @@ kpasswd_listen = [{kpasswd}]
 # Principals, their keys sealed under the master key. Back up both, apart from each other.
 #store = "principals.redb"
 # Or a table, for several KDCs of one realm (docs/guide/cluster.md): [store], kind = "etcd", endpoints = ["https://..."],
-# file (of the copy), prefix, ca, certificate, key, user, password, max_staleness.
+# file (of the copy), prefix, ca, certificate, key, user, password, max_staleness = "off", seal_names = false.
 #master_key = "master.key"
 # Or: "fd:3", a descriptor that is open already ("fd": the one that KDC_MASTER_KEY_FD names); "credential:NAME", one of
 # systemd; { command = ["/usr/bin/kms", "get"], timeout = "10s" }, what a command prints.

@@ -36,6 +36,8 @@ pub struct EtcdSettings {
     pub password: Option<Source>,
     /// Seconds after which a copy that hears nothing serves no more; `None`: it serves on.
     pub max_staleness: Option<i64>,
+    /// Whether names are sealed there.
+    pub seal_names: bool,
 }
 
 /// The table `[store]`.
@@ -56,6 +58,8 @@ struct Table {
     password: Option<Source>,
     #[serde(default, deserialize_with = "bound")]
     max_staleness: Option<i64>,
+    #[serde(default)]
+    seal_names: bool,
 }
 
 #[derive(Default, PartialEq, Deserialize)]
@@ -119,13 +123,14 @@ impl<'de> Deserialize<'de> for StoreSettings {
 
 impl Table {
     fn settings(self) -> Result<StoreSettings, &'static str> {
-        let Table { kind, file, endpoints, prefix, ca, certificate, key, user, password, max_staleness } = self;
+        let Table { kind, file, endpoints, prefix, ca, certificate, key, user, password, max_staleness, seal_names } =
+            self;
         let identity = match (certificate, key) {
             (Some(certificate), Some(key)) => Some((certificate, key)),
             (None, None) => None,
             _ => return Err("store: `certificate` and `key` go together"),
         };
-        let etcd = EtcdSettings { endpoints, prefix, ca, identity, user, password, max_staleness };
+        let etcd = EtcdSettings { endpoints, prefix, ca, identity, user, password, max_staleness, seal_names };
         if kind == Kind::Redb {
             let nothing = EtcdSettings {
                 endpoints: vec![],
@@ -135,6 +140,7 @@ impl Table {
                 user: None,
                 password: None,
                 max_staleness: None,
+                seal_names: false,
             };
             let plain = etcd == nothing;
             return if plain {
@@ -191,7 +197,7 @@ mod tests {
         assert_eq!(read("[store]\nfile = 'x'"), Ok(file.clone()));
         let etcd = read(
             "[store]\nkind = 'etcd'\nfile = 'x'\nendpoints = ['https://a:2379']\nca = 'ca.pem'\ncertificate = 'c'\n\
-             key = '/k'\nuser = 'kdc'\npassword = 'p'\nprefix = '/r'\nmax_staleness = '1h'",
+             key = '/k'\nuser = 'kdc'\npassword = 'p'\nprefix = '/r'\nmax_staleness = '1h'\nseal_names = true",
         );
         let said = EtcdSettings {
             endpoints: vec!["https://a:2379".into()],
@@ -201,6 +207,7 @@ mod tests {
             user: Some("kdc".into()),
             password: Some(Source::File("/realm/p".into())),
             max_staleness: Some(3600),
+            seal_names: true,
         };
         assert_eq!(etcd, Ok(StoreSettings { etcd: Some(said), ..file }));
     }
@@ -211,6 +218,7 @@ mod tests {
             ("[store]\nkind = 'etcd'", "endpoints"),
             ("[store]\nkind = 'etcd'\nendpoints = ['a:1']", "https://etcd1"),
             ("[store]\nendpoints = ['http://a:1']", "kind = \"etcd\""),
+            ("[store]\nseal_names = true", "kind = \"etcd\""),
             ("[store]\nkind = 'etcd'\nendpoints = ['http://a:1']\nkey = 'k'", "go together"),
             ("[store]\nkind = 'etcd'\nendpoints = ['http://a:1']\nuser = 'k'", "go together"),
             ("[store]\nkind = 'etcd'\nendpoints = ['http://a:1']\nprefix = 'r'", "begins with /"),

@@ -10,6 +10,7 @@ mod joining;
 mod keys;
 mod load;
 mod place;
+mod sealed;
 mod together;
 mod wire;
 

@@ -45,6 +45,8 @@ pub struct Seat {
     pub skew: Arc<AtomicI64>,
     /// How often it has been started.
     pub lives: u32,
+    /// Whether names are sealed in etcd.
+    pub seal_names: bool,
     folder: PathBuf,
     clock: Clock,
     trace: Arc<Trace>,
@@ -75,7 +77,7 @@ impl Seat {
     /// A place with nobody in it; `folder` has the master key.
     pub fn new(number: usize, network: Arc<Network>, folder: PathBuf, clock: Clock, trace: Arc<Trace>) -> Seat {
         let (skew, alive) = (Arc::default(), Arc::default());
-        Seat { number, network, skew, lives: 0, folder, clock, trace, alive, tasks: JoinSet::new() }
+        Seat { number, network, skew, lives: 0, seal_names: false, folder, clock, trace, alive, tasks: JoinSet::new() }
     }
 
     /// The KDC, if it serves.
@@ -96,7 +98,7 @@ impl Seat {
         };
         let endpoints = (0..crate::etcd::NODES).map(|it| (it + self.number) % crate::etcd::NODES);
         let endpoints = endpoints.map(|node| format!("http://node-{node}")).collect();
-        Options { endpoints, prefix: PREFIX.to_owned(), world, ..Options::default() }
+        Options { endpoints, prefix: PREFIX.to_owned(), world, seal_names: self.seal_names, ..Options::default() }
     }
 
     /// Starts it, again and again until it serves, as who watches over daemons does.

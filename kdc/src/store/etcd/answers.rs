@@ -37,7 +37,7 @@ impl Answers {
         let row = |answered: &&Answered| {
             let (version, sealed) = master.seal(&answered.octets, &answer_context(&answered.request))?;
             let value = [&version.to_be_bytes()[..], &sealed].concat();
-            Ok(Step::Put(PutRequest { key: layout.answer(&answered.request), value, lease }).into())
+            Ok(Step::Put(PutRequest { key: layout.answer(&answered.request)?, value, lease }).into())
         };
         answers.iter().map(row).collect()
     }
@@ -66,7 +66,7 @@ impl Answers {
 impl Etcd {
     /// What was answered to a request by now, over whichever KDC it came.
     pub(super) fn remembered(&self, request: &[u8; 32]) -> Result<Option<Zeroizing<Vec<u8>>>, StoreError> {
-        let (client, key) = (Arc::clone(&self.changer.client), self.changer.layout.answer(request));
+        let (client, key) = (Arc::clone(&self.changer.client), self.changer.layout.answer(request)?);
         let ask = RangeRequest { key, ..RangeRequest::default() };
         let found = self.wait_for(async move { client.range(ask, PATIENCE).await });
         let found = found.ok_or_else(super::ending)?.map_err(refused)?;

@@ -2,6 +2,7 @@
 //! in the order in which it was. A connection that breaks is taken up where it was; where etcd has
 //! thrown that history away, or it is another one, all there is comes anew while the old copy serves on.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,13 +11,14 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
 use super::client::{Client, Trouble, Watch};
-use super::layout::{Head, Kind, Layout, Realm, with_revision};
+use super::layout::{Head, Kind, Layout, Realm};
 use super::look;
 use super::master;
+use super::publish::copied;
 use super::standing::Progress;
 use super::wire::{Event, KeyValue, RangeRequest};
 use crate::core::StoreError;
-use crate::store::redb::{Followed, Position, REVISION_OF_A_POLICY, REVISION_OF_A_PRINCIPAL, Row};
+use crate::store::redb::{Followed, Position, Row};
 use crate::store::{Cached, Redb};
 
 /// How long etcd is waited for.
@@ -112,6 +114,8 @@ impl Follower {
         }
         let realm = self.realm_onwards(&at).await?;
         self.look_at_keys(&realm).await?;
+        // Before anything is read, and before anything is committed onto that.
+        self.layout.agree(&realm, &self.copy.inner().master.load())?;
         let refill = refill || at.revision == 0 || realm.epoch > at.epoch;
         let mut at = if refill || self.is_another_history(&at).await? { self.refill(realm.epoch).await? } else { at };
         self.progress.at(&at);
@@ -147,7 +151,7 @@ impl Follower {
     fn apply(&self, at: &Position, events: Vec<Event>) -> Result<Position, Ended> {
         let mut to = at.clone();
         let mut rows: Vec<Followed> = Vec::with_capacity(events.len());
-        let mut keys = vec![];
+        let (mut keys, mut vanished) = (vec![], vec![]);
         for event in events {
             let Some(kv) = event.kv else { continue };
             to.revision = to.revision.max(kv.modified);
@@ -160,12 +164,20 @@ impl Follower {
                     self.progress.heard(new.ok_or_else(lost)?, kv.modified);
                     to.head = kv.value;
                 }
-                Some(Kind::Principal(_) | Kind::Policy(_)) => rows.extend(row(&self.layout, kv, gone)),
+                Some(Kind::Sealed(_)) if gone => vanished.push(kv.key),
+                Some(Kind::Principal(_) | Kind::Policy(_)) if gone => {
+                    rows.extend(self.layout.named(&kv.key).map(|row| (row, None)));
+                }
+                Some(Kind::Principal(_) | Kind::Policy(_) | Kind::Sealed(_)) => {
+                    rows.extend(copied(&self.layout, kv).map(|(row, record)| (row, Some(record))));
+                }
+                Some(Kind::Gone) if !gone => rows.extend(self.layout.gone(&kv).into_iter().map(|row| (row, None))),
                 Some(Kind::Realm) if !gone => self.seal_as(&kv)?,
                 Some(Kind::Master(version)) => keys.push((version, (!gone).then_some(kv.value))),
-                Some(Kind::Realm) | None => {}
+                Some(Kind::Realm | Kind::Gone) | None => {}
             }
         }
+        self.are_told(&vanished, &rows)?;
         if to == *at {
             return Ok(to);
         }
@@ -177,6 +189,19 @@ impl Follower {
         }
         self.progress.at(&to);
         Ok(to)
+    }
+
+    /// Whether commits told whose the keys were that vanished.
+    fn are_told(&self, vanished: &[Vec<u8>], rows: &[Followed]) -> Result<(), Ended> {
+        if vanished.is_empty() {
+            return Ok(());
+        }
+        let gone = rows.iter().filter(|(_, record)| record.is_none());
+        let told: HashSet<_> = gone.map(|(row, _)| self.layout.place(row)).collect::<Result<_, _>>()?;
+        match vanished.iter().all(|key| told.contains(key)) {
+            true => Ok(()),
+            false => Err(Ended::Lost("a record was removed from etcd past the KDCs".into())),
+        }
     }
 
     fn seal_as(&self, kv: &KeyValue) -> Result<(), Ended> {
@@ -305,21 +330,10 @@ impl Follower {
         if let Some(last) = page.kvs.last() {
             request.key = [&*last.key, &[0]].concat();
         }
-        let rows = page.kvs.into_iter().filter_map(|kv| row(&self.layout, kv, false));
-        Ok((rows.filter_map(|(row, record)| Some((row, record?))).collect(), page.more))
+        Ok((page.kvs.into_iter().filter_map(|kv| copied(&self.layout, kv)).collect(), page.more))
     }
 }
 
 async fn next(watch: &mut Watch) -> Result<Vec<Event>, Ended> {
     Ok(watch.next().await?.events)
-}
-
-/// A key of etcd as a row of the copy.
-fn row(layout: &Layout, kv: KeyValue, gone: bool) -> Option<Followed> {
-    let (row, tag) = match layout.kind(&kv.key)? {
-        Kind::Principal(name) => (Row::Principal(name), REVISION_OF_A_PRINCIPAL),
-        Kind::Policy(name) => (Row::Policy(name), REVISION_OF_A_POLICY),
-        Kind::Head | Kind::Realm | Kind::Master(_) => return None,
-    };
-    Some((row, (!gone).then(|| with_revision(kv.value, tag, kv.modified))))
 }

@@ -6,6 +6,8 @@
 //! PREFIX/r/m/VERSION   a version of the master key that is handed round, sealed under the one before it
 //! PREFIX/r/o/POLICY    the record of a password policy
 //! PREFIX/r/p/NAME      the record of a principal, keys sealed
+//! PREFIX/r/x/HASH      either, sealed whole, where names are sealed (`names`)
+//! PREFIX/r/gone        there, whom the last commit removed that removed anybody, sealed
 //! PREFIX/r/realm       whose realm this is, and what tells its master key
 //! PREFIX/k/KDC         a KDC that lives, for as long as its lease does
 //! PREFIX/q/REQUEST     what was answered to a request that may come again, sealed, for some minutes
@@ -14,17 +16,20 @@
 
 use prost::Message;
 
+use super::Options;
+use super::names::Names;
 use super::wire::{PutRequest, RangeRequest, WatchCreate};
 use crate::core::StoreError;
 use crate::core::attempts::AccountId;
 
-/// What this code writes, and the newest that it reads.
-pub const SCHEMA: u32 = 1;
+/// The newest that this code reads; what it writes is of the oldest that has all that is in it.
+pub const SCHEMA: u32 = 2;
 
 /// The keys below a prefix.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Layout {
     prefix: String,
+    names: Names,
 }
 
 /// What a key is of.
@@ -38,14 +43,28 @@ pub enum Kind {
     Principal(String),
     /// A password policy, by its name.
     Policy(String),
+    /// A principal or a password policy whose name is sealed, by the hash of that.
+    Sealed(String),
+    /// Whom a commit removed, where names are sealed.
+    Gone,
     /// A version of the master key.
     Master(u32),
 }
 
 impl Layout {
-    /// That of a prefix, such as `/kdc/EXAMPLE.ORG`.
+    /// That of a prefix, such as `/kdc/EXAMPLE.ORG`, below which names are in clear.
     pub fn below(prefix: &str) -> Self {
-        Layout { prefix: prefix.trim_end_matches('/').to_owned() }
+        Layout { prefix: prefix.trim_end_matches('/').to_owned(), names: Names::Clear }
+    }
+
+    /// As the settings have it.
+    pub fn of(options: &Options) -> Self {
+        Layout { names: Names::of(options), ..Layout::below(&options.prefix) }
+    }
+
+    /// How names stand there.
+    pub fn names(&self) -> &Names {
+        &self.names
     }
 
     /// The prefix.
@@ -61,6 +80,8 @@ impl Layout {
             Kind::Realm => format!("{prefix}/r/realm"),
             Kind::Principal(name) => format!("{prefix}/r/p/{name}"),
             Kind::Policy(name) => format!("{prefix}/r/o/{name}"),
+            Kind::Sealed(hash) => format!("{prefix}/r/x/{hash}"),
+            Kind::Gone => format!("{prefix}/r/gone"),
             Kind::Master(version) => format!("{prefix}/r/m/{version}"),
         }
         .into_bytes()
@@ -72,8 +93,10 @@ impl Layout {
         match key.split_once('/') {
             Some(("p", name)) => Some(Kind::Principal(name.to_owned())),
             Some(("o", name)) => Some(Kind::Policy(name.to_owned())),
+            Some(("x", hash)) => Some(Kind::Sealed(hash.to_owned())),
             Some(("m", version)) => version.parse().ok().map(Kind::Master),
             _ => match key {
+                "gone" => Some(Kind::Gone),
                 "head" => Some(Kind::Head),
                 "realm" => Some(Kind::Realm),
                 _ => None,
@@ -116,12 +139,6 @@ impl Layout {
     pub fn changes(&self, from: i64) -> WatchCreate {
         let (key, end) = self.realm();
         WatchCreate { key, end, from }
-    }
-
-    /// What was answered to a request.
-    pub fn answer(&self, request: &[u8; 32]) -> Vec<u8> {
-        let id: String = request.iter().map(|octet| format!("{octet:02x}")).collect();
-        format!("{}/q/{id}", self.prefix).into_bytes()
     }
 
     /// What is counted of accounts.
@@ -197,6 +214,9 @@ pub struct Realm {
     /// of an earlier one.
     #[prost(uint64, tag = "4")]
     pub epoch: u64,
+    /// The secret that names are sealed under, itself under the master key; empty: they are in clear.
+    #[prost(bytes = "vec", tag = "5")]
+    pub names: Vec<u8>,
 }
 
 impl Realm {
@@ -282,6 +302,8 @@ mod tests {
             Kind::Principal("a/b@R".into()),
             Kind::Principal("/@R".into()),
             Kind::Policy("p/o".into()),
+            Kind::Sealed("0f".into()),
+            Kind::Gone,
             Kind::Master(2),
         ];
         let (from, to) = layout.realm();

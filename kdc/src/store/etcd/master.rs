@@ -162,9 +162,12 @@ impl Etcd {
         let (client, layout) = (Arc::clone(&self.changer.client), self.changer.layout.clone());
         let realm = self.wait_for(async move { look(&client, &layout).await }).ok_or_else(super::ending)?;
         let realm = realm.map_err(refused)?.ok_or_else(|| StoreError::Storage("there is no realm any more".into()))?;
+        realm.can_be_read(&self.changer.layout)?;
         if sealed_by(&realm.master) != Some(newest) {
-            let (version, sealed) = self.changer.copy.inner().master.load().sealing(newest)?.seal(CHECK, CHECK)?;
-            let realm = Realm { master: [&version.to_be_bytes(), &*sealed].concat(), ..realm };
+            let master = self.changer.copy.inner().master.load().sealing(newest)?;
+            let (version, sealed) = master.seal(CHECK, CHECK)?;
+            let names = realm.names_anew(&master)?;
+            let realm = Realm { master: [&version.to_be_bytes(), &*sealed].concat(), names, ..realm };
             self.submit_rows(vec![], vec![put(self.changer.layout.key(&Kind::Realm), realm.encode_to_vec())])?;
         }
         Ok(newest)

@@ -13,6 +13,7 @@ mod faces;
 mod follower;
 mod layout;
 mod master;
+mod names;
 mod publish;
 mod pulse;
 mod standing;
@@ -41,7 +42,7 @@ use zeroize::Zeroizing;
 use self::answers::Answers;
 use self::client::{Client, Trouble};
 use self::follower::Follower;
-use self::layout::{Kind, Layout, Realm, SCHEMA};
+use self::layout::{Kind, Layout, Realm};
 use self::pulse::{Lives, Pulse};
 use self::standing::Progress;
 use self::tallies::Tallies;
@@ -82,6 +83,8 @@ pub struct Options {
     pub password: Option<Zeroizing<String>>,
     /// How old the copy may become before it serves no more; `None`: it serves on.
     pub max_staleness: Option<Duration>,
+    /// Whether names are sealed there.
+    pub seal_names: bool,
     /// What is around.
     pub world: World,
 }
@@ -298,7 +301,7 @@ impl Plot {
     async fn begin(self) -> Begun {
         let Plot { options, file, realm, master, cached } = self;
         let client = Arc::new(Client::new(&options)?);
-        let layout = Layout::below(&options.prefix);
+        let layout = Layout::of(&options);
         let record = look(&client, &layout).await;
         let master = match &record {
             Ok(_) => master::completed(&client, &layout, master).await.map_err(client::refused)?,
@@ -382,9 +385,7 @@ fn take(
     layout: &Layout,
 ) -> Result<(Redb, bool), StoreError> {
     let prefix = layout.prefix();
-    if record.schema > SCHEMA {
-        return Err(StoreError::Storage(format!("{prefix} in etcd was written by a newer kdc; use that version")));
-    }
+    record.can_be_read(layout)?;
     if record.name != name {
         let problem = format!("{prefix} in etcd is the realm {}, but `realm` in kdc.toml is {name}", record.name);
         return Err(StoreError::Storage(problem));
@@ -395,6 +396,7 @@ fn take(
         let problem = format!("wrong master key: {key} is not the one of {prefix} in etcd; {next}");
         return Err(StoreError::Storage(problem));
     }
+    layout.agree(record, &master)?;
     if !file.exists() {
         let copy = Redb::create(file, name, master)?;
         copy.become_copy(true)?;

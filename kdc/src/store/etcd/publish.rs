@@ -12,13 +12,13 @@ use tokio::time::Instant;
 
 use super::Options;
 use super::client::{Client, Trouble, refused};
-use super::layout::{Head, Kind, Layout, Realm, SCHEMA, put, with_revision};
+use super::layout::{Head, Kind, Layout, Realm, put, with_revision};
 use super::look;
-use super::wire::{Compare, DeleteRequest, Op, RangeRequest, TxnRequest};
+use super::wire::{Compare, DeleteRequest, KeyValue, Op, RangeRequest, TxnRequest};
 use crate::core::store::{Exported, Kind as Kept};
 use crate::core::{Store, StoreError};
-use crate::store::Redb;
-use crate::store::redb::{REVISION_OF_A_POLICY, REVISION_OF_A_PRINCIPAL};
+use crate::store::redb::{REVISION_OF_A_POLICY, REVISION_OF_A_PRINCIPAL, Row};
+use crate::store::{MasterKey, Redb};
 
 /// How long etcd is waited for.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -36,7 +36,7 @@ const PAGE: i64 = 2000;
 /// # Errors
 /// When there is a realm, or etcd does not take it; then no KDC sees any of it.
 pub async fn publish(options: &Options, store: &Redb) -> Result<u64, StoreError> {
-    let layout = Layout::below(&options.prefix);
+    let layout = Layout::of(options);
     let client = Arc::new(Client::new(options)?);
     if store.position()?.is_some() {
         return Err(StoreError::Storage(format!("{}: a copy of what is in etcd already", store.file().display())));
@@ -48,6 +48,7 @@ pub async fn publish(options: &Options, store: &Redb) -> Result<u64, StoreError>
     // What an earlier try left.
     let (key, end) = layout.realm();
     client.delete(DeleteRequest { key, end }, PATIENCE).await.map_err(refused)?;
+    let names = layout.begin(&store.master.load())?;
     let export = store.export()?;
     let principals = export.head.principals;
     let mut sending = JoinSet::new();
@@ -60,9 +61,9 @@ pub async fn publish(options: &Options, store: &Redb) -> Result<u64, StoreError>
         });
     };
     for record in export.records {
-        let Some((kind, record)) = kept(record?) else { continue };
+        let Some((row, record)) = kept(record?) else { continue };
         octets += record.len();
-        rows.push(put(layout.key(&kind), record));
+        rows.push(layout.put_row(row, record)?);
         if rows.len() >= ROWS || octets >= OCTETS {
             if sending.len() >= AT_ONCE {
                 done(sending.join_next().await)?;
@@ -77,7 +78,7 @@ pub async fn publish(options: &Options, store: &Redb) -> Result<u64, StoreError>
     }
     // Last: from here on it is a realm.
     let (name, master) = (store.realm().to_owned(), store.master_check()?);
-    let record = Realm { schema: SCHEMA, name, master, epoch: Realm::next_epoch(0) };
+    let record = Realm { schema: Realm::schema_of(&names), name, master, epoch: Realm::next_epoch(0), names };
     let head = Head { parent: [0; 16], ..Head::default().next()? };
     let whole = TxnRequest {
         compare: vec![Compare::absent(layout.key(&Kind::Realm))],
@@ -111,6 +112,7 @@ pub async fn fence(options: &Options, known: u64) -> Result<u64, StoreError> {
         let head = client.range(layout.one(&Kind::Head), PATIENCE).await.map_err(refused)?;
         let head = head.kvs.into_iter().next().ok_or_else(nothing)?;
         let realm = look(&client, &layout).await.map_err(refused)?.ok_or_else(nothing)?;
+        realm.can_be_read(&layout)?;
         let epoch = Realm::next_epoch(realm.epoch.max(known));
         // A commit onto none: whoever follows finds that it is not onto the last one it has.
         let anew = Head { parent: [0; 16], ..Head::default().next()? };
@@ -137,13 +139,24 @@ fn done(sent: Option<Result<Result<(), Trouble>, tokio::task::JoinError>>) -> Re
     }
 }
 
-fn kept(record: Exported) -> Option<(Kind, Vec<u8>)> {
+fn kept(record: Exported) -> Option<(Row, Vec<u8>)> {
     match record.kind {
-        Kept::Principal => Some((Kind::Principal(record.name), record.record)),
-        Kept::Policy => Some((Kind::Policy(record.name), record.record)),
+        Kept::Principal => Some((Row::Principal(record.name), record.record)),
+        Kept::Policy => Some((Row::Policy(record.name), record.record)),
         // Each KDC has its own.
         Kept::Attempts => None,
     }
+}
+
+/// What stands at a key as the row of a copy that it is.
+pub fn copied(layout: &Layout, kv: KeyValue) -> Option<(Row, Vec<u8>)> {
+    let modified = kv.modified;
+    let (row, record) = layout.row(kv)?;
+    let tag = match row {
+        Row::Principal(_) => REVISION_OF_A_PRINCIPAL,
+        Row::Policy(_) => REVISION_OF_A_POLICY,
+    };
+    Some((row, with_revision(record, tag, modified)))
 }
 
 /// What a comparison found.
@@ -168,11 +181,15 @@ const TOLD: usize = 20;
 /// When either can't be read; etcd may have thrown that revision away.
 pub async fn compare(
     options: &Options,
+    master: &MasterKey,
     revision: i64,
     copy: impl Iterator<Item = Result<Exported, StoreError>>,
 ) -> Result<Compared, StoreError> {
-    let layout = Layout::below(&options.prefix);
+    let layout = Layout::of(options);
     let client = Client::new(options)?;
+    if let Some(realm) = look(&client, &layout).await.map_err(refused)? {
+        layout.agree(&realm, master)?;
+    }
     let mut there = BTreeMap::new();
     let mut digest = Sha256::new();
     let (key, end) = layout.realm();
@@ -182,16 +199,12 @@ pub async fn compare(
         let Some(last) = page.kvs.last() else { break };
         request.key = [&*last.key, &[0]].concat();
         for kv in page.kvs {
-            let (tag, kind) = match layout.kind(&kv.key) {
-                Some(kind @ Kind::Principal(_)) => (REVISION_OF_A_PRINCIPAL, kind),
-                Some(kind @ Kind::Policy(_)) => (REVISION_OF_A_POLICY, kind),
-                _ => continue,
-            };
-            let record = with_revision(kv.value, tag, kv.modified);
+            let key = kv.key.clone();
+            let Some((row, record)) = copied(&layout, kv) else { continue };
             let sum = sum(&record);
-            digest.update(&kv.key);
+            digest.update(&key);
             digest.update(sum);
-            there.insert(layout.key(&kind), sum);
+            there.insert(key, (sum, row));
         }
         if !page.more {
             break;
@@ -204,15 +217,15 @@ pub async fn compare(
         }
     };
     for record in copy {
-        let Some((kind, record)) = kept(record?) else { continue };
-        match there.remove(&layout.key(&kind)) {
-            Some(other) if other == sum(&record) => {}
-            Some(_) => differ(format!("{} is another in etcd", named(&kind))),
-            None => differ(format!("{} is not in etcd", named(&kind))),
+        let Some((row, record)) = kept(record?) else { continue };
+        match there.remove(&layout.place(&row)?) {
+            Some((other, _)) if other == sum(&record) => {}
+            Some(_) => differ(format!("{} is another in etcd", named(&row))),
+            None => differ(format!("{} is not in etcd", named(&row))),
         }
     }
-    for key in there.into_keys() {
-        differ(format!("{} is in etcd only", layout.kind(&key).map_or("a key".into(), |kind| named(&kind))));
+    for (_, row) in there.into_values() {
+        differ(format!("{} is in etcd only", named(&row)));
     }
     found.digest = digest.finalize().to_vec();
     Ok(found)
@@ -222,12 +235,9 @@ fn sum(record: &[u8]) -> [u8; 32] {
     Sha256::digest(record).into()
 }
 
-fn named(kind: &Kind) -> String {
-    match kind {
-        Kind::Principal(name) => name.clone(),
-        Kind::Policy(name) => format!("the policy {name}"),
-        Kind::Head => "the last commit".into(),
-        Kind::Realm => "the realm".into(),
-        Kind::Master(version) => format!("version {version} of the master key"),
+fn named(row: &Row) -> String {
+    match row {
+        Row::Principal(name) => name.clone(),
+        Row::Policy(name) => format!("the policy {name}"),
     }
 }

@@ -1,5 +1,7 @@
 //! Against a real etcd of each test's own, of one node. Several nodes and KDCs: `tests/tests/cluster`.
 
+mod sealed;
+
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
@@ -128,7 +130,11 @@ struct Shared {
 
 impl Shared {
     fn made(node: &Node, prefix: &str) -> Shared {
-        let shared = Shared { folder: tempfile::tempdir().expect("a folder"), options: node.options(prefix) };
+        Shared::of(node.options(prefix))
+    }
+
+    fn of(options: Options) -> Shared {
+        let shared = Shared { folder: tempfile::tempdir().expect("a folder"), options };
         MasterKey::create(&shared.path("master.key")).expect("a master key");
         shared.publish();
         shared
@@ -416,7 +422,9 @@ fn after_a_restore_from_a_snapshot_all_copies_are_as_that_was_and_go_on_from_the
         assert!(["bob", "carol", "dave"].iter().all(|user| kdc.find(user).is_none()), "what was not saved is gone");
         let export = kdc.export().expect("readable");
         let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-        let found = runtime.block_on(compare(&shared.options, kdc.revision(), export.records)).expect("compared");
+        let found = runtime
+            .block_on(compare(&shared.options, &shared.master(), kdc.revision(), export.records))
+            .expect("compared");
         assert_eq!(found.differences, [""; 0]);
     }
 }
@@ -487,7 +495,9 @@ fn where_etcd_is_lost_one_copy_makes_the_realm_anew_and_all_others_follow() {
         assert!(["alice", "bob", "carol"].iter().all(|user| kdc.find(user).is_some()));
         assert!(kdc.copy().position().expect("readable").expect("a copy").epoch >= old);
         let export = kdc.export().expect("readable");
-        let found = runtime.block_on(compare(&shared.options, kdc.revision(), export.records)).expect("compared");
+        let found = runtime
+            .block_on(compare(&shared.options, &shared.master(), kdc.revision(), export.records))
+            .expect("compared");
         assert_eq!(found.differences, [""; 0]);
     }
 }
@@ -504,7 +514,7 @@ fn a_request_that_comes_again_over_another_kdc_is_answered_as_it_was_and_nobody_
     one.commit(&[Change::Create(entry("alice")), answered(1)]).expect("made");
     assert_eq!(two.answered(&[7; 32]).expect("known").expect("there").to_vec(), b"the keys");
     assert_eq!(two.answered(&[8; 32]).expect("known"), None);
-    let (client, key) = (Arc::clone(&one.changer.client), one.changer.layout.answer(&[7; 32]));
+    let (client, key) = (Arc::clone(&one.changer.client), one.changer.layout.answer(&[7; 32]).expect("known"));
     let (send, there) = sync_channel(1);
     one.wait(async move {
         let request = wire::RangeRequest { key, ..wire::RangeRequest::default() };
@@ -617,7 +627,7 @@ fn a_comparison_finds_what_differs() {
     let compared = |one: &Etcd| {
         let export = one.export().expect("readable");
         let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-        runtime.block_on(compare(&shared.options, one.revision(), export.records)).expect("compared")
+        runtime.block_on(compare(&shared.options, &shared.master(), one.revision(), export.records)).expect("compared")
     };
     let found = compared(&one);
     assert_eq!((found.records, found.differences), (3, vec![]));

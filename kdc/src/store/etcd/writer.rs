@@ -16,6 +16,7 @@ use super::standing::{Applied, Progress};
 use super::wire::{Compare, DeleteRequest, KeyValue, Op, Step, TxnRequest, TxnResponse};
 use crate::core::{Change, StoreError};
 use crate::store::plan::{Base, Plan, key};
+use crate::store::redb::Row;
 use crate::store::{Cached, Redb, policy_record, record};
 
 /// How long a commit may take until its caller is told that it can't be made.
@@ -188,20 +189,25 @@ impl Writer {
         }
         let jobs = members.iter().filter_map(|place| jobs.get(*place));
         let mut rows: Vec<Op> = jobs.flat_map(|job| job.rows.clone()).collect();
+        let mut removed = vec![];
         for (name, entry) in &plan.entries {
-            let place = self.layout.key(&Kind::Principal(name.clone()));
-            rows.push(match entry {
-                Some(entry) => put(place, record::encode(entry, 0, &master)?),
-                None => gone(place),
-            });
+            let row = Row::Principal(name.clone());
+            match entry {
+                Some(entry) => rows.push(self.layout.put_row(row, record::encode(entry, 0, &master)?)?),
+                None => removed.push(row),
+            }
         }
         for (name, policy) in &plan.policies {
-            let place = self.layout.key(&Kind::Policy(name.clone()));
-            rows.push(match policy {
-                Some(policy) => put(place, policy_record::encode(policy, 0)),
-                None => gone(place),
-            });
+            let row = Row::Policy(name.clone());
+            match policy {
+                Some(policy) => rows.push(self.layout.put_row(row, policy_record::encode(policy, 0))?),
+                None => removed.push(row),
+            }
         }
+        for row in &removed {
+            rows.push(gone(self.layout.place(row)?));
+        }
+        rows.extend(self.layout.put_gone(&removed)?);
         rows.extend(self.answers.rows(&self.layout, &plan.answers, &master)?);
         Ok(Batch { members, wrong, parent, rows })
     }

@@ -1,11 +1,11 @@
 //! The file as a copy of what is kept elsewhere: it takes over what was changed there, and knows how
 //! far it has come. Not here: where that is, and how it is heard of.
 
-use std::collections::BTreeSet;
-use std::ops::Bound;
+use std::collections::{BTreeSet, HashSet};
 
 use prost::Message;
 use redb::{Durability, ReadOnlyTable, ReadableDatabase, ReadableTable, Table, WriteTransaction};
+use sha2::{Digest, Sha256};
 
 use super::tables::Tables;
 use super::{META, NAMES, POLICIES, POSITION, PRINCIPALS, Redb, begin, damaged, failed, opens_check};
@@ -47,7 +47,7 @@ pub enum Row {
 /// A row as it is now: its record, `None` if it is gone.
 pub type Followed = (Row, Option<Vec<u8>>);
 
-/// What a refill is made of: rows in their order, policies first; `None` at the end.
+/// What a refill is made of, in any order; `None` at the end.
 pub type Pages<'a> = &'a mut dyn FnMut() -> Result<Option<Vec<(Row, Vec<u8>)>>, StoreError>;
 
 impl Redb {
@@ -179,20 +179,14 @@ impl Redb {
             let transaction = begin(database).map_err(|error| failed(&store.file, error))?;
             {
                 let mut filling = Filling::of(store, &transaction)?;
-                let (mut policy, mut principal) = (None::<String>, None::<String>);
+                let mut seen = HashSet::new();
                 while let Some(rows) = pages()? {
                     for (row, record) in rows {
-                        match &row {
-                            Row::Policy(name) => filling.clear_policies(policy.replace(name.clone()), Some(name))?,
-                            Row::Principal(name) => {
-                                filling.clear_principals(principal.replace(name.clone()), Some(name))?;
-                            }
-                        }
                         filling.set(&row, Some(&record))?;
+                        seen.insert(mark(&row));
                     }
                 }
-                filling.clear_policies(policy, None)?;
-                filling.clear_principals(principal, None)?;
+                filling.clear_all_but(&seen)?;
                 filling.arrived(position)?;
             }
             store.sound(transaction.commit())
@@ -264,17 +258,11 @@ impl<'t> Filling<'t> {
         Ok(())
     }
 
-    /// Removes the principals between two that are there.
-    fn clear_principals(&mut self, after: Option<String>, before: Option<&str>) -> Result<(), StoreError> {
-        for name in between(self.store, &self.principals, after.as_deref(), before)? {
-            self.principal(&name, None)?;
-        }
-        Ok(())
-    }
-
-    fn clear_policies(&mut self, after: Option<String>, before: Option<&str>) -> Result<(), StoreError> {
-        for name in between(self.store, &self.policies, after.as_deref(), before)? {
-            self.store.sound(self.policies.remove(&*name))?;
+    /// Removes what was not seen.
+    fn clear_all_but(&mut self, seen: &HashSet<Mark>) -> Result<(), StoreError> {
+        let principals = rows(self.store, &self.principals, Row::Principal, seen)?;
+        for row in principals.into_iter().chain(rows(self.store, &self.policies, Row::Policy, seen)?) {
+            self.set(&row, None)?;
         }
         Ok(())
     }
@@ -287,14 +275,31 @@ impl<'t> Filling<'t> {
     }
 }
 
-fn between(
+/// What tells a row, in less room than its name: a realm may have millions.
+type Mark = [u8; 16];
+
+fn mark(row: &Row) -> Mark {
+    let (kind, name) = match row {
+        Row::Principal(name) => (b"p", name),
+        Row::Policy(name) => (b"o", name),
+    };
+    let digest = Sha256::new().chain_update(kind).chain_update(name).finalize();
+    digest.first_chunk().copied().unwrap_or_default()
+}
+
+/// The rows of a table that were not seen.
+fn rows(
     store: &Redb,
     table: &impl ReadableTable<&'static str, &'static [u8]>,
-    after: Option<&str>,
-    before: Option<&str>,
-) -> Result<Vec<String>, StoreError> {
-    let after = after.map_or(Bound::Unbounded, Bound::Excluded);
-    let before = before.map_or(Bound::Unbounded, Bound::Excluded);
-    let rows = store.sound(table.range::<&str>((after, before)))?;
-    rows.map(|row| Ok(store.sound(row)?.0.value().to_owned())).collect()
+    row: impl Fn(String) -> Row,
+    seen: &HashSet<Mark>,
+) -> Result<Vec<Row>, StoreError> {
+    let mut unseen = vec![];
+    for each in store.sound(table.iter())? {
+        let row = row(store.sound(each)?.0.value().to_owned());
+        if !seen.contains(&mark(&row)) {
+            unseen.push(row);
+        }
+    }
+    Ok(unseen)
 }
