@@ -66,7 +66,7 @@ impl Registry {
                 Err(StoreError::Conflict(_) | StoreError::PolicyConflict(_)) => {}
                 done => {
                     done?;
-                    registry.committed();
+                    self.has_committed(&registry);
                     return Ok(Answer::Answers { answers });
                 }
             }
@@ -100,7 +100,7 @@ impl Registry {
             Err(StoreError::Conflict(_) | StoreError::PolicyConflict(_)) => Err(changed()),
             done => {
                 done?;
-                registry.committed();
+                self.has_committed(&registry);
                 Ok(answer)
             }
         }

@@ -187,16 +187,17 @@ impl Registry {
         }
     }
 
-    /// The same over a transaction, after whose commit [`Registry::committed`] is to be called.
+    /// The same over a transaction, after whose commit [`Registry::has_committed`] is to be called.
     pub(super) fn over(&self, store: Arc<dyn Store>) -> Self {
         Registry { store, forgiven: Some(Arc::default()), ..self.clone() }
     }
 
-    /// What was changed over this registry's transaction is so now.
-    pub(super) fn committed(&self) {
+    /// What `inner` changed over its transaction is part of this registry's store now: so, or to be so with the
+    /// transaction that this one is over itself.
+    pub(super) fn has_committed(&self, inner: &Registry) {
         let forgiven =
-            self.forgiven.as_ref().map(|all| std::mem::take(&mut *all.lock().unwrap_or_else(PoisonError::into_inner)));
-        forgiven.into_iter().flatten().for_each(|one| self.forgive(one));
+            inner.forgiven.as_ref().map(|all| std::mem::take(&mut *all.lock().unwrap_or_else(PoisonError::into_inner)));
+        forgiven.into_iter().flatten().for_each(|one| self.once_committed(one));
     }
 
     /// Forgives now, or with the transaction.

@@ -269,3 +269,33 @@ fn a_policy_that_a_row_imposes_is_that_of_whom_its_caller_makes() {
     let short = registry.perform(&caller("a/admin"), create("four", password("short"))).expect_err("refused");
     assert_eq!(short.reason, Reason::Password);
 }
+
+#[test]
+fn who_may_not_any_more_hears_nothing_of_what_was_answered() {
+    let (store, registry) = guarded("a/admin *\n");
+    registry.perform(&root(), create("x", random())).expect("made");
+    let operation = Operation::Extract { principal: name("x"), fresh: Some(vec![]) };
+    let once = Operation::Once { request: "1".into(), operation: Box::new(operation) };
+    let keys = registry.perform(&caller("a/admin"), once.clone()).expect("made");
+    assert_eq!(registry.perform(&caller("a/admin"), once.clone()), Ok(keys));
+    let list = Acl::parse_kadm5("R", "a/admin l\n").expect("read");
+    let without = Registry::new(store as Arc<dyn Store>, Policy::new("R"), KeyRules::default()).with_acl(list);
+    assert_eq!(without.perform(&caller("a/admin"), once).expect_err("may not").reason, Reason::Denied);
+}
+
+#[test]
+fn nobody_has_what_he_reads_kept_with_the_answer_to_a_change() {
+    let (store, registry) = guarded("");
+    registry.perform(&root(), create("mallory", random())).expect("made");
+    let change = Operation::PurgeKeys { principal: name("mallory"), keep: Keep::Newest };
+    let read = Operation::Describe { principal: name("mallory") };
+    let once = |request: &str, rest: &Operation| {
+        let operations = std::iter::once(&change).chain([rest; 499]).cloned().collect();
+        let operation = Box::new(Operation::Batch { operations });
+        registry.perform(&caller("mallory"), Operation::Once { request: request.into(), operation })
+    };
+    let before = find(&store, "mallory").expect("there").revision;
+    assert_eq!(once("1", &read).expect_err("half a megabyte to be kept").reason, Reason::Invalid);
+    assert_eq!(find(&store, "mallory").expect("there").revision, before);
+    once("2", &change).expect("nothing but changes");
+}

@@ -157,3 +157,32 @@ fn failures_are_shown_and_forgiven_by_an_administrator_and_by_a_new_password() {
     registry.perform(&root(), Operation::Delete { principal: name("alice") }).expect("deleted");
     assert_eq!(attempts.record(&id).last_failure, None);
 }
+
+#[test]
+fn a_request_that_comes_again_forgives_no_failures_since() {
+    use crate::attempts::Counted;
+    use crate::core::Attempts;
+    use crate::core::attempts::Proven;
+    let attempts = Arc::new(Counted::default());
+    let (store, registry) = registry();
+    let registry = (*registry).clone().with_attempts(Arc::clone(&attempts) as Arc<dyn Attempts>);
+    let done = |operation| registry.perform(&root(), operation).expect("done");
+    done(create("alice", password("first word")));
+    let id = find(&store, "alice").expect("there").id;
+    let change = || Operation::ChangeKeys { principal: name("alice"), keys: password("other word"), keep_old: false };
+    let revision = find(&store, "alice").expect("there").revision;
+    let changes = [
+        Operation::Guarded { revision, operation: Box::new(change()) },
+        Operation::Batch { operations: vec![change()] },
+        change(),
+    ];
+    for (request, operation) in changes.into_iter().enumerate() {
+        let once = || Operation::Once { request: request.to_string(), operation: Box::new(operation.clone()) };
+        attempts.attempt(&id, None, libkrb::Time(1000), &mut |_| Proven::No(3));
+        done(once());
+        assert_eq!(attempts.record(&id).failures, 0, "{operation:?}");
+        attempts.attempt(&id, None, libkrb::Time(1000), &mut |_| Proven::No(3));
+        done(once());
+        assert_eq!(attempts.record(&id).failures, 3, "nothing was changed now: {operation:?}");
+    }
+}
