@@ -40,6 +40,12 @@ pub(super) fn answer_context(request: &[u8; 32]) -> Vec<u8> {
     [b"answer ".as_slice(), request].concat()
 }
 
+/// Why what was answered to a request can't be told: that it was is known, so it is not made again.
+pub(super) fn answer_is_shut() -> StoreError {
+    let next = "look whether the change is made, and ask with another id if it is not";
+    StoreError::Storage(format!("the answer to this request is sealed under a master key that is gone; {next}"))
+}
+
 impl MasterKey {
     /// A fresh key that is written nowhere, for stores that are gone with the process.
     ///

@@ -14,7 +14,7 @@ use super::wire::{Op, PutRequest, RangeRequest, Step};
 use crate::core::StoreError;
 use crate::core::store::Answered;
 use crate::store::MasterKey;
-use crate::store::seal::answer_context;
+use crate::store::seal::{answer_context, answer_is_shut};
 
 /// How long etcd is waited for.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -33,7 +33,9 @@ impl Answers {
     /// # Errors
     /// When an answer can't be sealed.
     pub fn rows(&self, layout: &Layout, answers: &[&Answered], master: &MasterKey) -> Result<Vec<Op>, StoreError> {
-        let lease = self.current().unwrap_or_default();
+        let Some(lease) = self.lease().map(|(lease, _)| lease).or(answers.is_empty().then_some(0)) else {
+            return Err(StoreError::ReadOnly("read-only: etcd has given no lease for an answer yet; try again".into()));
+        };
         let row = |answered: &&Answered| {
             let (version, sealed) = master.seal(&answered.octets, &answer_context(&answered.request))?;
             let value = [&version.to_be_bytes()[..], &sealed].concat();
@@ -44,7 +46,8 @@ impl Answers {
 
     /// Sees to it that there is a lease.
     pub async fn prepare(&self, client: &Client) -> Result<(), Trouble> {
-        if self.current().is_none() {
+        let young = |(_, made): &(i64, Instant)| made.elapsed() < Duration::from_secs(KEPT / 2);
+        if self.lease().filter(young).is_none() {
             let made = Instant::now();
             let lease = client.lease(KEPT as i64, PATIENCE).await?;
             *self.lease.lock().unwrap_or_else(PoisonError::into_inner) = Some((lease, made));
@@ -57,9 +60,9 @@ impl Answers {
         *self.lease.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
-    fn current(&self) -> Option<i64> {
-        let lease = *self.lease.lock().unwrap_or_else(PoisonError::into_inner);
-        lease.filter(|(_, made)| made.elapsed() < Duration::from_secs(KEPT / 2)).map(|(lease, _)| lease)
+    /// The lease, and when it was made. One that grows old while a commit waits is good for that commit still.
+    fn lease(&self) -> Option<(i64, Instant)> {
+        *self.lease.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -75,8 +78,26 @@ impl Etcd {
         };
         let master = self.copy().master.load();
         let opened = master.open(u32::from_be_bytes(*version), sealed, &answer_context(request));
-        opened.map(Some).ok_or_else(|| {
-            StoreError::Storage("the answer to this request is sealed under a master key that is gone".into())
-        })
+        opened.map(Some).ok_or_else(answer_is_shut)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use libkrb::Time;
+
+    use super::*;
+
+    #[test]
+    fn no_answer_is_put_for_ever_though_its_lease_grows_old_while_it_waits() {
+        let master = MasterKey::ephemeral().expect("random");
+        let answered = Answered { request: [7; 32], at: Time(1), octets: Zeroizing::new(b"the keys".to_vec()) };
+        let rows = |answers: &Answers| answers.rows(&Layout::below("/kdc/R"), &[&answered], &master);
+        let made = Instant::now().checked_sub(Duration::from_secs(KEPT / 2 + 1)).expect("a machine that runs a while");
+        let old = Answers { lease: Mutex::new(Some((5, made))) };
+        let rows_of_old = rows(&old).expect("sealed");
+        let [Op { step: Some(Step::Put(put)) }] = &rows_of_old[..] else { panic!("one row") };
+        assert_eq!(put.lease, 5);
+        assert!(rows(&Answers::default()).is_err(), "nor where there is none");
     }
 }

@@ -533,7 +533,7 @@ fn readers_never_see_an_older_state_than_before(store: &dyn Store) {
 fn an_answer_is_kept_with_the_change_that_it_is_of(store: &dyn Store) {
     let answered = |request: u8, text: &str| {
         let octets = Zeroizing::new(text.as_bytes().to_vec());
-        Change::Answered(Answered { request: [request; 32], at: Time(1_800_000_000), octets })
+        Change::Answered(Answered { request: [request; 32], at: crate::admin::now(), octets })
     };
     let found = |request: u8| store.answered(&[request; 32]).expect("known").map(|octets| octets.to_vec());
     assert_eq!(found(1), None);
