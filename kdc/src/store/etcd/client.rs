@@ -163,7 +163,7 @@ impl Client {
             let answer = timeout_at(within, self.once(node, path, request.clone())).await;
             let trouble = match answer {
                 Ok(Ok(answer)) => return Ok(answer),
-                Ok(Err(status)) if status.code() == Code::Unauthenticated && tries == 0 => {
+                Ok(Err(status)) if wants_a_new_token(&status) && tries == 0 => {
                     self.forget_token();
                     tries += 1;
                     continue;
@@ -217,7 +217,7 @@ impl Client {
         };
         let begun = timeout(TRY, begin).await.unwrap_or_else(|_| Err(Status::unavailable("no answer in time")));
         let begun = begun.inspect_err(|status| {
-            if status.code() == Code::Unauthenticated {
+            if wants_a_new_token(status) {
                 self.forget_token();
             }
         });
@@ -268,6 +268,12 @@ impl Watch {
             answer => Ok(answer),
         }
     }
+}
+
+/// Whether a token is over: also one that was made before anybody's rights were changed, where tokens say when they
+/// were made (`--auth-token jwt`).
+fn wants_a_new_token(status: &Status) -> bool {
+    status.code() == Code::Unauthenticated || status.message().contains("revision of auth store is old")
 }
 
 /// What a node's answer comes to.

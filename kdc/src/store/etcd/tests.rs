@@ -653,6 +653,87 @@ fn a_batch_of_hundreds_is_one_commit_and_what_etcd_cannot_take_is_refused() {
     assert!(one.find("long").is_none());
 }
 
+#[test]
+fn what_waits_together_and_does_not_go_together_is_made_all_the_same() {
+    let Some(node) = Node::start() else { return };
+    let shared = Shared::made(&node, "/kdc/R");
+    let one = shared.open("one");
+    let answered = |request: u8| {
+        let octets = Zeroizing::new(b"done".to_vec());
+        Change::Answered(crate::core::store::Answered { request: [request; 32], at: Time(1), octets })
+    };
+    let long = |octets: usize| Entry { modified_by: "x".repeat(octets), ..entry("long") };
+    let pairs = [
+        // Who asks for too much stands in nobody's way.
+        ([vec![Change::Create(entry("a"))], vec![Change::Create(long(2 << 20))]], [true, false]),
+        ([vec![Change::Create(long(2 << 20))], vec![Change::Create(entry("b"))]], [false, true]),
+        ([vec![Change::Create(long(800 << 10))], vec![Change::Create(entry("c"))]], [true, true]),
+        // Nor do two who bring the same request.
+        ([vec![Change::Create(entry("d")), answered(1)], vec![Change::Create(entry("e")), answered(1)]], [true, true]),
+    ];
+    for ([first, second], expected) in pairs {
+        let (one_of, other) = (one.changer.clone(), one.changer.clone());
+        let (send, made) = sync_channel(1);
+        one.wait(async move {
+            // Both wait before the writer is woken.
+            let both = tokio::join!(one_of.change(first), other.change(second));
+            let _ = send.send([both.0, both.1]);
+        });
+        let made = made.recv().expect("answers");
+        assert_eq!(made.each_ref().map(Result::is_ok), expected, "{made:?}");
+        let wrong = made.into_iter().filter_map(Result::err).map(|error| error.to_string());
+        assert!(
+            wrong.clone().all(|error| error.contains("too much for one commit")),
+            "{:?}",
+            wrong.collect::<Vec<_>>()
+        );
+    }
+    assert!(["a", "b", "c", "d", "e", "long"].iter().all(|user| one.find(user).is_some()));
+}
+
+#[test]
+fn a_token_from_before_rights_were_changed_is_asked_for_anew() {
+    use http_body_util::{BodyExt, Full};
+    use tonic::Status;
+    use tonic::body::Body;
+    let logins = Arc::new(std::sync::atomic::AtomicU32::new(0));
+    let counted = Arc::clone(&logins);
+    let answer = move |request: axum::http::Request<Body>| {
+        let first = request.headers().get("token").is_some_and(|token| token == "1");
+        let message = match request.uri().path().ends_with("Authenticate") {
+            true => {
+                let token = 1 + counted.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                wire::Authenticated { token: token.to_string() }.encode_to_vec()
+            }
+            false => wire::RangeResponse { count: 7, ..wire::RangeResponse::default() }.encode_to_vec(),
+        };
+        let framed = [&[0], &u32::try_from(message.len()).expect("short").to_be_bytes()[..], &message].concat();
+        let well =
+            axum::http::HeaderMap::from_iter([("grpc-status".parse().expect("a name"), "0".parse().expect("0"))]);
+        let body = Full::new(prost::bytes::Bytes::from(framed)).with_trailers(std::future::ready(Some(Ok(well))));
+        let answer = axum::http::Response::builder().header("content-type", "application/grpc").body(Body::new(body));
+        std::future::ready(match first {
+            true => Err(Status::invalid_argument("etcdserver: revision of auth store is old")),
+            false => Ok(answer.expect("an answer")),
+        })
+    };
+    let line: Lines = Arc::new(move |_| Line::new(tower::service_fn(answer.clone())));
+    let options = Options {
+        endpoints: vec!["played".to_owned()],
+        user: Some("kdc".to_owned()),
+        password: Some(Zeroizing::new("a secret".to_owned())),
+        world: World { lines: Some(line), ..World::default() },
+        ..Options::default()
+    };
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let found = runtime.block_on(async {
+        let client = Client::new(&options).expect("a client");
+        client.range(wire::RangeRequest::default(), PATIENCE).await
+    });
+    assert_eq!(found.expect("an answer").count, 7);
+    assert_eq!(logins.load(std::sync::atomic::Ordering::Relaxed), 2);
+}
+
 /// A certificate with its key for a name, in two files; of an authority, or an authority's own.
 fn certificate(folder: &Path, name: &str, issuer: Option<&rcgen::Issuer<'_, rcgen::KeyPair>>) -> rcgen::KeyPair {
     let key = rcgen::KeyPair::generate().expect("a key");

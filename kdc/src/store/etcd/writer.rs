@@ -28,6 +28,8 @@ const ARRIVES: Duration = Duration::from_secs(20);
 /// What etcd takes in one transaction: rows at one level (its default is 128), and octets (1.5 MiB).
 const LEVEL: usize = 100;
 const OCTETS: usize = 1 << 20;
+/// Octets up to which commits are made together: what is too much is to be so by itself.
+const COMMON: usize = OCTETS / 2;
 /// Commits that are made together.
 const TOGETHER: usize = 100;
 
@@ -68,6 +70,16 @@ enum Made {
     Overtaken(i64),
 }
 
+impl Batch {
+    /// Of how many jobs it is to be instead, where it is of several that are too much together: who asks for too
+    /// much is to be refused alone.
+    fn fewer(&self) -> Option<usize> {
+        let octets: usize = self.rows.iter().map(prost::Message::encoded_len).sum();
+        let middle = self.members.get(self.members.len() / 2).filter(|_| self.members.len() > 1);
+        middle.copied().filter(|_| octets > COMMON)
+    }
+}
+
 impl Writer {
     /// Commits for as long as there is somebody who could ask.
     pub async fn write(mut self) {
@@ -104,22 +116,22 @@ impl Writer {
     }
 
     /// Commits the first of the jobs with as many others as go with it; what became of which.
-    async fn round(&self, jobs: &[Job]) -> Vec<(usize, Result<i64, StoreError>)> {
+    async fn round(&self, mut jobs: &[Job]) -> Vec<(usize, Result<i64, StoreError>)> {
         let patience = if self.progress.trouble().is_some() { BRIEF } else { PATIENCE };
         let deadline = Instant::now() + patience;
         let mut applied = self.progress.applied();
-        let everybody: Vec<_> = (0..jobs.len()).collect();
+        let everybody = |jobs: &[Job]| (0..jobs.len()).collect::<Vec<_>>();
         let all = |error: StoreError, members: &[usize]| members.iter().map(|it| (*it, Err(error.clone()))).collect();
         if jobs.iter().flat_map(|job| &job.changes).any(|change| matches!(change, Change::Answered(_)))
             && let Err(trouble) = self.answers.prepare(&self.client).await
         {
-            return all(refused(trouble), &everybody);
+            return all(refused(trouble), &everybody(jobs));
         }
         loop {
             if Instant::now() >= deadline {
                 let others = || "others keep changing the realm; try again".to_owned();
                 let error = StoreError::ReadOnly(self.progress.trouble().unwrap_or_else(others));
-                return all(error, &everybody);
+                return all(error, &everybody(jobs));
             }
             let batch = match self
                 .copy
@@ -127,8 +139,12 @@ impl Writer {
                 .examine(|base, at| self.batch(base, Head::read(&at.head).unwrap_or_default(), jobs))
             {
                 Ok(batch) => batch,
-                Err(error) => return all(error, &everybody),
+                Err(error) => return all(error, &everybody(jobs)),
             };
+            if let Some(fewer) = batch.fewer() {
+                jobs = jobs.get(..fewer).unwrap_or(jobs);
+                continue;
+            }
             let Batch { members, wrong, parent, rows } = batch;
             let mut done: Vec<_> = wrong.into_iter().map(|(it, error)| (it, Err(error))).collect();
             if members.is_empty() {
@@ -261,7 +277,8 @@ fn touches(plan: &Plan<'_>, change: &Change) -> bool {
         Change::Delete(name) => plan.entries.contains_key(&key(name)),
         Change::PutPolicy(policy) => plan.policies.contains_key(&policy.name),
         Change::DeletePolicy(name) => plan.policies.contains_key(name),
-        Change::Answered(_) => false,
+        // etcd takes no key twice.
+        Change::Answered(answered) => plan.answers.iter().any(|other| other.request == answered.request),
     }
 }
 
