@@ -289,16 +289,29 @@ impl Together {
         // At a first try, whose answer was lost.
         let made = tally.is_some_and(|tally| tally.mark == mark) || (tally.is_none() && due.tally.is_none());
         if !made {
-            let waits = known.waiting.is_some();
-            known.waiting = Some(known.waiting.map_or(share, |later| share.and(later)));
-            if !waits {
-                self.due.lock().unwrap_or_else(PoisonError::into_inner).push(due.who);
-                self.told.notify_one();
-            }
+            self.wait_again(&due.who, known, share);
         } else if known.tally.is_none() && known.is_settled() {
             part.remove(&due.who);
         }
         self.of(&due.who).settled.notify_all();
+    }
+
+    /// What was to be told is not to be told as it is: it waits again.
+    pub fn take_back(&self, due: &Due) {
+        let mut part = self.part(&due.who);
+        let Some(known) = part.get_mut(&due.who) else { return };
+        if let Some((share, _)) = known.sent.take() {
+            self.wait_again(&due.who, known, share);
+        }
+    }
+
+    fn wait_again(&self, who: &AccountId, known: &mut Known, share: Share) {
+        let waits = known.waiting.is_some();
+        known.waiting = Some(known.waiting.map_or(share, |later| share.and(later)));
+        if !waits {
+            self.due.lock().unwrap_or_else(PoisonError::into_inner).push(*who);
+            self.told.notify_one();
+        }
     }
 
     /// Somebody changed a tally.

@@ -230,8 +230,8 @@ impl Etcd {
     /// Counts failed logins together with the other KDCs from now on.
     pub fn count(&self) -> Arc<Together> {
         let together = Arc::new(Together::default());
-        let Changer { client, layout, .. } = self.changer.clone();
-        let tallies = Tallies { client, layout, together: Arc::clone(&together) };
+        let Changer { client, layout, progress, .. } = self.changer.clone();
+        let tallies = Tallies::new(client, layout, progress, Arc::clone(&together));
         let mut tasks = self.tasks();
         tasks.spawn_on(tallies.clone().tell(), &self.runtime);
         tasks.spawn_on(tallies.hear(), &self.runtime);

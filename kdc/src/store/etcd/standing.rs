@@ -36,6 +36,7 @@ pub struct Applied {
     pub cluster: u64,
     pub revision: i64,
     pub head: Head,
+    pub epoch: u64,
 }
 
 struct Known {
@@ -72,7 +73,8 @@ impl Progress {
     /// The copy has come here.
     pub fn at(&self, position: &Position) {
         let head = Head::read(&position.head).unwrap_or_default();
-        self.applied.send_replace(Applied { cluster: position.cluster, revision: position.revision, head });
+        let Position { cluster, revision, epoch, .. } = *position;
+        self.applied.send_replace(Applied { cluster, revision, head, epoch });
     }
 
     /// The copy was made anew of all there is, perhaps of another history, whose revisions are its own.

@@ -1,6 +1,7 @@
 //! Failed logins that all KDCs count together: this KDC's share of them is told to etcd, a transaction for
-//! as many accounts as wait, each compared with what is there; what others told is watched. Not here: what
-//! is counted, and who has to wait for it ([`Together`]).
+//! as many accounts as wait, each compared with what is there; what others told is watched. Nothing is told
+//! nor heard but in the realm, of the epoch, that the copy is of. Not here: what is counted, and who has to wait
+//! for it ([`Together`]).
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -9,10 +10,12 @@ use std::time::Duration;
 
 use libkrb::Time;
 use prost::Message;
-use tokio::time::sleep;
+use tokio::sync::{Notify, watch};
+use tokio::time::{sleep, timeout};
 
 use super::client::{Client, Trouble};
-use super::layout::{Counted, Layout, put};
+use super::layout::{Counted, Kind, Layout, Realm, put};
+use super::standing::Progress;
 use super::wire::{Compare, DeleteRequest, KeyValue, OpResponse, RangeRequest, Step, TxnRequest};
 use crate::attempts::{Due, Tally, Together};
 use crate::core::attempts::AccountId;
@@ -29,12 +32,30 @@ const PAGE: i64 = 5000;
 /// What keeps the realm's count.
 #[derive(Clone)]
 pub struct Tallies {
-    pub client: Arc<Client>,
-    pub layout: Layout,
-    pub together: Arc<Together>,
+    client: Arc<Client>,
+    layout: Layout,
+    progress: Arc<Progress>,
+    together: Arc<Together>,
+    /// The realm's record, as it was when all there is was heard of; `None`: it was not, or it is another realm by now.
+    realm: Arc<watch::Sender<Option<Vec<u8>>>>,
+    /// All there is has to be heard of anew.
+    again: Arc<Notify>,
+}
+
+/// What became of shares.
+enum Told {
+    /// They are there.
+    Here,
+    /// They are not: the realm's record is another.
+    Elsewhere(Vec<u8>),
 }
 
 impl Tallies {
+    /// Those of a realm.
+    pub fn new(client: Arc<Client>, layout: Layout, progress: Arc<Progress>, together: Arc<Together>) -> Self {
+        Tallies { client, layout, progress, together, realm: Arc::default(), again: Arc::default() }
+    }
+
     /// Hears of what is counted, for ever. All there is comes first, also after an interruption.
     pub async fn hear(self) {
         loop {
@@ -50,11 +71,16 @@ impl Tallies {
     }
 
     async fn follow(&self) -> Result<Infallible, Trouble> {
-        let (all, revision) = self.all().await?;
+        let (all, revision, realm) = self.all().await?;
         let mut watch = self.client.watch(self.layout.counted(revision.saturating_add(1))).await?;
         self.together.hear_all(&all);
+        self.realm.send_replace(Some(realm));
         loop {
-            for event in watch.next().await?.events {
+            let news = tokio::select! {
+                news = watch.next() => news?,
+                () = self.again.notified() => return Err(Trouble::Refused("the realm is of another epoch".into())),
+            };
+            for event in news.events {
                 let Some(kv) = event.kv else { continue };
                 let Some(who) = self.layout.account(&kv.key) else { continue };
                 let tally = (event.kind != 1).then(|| read(&kv.value));
@@ -63,23 +89,28 @@ impl Tallies {
         }
     }
 
-    /// All tallies, and the revision at which they were so.
-    async fn all(&self) -> Result<(HashMap<AccountId, (Tally, i64)>, i64), Trouble> {
+    /// All tallies, the revision at which they were so, and the realm's record then, which is of the copy's epoch.
+    async fn all(&self) -> Result<(HashMap<AccountId, (Tally, i64)>, i64, Vec<u8>), Trouble> {
+        let answer = self.client.range(self.layout.one(&Kind::Realm), PATIENCE).await?;
+        let revision = answer.header.unwrap_or_default().revision;
+        let realm = answer.kvs.into_iter().next().map(|kv| kv.value);
+        let realm = realm.ok_or_else(|| Trouble::Refused(format!("there is no realm at {}", self.layout.prefix())))?;
+        let (there, mut applied) = (epoch(&realm), self.progress.applied());
+        if timeout(PATIENCE, applied.wait_for(|applied| Some(applied.epoch) == there)).await.is_err() {
+            return Err(Trouble::Refused("the realm there is of another epoch than the copy".into()));
+        }
         let (key, end) = self.layout.counts();
-        let mut request = RangeRequest { key, end, limit: PAGE, ..RangeRequest::default() };
+        let mut request = RangeRequest { key, end, limit: PAGE, revision, ..RangeRequest::default() };
         let mut all = HashMap::new();
         loop {
             let page = self.client.range(request.clone(), PATIENCE).await?;
-            if request.revision == 0 {
-                request.revision = page.header.unwrap_or_default().revision;
-            }
             if let Some(last) = page.kvs.last() {
                 request.key = [&*last.key, &[0]].concat();
             }
             let known = |kv: KeyValue| Some((self.layout.account(&kv.key)?, (read(&kv.value), kv.modified)));
             all.extend(page.kvs.into_iter().filter_map(known));
             if !page.more {
-                return Ok((all, request.revision));
+                return Ok((all, revision, realm));
             }
         }
     }
@@ -89,11 +120,34 @@ impl Tallies {
         loop {
             self.together.anything().await;
             loop {
+                // Its sender lives as long as this.
+                let Ok(realm) = self.realm.subscribe().wait_for(Option::is_some).await.map(|realm| realm.clone()) else {
+                    return;
+                };
                 let due = self.together.take(AT_ONCE, &mut mark);
                 if due.is_empty() {
                     break;
                 }
-                while let Err(trouble) = self.once(&due).await {
+                self.tell_of(&due, realm.unwrap_or_default()).await;
+            }
+        }
+    }
+
+    /// Tells it, or finds that it can't be told in a realm that is not of the epoch any more in which it was taken.
+    async fn tell_of(&self, due: &[Due], mut realm: Vec<u8>) {
+        loop {
+            match self.once(due, &realm).await {
+                Ok(Told::Here) => return self.together.reaches(true),
+                // Its master key is rolled over.
+                Ok(Told::Elsewhere(there)) if epoch(&there) == epoch(&realm) => realm = there,
+                Ok(Told::Elsewhere(_)) => {
+                    tracing::debug!("failed logins are not counted in another epoch than the copy's");
+                    self.together.reaches(false);
+                    self.realm.send_replace(None);
+                    due.iter().for_each(|due| self.together.take_back(due));
+                    return self.again.notify_one();
+                }
+                Err(trouble) => {
                     tracing::debug!(%trouble, "other KDCs are not told of failed logins");
                     self.together.reaches(false);
                     sleep(PAUSE).await;
@@ -103,10 +157,18 @@ impl Tallies {
     }
 
     /// Told again as it is, it counts once: each tally names what wrote it.
-    async fn once(&self, due: &[Due]) -> Result<(), Trouble> {
-        let success = due.iter().map(|due| Step::Txn(self.step(due)).into()).collect();
-        let answer = self.client.txn(TxnRequest { success, ..TxnRequest::default() }, PATIENCE).await?;
+    async fn once(&self, due: &[Due], realm: &[u8]) -> Result<Told, Trouble> {
+        let request = TxnRequest {
+            compare: vec![Compare::value(self.layout.key(&Kind::Realm), realm.to_vec())],
+            success: due.iter().map(|due| Step::Txn(self.step(due)).into()).collect(),
+            failure: vec![Step::Range(self.layout.one(&Kind::Realm)).into()],
+        };
+        let answer = self.client.txn(request, PATIENCE).await?;
         let revision = answer.header.map_or(0, |header| header.revision);
+        if !answer.succeeded {
+            let mut there = answer.responses.into_iter().filter_map(|answer| answer.range?.kvs.into_iter().next());
+            return Ok(Told::Elsewhere(there.next().map(|kv| kv.value).unwrap_or_default()));
+        }
         if answer.responses.len() != due.len() {
             return Err(Trouble::Refused("an answer for another transaction".into()));
         }
@@ -120,8 +182,7 @@ impl Tallies {
             let (tally, at) = there.map_or((None, 0), |kv| (Some(read(&kv.value)), kv.modified));
             self.together.overtaken(due, tally, at);
         }
-        self.together.reaches(true);
-        Ok(())
+        Ok(Told::Here)
     }
 
     fn step(&self, due: &Due) -> TxnRequest {
@@ -134,6 +195,11 @@ impl Tallies {
         };
         TxnRequest { compare, success: vec![success], failure: vec![range.into()] }
     }
+}
+
+/// Of which epoch a realm's record is; `None` for what is none.
+fn epoch(realm: &[u8]) -> Option<u64> {
+    Realm::decode(realm).ok().filter(|realm| !realm.name.is_empty()).map(|realm| realm.epoch)
 }
 
 /// A number that nobody else has.

@@ -1,6 +1,7 @@
 //! Against a real etcd of each test's own, of one node. Several nodes and KDCs: `tests/tests/cluster`.
 
 mod sealed;
+mod told;
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;

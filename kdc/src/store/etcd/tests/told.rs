@@ -1,0 +1,50 @@
+//! What KDCs tell each other through etcd beside the realm itself: what they count, and how far they are.
+
+use super::*;
+use crate::store::redb::Position;
+
+const WHO: AccountId = [3; 16];
+
+/// Each look takes its time.
+#[track_caller]
+fn until(mut is_so: impl FnMut() -> bool) {
+    let begun = std::time::Instant::now();
+    while !is_so() {
+        assert!(begun.elapsed() < Duration::from_secs(60), "it never came");
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn a_kdc_of_before_a_restore_counts_nothing_in_the_new_epoch_until_its_copy_is_of_that() {
+    let rule = Lockout { max_failures: 5, interval: 0, duration: 0 };
+    let Some(node) = Node::start() else { return };
+    let shared = Shared::made(&node, "/kdc/R");
+    let one = shared.open("one");
+    let epoch = || one.copy().position().expect("readable").expect("a copy").epoch;
+    let counted = Counted::default().together(one.together());
+    // A KDC whose copy is of whatever epoch it is told.
+    let (progress, together) = (Arc::new(Progress::new(None)), Arc::new(Together::default()));
+    let is_of = |epoch| progress.at(&Position { epoch, ..Position::default() });
+    is_of(epoch());
+    let Changer { client, layout, .. } = one.changer.clone();
+    let tallies = Tallies::new(client, layout, Arc::clone(&progress), Arc::clone(&together));
+    one.runtime.spawn(tallies.clone().tell());
+    one.runtime.spawn(tallies.hear());
+    let stale = Counted::default().together(Some(Arc::clone(&together)));
+    let fail = || stale.attempt(&WHO, Some(&rule), Time(1_800_000_000), &mut |_| Proven::No(1)) == Tried::Made;
+    until(|| together.is_reached());
+    assert!(fail());
+    until(|| counted.record(&WHO).failures == 1);
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let next = runtime.block_on(fence(&shared.options, 0)).expect("fenced");
+    until(|| epoch() == next);
+    // Who still waits for the first guess to be known is not asked for another.
+    until(fail);
+    until(|| !together.is_reached());
+    assert_eq!(counted.record(&WHO).failures, 1, "refused");
+    assert_eq!(stale.record(&WHO).failures, 2, "it counts on for itself");
+    is_of(next);
+    until(|| counted.record(&WHO).failures == 2);
+    until(|| together.is_reached());
+}
