@@ -54,6 +54,8 @@ pub struct Entry {
     pub strings: BTreeMap<String, String>,
     /// Set by the store at every commit; 0 for an entry that was never stored.
     pub revision: u64,
+    /// What only a newer version knows of its record, as it stands there: it is kept when this one changes the entry.
+    pub newer: Vec<u8>,
 }
 
 /// The keys of one version.
@@ -242,6 +244,7 @@ impl Entry {
             tokens: vec![],
             strings: BTreeMap::new(),
             revision: 0,
+            newer: vec![],
         }
     }
 

@@ -46,6 +46,8 @@ pub struct PasswordPolicy {
     pub modified_by: String,
     /// Set by the store at every commit; 0 for one that was never stored.
     pub revision: u64,
+    /// What only a newer version knows of its record, as it stands there: it is kept when this one changes the policy.
+    pub newer: Vec<u8>,
 }
 
 impl PasswordPolicy {

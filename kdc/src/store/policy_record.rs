@@ -1,9 +1,14 @@
-//! The bytes of a password policy: a prost message. It holds no secret. Fields are only ever added.
+//! The bytes of a password policy: a prost message. It holds no secret. Fields are only ever added; those that
+//! a version does not know it keeps when it changes the policy.
 
 use libkrb::Time;
 use prost::Message;
 
+use super::record::beyond;
 use crate::core::{PasswordPolicy, StoreError};
+
+/// The last field that this code knows.
+const LAST: u64 = 19;
 
 /// The field with the commit that wrote the record.
 #[cfg(feature = "etcd")]
@@ -79,7 +84,8 @@ macro_rules! same {
 
 /// The bytes of a policy, committed as `revision`.
 pub fn encode(policy: &PasswordPolicy, revision: u64) -> Vec<u8> {
-    same!(Record, policy, { modified: policy.modified.seconds(), revision: revision }).encode_to_vec()
+    let record = same!(Record, policy, { modified: policy.modified.seconds(), revision: revision });
+    [record.encode_to_vec().as_slice(), &policy.newer].concat()
 }
 
 /// The policy whose record is kept under `name`.
@@ -87,8 +93,8 @@ pub fn encode(policy: &PasswordPolicy, revision: u64) -> Vec<u8> {
 /// # Errors
 /// [`StoreError::Storage`] for what is not its record.
 pub fn decode(name: &str, bytes: &[u8]) -> Result<PasswordPolicy, StoreError> {
-    let record = Record::decode(bytes).ok().filter(|record| record.name == name);
-    let record = record
-        .ok_or_else(|| StoreError::Storage(format!("policy {name}: its record is damaged; restore the store")))?;
-    Ok(same!(PasswordPolicy, record, { modified: Time(record.modified), revision: record.revision }))
+    let damaged = || StoreError::Storage(format!("policy {name}: its record is damaged; restore the store"));
+    let record = Record::decode(bytes).ok().filter(|record| record.name == name).ok_or_else(damaged)?;
+    let newer = beyond(bytes, LAST).map_err(|_| damaged())?;
+    Ok(same!(PasswordPolicy, record, { modified: Time(record.modified), revision: record.revision, newer: newer }))
 }

@@ -1,5 +1,7 @@
 //! The bytes of an entry: a prost message with every key in it sealed. Not here: where the bytes
-//! are kept. Fields are only ever added; a change of meaning raises [`VERSION`].
+//! are kept. Fields are only ever added, and to [`Record`] only: what a version does not know, it keeps as it
+//! stands there when it changes the entry. Whatever else changes raises [`VERSION`]: such a record can be
+//! neither read nor changed by those that are older.
 
 mod fields;
 mod open;
@@ -12,6 +14,7 @@ use libkrb::{Principal, Time};
 use prost::Message;
 
 pub use open::decode;
+pub(super) use fields::beyond;
 pub(super) use open::{decode_named, service_keys_made};
 
 use super::plan::{Stored, key, normal};
@@ -21,6 +24,8 @@ use crate::core::{Entry, KeySet, LongTermKey, StoreError};
 
 /// What this code writes, and the newest that it reads.
 const VERSION: u32 = 1;
+/// The last field that this code knows.
+const LAST: u64 = 18;
 /// The field with the commit that wrote the record.
 #[cfg(feature = "etcd")]
 pub(super) const REVISION: u32 = 15;
@@ -161,7 +166,9 @@ pub fn encode(entry: &Entry, revision: u64, master: &MasterKey) -> Result<Vec<u8
         history,
         tokens,
     };
-    Ok(record.encode_to_vec())
+    let mut bytes = record.encode_to_vec();
+    bytes.extend_from_slice(&entry.newer);
+    Ok(bytes)
 }
 
 /// What a commit must know of the record under `owner`, without opening its keys.
@@ -204,7 +211,11 @@ pub(super) fn reseal(owner: &str, bytes: &[u8], master: &MasterKey) -> Result<Op
         (token.master, token.sealed) = master.seal(&plain, &context)?;
         changed = true;
     }
-    Ok(changed.then(|| record.encode_to_vec()))
+    if !changed {
+        return Ok(None);
+    }
+    let newer = beyond(bytes, LAST).map_err(|_| damaged(owner, "not a record"))?;
+    Ok(Some([record.encode_to_vec(), newer].concat()))
 }
 
 fn read(owner: &str, bytes: &[u8]) -> Result<Record, StoreError> {
@@ -289,7 +300,9 @@ fn open_token(owner: &str, token: &SealedToken, master: &MasterKey) -> Result<To
 fn newer(owner: &str, version: u32) -> StoreError {
     StoreError::Record {
         principal: owner.to_owned(),
-        problem: format!("written in format {version} by a newer kdc, this one reads up to {VERSION}"),
+        problem: format!(
+            "written in format {version} by a newer kdc, this one reads up to {VERSION}; use that kdc for it"
+        ),
     }
 }
 

@@ -570,6 +570,15 @@ fn an_older_kdc_passes_on_what_a_newer_one_wrote_and_serves_all_that_it_can_read
         assert!(written.iter().all(|(user, record)| at(kdc, user).starts_with(record)), "no octet is lost");
     }
     two.create(entry("dave"));
+    // And when it changes what it can read; what it can't, it does not touch.
+    let bob = two.find("bob").expect("there");
+    two.commit(&[Change::Replace(Entry { max_life: Some(5), ..(*bob).clone() })]).expect("changed");
+    one.await_all_of(&two);
+    let (known, newer) = (one.find("bob").expect("there"), field(4000, 7));
+    assert_eq!((known.max_life, &known.newer), (Some(5), &newer));
+    assert!(at(&one, "bob").windows(newer.len()).any(|part| part == newer), "no octet is lost by a change");
+    let error = two.commit(&[Change::Delete(name("carol"))]).expect_err("of the future").to_string();
+    assert!(error.contains("by a newer kdc") && error.contains("use that kdc for it"), "{error}");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //! here: what they mean.
 
 /// What is no such message.
-pub(super) struct Torn;
+pub(in crate::store) struct Torn;
 
 /// The fields of a message in the order in which they were written.
 pub(super) struct Fields<'a>(pub &'a [u8]);
@@ -14,6 +14,17 @@ pub(super) enum Value<'a> {
     Octets(&'a [u8]),
     /// Of a length that nothing here has: a newer version's.
     Other,
+}
+
+/// The fields of a message that come after the last one that is known here, as they stand.
+pub(in crate::store) fn beyond(message: &[u8], last: u64) -> Result<Vec<u8>, Torn> {
+    let (mut fields, mut beyond) = (Fields(message), vec![]);
+    while let Some((field, octets)) = fields.next_whole() {
+        if field?.0 > last {
+            beyond.extend_from_slice(octets);
+        }
+    }
+    Ok(beyond)
 }
 
 impl<'a> Iterator for Fields<'a> {
@@ -33,6 +44,15 @@ impl<'a> Iterator for Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
+    /// The next field, and all of its octets.
+    #[inline]
+    pub fn next_whole(&mut self) -> Option<(<Self as Iterator>::Item, &'a [u8])> {
+        let before = self.0;
+        let field = self.next()?;
+        let length = before.len().saturating_sub(self.0.len());
+        Some((field, before.get(..length).unwrap_or_default()))
+    }
+
     #[inline]
     fn read(&mut self) -> Option<(u64, Value<'a>)> {
         let tag = self.number()?;

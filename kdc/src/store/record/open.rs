@@ -8,7 +8,7 @@ use prost::Message;
 use zeroize::Zeroizing;
 
 use super::fields::{Fields, Torn, Value};
-use super::{SealedToken, VERSION, damaged, newer, open_token, unopened};
+use super::{LAST, SealedToken, VERSION, damaged, newer, open_token, unopened};
 use crate::core::{Attributes, Entry, KeySet, LongTermKey, StoreError};
 use crate::store::seal::{KeyContext, MasterKey};
 
@@ -83,8 +83,8 @@ pub(in crate::store) fn service_keys_made(owner: &str, bytes: &[u8], now: Time) 
 
 impl Opening<'_> {
     fn read(&mut self, entry: &mut Entry, bytes: &[u8]) -> Result<(), StoreError> {
-        let mut id = None;
-        for field in Fields(bytes) {
+        let (mut id, mut fields) = (None, Fields(bytes));
+        while let Some((field, octets)) = fields.next_whole() {
             let (number, value) = field.map_err(|torn| self.torn(torn))?;
             match number {
                 3 => entry.aliases.push(self.name(value)?),
@@ -96,7 +96,8 @@ impl Opening<'_> {
                     let token = token.ok_or_else(|| self.torn(Torn))?;
                     entry.tokens.push(open_token(self.owner, &token, self.master)?);
                 }
-                _ => plain(entry, number, value).map_err(|torn| self.torn(torn))?,
+                ..=LAST => plain(entry, number, value).map_err(|torn| self.torn(torn))?,
+                _ => entry.newer.extend_from_slice(octets),
             }
         }
         entry.id = id.ok_or_else(|| damaged(self.owner, "no account id"))?;
@@ -286,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn fields_may_stand_in_any_order_and_newer_ones_are_passed_over() {
+    fn fields_may_stand_in_any_order_and_newer_ones_are_kept() {
         let master = MasterKey::ephemeral().expect("random");
         let name = |text| Principal::parse(text, Some("R")).expect("a name");
         let mut entry = Entry::new(name("alice"), [7; 16], Time(5), "admin@R");
@@ -296,12 +297,15 @@ mod tests {
         entry.strings.insert("a".into(), "b".into());
         let mut bytes = encode(&entry, 4, &master).expect("encoded");
         // Fields 100, 101 and 102 of three lengths.
-        bytes.extend([0xa0, 6, 1, 0xa9, 6, 1, 2, 3, 4, 5, 6, 7, 8, 0xb5, 6, 1, 2, 3, 4]);
-        for bytes in [reversed(&bytes), bytes] {
+        let later = [0xa0, 6, 1, 0xa9, 6, 1, 2, 3, 4, 5, 6, 7, 8, 0xb5, 6, 1, 2, 3, 4];
+        bytes.extend(later);
+        for (bytes, kept) in [(reversed(&bytes), reversed(&later)), (bytes, later.to_vec())] {
             let read = decode("alice@R", &bytes, &master).expect("read");
             assert_eq!((&read.principal, read.expires, read.revision), (&entry.principal, Some(Time(-9)), 4));
             assert_eq!((&read.strings, &*read.modified_by, read.id), (&entry.strings, "admin@R", [7; 16]));
             assert!(read.keys[0].keys[0].key.same_as(&key) && read.keys[0].kvno == 3);
+            assert_eq!(read.newer, kept);
+            assert!(encode(&read, 5, &master).expect("encoded").ends_with(&kept), "written again");
         }
     }
 

@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
 
 use super::*;
-use crate::core::{Change, Store};
+use crate::core::{Change, PasswordPolicy, Store};
 use crate::source::Source;
 
 const FOLDER: &str = "KDC_TEST_ROLLING_FOLDER";
@@ -72,6 +72,28 @@ fn former_keys_are_sealed_anew_too_and_windows_stay() {
     let alice = store.lookup(&name("alice")).expect("readable").expect("there");
     let set = &alice.keys[0];
     assert_eq!((set.created, set.from, set.until, alice.history.len()), (Time(5), Time(7), Some(Time(9)), 1));
+}
+
+#[test]
+fn what_only_a_newer_version_knows_of_a_record_stays_through_changes_and_a_roll_over() {
+    let (_dir, store) = redb();
+    // Field 4000, a number.
+    let newer = vec![0x80, 0xfa, 1, 7];
+    let policy = PasswordPolicy { newer: newer.clone(), ..PasswordPolicy::new("strict") };
+    let alice = Entry { newer: newer.clone(), ..entry("alice") };
+    store.commit(&[Change::Create(alice), Change::PutPolicy(policy)]).expect("committed");
+    let (alice, policy) = (|| store.lookup(&name("alice")).expect("readable").expect("there"), || {
+        (*store.policy("strict").expect("readable").expect("there")).clone()
+    });
+    let changes = [
+        Change::Replace(Entry { max_life: Some(5), ..(*alice()).clone() }),
+        Change::PutPolicy(PasswordPolicy { history: 3, ..policy() }),
+    ];
+    store.commit(&changes).expect("committed");
+    roll(&store);
+    assert_eq!(counts(&store), BTreeMap::from([(2, 1)]));
+    assert_eq!((alice().max_life, &alice().newer, alice().keys.len()), (Some(5), &newer, 1));
+    assert_eq!((policy().history, policy().newer), (3, newer));
 }
 
 #[test]
