@@ -10,7 +10,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::Changer;
 use super::client::{Client, Trouble, refused};
-use super::layout::{Layout, Presence};
+use super::layout::{Kind, Layout, Presence, put};
 use super::pulse::{LEASE, living};
 use crate::core::{Change, Entry, KeySet, Store, StoreError};
 
@@ -43,7 +43,8 @@ impl Changer {
         ahead: Vec<Entry>,
     ) -> Result<(), StoreError> {
         let names: Vec<_> = ahead.iter().map(|entry| entry.principal.clone()).collect();
-        let revision = self.submit(ahead.into_iter().map(Change::Replace).collect(), vec![]).await?;
+        let waits = put(self.layout.key(&Kind::Announced), vec![]);
+        let revision = self.submit(ahead.into_iter().map(Change::Replace).collect(), vec![waits]).await?;
         self.all_have("the new keys", move |kdc| kdc.revision >= revision).await?;
         for change in &mut changes {
             if let Change::Replace(new) = change

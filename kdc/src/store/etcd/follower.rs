@@ -151,7 +151,7 @@ impl Follower {
     fn apply(&self, at: &Position, events: Vec<Event>) -> Result<Position, Ended> {
         let mut to = at.clone();
         let mut rows: Vec<Followed> = Vec::with_capacity(events.len());
-        let (mut keys, mut vanished) = (vec![], vec![]);
+        let (mut keys, mut vanished, mut waited_for) = (vec![], vec![], false);
         for event in events {
             let Some(kv) = event.kv else { continue };
             to.revision = to.revision.max(kv.modified);
@@ -174,6 +174,7 @@ impl Follower {
                 Some(Kind::Gone) if !gone => rows.extend(self.layout.gone(&kv).into_iter().map(|row| (row, None))),
                 Some(Kind::Realm) if !gone => self.seal_as(&kv)?,
                 Some(Kind::Master(version)) => keys.push((version, (!gone).then_some(kv.value))),
+                Some(Kind::Announced) => waited_for = true,
                 Some(Kind::Realm | Kind::Gone) | None => {}
             }
         }
@@ -183,11 +184,15 @@ impl Follower {
         }
         self.copy.inner().follow(&rows, at, &to, false)?;
         self.copy.forget(rows.iter().map(|(row, _)| row));
+        waited_for |= !keys.is_empty();
         // Records that are sealed anew come before the old key goes.
         for (version, octets) in keys {
             master::hear(self.copy.inner(), version, octets.as_deref());
         }
         self.progress.at(&to);
+        if waited_for {
+            self.progress.tell.notify_one();
+        }
         Ok(to)
     }
 

@@ -2,6 +2,7 @@
 //! the records of principals and policies, which are those of every store.
 //!
 //! ```text
+//! PREFIX/r/announced   put by a commit after which all KDCs are to say at once that they have it
 //! PREFIX/r/head        the last commit and the one before it
 //! PREFIX/r/m/VERSION   a version of the master key that is handed round, sealed under the one before it
 //! PREFIX/r/o/POLICY    the record of a password policy
@@ -37,6 +38,8 @@ pub struct Layout {
 pub enum Kind {
     /// The last commit.
     Head,
+    /// Something is waited for until all KDCs have it.
+    Announced,
     /// Whose realm it is.
     Realm,
     /// A principal, by the text of its name.
@@ -77,6 +80,7 @@ impl Layout {
         let prefix = &self.prefix;
         match kind {
             Kind::Head => format!("{prefix}/r/head"),
+            Kind::Announced => format!("{prefix}/r/announced"),
             Kind::Realm => format!("{prefix}/r/realm"),
             Kind::Principal(name) => format!("{prefix}/r/p/{name}"),
             Kind::Policy(name) => format!("{prefix}/r/o/{name}"),
@@ -98,6 +102,7 @@ impl Layout {
             _ => match key {
                 "gone" => Some(Kind::Gone),
                 "head" => Some(Kind::Head),
+                "announced" => Some(Kind::Announced),
                 "realm" => Some(Kind::Realm),
                 _ => None,
             },
@@ -298,6 +303,7 @@ mod tests {
         let layout = Layout::below("/kdc/R/");
         let kinds = [
             Kind::Head,
+            Kind::Announced,
             Kind::Realm,
             Kind::Principal("a/b@R".into()),
             Kind::Principal("/@R".into()),

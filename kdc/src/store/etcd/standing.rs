@@ -28,6 +28,8 @@ pub struct Progress {
     bound: Option<Duration>,
     /// The follower is to begin anew.
     pub again: Notify,
+    /// Others wait until this KDC says how far it is.
+    pub tell: Notify,
 }
 
 /// How far the copy has come.
@@ -62,6 +64,7 @@ impl Progress {
             stale: AtomicBool::new(false),
             bound,
             again: Notify::new(),
+            tell: Notify::new(),
         }
     }
 

@@ -204,7 +204,13 @@ impl Writer {
             }
         }
         let jobs = members.iter().filter_map(|place| jobs.get(*place));
-        let mut rows: Vec<Op> = jobs.flat_map(|job| job.rows.clone()).collect();
+        let mut rows: Vec<Op> = vec![];
+        for row in jobs.flat_map(|job| &job.rows) {
+            // etcd takes a key once in a transaction: two may announce something.
+            if !rows.contains(row) {
+                rows.push(row.clone());
+            }
+        }
         let mut removed = vec![];
         for (name, entry) in &plan.entries {
             let row = Row::Principal(name.clone());

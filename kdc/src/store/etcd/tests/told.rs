@@ -1,6 +1,7 @@
 //! What KDCs tell each other through etcd beside the realm itself: what they count, and how far they are.
 
 use super::*;
+use crate::core::KeySet;
 use crate::store::redb::Position;
 
 const WHO: AccountId = [3; 16];
@@ -47,4 +48,32 @@ fn a_kdc_of_before_a_restore_counts_nothing_in_the_new_epoch_until_its_copy_is_o
     is_of(next);
     until(|| counted.record(&WHO).failures == 2);
     until(|| together.is_reached());
+}
+
+#[test]
+fn keys_that_are_announced_are_used_when_all_have_said_that_they_have_them_which_waits_for_no_heartbeat() {
+    let Some(node) = Node::start() else { return };
+    let shared = Shared::made(&node, "/kdc/R");
+    let kdcs = ["one", "two", "three"].map(|file| shared.open(file));
+    kdcs[0].commit(&["krbtgt/R", "kadmin/admin"].map(|name| Change::Create(entry(name)))).expect("made");
+    kdcs.iter().for_each(|kdc| kdc.serves(vec![], vec![]));
+    until(|| kdcs[0].members().expect("known").expect("there may be several").kdcs.len() == 3);
+    for (turn, kdc) in kdcs.iter().enumerate() {
+        kdc.await_all_of(&kdcs[(turn + 2) % 3]);
+        let mut next = (*kdc.find("krbtgt/R").expect("there")).clone();
+        let newest = next.keys[0].clone();
+        next.keys.insert(0, KeySet { kvno: newest.kvno + 1, ..newest });
+        // Somebody else announces something in the same moment.
+        let mut kadmin = (*kdc.find("kadmin/admin").expect("there")).clone();
+        let newest = kadmin.keys[0].clone();
+        kadmin.keys.insert(0, KeySet { kvno: newest.kvno + 1, ..newest });
+        std::thread::scope(|scope| {
+            scope.spawn(|| kdc.commit(&[Change::Replace(kadmin)]).expect("the same of others"));
+            kdc.commit(&[Change::Replace(next)]).expect("all have them, and have said so");
+        });
+    }
+    kdcs[0].await_all_of(&kdcs[2]);
+    let krbtgt = kdcs[0].find("krbtgt/R").expect("there");
+    assert_eq!(krbtgt.keys.iter().map(|set| set.kvno).collect::<Vec<_>>(), [4, 3, 2, 1]);
+    assert!(krbtgt.keys.iter().all(|set| set.from == Time::EPOCH), "in use");
 }
