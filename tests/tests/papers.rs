@@ -106,6 +106,32 @@ fn manifests() -> Option<Vec<Value>> {
     Some(documents.into_iter().filter(|document| !document.is_null()).collect())
 }
 
+#[test]
+fn the_manifests_are_objects_as_kubernetes_describes_them() {
+    let home = tests::peers_home().join("kubernetes");
+    let (Some(python), Some(_)) = (
+        optional_peer("python3", "/usr/bin/python3"),
+        optional_peer("kubernetes-validate", &home.join("kubernetes_validate").to_string_lossy()),
+    ) else {
+        return;
+    };
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/deploy/kubernetes.yaml");
+    let script = r#"
+import sys, yaml, kubernetes_validate
+objects = [it for it in yaml.safe_load_all(open(sys.argv[1])) if it]
+for version in ["1.27", kubernetes_validate.latest_version()]:
+    for it in objects:
+        kubernetes_validate.validate(it, version, strict=True)
+objects[-1]["spec"]["template"]["spec"]["securityContext"]["runAsNonRot"] = True
+try:
+    kubernetes_validate.validate(objects[-1], "1.27", strict=True)
+except kubernetes_validate.ValidationError:
+    print("a misspelt field is found")
+"#;
+    let tool = Tool::new(python).env("PYTHONPATH", home.display().to_string());
+    tool.args(["-c", script]).args([file]).run().succeeds().saying("a misspelt field is found");
+}
+
 fn list<'a>(value: &'a Value, path: &str) -> &'a [Value] {
     value.pointer(path).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_else(|| panic!("{path}: {value}"))
 }

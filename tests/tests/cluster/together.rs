@@ -94,16 +94,21 @@ fn a_one_time_password_that_one_kdc_took_no_other_takes() {
     one.kadmin(&["addprinc", "-randkey", "host/armor"]).succeeds();
     one.kadmin(&["ktadd", "-k", &keytab, "host/armor"]).succeeds();
     one.kadmin(&["addprinc", "-pw", RIGHT, "alice"]).succeeds();
-    let said = one.kadmin(&["otp", "add", "-noqr", "-counting", "-name", "key", "alice"]).succeeds();
-    let secret = tests::otp_secret(said.stdout());
+    one.kadmin(&["addprinc", "-pw", RIGHT, "bob"]).succeeds();
+    let token = |kind: &[&str], user| {
+        let words = [&["otp", "add", "-noqr"], kind, &["-name", "key", user]].concat();
+        tests::otp_secret(one.kadmin(&words).succeeds().stdout())
+    };
+    let (secret, timed) = (token(&["-counting"], "alice"), token(&[], "bob"));
     let armor = one.path("armor").display().to_string();
     one.client("kinit").args(["-k", "-t", &keytab, "-c", &armor, "host/armor"]).run().succeeds();
-    let log_in = |kdc: &Kdc, count| {
-        let value = hotp(OtpHash::Sha1, &secret, count, 6);
-        kdc.client("kinit").args(["-T", &armor, "alice"]).stdin(format!("{value}\n"))
+    let log_in_as = |kdc: &Kdc, user, secret: &[u8], count| {
+        let value = hotp(OtpHash::Sha1, secret, count, 6);
+        kdc.client("kinit").args(["-T", &armor, user]).stdin(format!("{value}\n"))
     };
-    until("the other knows alice", || {
-        let said = two.kadmin(&["otp", "list", "alice"]);
+    let log_in = |kdc: &Kdc, count| log_in_as(kdc, "alice", &secret, count);
+    until("the other knows both", || {
+        let said = two.kadmin(&["otp", "list", "bob"]);
         said.is_success() && said.stdout.contains("key")
     });
     log_in(one, 0).run().succeeds();
@@ -112,4 +117,11 @@ fn a_one_time_password_that_one_kdc_took_no_other_takes() {
     log_in(one, 1).run().fails();
     let said = all_at_once([one, two, one, two].map(|kdc| log_in(kdc, 2)).into());
     assert_eq!(said.iter().filter(|said| said.is_success()).count(), 1, "of all who bring it at once one gets in");
+    // By the clock: the one of this half minute, and the next one, which may be early.
+    let step = u64::try_from(tests::library::now().time.seconds()).expect("after 1970") / 30;
+    let log_in = |kdc: &Kdc, step| log_in_as(kdc, "bob", &timed, step);
+    log_in(one, step).run().succeeds();
+    log_in(two, step).run().fails();
+    let said = all_at_once([two, one, two, one].map(|kdc| log_in(kdc, step + 1)).into());
+    assert_eq!(said.iter().filter(|said| said.is_success()).count(), 1, "and of these");
 }
