@@ -13,8 +13,8 @@ use libkrb::crypto::OtpHash;
 use libkrb::{Principal, Time};
 use prost::Message;
 
-pub use open::decode;
 pub(super) use fields::beyond;
+pub use open::decode;
 pub(super) use open::{decode_named, service_keys_made};
 
 use super::plan::{Stored, key, normal};

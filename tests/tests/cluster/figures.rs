@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use kdc::core::{Change, Entry, KeySet, LongTermKey, Store};
-use kdc::store::etcd::{Etcd as Copy, Options, publish};
+use kdc::store::etcd::{Etcd as Copy, Options, Presence, publish};
 use kdc::store::{Existing, MasterKey, Redb};
 use libkrb::codes::EncryptionType;
 use libkrb::crypto::{Key, OsRandom, SUPPORTED};
@@ -13,6 +13,7 @@ use libkrb::{Principal, Time};
 use tests::{Etcd, tell};
 
 use crate::load::{figure, wished};
+use crate::place::until;
 
 /// Who changes something at each KDC.
 const WRITERS: usize = 32;
@@ -31,9 +32,8 @@ fn change(copy: &Copy, who: &Principal) {
     copy.commit(&[Change::Replace(entry)]).expect("changed");
 }
 
-#[test]
-fn every_change_comes_to_all_copies_however_many_there_are_at_once() {
-    let Some(etcd) = Etcd::start(3) else { return };
+/// Three copies of a realm in which nobody is yet.
+fn three(etcd: &Etcd) -> (tempfile::TempDir, Vec<Copy>) {
     let folder = tempfile::tempdir().expect("a folder");
     MasterKey::create(&folder.path().join("master.key")).expect("a key");
     let master = || MasterKey::load(&folder.path().join("master.key")).expect("a key");
@@ -43,7 +43,14 @@ fn every_change_comes_to_all_copies_however_many_there_are_at_once() {
     runtime.block_on(publish(&options, &first)).expect("published");
     drop(first);
     let open = |copy: usize| Copy::open(options.clone(), &folder.path().join(copy.to_string()), "R", master(), 1000);
-    let copies: Vec<_> = (0..3).map(|copy| open(copy).expect("opens")).collect();
+    let copies = (0..3).map(|copy| open(copy).expect("opens")).collect();
+    (folder, copies)
+}
+
+#[test]
+fn every_change_comes_to_all_copies_however_many_there_are_at_once() {
+    let Some(etcd) = Etcd::start(3) else { return };
+    let (_folder, copies) = three(&etcd);
     let all: Vec<Vec<_>> =
         (0..3).map(|kdc| (0..WRITERS).map(|user| name(&format!("user{kdc}-{user}"))).collect()).collect();
     let made: Vec<_> =
@@ -123,6 +130,28 @@ fn machine(number: usize) -> Entry {
     let keys = SUPPORTED.iter().map(key).collect();
     let name = name(&format!("host/machine{number:07}.example.org"));
     Entry { keys: vec![KeySet::new(1, keys)], ..Entry::new(name, (number as u128).to_be_bytes(), Time(1), "") }
+}
+
+#[test]
+fn new_keys_of_the_kdcs_own_are_known_to_all_and_then_used_one_after_the_other() {
+    let Some(etcd) = Etcd::start(3) else { return };
+    let (_folder, copies) = three(&etcd);
+    for (number, copy) in copies.iter().enumerate() {
+        copy.announce(format!("copy{number}"), Box::new(Presence::default));
+    }
+    until("all live", || copies[0].members().is_ok_and(|all| all.is_some_and(|all| all.kdcs.len() == 3)));
+    let tgs = Principal::tgs("R");
+    copies[0].commit(&[Change::Create(Entry { principal: tgs.clone(), ..machine(0) })]).expect("made");
+    let (mut times, begun) = (vec![], Instant::now());
+    while times.len() < 10 || begun.elapsed() < seconds() {
+        let mut next = (*copies[0].lookup(&tgs).expect("readable").expect("there")).clone();
+        let newest = next.keys[0].clone();
+        next.keys = vec![KeySet { kvno: newest.kvno + 1, ..newest }];
+        let before = Instant::now();
+        copies[0].commit(&[Change::Replace(next)]).expect("all have it");
+        times.push(before.elapsed());
+    }
+    tell(&line("a key of the KDCs' own, known to all of three and then used", &mut times));
 }
 
 #[test]

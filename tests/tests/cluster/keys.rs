@@ -54,7 +54,9 @@ fn while_the_realms_own_key_is_changed_at_once_every_kdc_opens_what_any_other_is
                 })
             })
             .collect();
-        for kvno in 2..4 {
+        let mut kvno = 1;
+        while kvno < 4 || travels_made.load(Ordering::Relaxed) < 12 {
+            kvno += 1;
             cluster.kdcs[kvno % 3].kadmin(&["cpw", "-randkey", "-keepold", &tgs()]).succeeds();
             let shown = cluster.kdcs[0].kadmin(&["getprinc", &tgs()]).succeeds();
             assert!(shown.stdout().contains(&format!("vno {kvno}")), "{}", shown.stdout());
@@ -63,7 +65,6 @@ fn while_the_realms_own_key_is_changed_at_once_every_kdc_opens_what_any_other_is
         running.into_iter().flat_map(|thread| thread.join().expect("ends")).collect::<Vec<_>>()
     });
     assert!(failed.is_empty(), "{failed:#?}");
-    assert!(travels_made.into_inner() > 10);
 }
 
 /// The versions in a KDC's master key file, without the keys.

@@ -93,6 +93,7 @@ impl Lives {
         let (mut lease, mut said) = (0, Vec::new());
         loop {
             let beat = tokio::select! {
+                biased;
                 _ = beats.tick() => true,
                 () = self.progress.tell.notified() => false,
             };

@@ -77,6 +77,7 @@ impl Tallies {
         self.realm.send_replace(Some(realm));
         loop {
             let news = tokio::select! {
+                biased;
                 news = watch.next() => news?,
                 () = self.again.notified() => return Err(Trouble::Refused("the realm is of another epoch".into())),
             };
@@ -121,7 +122,8 @@ impl Tallies {
             self.together.anything().await;
             loop {
                 // Its sender lives as long as this.
-                let Ok(realm) = self.realm.subscribe().wait_for(Option::is_some).await.map(|realm| realm.clone()) else {
+                let Ok(realm) = self.realm.subscribe().wait_for(Option::is_some).await.map(|realm| realm.clone())
+                else {
                     return;
                 };
                 let due = self.together.take(AT_ONCE, &mut mark);

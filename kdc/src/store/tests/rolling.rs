@@ -82,9 +82,10 @@ fn what_only_a_newer_version_knows_of_a_record_stays_through_changes_and_a_roll_
     let policy = PasswordPolicy { newer: newer.clone(), ..PasswordPolicy::new("strict") };
     let alice = Entry { newer: newer.clone(), ..entry("alice") };
     store.commit(&[Change::Create(alice), Change::PutPolicy(policy)]).expect("committed");
-    let (alice, policy) = (|| store.lookup(&name("alice")).expect("readable").expect("there"), || {
-        (*store.policy("strict").expect("readable").expect("there")).clone()
-    });
+    let (alice, policy) = (
+        || store.lookup(&name("alice")).expect("readable").expect("there"),
+        || (*store.policy("strict").expect("readable").expect("there")).clone(),
+    );
     let changes = [
         Change::Replace(Entry { max_life: Some(5), ..(*alice()).clone() }),
         Change::PutPolicy(PasswordPolicy { history: 3, ..policy() }),
