@@ -1,5 +1,6 @@
 //! How soon a change is everywhere, and how many changes there can be: three copies over three nodes, as
-//! the KDCs have them. It prints a table and asserts no time. Longer with KRB_CLUSTER_SECONDS.
+//! the KDCs have them. It prints a table and asserts no time. Longer with KRB_CLUSTER_SECONDS,
+//! more with KRB_CLUSTER_PRINCIPALS, with sealed names with KRB_CLUSTER_SEALED=1.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -160,7 +161,8 @@ fn a_kdc_joins_a_realm_of_many_and_serves_at_once() {
     let (folder, count) = (tempfile::tempdir().expect("a folder"), wished("KRB_CLUSTER_PRINCIPALS", 2000));
     MasterKey::create(&folder.path().join("master.key")).expect("a key");
     let master = || MasterKey::load(&folder.path().join("master.key")).expect("a key");
-    let options = Options { endpoints: etcd.endpoints(), prefix: "/kdc/R".into(), ..Options::default() };
+    let seal_names = wished("KRB_CLUSTER_SEALED", 0) == 1;
+    let options = Options { endpoints: etcd.endpoints(), prefix: "/kdc/R".into(), seal_names, ..Options::default() };
     let first = Redb::create(&folder.path().join("first"), "R", master()).expect("a store");
     let revision = first.next_revision().expect("a revision");
     let filled = first.bulk(revision, |bulk| {

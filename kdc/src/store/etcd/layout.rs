@@ -205,7 +205,8 @@ impl Head {
     }
 }
 
-/// Whose realm stands below a prefix.
+/// Whose realm stands below a prefix. Roll-overs and fences write it again, so a further field raises [`SCHEMA`]: who
+/// is older leaves it alone.
 #[derive(Clone, PartialEq, Message)]
 pub struct Realm {
     #[prost(uint32, tag = "1")]
