@@ -321,9 +321,13 @@ impl Together {
             Entry::Vacant(_) if tally.is_none() => return,
             entry => entry.or_default(),
         };
+        let made = known.is_made(tally);
         Known::hear(known, tally, revision);
         if known.tally.is_none() && known.is_settled() {
             part.remove(who);
+        }
+        if made {
+            self.of(who).settled.notify_all();
         }
     }
 
@@ -333,6 +337,7 @@ impl Together {
             part.lock().retain(|who, known| {
                 // Also one of another history, whose revisions are not to be compared.
                 (known.tally, known.revision) = all.get(who).map_or((None, 0), |(tally, at)| (Some(*tally), *at));
+                known.is_made(known.tally);
                 known.tally.is_some() || !known.is_settled()
             });
         }
@@ -346,6 +351,16 @@ impl Together {
 }
 
 impl Known {
+    /// Whether a tally is what was sent from here. Then that is over, however its answer is lost: others may have
+    /// written upon it by the time at which it is asked for again.
+    fn is_made(&mut self, tally: Option<Tally>) -> bool {
+        let made = self.sent.is_some_and(|(_, mark)| tally.is_some_and(|tally| tally.mark == mark));
+        if made {
+            self.sent = None;
+        }
+        made
+    }
+
     fn hear(known: &mut Known, tally: Option<Tally>, revision: i64) {
         if revision > known.revision {
             known.tally = tally;

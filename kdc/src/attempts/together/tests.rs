@@ -199,6 +199,27 @@ fn a_second_guess_waits_until_the_first_is_known_unless_nobody_can_be_told() {
 }
 
 #[test]
+fn a_failure_that_is_told_again_after_its_answer_was_lost_counts_once_though_another_was_counted_upon_it() {
+    let (mut realm, mut all) = (Realm::default(), kdcs(2));
+    assert!(all[0].guess());
+    all[0].take();
+    all[0].arrive(&mut realm, false);
+    all[1].hear(&realm);
+    assert!(all[1].guess());
+    all[1].take();
+    all[1].arrive(&mut realm, true);
+    all[0].hear(&realm);
+    all[0].hear(&realm);
+    // Its answer never came.
+    all[0].arrive(&mut realm, true);
+    settle(&mut all, &mut realm);
+    let failures = all[0].counted.record(&WHO).failures;
+    assert!(all.iter().all(|kdc| kdc.counted.record(&WHO).failures == failures));
+    assert_eq!(realm.tallies[&WHO].0.failures, failures);
+    assert_eq!(realm.changes.len(), 2, "each was written once");
+}
+
+#[test]
 fn failures_that_are_over_are_over_once_however_many_kdcs_begin_anew() {
     let rule = Lockout { interval: 60, ..RULE };
     let (mut kdcs, mut realm) = (kdcs(3), Realm::default());

@@ -141,7 +141,13 @@ impl Tallies {
             match self.once(due, &realm).await {
                 Ok(Told::Here) => return self.together.reaches(true),
                 // Its master key is rolled over.
-                Ok(Told::Elsewhere(there)) if epoch(&there) == epoch(&realm) => realm = there,
+                Ok(Told::Elsewhere(there)) if epoch(&there) == epoch(&realm) => {
+                    self.realm.send_if_modified(|known| {
+                        let same = known.as_ref() == Some(&realm);
+                        same.then(|| *known = Some(there.clone())).is_some()
+                    });
+                    realm = there;
+                }
                 Ok(Told::Elsewhere(_)) => {
                     tracing::debug!("failed logins are not counted in another epoch than the copy's");
                     self.together.reaches(false);

@@ -11,9 +11,9 @@ use super::*;
 use crate::attempts::Counted;
 use crate::core::attempts::{AccountId, Attempts, Lockout, Proven, Tried};
 use crate::core::{Change, Entry, Store};
-use crate::store::House;
 use crate::store::redb::Row;
 use crate::store::tests::{battery, entry, name, with_aliases};
+use crate::store::{House, Vault};
 
 const PROGRAM: &str = "/usr/bin/etcd";
 
@@ -187,6 +187,18 @@ impl Etcd {
             let _ = done.send(());
         });
         is_done.recv_timeout(Duration::from_secs(60)).expect("it comes");
+    }
+
+    /// Rolls the master key over; which version seals then, and which are gone.
+    fn rolled_over(&self) -> (u32, Vec<u32>) {
+        let mut next = None;
+        loop {
+            let step = self.reseal(next.as_ref()).expect("rolled over");
+            next = step.next;
+            if next.is_none() {
+                return (step.version, step.removed);
+            }
+        }
     }
 
     fn create(&self, entry: Entry) {

@@ -51,6 +51,27 @@ fn a_kdc_of_before_a_restore_counts_nothing_in_the_new_epoch_until_its_copy_is_o
 }
 
 #[test]
+fn failures_go_on_being_counted_while_the_master_key_is_rolled_over() {
+    let rule = Lockout { max_failures: 5, interval: 0, duration: 0 };
+    let Some(node) = Node::start() else { return };
+    let shared = Shared::made(&node, "/kdc/R");
+    let one = shared.open("one");
+    // The second has no file of its own for the master key, nor needs any.
+    let other = Arc::new(Together::default());
+    let Changer { client, layout, progress, .. } = one.changer.clone();
+    let tallies = Tallies::new(client, layout, progress, Arc::clone(&other));
+    one.runtime.spawn(tallies.clone().tell());
+    one.runtime.spawn(tallies.hear());
+    let counted = [one.together(), Some(other)].map(|together| Counted::default().together(together));
+    for failures in 1..4 {
+        until(|| counted[1].attempt(&WHO, Some(&rule), Time(1), &mut |_| Proven::No(1)) == Tried::Made);
+        until(|| counted.iter().all(|counted| counted.record(&WHO).failures == failures));
+        // The realm's record is another then, of the same epoch.
+        assert_eq!(one.rolled_over(), (failures + 1, vec![failures]));
+    }
+}
+
+#[test]
 fn keys_that_are_announced_are_used_when_all_have_said_that_they_have_them_which_waits_for_no_heartbeat() {
     let Some(node) = Node::start() else { return };
     let shared = Shared::made(&node, "/kdc/R");
