@@ -33,6 +33,8 @@ pub struct Way {
     pub slow: u64,
     /// Milliseconds that a watch may lag.
     pub lag: u64,
+    /// Of a hundred answers so many are lost, though what was asked is done.
+    pub lost: usize,
 }
 
 /// A KDC's network.
@@ -117,7 +119,8 @@ impl Network {
         sleep(self.takes(&dice)).await;
         let answer = Arc::clone(&self.etcd).serve(node, path, message, Arc::clone(&dice)).await;
         sleep(self.takes(&dice)).await;
-        if !self.way().cut[node] {
+        let way = self.way();
+        if !way.cut[node] && !(way.lost > 0 && dice.chance(way.lost)) {
             let _ = tell.send(answer);
         }
     }

@@ -5,6 +5,7 @@
 
 mod dice;
 mod etcd;
+mod guess;
 mod kdc;
 mod line;
 mod realm;

@@ -19,6 +19,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::dice::Dice;
 use crate::etcd::{Etcd, NODES};
+use crate::guess::{GUESSED, Guesses, MOST};
 use crate::kdc::{Alive, Clock, PREFIX, Seat};
 use crate::line::{Network, Way};
 use crate::trace::Trace;
@@ -27,17 +28,14 @@ use crate::trace::Trace;
 const TROUBLED: Duration = Duration::from_secs(60);
 const HEALS: Duration = Duration::from_secs(90);
 const COUNTERS: usize = 3;
-const GUESSED: usize = 6;
-/// Failures that lock.
-const MOST: usize = 5;
 /// Seconds that a clock may be off: two of them together stay within what Kerberos allows.
 const SKEW: i64 = 140;
 
 /// What is known of what was done.
 #[derive(Default)]
-struct Book {
+pub struct Book {
     counters: [Counter; COUNTERS],
-    guesses: [Guesses; GUESSED],
+    pub guesses: [Guesses; GUESSED],
     /// How far a KDC's view of a counter was, by life.
     seen: BTreeMap<(usize, u32, usize), i64>,
     tickets: Vec<Held>,
@@ -53,15 +51,6 @@ struct Counter {
     acknowledged: BTreeSet<i64>,
 }
 
-#[derive(Default)]
-struct Guesses {
-    together: usize,
-    /// By KDCs that could not ask the others, by life.
-    alone: BTreeMap<(usize, u32), usize>,
-    /// Lives that ended since.
-    crashes: usize,
-}
-
 /// A ticket, and since which revision its key was used by who issued it.
 #[derive(Clone)]
 struct Held {
@@ -73,12 +62,12 @@ struct Held {
 
 /// The realm.
 pub struct Realm {
-    seats: Vec<Seat>,
+    pub seats: Vec<Seat>,
     etcd: Arc<Etcd>,
-    dice: Dice,
-    trace: Arc<Trace>,
-    book: Arc<Mutex<Book>>,
-    client: Joined,
+    pub dice: Dice,
+    pub trace: Arc<Trace>,
+    pub book: Arc<Mutex<Book>>,
+    pub client: Joined,
     clock: Clock,
     /// What is to be well again, and when.
     undo: Vec<(Instant, Undo)>,
@@ -92,7 +81,7 @@ enum Undo {
     Node(usize),
 }
 
-fn key(of: u64) -> Key {
+pub fn key(of: u64) -> Key {
     Key::random(EncryptionType::AES256_SHA1, &mut Sequence(of)).expect("a key")
 }
 
@@ -123,7 +112,7 @@ fn first() -> Vec<Change> {
     changes
 }
 
-fn book(book: &Mutex<Book>) -> MutexGuard<'_, Book> {
+pub fn book(book: &Mutex<Book>) -> MutexGuard<'_, Book> {
     book.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -170,7 +159,8 @@ impl Realm {
                 die if die < 45 => self.increment(),
                 die if die < 60 => self.login(),
                 die if die < 75 => self.present(),
-                die if die < 86 => self.guess(),
+                die if die < 84 => self.guess(),
+                die if die < 86 => self.assault(),
                 die if die < 90 => self.roll_over(),
                 _ => self.edit(),
             }
@@ -196,7 +186,7 @@ impl Realm {
         )
     }
 
-    fn anybody(&self) -> Option<Arc<Alive>> {
+    pub fn anybody(&self) -> Option<Arc<Alive>> {
         self.seats[self.dice.below(self.seats.len())].alive()
     }
 
@@ -220,7 +210,7 @@ impl Realm {
         let kdc = self.dice.below(self.seats.len());
         let node = self.dice.below(NODES);
         let until = Instant::now() + self.dice.millis(200, 20_000);
-        let what = match self.dice.below(9) {
+        let what = match self.dice.below(10) {
             0 => {
                 self.seats[kdc].network.set(|way| way.cut = [true; NODES]);
                 self.undo.push((until, Undo::Way(kdc)));
@@ -260,6 +250,11 @@ impl Realm {
                 format!("node {node} is cut off from the others")
             }
             7 => {
+                self.seats[kdc].network.set(|way| way.lost = 30);
+                self.undo.push((until, Undo::Way(kdc)));
+                format!("answers to kdc {kdc} are lost")
+            }
+            8 => {
                 self.etcd.depose();
                 "the leader is deposed".into()
             }
@@ -322,7 +317,7 @@ impl Realm {
         });
     }
 
-    fn moment(&mut self) {
+    pub fn moment(&mut self) {
         let now = self.clock.now(0);
         let later = self.client.now.as_micros().max(now.as_micros());
         self.client.now = libkrb::time::Instant::from_micros(later);
@@ -369,39 +364,6 @@ impl Realm {
         match error {
             ErrorCode::SVC_UNAVAILABLE if !has_it => self.trace.say(format!("{what}: it has been away")),
             error => self.trace.wrong(format!("{what}: {error:?} (lives since {lives:?}, used since {})", held.since)),
-        }
-    }
-
-    /// Somebody guesses.
-    fn guess(&mut self) {
-        let Some(alive) = self.anybody() else { return };
-        let whom = self.dice.below(GUESSED);
-        self.moment();
-        let request = self.client.as_req(&Asking::login(&format!("guessed{whom}")), Some(&key(999)));
-        let reached = alive.together.is_reached();
-        let reply = alive.answer(&request).reply.expect("an answer");
-        match as_error(&reply) {
-            Some(ErrorCode::PREAUTH_FAILED) => {}
-            // Locked, or to be tried again.
-            Some(ErrorCode::CLIENT_REVOKED | ErrorCode::SVC_UNAVAILABLE) => return,
-            other => return self.trace.wrong(format!("a guess comes to {other:?}")),
-        }
-        self.trace.say(format!("kdc {}: a guess at {whom}, together: {reached}", alive.number));
-        let mut book = book(&self.book);
-        let guesses = &mut book.guesses[whom];
-        let (count, most) = match reached {
-            true => {
-                guesses.together += 1;
-                (guesses.together, MOST + self.seats.len() + guesses.crashes)
-            }
-            false => {
-                let alone = guesses.alone.entry((alive.number, alive.life)).or_default();
-                *alone += 1;
-                (*alone, MOST)
-            }
-        };
-        if count > most {
-            self.trace.wrong(format!("{count} guesses at {whom}, of {most}, together: {reached}"));
         }
     }
 
