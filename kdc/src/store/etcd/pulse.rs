@@ -90,17 +90,25 @@ impl Lives {
     pub async fn say(self) {
         let mut beats = interval(BEAT * SAYS);
         beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let (mut lease, mut said) = (0, Vec::new());
+        let (mut lease, mut said, mut unsure) = (0, Vec::new(), false);
         loop {
             let beat = tokio::select! {
                 biased;
                 _ = beats.tick() => true,
                 () = self.progress.tell.notified() => false,
             };
-            let done = self.once(&mut lease, &mut said, beat).await;
-            if let Err(trouble) = done {
+            let done = self.once(&mut lease, &mut said, beat || unsure).await;
+            unsure = done.is_err();
+            if let Err(trouble) = &done {
                 tracing::debug!(%trouble, "the cluster is not told that this KDC lives");
-                lease = 0;
+            }
+            // What is said bears the time, so that something is put each time.
+            match done {
+                Ok(()) => self.progress.takes(None),
+                // What was said before stands there for as long as its lease is kept.
+                Err(trouble @ Trouble::Refused(_)) => self.progress.takes(Some(format!("read-only: {trouble}"))),
+                // Whoever measures the copy's age finds that out.
+                Err(_) => lease = 0,
             }
         }
     }

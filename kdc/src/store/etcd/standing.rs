@@ -21,6 +21,8 @@ pub struct Progress {
     begun: watch::Sender<bool>,
     /// Why changes can't be made, if so.
     trouble: watch::Sender<Option<String>>,
+    /// Why etcd takes nothing from this KDC, though it answers, if so.
+    refusal: watch::Sender<Option<String>>,
     known: Mutex<Known>,
     /// The copy is older than it may be.
     stale: AtomicBool,
@@ -60,6 +62,7 @@ impl Progress {
             applied: watch::Sender::default(),
             begun: watch::Sender::default(),
             trouble: watch::Sender::default(),
+            refusal: watch::Sender::default(),
             known: Mutex::new(known),
             stale: AtomicBool::new(false),
             bound,
@@ -149,6 +152,23 @@ impl Progress {
         self.measure();
     }
 
+    /// etcd took, or refused to take, what this KDC puts there all the time.
+    pub fn takes(&self, refusal: Option<String>) {
+        let before = self.refusal.send_replace(refusal.clone());
+        match (before, refusal) {
+            (None, Some(refusal)) => tracing::error!(%refusal, "nothing can be changed; tickets go on"),
+            (Some(_), None) => tracing::info!("etcd takes changes again"),
+            _ => {}
+        }
+    }
+
+    /// Returns once etcd takes what is put there, or refuses it.
+    #[cfg(test)]
+    pub async fn comes_to_take(&self, taken: bool) {
+        // Its sender lives as long as this.
+        let _ = self.refusal.subscribe().wait_for(|refusal| refusal.is_none() == taken).await;
+    }
+
     /// Why changes can't be made, if so.
     pub fn trouble(&self) -> Option<String> {
         self.trouble.borrow().clone()
@@ -161,7 +181,8 @@ impl Progress {
 
     /// For the store's users.
     pub fn standing(&self) -> Standing {
-        Standing { lag: Some(self.known().whole.elapsed()), trouble: self.trouble() }
+        let trouble = self.trouble().or_else(|| self.refusal.borrow().clone());
+        Standing { lag: Some(self.known().whole.elapsed()), trouble }
     }
 
     /// Refuses to read what is too old.

@@ -89,6 +89,16 @@ impl Node {
         assert!(ctl.status().expect("etcdctl").success(), "{words:?}");
     }
 
+    /// Its newest revision.
+    fn revision(&self) -> String {
+        let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+        let header = runtime.block_on(async {
+            let client = Client::new(&self.options("/")).expect("a client");
+            client.range(Layout::below("/").one(&Kind::Head), PATIENCE).await.expect("an answer").header
+        });
+        header.expect("a header").revision.to_string()
+    }
+
     fn options(&self, prefix: &str) -> Options {
         Options { endpoints: vec![self.url.clone()], prefix: prefix.to_owned(), ..Options::default() }
     }
@@ -711,6 +721,51 @@ fn what_waits_together_and_does_not_go_together_is_made_all_the_same() {
         );
     }
     assert!(["a", "b", "c", "d", "e", "long"].iter().all(|user| one.find(user).is_some()));
+}
+
+/// Has a KDC say that it lives, which it does not do twice in a second, until etcd takes that, or refuses it.
+async fn said_until(progress: &Progress, taken: bool) {
+    loop {
+        progress.tell.notify_one();
+        if timeout(Duration::from_millis(200), progress.comes_to_take(taken)).await.is_ok() {
+            return;
+        }
+    }
+}
+
+#[test]
+fn where_etcd_answers_and_takes_nothing_that_is_said_before_anybody_changes_anything() {
+    let Some(node) = Node::start_at("http", vec!["--quota-backend-bytes=8388608".to_owned()]) else { return };
+    let shared = Shared::made(&node, "/kdc/R");
+    let one = shared.open("one");
+    one.create(entry("alice"));
+    one.serves(vec![], vec![]);
+    let (progress, client) = (Arc::clone(&one.changer.progress), Arc::clone(&one.changer.client));
+    one.wait(async move {
+        let fill = |number: u32| {
+            let success = vec![layout::put(format!("/junk/{number}").into_bytes(), vec![7; 1 << 20])];
+            client.txn(wire::TxnRequest { success, ..wire::TxnRequest::default() }, PATIENCE)
+        };
+        for number in 0..100 {
+            // On a busy machine one may come to nothing for another reason.
+            if let Err(Trouble::Refused(_)) = fill(number).await {
+                break;
+            }
+        }
+        said_until(&progress, false).await;
+    });
+    let standing = one.standing().trouble.expect("full");
+    assert!(standing.starts_with("read-only: etcd refuses: ") && standing.contains("space exceeded"), "{standing}");
+    assert!(one.commit(&[Change::Create(entry("bob"))]).is_err() && one.find("alice").is_some());
+    node.ctl(&["del", "--prefix", "/junk/"]);
+    node.ctl(&["compact", "--physical", &node.revision()]);
+    node.ctl(&["defrag"]);
+    node.ctl(&["alarm", "disarm"]);
+    let progress = Arc::clone(&one.changer.progress);
+    one.wait(async move { said_until(&progress, true).await });
+    one.await_quorum();
+    one.create(entry("bob"));
+    assert_eq!(one.standing().trouble, None);
 }
 
 #[test]
