@@ -46,6 +46,12 @@ pub struct KdcLine {
     pub whole: bool,
     /// The versions of the master key that it has.
     pub master_key_versions: Vec<u32>,
+    /// The version of the ticket-granting service's key that it seals with, where it says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tgs_kvno: Option<u32>,
+    /// When that was made, in seconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tgs_made: Option<i64>,
     /// When it said this, by its own clock, in seconds since 1970.
     pub clock: i64,
 }
@@ -64,6 +70,8 @@ impl From<Members> for Kdcs {
             kpasswd: kdc.passwords,
             revision: kdc.revision,
             master_key_versions: kdc.master,
+            tgs_kvno: kdc.tgs_key.map(|(kvno, _)| kvno),
+            tgs_made: kdc.tgs_key.map(|(_, made)| made.seconds()),
             clock: kdc.now.seconds(),
         };
         Kdcs { newest_revision: newest, kdcs: kdcs.into_iter().map(line).collect() }
@@ -71,7 +79,7 @@ impl From<Members> for Kdcs {
 }
 
 impl Kdcs {
-    /// As text: who lags, and whose clock is off from `now`.
+    /// As text: who lags, whose clock is off from `now`, and which keys they use.
     pub fn table(&self, realm: &str, now: Time) -> String {
         let (count, newest) = (self.kdcs.len(), self.newest_revision);
         let mut text = format!("{realm}: {count} KDCs live, the last change is revision {newest}\n");
@@ -86,9 +94,13 @@ impl Kdcs {
             let (host, addresses) = (&kdc.host, kdc.addresses.join(", "));
             let KdcLine { version, pid, .. } = kdc;
             let since = Time(kdc.started);
+            let own = kdc.tgs_kvno.zip(kdc.tgs_made);
+            let own = own.map(|(kvno, made)| format!(", krbtgt key {kvno} made {}", Time(made)));
+            let own = own.unwrap_or_default();
             let _ = writeln!(
                 text,
-                "{host:<24} kdc {version}, process {pid}, since {since}, {copy}, master key {versions}{clock}\n{:<24} {addresses}",
+                "{host:<24} kdc {version}, process {pid}, since {since}, {copy}{clock}\n\
+                 {:<24} {addresses}, master key {versions}{own}",
                 ""
             );
         }
@@ -114,6 +126,7 @@ mod tests {
             version: "0.1.0".into(),
             revision,
             master: vec![1, 2],
+            tgs_key: Some((3, Time(100))),
             now: Time(now),
             ..Member::default()
         };
@@ -121,7 +134,8 @@ mod tests {
         let text = kdcs.table("R", Time(1001));
         let lines: Vec<_> = text.lines().collect();
         assert!(lines[0].contains("2 KDCs") && lines[0].contains("revision 7"), "{text}");
-        assert!(lines[1].contains("up to date, master key 1, 2") && !lines[1].contains("CLOCK"), "{text}");
+        assert!(lines[1].ends_with("up to date") && lines[2].contains("master key 1, 2"), "{text}");
+        assert!(lines[2].ends_with("krbtgt key 3 made 1970-01-01T00:01:40Z"), "{text}");
         assert!(lines[3].contains("at revision 5") && lines[3].contains("CLOCK OFF by 59 s"), "{text}");
         assert!(!kdcs.kdcs[1].whole);
     }

@@ -190,6 +190,8 @@ pub struct Member {
     pub revision: i64,
     /// The versions of the master key that it has.
     pub master: Vec<u32>,
+    /// The version of the ticket-granting service's key that it seals with, and when that was made.
+    pub tgs_key: Option<(u32, Time)>,
     /// When it said this, by its own clock.
     pub now: Time,
 }

@@ -106,18 +106,29 @@ impl House for Etcd {
         let [addresses, passwords] =
             [tickets, passwords].map(|all| all.iter().map(ToString::to_string).collect::<Vec<_>>());
         let (started, copy) = (crate::admin::now().seconds(), Arc::clone(&self.changer.copy));
+        let tgs = Principal::tgs(copy.inner().realm());
         self.announce(
             id,
-            Box::new(move || Presence {
-                host: name.clone(),
-                version: env!("CARGO_PKG_VERSION").to_owned(),
-                started,
-                pid: std::process::id(),
-                addresses: addresses.clone(),
-                passwords: passwords.clone(),
-                master: copy.inner().master.load().versions(),
-                now: crate::admin::now().seconds(),
-                revision: 0,
+            Box::new(move || {
+                let now = crate::admin::now();
+                let entry = copy.lookup(&tgs).ok().flatten();
+                let (tgs_kvno, tgs_made) = entry.map_or((0, 0), |entry| {
+                    let kvno = entry.current(now).map_or(0, |keys| keys.kvno);
+                    (kvno, entry.keys_made(now).map_or(0, Time::seconds))
+                });
+                Presence {
+                    host: name.clone(),
+                    version: env!("CARGO_PKG_VERSION").to_owned(),
+                    started,
+                    pid: std::process::id(),
+                    addresses: addresses.clone(),
+                    passwords: passwords.clone(),
+                    master: copy.inner().master.load().versions(),
+                    now: now.seconds(),
+                    revision: 0,
+                    tgs_kvno,
+                    tgs_made,
+                }
             }),
         );
     }

@@ -263,6 +263,12 @@ pub struct Presence {
     /// Where it changes passwords.
     #[prost(string, repeated, tag = "9")]
     pub passwords: Vec<String>,
+    /// The version of the ticket-granting service's key that it seals with; 0: it did not say.
+    #[prost(uint32, tag = "10")]
+    pub tgs_kvno: u32,
+    /// When that was made, in seconds since 1970.
+    #[prost(sint64, tag = "11")]
+    pub tgs_made: i64,
 }
 
 /// How often logins to an account have failed.

@@ -144,9 +144,10 @@ pub struct Living {
 impl From<Living> for Members {
     fn from(living: Living) -> Self {
         let member = |(id, kdc): (String, Presence)| {
-            let Presence { host, version, revision, started, pid, addresses, master, now, passwords } = kdc;
+            let Presence { host, version, revision, started, pid, addresses, master, now, passwords, .. } = kdc;
             let (started, now) = (Time(started), Time(now));
-            Member { id, host, version, pid, started, addresses, passwords, revision, master, now }
+            let tgs_key = (kdc.tgs_kvno > 0).then_some((kdc.tgs_kvno, Time(kdc.tgs_made)));
+            Member { id, host, version, pid, started, addresses, passwords, revision, master, tgs_key, now }
         };
         Members { newest: living.newest, kdcs: living.kdcs.into_iter().map(member).collect() }
     }
