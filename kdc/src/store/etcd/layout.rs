@@ -271,6 +271,25 @@ pub struct Presence {
     pub tgs_made: i64,
 }
 
+impl Presence {
+    /// As it stands in etcd, with nothing in it that a terminal or a zone's file would take for more than a name: who
+    /// can write to etcd shall not write on an operator's screen.
+    pub fn read(octets: &[u8]) -> Option<Presence> {
+        let mut presence = Presence::decode(octets).ok()?;
+        let Presence { host, version, addresses, passwords, .. } = &mut presence;
+        for text in [host, version].into_iter().chain(addresses).chain(passwords) {
+            *text = plain(text);
+        }
+        Some(presence)
+    }
+}
+
+/// A name or an address, with a question mark for whatever is in none.
+pub fn plain(text: &str) -> String {
+    let in_names = |letter: &char| letter.is_ascii_alphanumeric() || "._-+:%[]".contains(*letter);
+    text.chars().map(|letter| if in_names(&letter) { letter } else { '?' }).collect()
+}
+
 /// How often logins to an account have failed.
 #[derive(Clone, PartialEq, Message)]
 pub struct Counted {
@@ -304,6 +323,17 @@ pub fn with_revision(mut record: Vec<u8>, tag: u32, revision: i64) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_presence_says_nothing_but_names_and_addresses() {
+        let said =
+            Presence { host: "a.example.org\n\u{1b}[2J\";".into(), version: "0.1.0+b".into(), ..Presence::default() };
+        let said = Presence { addresses: vec!["[2001:db8::1%eth0]:88".into(), "a b".into()], ..said };
+        let read = Presence::read(&said.encode_to_vec()).unwrap();
+        assert_eq!((read.host.as_str(), read.version.as_str()), ("a.example.org??[2J??", "0.1.0+b"));
+        assert_eq!(read.addresses, ["[2001:db8::1%eth0]:88", "a?b"]);
+        assert_eq!(Presence::read(&[0xff]), None);
+    }
 
     #[test]
     fn every_key_is_read_back_and_no_realm_reaches_into_another() {

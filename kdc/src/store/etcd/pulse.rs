@@ -10,7 +10,7 @@ use prost::Message;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
 use super::client::{Client, Trouble};
-use super::layout::{Head, Kind, Layout, Presence};
+use super::layout::{Head, Kind, Layout, Presence, plain};
 use super::standing::{Applied, Progress};
 use super::wire::{Op, PutRequest, RangeRequest, Step, TxnRequest};
 use crate::core::store::{Member, Members};
@@ -162,8 +162,8 @@ pub async fn living(client: &Client, layout: &Layout) -> Result<Living, Trouble>
     let answer = client.range(RangeRequest { key, end, ..RangeRequest::default() }, PATIENCE).await?;
     let at = answer.header.as_ref().map_or(0, |header| header.revision);
     let kdcs = answer.kvs.into_iter().filter_map(|kv| {
-        let id = String::from_utf8(kv.key.get(skip..)?.to_vec()).ok()?;
-        Some((id, Presence::decode(&*kv.value).ok()?))
+        let id = plain(std::str::from_utf8(kv.key.get(skip..)?).ok()?);
+        Some((id, Presence::read(&kv.value)?))
     });
     Ok(Living { newest, at, kdcs: kdcs.collect() })
 }
