@@ -56,6 +56,8 @@ pub struct Due {
 struct Known {
     tally: Option<Tally>,
     revision: i64,
+    /// At which revision it was so: an answer may be older than what was heard of meanwhile.
+    heard: i64,
     /// On its way.
     sent: Option<(Share, u64)>,
     /// Not on its way yet.
@@ -273,19 +275,20 @@ impl Together {
         let mut part = self.part(&due.who);
         let Some(known) = part.get_mut(&due.who) else { return };
         known.sent = None;
-        Known::hear(known, due.tally, revision);
+        known.hear(due.tally, revision, revision);
         if known.tally.is_none() && known.is_settled() {
             part.remove(&due.who);
         }
         self.of(&due.who).settled.notify_all();
     }
 
-    /// What was told is not there, since somebody else was quicker: this is.
-    pub fn overtaken(&self, due: &Due, tally: Option<Tally>, revision: i64) {
+    /// What was told is not there, since somebody else was quicker: at the revision `at` this was, which was written
+    /// in another.
+    pub fn overtaken(&self, due: &Due, tally: Option<Tally>, revision: i64, at: i64) {
         let mut part = self.part(&due.who);
         let Some(known) = part.get_mut(&due.who) else { return };
         let Some((share, mark)) = known.sent.take() else { return };
-        (known.tally, known.revision) = (tally, revision);
+        known.hear(tally, revision, at);
         // At a first try, whose answer was lost.
         let made = tally.is_some_and(|tally| tally.mark == mark) || (tally.is_none() && due.tally.is_none());
         if !made {
@@ -322,7 +325,7 @@ impl Together {
             entry => entry.or_default(),
         };
         let made = known.is_made(tally);
-        Known::hear(known, tally, revision);
+        known.hear(tally, revision, revision);
         if known.tally.is_none() && known.is_settled() {
             part.remove(who);
         }
@@ -331,18 +334,20 @@ impl Together {
         }
     }
 
-    /// All tallies that there are, with their revisions: from now on the realm's count is known.
-    pub fn hear_all(&self, all: &HashMap<AccountId, (Tally, i64)>) {
+    /// All tallies that there are at the revision `heard`, with their own: from now on the realm's count is known.
+    /// Nothing is to settle between that revision and this call.
+    pub fn hear_all(&self, all: &HashMap<AccountId, (Tally, i64)>, heard: i64) {
         for part in &self.parts {
             part.lock().retain(|who, known| {
                 // Also one of another history, whose revisions are not to be compared.
                 (known.tally, known.revision) = all.get(who).map_or((None, 0), |(tally, at)| (Some(*tally), *at));
+                known.heard = heard;
                 known.is_made(known.tally);
                 known.tally.is_some() || !known.is_settled()
             });
         }
         for (who, (tally, revision)) in all {
-            let known = Known { tally: Some(*tally), revision: *revision, ..Known::default() };
+            let known = Known { tally: Some(*tally), revision: *revision, heard, ..Known::default() };
             self.part(who).entry(*who).or_insert(known);
         }
         self.begun.send_replace(true);
@@ -361,11 +366,12 @@ impl Known {
         made
     }
 
-    fn hear(known: &mut Known, tally: Option<Tally>, revision: i64) {
-        if revision > known.revision {
-            known.tally = tally;
+    /// This was there at the revision `at`, written in another.
+    fn hear(&mut self, tally: Option<Tally>, revision: i64, at: i64) {
+        if at > self.heard {
             // What is not there has no revision.
-            known.revision = if tally.is_some() { revision } else { 0 };
+            (self.tally, self.revision) = (tally, if tally.is_some() { revision } else { 0 });
+            self.heard = at;
         }
     }
 }

@@ -28,7 +28,7 @@ struct Kdc {
 impl Kdc {
     fn new(number: u64) -> Kdc {
         let together = Arc::new(Together::default());
-        together.hear_all(&HashMap::new());
+        together.hear_all(&HashMap::new(), 0);
         let counted = Counted::default().together(Some(Arc::clone(&together)));
         Kdc { counted, together, sent: vec![], heard: 0, marks: number << 32 }
     }
@@ -64,7 +64,12 @@ impl Kdc {
             if answered && fits {
                 self.together.settle(due, realm.changes.len() as i64);
             } else if answered {
-                self.together.overtaken(due, there.map(|(tally, _)| tally), there.map_or(0, |(_, at)| at));
+                self.together.overtaken(
+                    due,
+                    there.map(|(tally, _)| tally),
+                    there.map_or(0, |(_, at)| at),
+                    realm.changes.len() as i64,
+                );
             }
         }
         if answered {
@@ -245,9 +250,32 @@ fn what_a_kdc_knew_from_before_counts_until_it_hears_of_the_realm_and_no_longer(
     assert_eq!(counted.record(&WHO).failures, 4);
     // None of the four is told yet; two were elsewhere.
     let tally = Tally { failures: 2, last_failure: Some(NOW), count: 1, mark: 1 };
-    together.hear_all(&HashMap::from([(WHO, (tally, 1))]));
+    together.hear_all(&HashMap::from([(WHO, (tally, 1))]), 1);
     assert_eq!(counted.record(&WHO).failures, 6);
     together.hear(&WHO, None, 2);
     assert_eq!(counted.record(&WHO).failures, 4, "what was not told yet stays");
     assert!(together.open(&[9; 16]).is_ok(), "nothing to open");
+}
+
+/// The watch is a connection of its own: what it says may be newer than an answer that is read later.
+#[test]
+fn an_answer_that_is_older_than_what_was_heard_of_meanwhile_changes_no_count() {
+    let (mut kdcs, mut realm) = (kdcs(1), Realm::default());
+    let kdc = &mut kdcs[0];
+    assert!(kdc.guess());
+    kdc.take();
+    let due = kdc.sent[0];
+    // Others were quicker, at 3 and at 4.
+    let others = |failures, mark| Some(Tally { failures, last_failure: Some(NOW), count: 7, mark });
+    kdc.together.hear(&WHO, others(1, 8), 3);
+    kdc.together.hear(&WHO, others(2, 9), 4);
+    kdc.together.overtaken(&due, others(1, 8), 3, 3);
+    assert_eq!(kdc.failures(), 3, "two of others, and the one that is to be told");
+    kdc.sent.clear();
+    kdc.take();
+    assert_eq!(kdc.sent[0].revision, 4);
+    realm.tallies.insert(WHO, (others(2, 9).expect("failures"), 4));
+    realm.changes.extend([(WHO, None, 0); 4]);
+    kdc.arrive(&mut realm, true);
+    assert_eq!(kdc.failures(), 3);
 }

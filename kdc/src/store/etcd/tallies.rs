@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use libkrb::Time;
 use prost::Message;
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Mutex, Notify, watch};
 use tokio::time::{sleep, timeout};
 
 use super::client::{Client, Trouble};
@@ -40,6 +40,9 @@ pub struct Tallies {
     realm: Arc<watch::Sender<Option<Vec<u8>>>>,
     /// All there is has to be heard of anew.
     again: Arc<Notify>,
+    /// What is told and what is heard all at once come one after the other: of two answers the older one must not
+    /// be believed last.
+    order: Arc<Mutex<()>>,
 }
 
 /// What became of shares.
@@ -53,7 +56,15 @@ enum Told {
 impl Tallies {
     /// Those of a realm.
     pub fn new(client: Arc<Client>, layout: Layout, progress: Arc<Progress>, together: Arc<Together>) -> Self {
-        Tallies { client, layout, progress, together, realm: Arc::default(), again: Arc::default() }
+        Tallies {
+            client,
+            layout,
+            progress,
+            together,
+            realm: Arc::default(),
+            again: Arc::default(),
+            order: Arc::default(),
+        }
     }
 
     /// Hears of what is counted, for ever. All there is comes first, also after an interruption.
@@ -71,9 +82,11 @@ impl Tallies {
     }
 
     async fn follow(&self) -> Result<Infallible, Trouble> {
+        let in_order = self.order.lock().await;
         let (all, revision, realm) = self.all().await?;
         let mut watch = self.client.watch(self.layout.counted(revision.saturating_add(1))).await?;
-        self.together.hear_all(&all);
+        self.together.hear_all(&all, revision);
+        drop(in_order);
         self.realm.send_replace(Some(realm));
         loop {
             let news = tokio::select! {
@@ -171,6 +184,7 @@ impl Tallies {
             success: due.iter().map(|due| Step::Txn(self.step(due)).into()).collect(),
             failure: vec![Step::Range(self.layout.one(&Kind::Realm)).into()],
         };
+        let _in_order = self.order.lock().await;
         let answer = self.client.txn(request, PATIENCE).await?;
         let revision = answer.header.map_or(0, |header| header.revision);
         if !answer.succeeded {
@@ -188,7 +202,7 @@ impl Tallies {
             }
             let there = txn.responses.into_iter().find_map(|answer| answer.range?.kvs.into_iter().next());
             let (tally, at) = there.map_or((None, 0), |kv| (Some(read(&kv.value)), kv.modified));
-            self.together.overtaken(due, tally, at);
+            self.together.overtaken(due, tally, at, revision);
         }
         Ok(Told::Here)
     }
