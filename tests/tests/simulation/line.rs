@@ -120,7 +120,7 @@ impl Network {
         let answer = Arc::clone(&self.etcd).serve(node, path, message, Arc::clone(&dice)).await;
         sleep(self.takes(&dice)).await;
         let way = self.way();
-        if !way.cut[node] && !(way.lost > 0 && dice.chance(way.lost)) {
+        if !way.cut[node] && (way.lost == 0 || !dice.chance(way.lost)) {
             let _ = tell.send(answer);
         }
     }
