@@ -20,6 +20,7 @@ pub mod call;
 pub mod caller;
 pub mod certificates;
 pub mod changing;
+mod cpu;
 mod daemon;
 mod etcd;
 mod family;
@@ -42,6 +43,7 @@ mod tokens;
 mod tool;
 pub mod website;
 
+pub use cpu::cpu_nanos;
 pub use daemon::Daemon;
 pub use etcd::Etcd;
 pub use family::{Family, Program, is_root, java, optional_peer, peers_home};

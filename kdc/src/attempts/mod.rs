@@ -13,6 +13,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use foldhash::fast::RandomState;
 use libkrb::Time;
 use tokio::sync::Notify;
 
@@ -36,6 +37,9 @@ const MOST_SUCCESSES: usize = 65_536;
 /// sound record in the place of the other; else whoever damages a record could guess on.
 const UNREADABLE: Record = Record { failures: u32::MAX, last_failure: None, last_success: None };
 
+/// By account, whose ids are random: nobody can choose one that falls where another is.
+type Accounts<V> = HashMap<AccountId, V, RandomState>;
+
 /// Attempts counted in this process.
 pub struct Counted {
     shards: Box<[Mutex<Shard>]>,
@@ -56,7 +60,7 @@ pub struct Counted {
 
 #[derive(Default)]
 struct Shard {
-    slots: HashMap<AccountId, Slot>,
+    slots: Accounts<Slot>,
     /// Whose records changed since they were last written down.
     changed: Vec<AccountId>,
     /// Those of which nothing changed but the time of the last success.

@@ -12,7 +12,7 @@ use std::time::Duration;
 use libkrb::Time;
 use tokio::sync::{Notify, watch};
 
-use super::SHARDS;
+use super::{Accounts, SHARDS};
 use crate::core::StoreError;
 use crate::core::attempts::{AccountId, Proven, Record};
 
@@ -66,7 +66,7 @@ struct Known {
 
 #[derive(Default)]
 struct Part {
-    known: Mutex<HashMap<AccountId, Known>>,
+    known: Mutex<Accounts<Known>>,
     /// What was added of somebody is known to all, for those who wait for it.
     settled: Condvar,
 }
@@ -140,7 +140,7 @@ impl Known {
 }
 
 impl Part {
-    fn lock(&self) -> MutexGuard<'_, HashMap<AccountId, Known>> {
+    fn lock(&self) -> MutexGuard<'_, Accounts<Known>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -150,7 +150,7 @@ impl Together {
         &self.parts[usize::from(who[0]) % SHARDS]
     }
 
-    fn part(&self, who: &AccountId) -> MutexGuard<'_, HashMap<AccountId, Known>> {
+    fn part(&self, who: &AccountId) -> MutexGuard<'_, Accounts<Known>> {
         self.of(who).lock()
     }
 
@@ -234,7 +234,7 @@ impl Together {
             return Err(away());
         }
         self.add(who, Proven::Yes, false, Time::EPOCH);
-        let is_open = |part: &mut HashMap<AccountId, Known>| part.get(who).is_some_and(|known| !known.is_settled());
+        let is_open = |part: &mut Accounts<Known>| part.get(who).is_some_and(|known| !known.is_settled());
         let Part { known, settled } = self.of(who);
         let part = known.lock().unwrap_or_else(PoisonError::into_inner);
         let waited = settled.wait_timeout_while(part, PATIENCE, is_open).unwrap_or_else(PoisonError::into_inner);
