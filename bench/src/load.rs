@@ -13,6 +13,16 @@ const IN_FLIGHT: usize = 64;
 /// How long an answer is waited for.
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// How one who has asked waits for answers.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Waits {
+    /// Looking again and again, for which it has a processor to itself: who answers would else pay, in its own CPU
+    /// time, for waking who asks, as no KDC pays whose clients are on other machines.
+    Awake,
+    /// Asleep, as several must that share the processors with who answers.
+    Asleep,
+}
+
 /// What a load did.
 #[derive(Clone, Copy, Debug)]
 pub struct Load {
@@ -47,9 +57,10 @@ pub fn load_from(
 ) -> Load {
     let (before, start) = (cpu(), Instant::now());
     let share = requests.len().div_ceil(sockets);
+    let waits = if sockets == 1 { Waits::Awake } else { Waits::Asleep };
     let failed = thread::scope(|scope| {
         let threads: Vec<_> =
-            requests.chunks(share).map(|share| scope.spawn(move || ask_all(server, share, expected))).collect();
+            requests.chunks(share).map(|share| scope.spawn(move || ask_all(server, share, expected, waits))).collect();
         threads.into_iter().map(|thread| thread.join().expect("an end")).sum()
     });
     let (spent, elapsed) = (cpu() - before, start.elapsed());
@@ -68,9 +79,10 @@ pub(crate) fn socket() -> UdpSocket {
 }
 
 /// How many of the requests were not answered well.
-fn ask_all(server: SocketAddr, requests: &[Vec<u8>], expected: &[u8]) -> usize {
+fn ask_all(server: SocketAddr, requests: &[Vec<u8>], expected: &[u8], waits: Waits) -> usize {
     let (socket, mut inbox) = (socket(), Inbox::new(65_507));
-    let (mut sent, mut answered, mut good) = (0, 0, 0);
+    socket.set_nonblocking(waits == Waits::Awake).expect("a socket");
+    let (mut sent, mut answered, mut good, mut heard) = (0, 0, 0, Instant::now());
     while answered < requests.len() {
         let room = IN_FLIGHT.saturating_sub(sent - answered);
         let next = requests.iter().skip(sent).take(room);
@@ -82,11 +94,16 @@ fn ask_all(server: SocketAddr, requests: &[Vec<u8>], expected: &[u8]) -> usize {
         match inbox.receive(&socket, udp_batch::BATCH) {
             Ok(count) => {
                 answered += count;
+                heard = Instant::now();
                 let first = |place| inbox.get(place).and_then(|datagram| datagram.bytes.first().copied());
                 good += (0..count).filter_map(first).filter(|first| expected.contains(first)).count();
             }
+            Err(error) if error.kind() == ErrorKind::WouldBlock && heard.elapsed() < PATIENCE => std::hint::spin_loop(),
             // What is lost counts as answered and failed: its answer never comes.
-            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => answered = sent,
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                answered = sent;
+                heard = Instant::now();
+            }
             Err(error) => panic!("the server at {server} is gone: {error}"),
         }
     }

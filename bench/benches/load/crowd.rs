@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use bench::quiet::{Quiet, Wishes, numbered};
 use bench::rows::Goal;
-use bench::{Load, cpu_nanos, load, load_from, resident};
+use bench::{Load, cpu_nanos, load, load_from, median, resident};
+use tests::joined::Credential;
 use tests::{AES256_SHA1, Family};
 
+use crate::cost::{EXCHANGES, TURNS, cost, times};
 use crate::{Extent, Report};
 
 const FEW: u32 = 1000;
@@ -17,51 +19,72 @@ fn any(state: &mut u64, of: u32) -> u32 {
     ((*state >> 33) % u64::from(of)) as u32
 }
 
-/// Logins of random users and tickets for random services, of so many.
-fn among(quiet: &mut Quiet, principals: u32, requests: usize) -> [Load; 2] {
-    const CLIENTS: usize = 500;
-    let mut state = 4711;
-    let logins: Vec<_> = (0..requests).map(|_| quiet.login(&numbered(any(&mut state, principals)))).collect();
-    // What fits into a cache is in it before anything is measured, and what grows has grown.
-    let (first, logins) = logins.split_at(requests / 2);
-    load(quiet.address(), quiet.pid(), first, 0x6b);
-    let logins = load(quiet.address(), quiet.pid(), logins, 0x6b);
-    let tgts: Vec<_> = (0..CLIENTS).map(|_| quiet.tgt(&numbered(any(&mut state, principals)))).collect();
-    let services: Vec<_> = (0..requests)
-        .map(|place| quiet.service(&tgts[place % CLIENTS], &numbered(any(&mut state, principals))))
-        .collect();
-    let (first, services) = services.split_at(requests / 2);
-    load(quiet.address(), quiet.pid(), first, 0x6d);
-    [logins, load(quiet.address(), quiet.pid(), services, 0x6d)]
+/// Who asks, among so many: logins of random users, and their tickets for random services.
+struct Crowd {
+    quiet: Quiet,
+    principals: u32,
+    state: u64,
+    tgts: Vec<Credential>,
+}
+
+impl Crowd {
+    fn of(principals: u32) -> Crowd {
+        const CLIENTS: usize = 500;
+        let mut quiet = Quiet::start(Family::Ours, AES256_SHA1, Wishes { principals, ..Wishes::default() });
+        let mut state = 4711;
+        let tgts = (0..CLIENTS).map(|_| quiet.tgt(&numbered(any(&mut state, principals)))).collect();
+        Crowd { quiet, principals, state, tgts }
+    }
+
+    fn turn(&mut self, requests: usize) -> [Load; 2] {
+        let Crowd { quiet, principals, state, tgts } = self;
+        let logins: Vec<_> = (0..requests).map(|_| quiet.login(&numbered(any(state, *principals)))).collect();
+        let logins = load(quiet.address(), quiet.pid(), &logins, 0x6b);
+        let ticket = |place| quiet.service(&tgts[place % tgts.len()], &numbered(any(state, *principals)));
+        let services: Vec<_> = (0..requests).map(ticket).collect();
+        [logins, load(quiet.address(), quiet.pid(), &services, 0x6d)]
+    }
+
+    /// What fits into a cache is in it, and what grows has grown.
+    fn warm(&mut self, requests: usize) {
+        for _ in 0..2 {
+            self.turn(requests);
+        }
+    }
 }
 
 /// A realm of many against one of few.
 pub fn principals(report: &mut Report, extent: Extent) {
-    let mut measure = |principals: u32| {
-        let mut quiet = Quiet::start(Family::Ours, AES256_SHA1, Wishes { principals, ..Wishes::default() });
-        let loads = among(&mut quiet, principals, extent.requests);
-        let failed: usize = loads.iter().map(|load| load.failed).sum();
-        println!(
-            "  {principals} principals: AS {:.1} us, TGS {:.1} us, {failed} failed",
-            loads[0].cpu_micros, loads[1].cpu_micros
-        );
-        report.principals.push((f64::from(principals), loads.map(|load| load.cpu_micros)));
-        (quiet, loads.map(|load| load.cpu_micros))
+    let mut note = |principals: u32, turns: &[[Load; 2]]| {
+        let failed: usize = turns.iter().flatten().map(|load| load.failed).sum();
+        let costs = [0, 1].map(|place| cost(turns, place));
+        println!("  {principals} principals: AS {:.1} us, TGS {:.1} us, {failed} failed", costs[0], costs[1]);
+        report.principals.push((f64::from(principals), costs));
     };
-    let (few, with_few) = measure(FEW);
-    drop(few);
+    let mut crowds = [FEW, extent.principals].map(Crowd::of);
+    crowds.iter_mut().for_each(|crowd| crowd.warm(extent.requests / 2));
+    let mut turns = [vec![], vec![]];
+    for _ in 0..TURNS {
+        crowds.iter_mut().zip(&mut turns).for_each(|(crowd, turns)| turns.push(crowd.turn(extent.requests / TURNS)));
+    }
+    note(FEW, &turns[0]);
     let mut middle = FEW * 10;
     while middle < extent.principals {
-        drop(measure(middle));
+        let mut crowd = Crowd::of(middle);
+        crowd.warm(extent.requests / 2);
+        let turns: Vec<_> = (0..TURNS).map(|_| crowd.turn(extent.requests / TURNS)).collect();
+        note(middle, &turns);
         middle *= 10;
     }
-    let (mut many, with_many) = measure(extent.principals);
+    note(extent.principals, &turns[1]);
     let rows = &mut report.rows;
-    for (place, what) in ["AS", "TGS"].iter().enumerate() {
+    for (place, what) in EXCHANGES.iter().enumerate() {
         let what = format!("{what}: {} principals against {FEW}", extent.principals);
-        let detail = format!("{:.1} us against {:.1} us", with_many[place], with_few[place]);
-        rows.add(&what, Goal::AtMost(1.5), with_many[place] / with_few[place], " times", detail);
+        let [few, many] = [0, 1].map(|crowd| cost(&turns[crowd], place));
+        let detail = format!("{many:.1} us against {few:.1} us, medians of {TURNS} turns");
+        rows.add(&what, Goal::AtMost(1.5), times(&turns[1], &turns[0], place), " times", detail);
     }
+    let [_, Crowd { quiet: mut many, .. }] = crowds;
     let mib = resident(many.pid()) as f64 / f64::from(1 << 20);
     rows.add(
         &format!("memory with {} principals", extent.principals),
@@ -83,20 +106,24 @@ pub fn principals(report: &mut Report, extent: Extent) {
 /// Two cores against one. What a KDC could do with its cores to itself follows from what a request costs it: twice
 /// the cores do twice as much, less what they cost each other.
 pub fn cores(report: &mut Report, extent: Extent) {
-    let mut costs = [0.0; 2];
-    for (place, one_core) in [true, false].into_iter().enumerate() {
-        let mut quiet = Quiet::start(Family::Ours, AES256_SHA1, Wishes { one_core, ..Wishes::default() });
-        let (pid, requests) = (quiet.pid(), quiet.logins(2 * extent.requests));
-        let (first, requests) = requests.split_at(requests.len() / 10);
-        load(quiet.address(), pid, first, 0x6b);
-        costs[place] = load_from(8, quiet.address(), || cpu_nanos(pid), requests, &[0x6b]).cpu_micros;
+    let quiet = |one_core| Quiet::start(Family::Ours, AES256_SHA1, Wishes { one_core, ..Wishes::default() });
+    let mut quiets = [true, false].map(quiet);
+    let mut ask = |place: usize| {
+        let quiet: &mut Quiet = &mut quiets[place];
+        let (pid, requests) = (quiet.pid(), quiet.logins(2 * extent.requests / TURNS));
+        load_from(8, quiet.address(), || cpu_nanos(pid), &requests, &[0x6b]).cpu_micros
+    };
+    // What is to grow has grown then.
+    for place in [0, 1] {
+        (0..TURNS).for_each(|_| _ = ask(place));
     }
-    let [one, two] = costs;
+    let turns: Vec<_> = (0..TURNS).map(|_| [ask(0), ask(1)]).collect();
+    let [one, two] = [0, 1].map(|place| median(turns.iter().map(|turn| turn[place])));
     report.rows.add(
         "two cores against one",
         Goal::AtLeast(1.8),
-        2.0 * one / two,
+        median(turns.iter().map(|[one, two]| 2.0 * one / two)),
         " times",
-        format!("AS {two:.1} us against {one:.1} us"),
+        format!("AS {two:.1} us against {one:.1} us, medians of {TURNS} turns"),
     );
 }

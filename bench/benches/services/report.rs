@@ -25,18 +25,38 @@ pub struct Replay {
 
 #[derive(Default)]
 pub struct Report {
-    rows: Vec<(&'static str, Cost)>,
+    /// By name, of each turn.
+    turns: Vec<(&'static str, Vec<Cost>)>,
     pub replay: Option<Replay>,
 }
 
+/// The median of either side.
+pub fn median(costs: &[Cost]) -> Cost {
+    let of = |side: fn(&Cost) -> f64| bench::median(costs.iter().map(side));
+    Cost { client: of(|cost| cost.client), server: of(|cost| cost.server) }
+}
+
 impl Report {
+    /// What one turn came to.
     pub fn add(&mut self, name: &'static str, cost: Cost) {
-        println!("{name:<32} client {:>8.1} us   server {:>8.1} us", cost.client, cost.server);
-        self.rows.push((name, cost));
+        match self.turns.iter_mut().find(|(of, _)| *of == name) {
+            Some((_, costs)) => costs.push(cost),
+            None => self.turns.push((name, vec![cost])),
+        }
+    }
+
+    pub fn print(&self) {
+        for (name, Cost { client, server }) in self.medians() {
+            println!("{name:<32} client {client:>8.1} us   server {server:>8.1} us");
+        }
+    }
+
+    fn medians(&self) -> impl Iterator<Item = (&'static str, Cost)> {
+        self.turns.iter().map(|(name, costs)| (*name, median(costs)))
     }
 
     fn server(&self, prefix: &str) -> Option<f64> {
-        self.rows.iter().find(|(name, _)| name.starts_with(prefix)).map(|(_, cost)| cost.server)
+        self.medians().find(|(name, _)| name.starts_with(prefix)).map(|(_, cost)| cost.server)
     }
 
     /// How many times cheaper libkrb's accepting is, with a known ticket and a new one, and what was
@@ -73,11 +93,11 @@ impl Report {
     fn markdown(&self) -> String {
         let mut text = "# What knowing the caller costs\n\n\
             CPU time of one authenticated request, in microseconds, in one run on one core: `just bench-services` makes\n\
-            this page and its picture. Machines differ; the ratios are what counts.\n\n\
+            this page and its picture. All take turns, and what stands here are medians. Machines differ; the ratios are what counts.\n\n\
             ![CPU time of the server for one authenticated request](services-speed.svg)\n\n\
             | | caller | service |\n| --- | ---: | ---: |\n"
             .to_owned();
-        for (name, cost) in &self.rows {
+        for (name, cost) in self.medians() {
             let _ = writeln!(text, "| {name} | {:.1} | {:.1} |", cost.client, cost.server);
         }
         text += "\nKerberos: an AP-REQ made and accepted with mutual authentication and replay cache (ours in memory, \
@@ -107,8 +127,8 @@ impl Report {
     /// Bars on a logarithmic scale: from a session to a handshake it is a factor of hundreds.
     fn svg(&self) -> String {
         let ours = |name: &str| name.contains("libkrb") || name.starts_with("HTTP layer");
-        let bar = |(name, cost): &(&'static str, Cost)| Bar { name, value: cost.server, ours: ours(name) };
-        let bars: Vec<Bar<'_>> = self.rows.iter().map(bar).collect();
+        let bar = |(name, cost): (&'static str, Cost)| Bar { name, value: cost.server, ours: ours(name) };
+        let bars: Vec<Bar<'_>> = self.medians().map(bar).collect();
         svg::bars(
             "CPU time of the service for one authenticated request",
             "microseconds, logarithmic scale",
