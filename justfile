@@ -53,7 +53,7 @@ man folder="target/papers":
 
 # A realm on loopback to play with.
 dev *arguments:
-    cargo run --release --bin kdc -- dev {{arguments}}
+    cargo run --bin kdc -- dev {{arguments}}
 
 # The table of speeds with goals and figures, in release, in under ten minutes once built; makes docs/benchmarks. Sections
 # by name, quicker with --short: just bench --short floods
@@ -77,4 +77,4 @@ bench-services:
 
 # A flea market of services that prove themselves to each other, with a realm of its own.
 flea-market *arguments:
-    cargo run --release -p flea_market -- {{arguments}}
+    cargo run -p flea_market -- {{arguments}}

@@ -105,7 +105,7 @@ pub fn tool(name: &str) -> String {
     }
     match std::env::current_exe().ok().map(|own| own.with_file_name(name)).filter(|beside| beside.is_file()) {
         Some(beside) => quoted(&beside),
-        None => format!("cargo run --release --quiet --bin {name} --"),
+        None => format!("cargo run --quiet --bin {name} --"),
     }
 }
 
