@@ -39,8 +39,22 @@ pub struct Book {
     /// How far a KDC's view of a counter was, by life.
     seen: BTreeMap<(usize, u32, usize), i64>,
     tickets: Vec<Held>,
+    /// Since which revision a key of the ticket-granting service is used, as far as was seen. The entry's own revision
+    /// grows when the next key is announced, too.
+    used: BTreeMap<u32, i64>,
     logins: usize,
     rolled: usize,
+}
+
+impl Book {
+    /// Notes which key of the ticket-granting service a KDC uses.
+    fn sees(&mut self, alive: &Alive) {
+        let Some(tgs) = alive.entry(&Principal::tgs(REALM)) else { return };
+        let Some(used) = tgs.keys.iter().find(|set| !set.announced()) else { return };
+        let at = i64::try_from(tgs.revision).unwrap_or_default();
+        let since = self.used.entry(used.kvno).or_insert(at);
+        *since = at.min(*since);
+    }
 }
 
 #[derive(Default)]
@@ -51,7 +65,7 @@ struct Counter {
     acknowledged: BTreeSet<i64>,
 }
 
-/// A ticket, and since which revision its key was used by who issued it.
+/// A ticket, and since which revision its key was used.
 #[derive(Clone)]
 struct Held {
     credential: Credential,
@@ -154,6 +168,7 @@ impl Realm {
         while begun.elapsed() < TROUBLED && self.trace.first_wrong().is_none() {
             sleep(self.dice.millis(20, 300)).await;
             self.undo(Instant::now());
+            self.seats.iter().filter_map(Seat::alive).for_each(|alive| book(&self.book).sees(&alive));
             match self.dice.below(100) {
                 die if die < trouble => self.trouble(),
                 die if die < 45 => self.increment(),
@@ -313,7 +328,9 @@ impl Realm {
             trace.say(format!("kdc {kdc}: krbtgt is to get key {kvno}"));
             let done = alive.etcd.change(vec![Change::Replace(new)]).await;
             trace.say(format!("kdc {kdc}: krbtgt has key {kvno}: {done:?}"));
-            book(&book_of).rolled += usize::from(done.is_ok());
+            let mut book = book(&book_of);
+            book.rolled += usize::from(done.is_ok());
+            book.sees(&alive);
         });
     }
 
@@ -335,9 +352,10 @@ impl Realm {
                 let kvno = wire::decode::<Ticket<'_>>(&credential.ticket).expect("a ticket").enc_part.kvno;
                 let kvno = kvno.unwrap_or_default();
                 let tgs = alive.entry(&Principal::tgs(REALM)).expect("a realm");
-                let since = i64::try_from(tgs.revision).unwrap_or_default();
+                let newest = i64::try_from(tgs.revision).unwrap_or_default();
                 self.trace.say(format!("kdc {}: a ticket under key {kvno}", alive.number));
                 let mut book = book(&self.book);
+                let since = book.used.get(&kvno).copied().unwrap_or(newest);
                 book.logins += 1;
                 book.tickets.push(Held { credential, kvno, since, from: alive.number });
             }
