@@ -39,21 +39,18 @@ pub struct Book {
     /// How far a KDC's view of a counter was, by life.
     seen: BTreeMap<(usize, u32, usize), i64>,
     tickets: Vec<Held>,
-    /// Since which revision a key of the ticket-granting service is used, as far as was seen. The entry's own revision
-    /// grows when the next key is announced, too.
+    /// Since which revision a key of the KDCs' own is used; the entry's revision grows when the next is announced, too.
     used: BTreeMap<u32, i64>,
     logins: usize,
     rolled: usize,
 }
 
 impl Book {
-    /// Notes which key of the ticket-granting service a KDC uses.
     fn sees(&mut self, alive: &Alive) {
         let Some(tgs) = alive.entry(&Principal::tgs(REALM)) else { return };
         let Some(used) = tgs.keys.iter().find(|set| !set.announced()) else { return };
         let at = i64::try_from(tgs.revision).unwrap_or_default();
-        let since = self.used.entry(used.kvno).or_insert(at);
-        *since = at.min(*since);
+        self.used.entry(used.kvno).and_modify(|since| *since = at.min(*since)).or_insert(at);
     }
 }
 
