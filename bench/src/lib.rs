@@ -12,7 +12,7 @@ use std::net::{SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
 pub use load::{Load, load, load_from};
-pub use tests::cpu_nanos;
+pub use tests::{cpu_nanos, median};
 
 /// Waits until a server answers anything to `probe`.
 ///
@@ -43,14 +43,4 @@ pub fn resident(pid: u32) -> u64 {
 pub fn thread_nanos() -> u64 {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
     time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
-}
-
-/// The value in the middle.
-///
-/// # Panics
-/// When there is none.
-pub fn median(values: impl Iterator<Item = f64>) -> f64 {
-    let mut sorted: Vec<f64> = values.collect();
-    sorted.sort_by(f64::total_cmp);
-    sorted[sorted.len() / 2]
 }

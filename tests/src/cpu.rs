@@ -1,4 +1,4 @@
-//! CPU time of processes.
+//! CPU time of processes, and what is made of several such figures.
 
 use std::fs;
 
@@ -21,4 +21,14 @@ fn children(pid: u32) -> Vec<u32> {
         .filter_map(|task| fs::read_to_string(task.path().join("children")).ok())
         .flat_map(|list| list.split_whitespace().filter_map(|child| child.parse().ok()).collect::<Vec<_>>())
         .collect()
+}
+
+/// The value in the middle.
+///
+/// # Panics
+/// When there is none.
+pub fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut sorted: Vec<f64> = values.collect();
+    sorted.sort_by(f64::total_cmp);
+    sorted[sorted.len() / 2]
 }

@@ -43,7 +43,7 @@ mod tokens;
 mod tool;
 pub mod website;
 
-pub use cpu::cpu_nanos;
+pub use cpu::{cpu_nanos, median};
 pub use daemon::Daemon;
 pub use etcd::Etcd;
 pub use family::{Family, Program, is_root, java, optional_peer, peers_home};

@@ -9,7 +9,7 @@ use libkrb::codes::EncryptionType;
 use libkrb::crypto::{Key, KeyUsage};
 use libkrb::time::Instant;
 use tests::joined::{Asking, Credential, Joined};
-use tests::{PATIENCE, cpu_nanos};
+use tests::{PATIENCE, cpu_nanos, median};
 
 use crate::load::figure;
 use crate::place::{Cluster, Kdc};
@@ -110,12 +110,6 @@ impl<'a> Asked<'a> {
             cpu_nanos(self.kdc.pid()).saturating_sub(before) as f64 / 1000.0 / requests() as f64
         })
     }
-}
-
-fn median(values: impl Iterator<Item = f64>) -> f64 {
-    let mut sorted: Vec<f64> = values.collect();
-    sorted.sort_by(f64::total_cmp);
-    sorted[sorted.len() / 2]
 }
 
 #[test]
