@@ -14,6 +14,9 @@ use std::time::{Duration, Instant};
 pub use load::{Load, load, load_from};
 pub use tests::{cpu_nanos, median};
 
+/// Those that are compared take turns: the machine is another one from second to second.
+pub const TURNS: usize = 7;
+
 /// Waits until a server answers anything to `probe`.
 ///
 /// # Panics

@@ -6,12 +6,11 @@ use std::time::Instant;
 
 use bench::quiet::{Quiet, Wishes};
 use bench::rows::Goal;
-use bench::{cpu_nanos, median, resident};
+use bench::{TURNS, cpu_nanos, median, resident};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use socket2::{Domain, Socket, Type};
 use tests::{AES256_SHA1, Family};
 
-use crate::cost::TURNS;
 use crate::pace::{percentile, round_trips};
 use crate::{Extent, Report};
 

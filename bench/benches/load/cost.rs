@@ -6,7 +6,7 @@ use std::thread;
 
 use bench::quiet::{Quiet, Wishes};
 use bench::rows::Goal;
-use bench::{Load, load, load_from, median, thread_nanos};
+use bench::{Load, TURNS, load, load_from, median, thread_nanos};
 use libkrb::codes::EncryptionType;
 use libkrb::crypto::{Key, KeyUsage, OsRandom};
 use libkrb::wire::{self, KdcRep};
@@ -15,8 +15,6 @@ use udp_batch::{Inbox, Outgoing};
 
 use crate::{Extent, Report};
 
-/// Those that are compared take turns: the machine is another one from second to second.
-pub const TURNS: usize = 7;
 pub const EXCHANGES: [&str; 2] = ["AS", "TGS"];
 
 /// The first requests find nothing in any cache, and the memory of answers given has yet to grow up to its bound: what is

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use bench::quiet::{Quiet, Wishes, numbered};
 use bench::rows::Goal;
-use bench::{Load, cpu_nanos, load, load_from, median, resident};
+use bench::{Load, TURNS, cpu_nanos, load, load_from, median, resident};
 use tests::joined::Credential;
 use tests::{AES256_SHA1, Family};
 
-use crate::cost::{EXCHANGES, TURNS, cost, times};
+use crate::cost::{EXCHANGES, cost, times};
 use crate::{Extent, Report};
 
 const FEW: u32 = 1000;

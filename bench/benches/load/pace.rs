@@ -8,12 +8,12 @@ use std::time::{Duration, Instant};
 
 use bench::quiet::{Quiet, Wishes};
 use bench::rows::Goal;
-use bench::{load, median, resident};
+use bench::{TURNS, load, median, resident};
 use socket2::SockRef;
 use tests::{AES256_SHA1, Family};
 use udp_batch::{BATCH, Inbox, Outgoing};
 
-use crate::cost::{TURNS, echoing};
+use crate::cost::echoing;
 use crate::{Extent, Report};
 
 /// The value at this share of sorted ones.

@@ -29,7 +29,7 @@ pub fn rows(site: &Site) -> Rows {
             ("Client, cached ticket -> token of SPNEGO", Mechanism::Spnego, Goal::Stated),
         ] {
             let mut turns = vec![];
-            for _ in 0..crate::TURNS {
+            for _ in 0..bench::TURNS {
                 let start = bench::thread_nanos();
                 for _ in 0..TOKENS {
                     let ticket = client.ticket(service).await.expect("the ticket that is held");
@@ -43,7 +43,7 @@ pub fn rows(site: &Site) -> Rows {
                 }
                 turns.push((bench::thread_nanos() - start) as f64 / 1000.0 / TOKENS as f64);
             }
-            let detail = format!("mutual, aes256-sha1, {length} octets; median of {} turns", crate::TURNS);
+            let detail = format!("mutual, aes256-sha1, {length} octets; median of {} turns", bench::TURNS);
             rows.add(what, goal, bench::median(turns.into_iter()), " us", detail);
         }
     });

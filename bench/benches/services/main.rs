@@ -11,10 +11,8 @@ mod mtls;
 mod replay;
 mod report;
 
+use bench::TURNS;
 use report::{Cost, Report};
-
-/// Those that are compared take turns: the machine is another one from second to second.
-const TURNS: usize = 7;
 
 fn main() {
     let mut report = Report::default();
