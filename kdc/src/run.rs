@@ -182,6 +182,7 @@ impl Daemon {
         let store = house::open(config)?;
         let house = Arc::clone(&store);
         let attempts = Arc::new(Counted::over(Arc::clone(&store) as Arc<dyn Ledger>).together(store.together()));
+        attempts.disable_last_success(config.policy.disable_last_success);
         let vault = Arc::clone(&store) as Arc<dyn Vault>;
         let store = store as Arc<dyn Store>;
         init::complete(&*store, &config.realm)?;
@@ -350,6 +351,7 @@ impl Daemon {
         self.passwords.limit(&Passwords::limits(&limits));
         self.responder.govern(policy, config.limits.rate.rates(), &limits);
         self.changes.govern(config.policy());
+        self.attempts.disable_last_success(config.policy.disable_last_success);
         identity.into_iter().for_each(|identity| self.https.renew(identity));
         self.registry.amend(config.policy(), config.key_rules(), acl, dictionary);
         self.rotation = turning(&config, &self.store, &self.registry);

@@ -35,7 +35,7 @@ impl Principal {
     /// The same of components that are counted.
     pub(crate) fn counted<'a>(
         kind: NameType,
-        realm: &str,
+        realm: impl Into<Arc<str>>,
         (count, mut components): (usize, impl Iterator<Item = &'a str>),
     ) -> Result<Self> {
         // A range knows its length, so that what is collected lies where it is to stay.
@@ -133,6 +133,11 @@ impl Principal {
     /// The realm.
     pub fn realm(&self) -> &str {
         &self.realm
+    }
+
+    /// The realm, to be shared.
+    pub(crate) fn shared_realm(&self) -> Arc<str> {
+        Arc::clone(&self.realm)
     }
 
     /// The components; never empty, but for a name left out in a credential cache.

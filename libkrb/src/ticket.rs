@@ -2,15 +2,22 @@
 //! was decrypted and verified (RFC 4120 5.3, 5.5.1).
 
 mod known;
+mod places;
 
 pub use known::{KnownTickets, Mark, Remembered};
+
+use places::Places;
 
 use crate::crypto::{BaseKey, KeyUsage, Plain, PreparedKey};
 use crate::error::{Error, Result};
 use crate::wire::{self, Authenticator, EncTicketPart, EncryptedData, Ticket};
 
 /// The contents of a ticket, whose integrity was verified under the server's key.
-pub struct OpenTicket(Plain);
+pub struct OpenTicket {
+    plain: Plain,
+    /// None of what is no ticket.
+    places: Option<Places>,
+}
 
 /// The contents of an authenticator, whose integrity was verified under the session key.
 pub struct OpenAuthenticator(Plain);
@@ -20,7 +27,9 @@ pub struct OpenAuthenticator(Plain);
 /// # Errors
 /// [`Error::Integrity`] when the key is another, or the ticket was changed.
 pub fn open_ticket(ticket: &Ticket<'_>, key: &PreparedKey) -> Result<OpenTicket> {
-    key.open(ticket.enc_part.cipher).map(OpenTicket)
+    let plain = key.open(ticket.enc_part.cipher)?;
+    let places = wire::decode(&plain).ok().and_then(|part| Places::of(&part, &plain));
+    Ok(OpenTicket { plain, places })
 }
 
 /// Opens an authenticator with the session key of its ticket, prepared for the usage of its message.
@@ -55,7 +64,8 @@ impl OpenTicket {
     /// # Errors
     /// [`Error::Malformed`] when whoever sealed it sealed something else.
     pub fn read(&self) -> Result<EncTicketPart<'_>> {
-        wire::decode(&self.0)
+        let known = self.places.as_ref().and_then(|places| places.read(&self.plain));
+        known.map_or_else(|| wire::decode(&self.plain), Ok)
     }
 }
 

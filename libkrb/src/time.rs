@@ -33,14 +33,17 @@ impl Time {
         // Days to civil date in the proleptic Gregorian calendar, years starting in March.
         let shifted = days + 719_468;
         let era = shifted.div_euclid(146_097);
-        // From here on nothing is negative, nor larger than 32 bits hold: tickets have many times.
+        // From here on nothing is negative, nor larger than 32 bits hold, and what divides is a multiplication: tickets
+        // have many times (C. Neri, L. Schneider, Euclidean affine functions, 2022).
         let (of_era, second) = (shifted.rem_euclid(146_097) as u32, second as u32);
-        let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
-        let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-        let from_march = (5 * of_year + 2) / 153;
-        let day = of_year - (153 * from_march + 2) / 5 + 1;
-        let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
-        let year = i64::from(year_of_era) + era * 400 + i64::from(month <= 2);
+        let (century, of_century) = ((4 * of_era + 3) / 146_097, (4 * of_era + 3) % 146_097 / 4);
+        let year = u64::from(4 * of_century + 3) * 2_939_745;
+        let of_year = year as u32 / 2_939_745 / 4;
+        let month = 2_141 * of_year + 197_913;
+        let (from_january, day) = (month >> 16, (month & 0xffff) / 2_141 + 1);
+        let next = from_january > 12;
+        let month = if next { from_january - 12 } else { from_january };
+        let year = era * 400 + i64::from(100 * century) + (year >> 32) as i64 + i64::from(next);
         (year, month as u8, day as u8, (second / 3600) as u8, (second / 60 % 60) as u8, (second % 60) as u8)
     }
 

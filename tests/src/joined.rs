@@ -367,7 +367,7 @@ pub fn as_error(reply: &[u8]) -> Option<ErrorCode> {
 /// The bytes of a request with this padata and this body.
 pub fn request(kind: MessageType, padata: &[(PaType, Vec<u8>)], body: &[u8]) -> Vec<u8> {
     let padata = padata.iter().map(|(kind, value)| PaData { kind: *kind, value }).collect::<Vec<_>>();
-    wire::encode(&KdcReq { kind, padata: List::Items(&padata), body: Raw::parse(body).expect("a body") })
+    wire::encode(&KdcReq { kind, padata: List::Items(&padata).into(), body: Raw::parse(body).expect("a body") })
 }
 
 /// What a client asks for.

@@ -366,7 +366,7 @@ fn tickets_are_got_in_fast_and_answers_outside_of_it_are_those_of_an_old_kdc() {
     let Ok(Step::Send { message, .. }) = exchange.step(kdc.now, &mut Sequence(7), None) else { panic!("no message") };
     let sent: wire::KdcReq<'_> = wire::decode(&message).expect("a request");
     let header: Vec<_> = sent.padata.iter().filter(|element| element.kind == PaType::TGS_REQ).collect();
-    let bare = wire::encode(&wire::KdcReq { padata: wire::List::Items(&header), ..sent });
+    let bare = wire::encode(&wire::KdcReq { padata: wire::List::Items(&header).into(), ..sent });
     let reply = kdc.send(&bare).reply.expect("a reply");
     assert_eq!(tests::joined::as_error(&reply), Some(ErrorCode::MODIFIED));
 }
@@ -443,7 +443,7 @@ fn a_reply_in_nobodys_name_or_anothers_is_not_taken_for_the_users() {
     let plain = |message: Vec<u8>| {
         let request = wire::decode::<wire::KdcReq<'_>>(&message).expect("a request");
         let padata: Vec<_> = request.padata.iter().filter(|padata| padata.kind == PaType::TGS_REQ).collect();
-        wire::encode(&wire::KdcReq { padata: wire::List::Items(&padata), ..request })
+        wire::encode(&wire::KdcReq { padata: wire::List::Items(&padata).into(), ..request })
     };
     let refused = run_bent(&mut kdc, request(), plain, |reply| reply).expect_err("the service's own ticket");
     assert!(matches!(refused, Error::ReplyMismatch(_)), "{refused}");

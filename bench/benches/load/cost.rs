@@ -2,6 +2,7 @@
 
 use std::hint::black_box;
 use std::net::{SocketAddr, UdpSocket};
+use std::path::PathBuf;
 use std::thread;
 
 use bench::quiet::{Quiet, Wishes};
@@ -35,12 +36,12 @@ fn turn(quiet: &mut Quiet, requests: usize) -> [Load; 2] {
 }
 
 /// What each of several KDCs took in each of its turns.
-fn in_turns(quiets: &mut [Quiet], requests: usize) -> Vec<Vec<[Load; 2]>> {
+fn in_turns(quiets: &mut [Quiet], turns: usize, requests: usize) -> Vec<Vec<[Load; 2]>> {
     quiets.iter_mut().for_each(|quiet| warm(quiet, requests));
     let mut all = vec![vec![]; quiets.len()];
-    for _ in 0..TURNS {
-        for (quiet, turns) in quiets.iter_mut().zip(&mut all) {
-            turns.push(turn(quiet, requests / TURNS));
+    for _ in 0..turns {
+        for (quiet, all) in quiets.iter_mut().zip(&mut all) {
+            all.push(turn(quiet, requests / TURNS));
         }
     }
     all
@@ -77,7 +78,7 @@ pub fn peers(report: &mut Report, extent: Extent) {
         let families: Vec<_> = [Family::Ours, Family::Mit, Family::Heimdal].into_iter().filter(takes_part).collect();
         let start = |family: &Family| Quiet::start(*family, etype, Wishes::default());
         let mut quiets: Vec<_> = families.iter().map(start).collect();
-        let all = in_turns(&mut quiets, extent.requests);
+        let all = in_turns(&mut quiets, TURNS, extent.requests);
         for (family, turns) in families.iter().zip(&all) {
             tell(family.name(), turns);
             let name = match family {
@@ -96,6 +97,31 @@ pub fn peers(report: &mut Report, extent: Extent) {
             let detail = format!("{ours:.1} us against {theirs:.1} us, medians of {TURNS} turns");
             report.rows.add(&what, Goal::AtLeast(goals[place]), times(&all[mit], &all[0], place), " times", detail);
         }
+    }
+}
+
+/// This build of the KDC against the others in `KRB_BENCH_BUILDS`, paths with colons between them: only those that take
+/// turns can be compared.
+pub fn builds(_: &mut Report, extent: Extent) {
+    let others = std::env::var_os("KRB_BENCH_BUILDS").unwrap_or_default();
+    let builds = std::iter::once(None).chain(std::env::split_paths(&others).map(Some));
+    let builds: Vec<_> = builds.collect();
+    let start = |build: &Option<PathBuf>| {
+        Quiet::start(Family::Ours, AES256_SHA1, Wishes { build: build.clone(), ..Wishes::default() })
+    };
+    let mut quiets: Vec<_> = builds.iter().map(start).collect();
+    let all = in_turns(&mut quiets, 5 * TURNS, extent.requests);
+    for (build, turns) in builds.iter().zip(&all) {
+        println!("{}", build.as_ref().map_or("this build".into(), |build| build.display().to_string()));
+        tell("", turns);
+        let quickest = |place: usize| turns.iter().map(|turn| turn[place].cpu_micros).fold(f64::MAX, f64::min);
+        println!(
+            "  quickest turns {:.1} {:.1}, times this build {:.3} {:.3}",
+            quickest(0),
+            quickest(1),
+            times(turns, &all[0], 0),
+            times(turns, &all[0], 1)
+        );
     }
 }
 
@@ -217,7 +243,7 @@ pub fn observed(report: &mut Report, extent: Extent) {
     let metrics = ("management", "listen = [\"127.0.0.1:0\"]".to_owned());
     let wishes = [Wishes::default(), Wishes { settings: vec![audit, metrics], ..Wishes::default() }];
     let mut quiets = wishes.map(|wishes| Quiet::start(Family::Ours, AES256_SHA1, wishes));
-    let all = in_turns(&mut quiets, extent.requests);
+    let all = in_turns(&mut quiets, TURNS, extent.requests);
     let names = ["bare", "watched"];
     names.iter().zip(&all).for_each(|(name, turns)| tell(name, turns));
     for (place, what) in EXCHANGES.iter().enumerate() {

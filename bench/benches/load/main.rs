@@ -42,7 +42,7 @@ pub struct Report {
 
 type Section = (&'static str, fn(&mut Report, Extent));
 
-const SECTIONS: [Section; 9] = [
+const SECTIONS: [Section; 10] = [
     ("peers", cost::peers),
     ("floor", cost::floor),
     ("observed", cost::observed),
@@ -52,6 +52,7 @@ const SECTIONS: [Section; 9] = [
     ("idle", connections::idle),
     ("pace", pace::pace),
     ("floods", floods::floods),
+    ("builds", cost::builds),
 ];
 
 fn main() {

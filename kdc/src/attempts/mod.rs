@@ -10,7 +10,7 @@ mod together;
 mod writer;
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use foldhash::fast::RandomState;
@@ -56,6 +56,8 @@ pub struct Counted {
     locks: AtomicUsize,
     /// Accounts of which nothing is to be written down but that they succeeded.
     successes: AtomicUsize,
+    /// Nobody wants to know when accounts succeeded last.
+    without_successes: AtomicBool,
 }
 
 #[derive(Default)]
@@ -100,6 +102,7 @@ impl Default for Counted {
             urgent: Notify::new(),
             locks: AtomicUsize::new(0),
             successes: AtomicUsize::new(0),
+            without_successes: AtomicBool::new(false),
         }
     }
 }
@@ -114,6 +117,20 @@ impl Counted {
     #[must_use]
     pub fn together(self, together: Option<Arc<Together>>) -> Self {
         Counted { together, ..self }
+    }
+
+    /// Whether the times of last successes are not to be noted from now on; those that are known stay.
+    pub fn disable_last_success(&self, disable: bool) {
+        self.without_successes.store(disable, Ordering::Relaxed);
+    }
+
+    /// What is known after a proof of what is to be known.
+    fn after(&self, record: Record, proven: Proven, lockout: Option<&Lockout>, now: Time) -> Record {
+        let after = record.after(proven, lockout, now);
+        match self.without_successes.load(Ordering::Relaxed) {
+            true => Record { last_success: record.last_success, ..after },
+            false => after,
+        }
     }
 
     /// Account ids are random, so their first octet spreads them.
@@ -158,6 +175,13 @@ impl Counted {
     /// Remembers a success that no rule counts failures for. What is written down of the account is not
     /// read for that.
     fn succeeded(&self, shard: &mut Shard, who: &AccountId, now: Time) {
+        if self.without_successes.load(Ordering::Relaxed) {
+            // It still ends the failures that are known or written down. What can't be read stays as it is.
+            if let Some(slot) = self.slot(shard, who).ok().filter(|slot| slot.record.failures > 0) {
+                self.remember(shard, who, self.after(slot.record, Proven::Yes, None, now), slot.shared);
+            }
+            return;
+        }
         match shard.slots.get_mut(who) {
             Some(slot) if slot.record.failures > 0 => {
                 let (record, shared) = (slot.record.after(Proven::Yes, None, now), slot.shared);
@@ -199,7 +223,7 @@ impl Counted {
             let mut shard = self.shard(who);
             // One that can't be read stays as it is.
             if let Ok(Slot { record, shared, .. }) = self.slot(&mut shard, who) {
-                self.remember(&mut shard, who, record.after(proven, None, now), shared);
+                self.remember(&mut shard, who, self.after(record, proven, None, now), shared);
             }
         }
     }
@@ -249,8 +273,10 @@ impl Attempts for Counted {
         let proven = try_it(left);
         if proven != Proven::Unclear {
             let anew = record.failures > 0 && record.counting(lockout, now) == 0;
-            let record = record.after(proven, lockout, now);
-            self.remember(&mut shard, who, record, true);
+            let record = self.after(record, proven, lockout, now);
+            if shard.slots.get(who).is_none_or(|slot| slot.record != record) {
+                self.remember(&mut shard, who, record, true);
+            }
             if let Some(together) = &self.together {
                 together.add(who, proven, anew, now);
             }

@@ -49,6 +49,31 @@ fn fail(counted: &Counted, who: &AccountId, guesses: u32) -> Tried {
 }
 
 #[test]
+fn without_last_successes_a_login_writes_nothing_down_and_failures_count_all_the_same() {
+    let (book, counted) = book();
+    counted.disable_last_success(true);
+    let login = |rule: Option<&Lockout>| counted.attempt(&WHO, rule, NOW, &mut |_| Proven::Yes);
+    assert_eq!((login(None), login(Some(&RULE))), (Tried::Made, Tried::Made));
+    counted.flush().expect("written");
+    assert!(book.rows.lock().expect("whole").is_empty() && counted.record(&WHO) == Record::default());
+    for rule in [None, Some(&RULE)] {
+        fail(&counted, &WHO, 2);
+        assert_eq!(counted.record(&WHO).failures, 2);
+        login(rule);
+        assert_eq!((counted.record(&WHO).failures, counted.record(&WHO).last_success), (0, None));
+    }
+    fail(&counted, &WHO, 2);
+    counted.flush().expect("written");
+    let next = Counted::over(Arc::clone(&book) as Arc<dyn Ledger>);
+    next.disable_last_success(true);
+    next.attempt(&WHO, None, NOW, &mut |_| Proven::Yes);
+    assert_eq!(next.record(&WHO).failures, 0, "also those that were only written down");
+    counted.disable_last_success(false);
+    login(None);
+    assert_eq!(counted.record(&WHO).last_success, Some(NOW));
+}
+
+#[test]
 fn of_many_guesses_at_once_no_more_are_made_than_the_rule_allows() {
     let counted = Counted::default();
     let guesses = AtomicU32::new(0);

@@ -121,6 +121,13 @@ pub struct WrittenDown {
     writer: AbortHandle,
 }
 
+impl WrittenDown {
+    /// As [`Counted::disable_last_success`].
+    pub fn disable_last_success(&self, disable: bool) {
+        self.counted.disable_last_success(disable);
+    }
+}
+
 impl Drop for WrittenDown {
     fn drop(&mut self) {
         self.writer.abort();

@@ -23,7 +23,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use libkrb::codes::EncryptionType;
-use libkrb::{Error, Result};
+use libkrb::{Error, Principal, Result};
 use serde::Deserialize;
 
 pub use abroad::{Capaths, ReferralSettings, TrustRow};
@@ -153,6 +153,7 @@ pub struct PolicySettings {
     pub allow_disable_transited_check: bool,
     pub reject_bad_transit: bool,
     pub disable_pac: bool,
+    pub disable_last_success: bool,
 }
 
 /// The section `[keys]`.
@@ -222,6 +223,7 @@ impl Default for PolicySettings {
             allow_disable_transited_check: policy.allow_disable_transited_check,
             reject_bad_transit: policy.abroad.reject_bad_transit,
             disable_pac: policy.disable_pac,
+            disable_last_success: false,
         }
     }
 }
@@ -323,6 +325,7 @@ impl Config {
     pub fn policy(&self) -> Policy {
         Policy {
             realm: self.realm.clone(),
+            tgs: Principal::tgs(&self.realm),
             max_life: self.policy.max_life,
             max_renewable_life: self.policy.max_renewable_life,
             clock_skew: self.policy.clock_skew,

@@ -68,6 +68,9 @@ kpasswd_listen = [{kpasswd}]
 #reject_bad_transit = true
 # Put no PAC into tickets. Then services can't act for users, and an old ticket outlives its account.
 #disable_pac = false
+# Don't note when principals logged in last (getprinc shows it): a login then writes nothing down at all. Failures are counted
+# all the same.
+#disable_last_success = false
 
 [indicators]
 # What tickets say of how the client proved itself (RFC 8129): services may ask for one of these (kadmin: setstr

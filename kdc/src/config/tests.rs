@@ -189,7 +189,7 @@ fn the_access_list_has_the_rows_and_after_them_the_lines_of_a_kadm5_acl() {
         parse(&dir.path().join("kdc.toml"), text).expect("sound")
     };
     let may = |acl: &crate::admin::Acl, who: &str, right| {
-        let who = Caller::principal(libkrb::Principal::parse(who, Some("R")).expect("a name"), Door::Process, true);
+        let who = Caller::principal(Principal::parse(who, Some("R")).expect("a name"), Door::Process, true);
         acl.allows(&who, right, None).is_allowed()
     };
     let acl = config("*/admin *\n").acl().expect("read");

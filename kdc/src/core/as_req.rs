@@ -150,10 +150,10 @@ fn gather<'a>(
     let body = &request.body;
     event.offered = body.etypes.iter().take(16).collect();
     let client = body.client.ok_or(Refusal::new(ErrorCode::C_PRINCIPAL_UNKNOWN, "the request names no client"))?;
-    let client_name = named(client, body.realm, ErrorCode::C_PRINCIPAL_UNKNOWN)?;
+    let client_name = named(kdc, client, body.realm, ErrorCode::C_PRINCIPAL_UNKNOWN)?;
     event.client = Some(client_name.clone());
     let server = body.server.ok_or(Refusal::new(ErrorCode::S_PRINCIPAL_UNKNOWN, "the request names no server"))?;
-    let server_name = named(server, body.realm, ErrorCode::S_PRINCIPAL_UNKNOWN)?;
+    let server_name = named(kdc, server, body.realm, ErrorCode::S_PRINCIPAL_UNKNOWN)?;
     event.server = Some(server_name.clone());
     let ours = body.realm == kdc.policy.realm;
     Refusal::unless(ours, ErrorCode::WRONG_REALM, "this KDC does not serve the client's realm")?;
@@ -208,8 +208,8 @@ pub fn policy_of(kdc: &Kdc<'_>, entry: &Entry) -> Result<Option<Arc<PasswordPoli
     Ok(policy.flatten())
 }
 
-fn named(name: PrincipalName<'_>, realm: &str, code: ErrorCode) -> Result<Principal, Refusal> {
-    name.principal(realm).map_err(because(code, "not a principal name"))
+fn named(kdc: &Kdc<'_>, name: PrincipalName<'_>, realm: &str, code: ErrorCode) -> Result<Principal, Refusal> {
+    kdc.policy.principal(&name, realm).map_err(because(code, "not a principal name"))
 }
 
 /// The name by which tickets know whoever was found by this one. Another spelling of a name is no name to

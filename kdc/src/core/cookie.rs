@@ -36,7 +36,7 @@ pub fn seal(
     if state.is_empty() {
         return Some(NOTHING.to_vec());
     }
-    let realm = kdc.store.lookup(&Principal::tgs(&kdc.policy.realm)).ok()??;
+    let realm = kdc.store.lookup(&kdc.policy.tgs).ok()??;
     let set = realm.current(at.now.time)?;
     let key = set.keys.first()?;
     let state = state.iter().map(|(kind, value)| PaData { kind: *kind, value }).collect::<Vec<_>>();
@@ -60,7 +60,7 @@ pub fn open(kdc: &Kdc<'_>, now: Time, client: &Principal, cookie: &[u8]) -> Resu
     let Some(rest) = cookie.strip_prefix(MAGIC) else { return Ok(vec![]) };
     let (kvno, rest) = number(rest).ok_or_else(failed)?;
     let (etype, sealed) = number(rest).ok_or_else(failed)?;
-    let realm = kdc.store.lookup(&Principal::tgs(&kdc.policy.realm))?.ok_or_else(failed)?;
+    let realm = kdc.store.lookup(&kdc.policy.tgs)?.ok_or_else(failed)?;
     let mut keys = realm.living(now).filter(|set| set.kvno == kvno).flat_map(|set| &set.keys);
     let key = keys.find(|key| key.etype().0.cast_unsigned() == etype).ok_or_else(failed)?;
     let key = bound(key, client).ok_or_else(failed)?;

@@ -166,7 +166,7 @@ impl Opened<'_> {
         let unknown = "a FAST option that the KDC must know and does not";
         let known = !self.armor.options.unknown_critical();
         Refusal::unless(known, ErrorCode::UNKNOWN_CRITICAL_FAST_OPTIONS, unknown)?;
-        Ok(KdcReq { kind: self.kind, padata: self.inside.padata, body: self.inside.body })
+        Ok(KdcReq { kind: self.kind, padata: self.inside.padata.into(), body: self.inside.body })
     }
 
     /// The KRB-ERROR for a refusal: what it says stands in the envelope, and outside no more than its

@@ -36,11 +36,11 @@ mod tgs_req;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use libkrb::ErrorCode;
 use libkrb::crypto::Random;
 use libkrb::replay::ReplayCache;
 use libkrb::time::Instant;
 use libkrb::wire::{self, KdcReq};
-use libkrb::{ErrorCode, Principal};
 
 pub use abroad::{Abroad, Referrals, Trust};
 pub use asked::{Asked, Cost};
@@ -73,7 +73,7 @@ pub struct Kdc<'a> {
 impl Kdc<'_> {
     /// The ticket-granting service, with whose keys the KDC vouches to itself for what it says.
     fn tgs(&self) -> Result<Arc<Entry>, Refusal> {
-        let tgs = self.store.lookup(&Principal::tgs(&self.policy.realm))?;
+        let tgs = self.store.lookup(&self.policy.tgs)?;
         tgs.ok_or(Refusal::new(ErrorCode::SVC_UNAVAILABLE, "the realm has no ticket-granting service"))
     }
 }

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use libkrb::Principal;
 use libkrb::codes::EncryptionType;
+use libkrb::wire::PrincipalName;
 
 use super::Pkinit;
 use super::SpakeRules;
@@ -16,6 +18,8 @@ use super::second::OtpType;
 pub struct Policy {
     /// The realm.
     pub realm: String,
+    /// Its ticket-granting service.
+    pub tgs: Principal,
     /// Bound on ticket life, in seconds.
     pub max_life: i64,
     /// Bound on renewable life, in seconds.
@@ -65,6 +69,7 @@ impl Policy {
     pub fn new(realm: &str) -> Self {
         Policy {
             realm: realm.to_owned(),
+            tgs: Principal::tgs(realm),
             max_life: 24 * 3600,
             max_renewable_life: 7 * 24 * 3600,
             clock_skew: 300,
@@ -85,5 +90,13 @@ impl Policy {
             otp_types: BTreeMap::new(),
             otp_next_value: false,
         }
+    }
+
+    /// The principal of a name in a realm, which mostly is this one, and the ticket-granting service.
+    ///
+    /// # Errors
+    /// As [`PrincipalName::principal`].
+    pub fn principal(&self, name: &PrincipalName<'_>, realm: &str) -> libkrb::Result<Principal> {
+        if realm == self.tgs.realm() { name.principal_beside(&self.tgs) } else { name.principal(realm) }
     }
 }

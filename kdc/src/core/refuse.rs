@@ -112,8 +112,7 @@ pub fn busy(policy: &Policy, now: Instant) -> Vec<u8> {
 }
 
 fn error(policy: &Policy, now: Instant, error: KrbError<'_>) -> Vec<u8> {
-    let own = Principal::tgs(&policy.realm);
-    let server = if error.server.components.iter().next().is_some() { error.server } else { (&own).into() };
+    let server = if error.server.components.iter().next().is_some() { error.server } else { (&policy.tgs).into() };
     wire::encode(&KrbError { server_time: now.time, server_micros: now.micros, realm: &policy.realm, server, ..error })
 }
 

@@ -163,7 +163,7 @@ impl AsExchange {
             padata = vec![PaData { kind: PaType::FX_FAST, value }];
         }
         let body = Raw { der: &outside, value: body };
-        let message = wire::encode(&KdcReq { kind: MessageType::AS_REQ, padata: List::Items(&padata), body });
+        let message = wire::encode(&KdcReq { kind: MessageType::AS_REQ, padata: List::Items(&padata).into(), body });
         self.sent = Some(Sent { message: message.clone(), body: inside, wishes, envelope });
         Ok(Step::Send { realm: client.realm().to_owned(), message })
     }

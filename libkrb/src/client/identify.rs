@@ -58,7 +58,7 @@ impl Identification {
         let certificate = certificate.map(|value| PaData { kind: PaType::FOR_X509_USER, value });
         let padata: Vec<_> = certificate.into_iter().collect();
         let body = Raw { der: &wire::encode(&body), value: body };
-        Ok(wire::encode(&KdcReq { kind: MessageType::AS_REQ, padata: List::Items(&padata), body }))
+        Ok(wire::encode(&KdcReq { kind: MessageType::AS_REQ, padata: List::Items(&padata).into(), body }))
     }
 
     /// The user in the realm that has it; `None`: another realm's KDC is to be asked. What it says nobody has

@@ -239,7 +239,7 @@ impl TgsExchange {
             Some(value) => padata.push(PaData { kind: PaType::FX_FAST, value }),
             None => padata.extend(own),
         }
-        Ok(wire::encode(&KdcReq { kind: MessageType::TGS_REQ, padata: List::Items(&padata), body }))
+        Ok(wire::encode(&KdcReq { kind: MessageType::TGS_REQ, padata: List::Items(&padata).into(), body }))
     }
 
     /// A refusal leads to another try, or it is the end.

@@ -23,9 +23,10 @@ pub use memory::MemoryReplayCache;
 #[cfg(feature = "redis")]
 pub use redis::{RedisOptions, RedisReplayCache, WhenAway};
 
+use crate::codes::EncryptionType;
 use crate::error::{Error, ErrorCode, Result};
 use crate::time::Time;
-use crate::wire::EncryptionKey;
+use crate::wire::{EncryptedData, EncryptionKey};
 
 /// What is remembered of an authenticator: a digest of decrypted data and of nothing else.
 ///
@@ -41,6 +42,21 @@ impl ReplayKey {
     /// The key of a decrypted authenticator, and of the session key that its ticket holds.
     pub fn of_authenticator(session: EncryptionKey<'_>, authenticator: &[u8]) -> ReplayKey {
         ReplayKey::new([session.value, authenticator])
+    }
+
+    /// The key of a ciphertext, told without a hash where it ends in an HMAC that was verified: nobody makes another
+    /// that ends alike, not even one who has a key (with a CMAC he could). Not for caches that are kept: there it is
+    /// not what [`ReplayKey::of_authenticator`] says. MIT krb5 does so since 1.18. To be asked for when it was opened:
+    /// before, the end of it is anyone's to choose.
+    pub fn of_opened(sealed: &EncryptedData<'_>) -> ReplayKey {
+        const WITH_HMAC: [EncryptionType; 4] = [
+            EncryptionType::AES256_SHA1,
+            EncryptionType::AES128_SHA1,
+            EncryptionType::AES256_SHA384,
+            EncryptionType::AES128_SHA256,
+        ];
+        let end = sealed.cipher.last_chunk().filter(|_| WITH_HMAC.contains(&sealed.etype));
+        end.map_or_else(|| ReplayKey::new([sealed.cipher]), |end| ReplayKey(*end))
     }
 
     /// The key of other decrypted data, such as an encrypted timestamp.

@@ -158,6 +158,16 @@ impl Encode for &str {
     }
 }
 
+/// The digits of 0 to 99.
+const fn pairs() -> [[u8; 2]; 100] {
+    let (mut pairs, mut part) = ([[0; 2]; 100], 0);
+    while part < 100 {
+        pairs[part] = [b'0' + part as u8 / 10, b'0' + part as u8 % 10];
+        part += 1;
+    }
+    pairs
+}
+
 /// KerberosTime (RFC 4120 5.2.3): `YYYYMMDDhhmmssZ`, nothing else.
 impl<'a> Decode<'a> for Time {
     fn decode(reader: &mut Reader<'a>) -> Result<Self> {
@@ -181,8 +191,9 @@ impl Encode for Time {
     fn encode(&self, writer: &mut Writer) {
         const YEAR_0: Time = Time(-62_167_219_200);
         let (year, month, day, hour, minute, second) = (*self).clamp(YEAR_0, Time::MAX).civil();
-        let year = year as u32;
-        let pair = |part: u8| [b'0' + part / 10, b'0' + part % 10];
+        // Read, not divided: tickets have many times.
+        static PAIRS: [[u8; 2]; 100] = pairs();
+        let pair = |part: u8| PAIRS.get(usize::from(part)).copied().unwrap_or_default();
         let [[c, d], [y, z]] = [(year / 100) as u8, (year % 100) as u8].map(pair);
         let [[m, n], [e, f], [h, i], [j, k], [s, t]] = [month, day, hour, minute, second].map(pair);
         writer.prepend_few([GENERALIZED_TIME, 15, c, d, y, z, m, n, e, f, h, i, j, k, s, t, b'Z']);

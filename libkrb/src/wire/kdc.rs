@@ -4,7 +4,7 @@ use super::basic::{EncryptedData, EncryptionKey, Fixed, HostAddress, Raw};
 use super::der::{Decode, Encode, Reader, Writer, sequence};
 use super::list::List;
 use super::name::PrincipalName;
-use super::padata::{MethodData, PaData};
+use super::padata::{MethodData, PaData, Padata};
 use super::ticket::Ticket;
 use crate::codes::{EncryptionType, LastReqType, MessageType};
 use crate::error::{Error, Result};
@@ -19,7 +19,7 @@ sequence! {
         /// msg-type
         2 required kind: MessageType,
         /// padata
-        3 optional padata: MethodData<'a>,
+        3 optional padata: Padata<'a>,
         /// req-body
         4 required body: Raw<'a, KdcReqBody<'a>>,
     }
@@ -31,7 +31,7 @@ pub struct KdcReq<'a> {
     /// [`MessageType::AS_REQ`] or [`MessageType::TGS_REQ`].
     pub kind: MessageType,
     /// Pre-authentication data.
-    pub padata: MethodData<'a>,
+    pub padata: Padata<'a>,
     /// The request, with its bytes: the TGS authenticator's checksum is over them.
     pub body: Raw<'a, KdcReqBody<'a>>,
 }

@@ -24,6 +24,26 @@ impl<'a, T: Decode<'a> + Copy> List<'a, T> {
             .chain(items.iter().copied())
     }
 
+    /// The elements behind the first `count`.
+    pub(super) fn after(&self, count: usize) -> Self {
+        match *self {
+            List::Der(bytes) => {
+                let mut der = Reader::new(bytes);
+                (0..count).for_each(|_| _ = der.element());
+                List::Der(der.rest())
+            }
+            List::Items(items) => List::Items(items.get(count..).unwrap_or_default()),
+        }
+    }
+
+    /// The elements as they were received, if they were.
+    pub(crate) fn der(&self) -> Option<&'a [u8]> {
+        match *self {
+            List::Der(bytes) => Some(bytes),
+            List::Items(_) => None,
+        }
+    }
+
     /// Whether there is no element.
     pub fn is_empty(&self) -> bool {
         match self {

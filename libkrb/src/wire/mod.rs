@@ -51,7 +51,7 @@ pub use kpasswd::{AdPasswordRules, ChangePasswdData, KpasswdReply, KpasswdReques
 pub use list::List;
 pub use name::{Components, PrincipalName};
 pub use otp::{Algorithm, OtpTokenInfo, PaOtpChallenge, PaOtpEncRequest, PaOtpPinChange, PaOtpRequest};
-pub use padata::{EtypeInfo2Entry, EtypeInfoEntry, MethodData, PaData, PaEncTsEnc, PaPacRequest};
+pub use padata::{EtypeInfo2Entry, EtypeInfoEntry, MethodData, PaData, PaEncTsEnc, PaPacRequest, Padata};
 pub use pkinit::{
     AuthPack, DhRepInfo, ExternalPrincipalIdentifier, KdcDhKeyInfo, KdfAlgorithmId, Krb5PrincipalName, OtherInfo,
     PaChecksum2, PaPkAsRep, PaPkAsReq, PkAuthenticator, PkinitSuppPubInfo, TdCertDigestAlgorithms,

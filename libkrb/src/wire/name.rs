@@ -1,5 +1,7 @@
 //! PrincipalName (RFC 4120 5.2.2): a view of a received name, or of a [`Principal`] to send.
 
+use std::sync::Arc;
+
 use super::der::{Decode, Encode, Reader, SEQUENCE, Writer, sequence};
 use crate::codes::NameType;
 use crate::error::{Error, Result};
@@ -54,6 +56,22 @@ impl<'a> PrincipalName<'a> {
     /// # Errors
     /// [`Error::Name`] for a name without components, or with too many.
     pub fn principal(&self, realm: &str) -> Result<Principal> {
+        self.within(realm)
+    }
+
+    /// The principal of this name in the realm of another, with which it shares the realm, and all of it where both
+    /// have one name: what comes again and again takes no memory of its own.
+    ///
+    /// # Errors
+    /// As [`PrincipalName::principal`].
+    pub fn principal_beside(&self, other: &Principal) -> Result<Principal> {
+        match self.names(other) {
+            true => Ok(other.clone().with_kind(self.kind)),
+            false => self.within(other.shared_realm()),
+        }
+    }
+
+    fn within(&self, realm: impl Into<Arc<str>>) -> Result<Principal> {
         let count = self.components.octets().take(MAX_COMPONENTS + 1).count();
         Principal::counted(self.kind, realm, (count, self.components.iter()))
     }

@@ -131,7 +131,7 @@ fn a_request_keeps_the_bytes_of_its_body() {
     let encoded = encode(&body(&server, &[EncryptionType::AES256_SHA1]));
     let padata = [PaData { kind: PaType::TGS_REQ, value: b"ap-req" }];
     let body = Raw::parse(&encoded).expect("body");
-    let request = encode(&KdcReq { kind: MessageType::TGS_REQ, padata: List::Items(&padata), body });
+    let request = encode(&KdcReq { kind: MessageType::TGS_REQ, padata: List::Items(&padata).into(), body });
     assert_eq!(application_tag(&request), Some(12));
     let back: KdcReq<'_> = decode(&request).expect("request");
     assert_eq!(back.body.der, encoded);

@@ -106,7 +106,8 @@ fn hex(value: &Value) -> Option<Vec<u8>> {
 /// The value of an element of pre-authentication data of an AS-REQ or AS-REP.
 fn element(message: &[u8], kind: i32) -> Option<Vec<u8>> {
     let request = wire::decode::<wire::KdcReq<'_>>(message).map(|request| request.padata);
-    let padata = request.or_else(|_| wire::decode::<wire::KdcRep<'_>>(message).map(|reply| reply.padata)).ok()?;
+    let padata =
+        request.or_else(|_| wire::decode::<wire::KdcRep<'_>>(message).map(|reply| reply.padata.into())).ok()?;
     padata.iter().find(|element| element.kind.0 == kind).map(|element| element.value.to_vec())
 }
 

@@ -90,7 +90,8 @@ impl<'a> Ours<'a> {
         let outer = wire::decode::<KdcReq<'_>>(&exchange.request).expect("a request");
         let envelope = envelope::of(self.recording, exchange);
         let inside = envelope.as_ref().map(|envelope| envelope.inside.request().expect("a request"));
-        let request = inside.map_or(outer, |inside| KdcReq { padata: inside.padata, body: inside.body, ..outer });
+        let request =
+            inside.map_or(outer, |inside| KdcReq { padata: inside.padata.into(), body: inside.body, ..outer });
         let answered = envelope.as_ref().map(|envelope| {
             envelope::of_reply(&envelope.key, ours).expect("an answer in the envelope of the question")
         });

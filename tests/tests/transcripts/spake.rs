@@ -8,7 +8,7 @@ use libkrb::preauth::fast;
 use libkrb::preauth::spake::client::{self, Said};
 use libkrb::preauth::spake::kdc::{self, State};
 use libkrb::preauth::spake::{GROUPS, Group, Initial};
-use libkrb::wire::{self, EncKdcRepPart, KdcRep, KdcReq, KdcReqBody, KrbError, MethodData, PaSpake, Reader};
+use libkrb::wire::{self, EncKdcRepPart, KdcRep, KdcReq, KdcReqBody, KrbError, MethodData, PaSpake, Padata, Reader};
 use libkrb::{Error, Principal};
 
 use super::envelope::{self, Envelope};
@@ -52,12 +52,12 @@ struct Asked {
 impl Asked {
     fn of(recording: &Recording, exchange: &Exchange<'_>) -> Asked {
         let request = wire::decode::<KdcReq<'_>>(&exchange.request).expect("a request");
-        let own = |padata: MethodData<'_>| padata.iter().map(|it| (it.kind, it.value.to_vec())).collect();
+        let own = |padata: Padata<'_>| padata.iter().map(|it| (it.kind, it.value.to_vec())).collect();
         match envelope::of(recording, exchange) {
             None => Asked { padata: own(request.padata), body: request.body.der.to_vec(), armor: None },
             Some(Envelope { key, inside, .. }) => {
                 let read = inside.request().expect("a request in the envelope");
-                Asked { padata: own(read.padata), body: read.body.der.to_vec(), armor: Some(key) }
+                Asked { padata: own(read.padata.into()), body: read.body.der.to_vec(), armor: Some(key) }
             }
         }
     }

@@ -19,12 +19,14 @@ pub fn seal(grant: &Grant<'_>, random: &mut dyn Random, event: &mut Event) -> Ve
     event.issued = Some(issued(grant));
     let fields = ticket_part(grant).fields();
     let said = cammac::element(grant, &fields);
-    let mut data = grant.authorization_data.clone();
+    let mut data = Vec::with_capacity(grant.authorization_data.len() + 2);
+    data.extend_from_slice(&grant.authorization_data);
     data.extend(said.iter().map(|(kind, data)| AuthData { kind: *kind, data }));
     // Last, for it signs all of the ticket; first, where MIT krb5 has it.
     let pac = pac::element(grant, &fields, &data);
-    let pac = pac.iter().map(|data| AuthData { kind: AuthDataType::IF_RELEVANT, data });
-    data.splice(0..0, pac);
+    if let Some(pac) = &pac {
+        data.insert(0, AuthData { kind: AuthDataType::IF_RELEVANT, data: pac });
+    }
     let ticket_cipher = encrypt(&grant.ticket_key, random, &fields.with(List::Items(&data)));
     let encrypted = pa_data(&grant.encrypted_padata);
     let reply_cipher = encrypt(&grant.reply_key, random, &reply_part(grant, &encrypted));

@@ -2,7 +2,7 @@
 
 use libkrb::authz::pac::{self, ClientInfo, Signatures};
 use libkrb::codes::{AuthDataType, PacType};
-use libkrb::wire::{self, AuthData, List, TicketFields};
+use libkrb::wire::{AuthData, Encode, List, TicketFields, Writer};
 
 use super::super::grant::Grant;
 
@@ -15,13 +15,17 @@ pub fn element(grant: &Grant<'_>, ticket: &TicketFields, elements: &[AuthData<'_
         None => ClientInfo::encode(grant.client, grant.times.auth),
     };
     let about = about.ok()?;
-    let mut buffers = vec![(PacType::CLIENT_INFO, &*about)];
+    let mut buffers = Vec::with_capacity(plan.buffers.len() + 1);
+    buffers.push((PacType::CLIENT_INFO, &*about));
     buffers.extend(plan.buffers.iter().map(|(kind, octets)| (*kind, &**octets)));
     let signed = plan.for_service.then(|| {
-        let mut all = vec![AuthData { kind: AuthDataType::IF_RELEVANT, data: pac::placeholder() }];
+        let mut all = Vec::with_capacity(elements.len() + 1);
+        all.push(AuthData { kind: AuthDataType::IF_RELEVANT, data: pac::placeholder() });
         all.extend_from_slice(elements);
-        wire::encode_secret(&ticket.with(List::Items(&all)))
+        let mut writer = Writer::secret();
+        ticket.with(List::Items(&all)).encode(&mut writer);
+        writer
     });
-    let by = Signatures { server: &plan.server, kdc: &plan.kdc, ticket: signed.as_ref().map(|signed| &***signed) };
+    let by = Signatures { server: &plan.server, kdc: &plan.kdc, ticket: signed.as_ref().map(Writer::bytes) };
     pac::sign(&buffers, by).ok().map(|pac| pac::wrapped(&pac))
 }

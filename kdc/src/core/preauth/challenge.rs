@@ -34,7 +34,7 @@ pub fn verify(work: &mut Try<'_>, who: &Gathered<'_>, padata: &PaData<'_>) -> Re
     Refusal::unless(!who.decoy, ErrorCode::PREAUTH_FAILED, UNOPENED)?;
     let near = clock.time.distance(now) <= policy.clock_skew;
     Refusal::unless(near, ErrorCode::SKEW, "the client's clock differs too much from the KDC's")?;
-    let seen = ReplayKey::new([b"enc-challenge".as_slice(), sealed.cipher]);
+    let seen = ReplayKey::of_opened(&sealed);
     if work.kdc.replays.insert(seen, clock.time, now) == Verdict::Replay {
         return Err(Refusal::new(ErrorCode::REPEAT, "this encrypted challenge was used before"));
     }

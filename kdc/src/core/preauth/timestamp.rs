@@ -26,7 +26,7 @@ pub fn verify(work: &mut Try<'_>, who: &Gathered<'_>, padata: &PaData<'_>) -> Re
     let sealed = wire::decode::<EncryptedData<'_>>(padata.value).map_err(malformed)?;
     let allowed = policy.etypes.contains(&sealed.etype);
     let mut opened = who.client.proving(now).filter(|_| allowed).filter_map(|set| {
-        let plain = set.key(sealed.etype)?.timestamp().decrypt(sealed.cipher).ok()?;
+        let plain = set.key(sealed.etype)?.timestamp().open(sealed.cipher).ok()?;
         Some((plain, set.kvno))
     });
     let (plain, kvno) = opened.next().ok_or_else(failed)?;
@@ -35,7 +35,7 @@ pub fn verify(work: &mut Try<'_>, who: &Gathered<'_>, padata: &PaData<'_>) -> Re
     let stamp = wire::decode::<PaEncTsEnc>(&plain).map_err(malformed)?;
     let near = stamp.time.distance(now) <= policy.clock_skew;
     Refusal::unless(near, ErrorCode::SKEW, "the client's clock differs too much from the KDC's")?;
-    let seen = ReplayKey::new([b"enc-timestamp".as_slice(), sealed.cipher]);
+    let seen = ReplayKey::of_opened(&sealed);
     match work.kdc.replays.insert(seen, stamp.time, now) {
         // Full: as for authenticators, refusing everybody would be worse than a reply that can't be read.
         Verdict::Fresh | Verdict::Full | Verdict::Unavailable => Ok(Step::Proven(Proof::by_key(NAME, kvno))),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use libkrb::codes::{AddressType, EncryptionType};
 use libkrb::crypto::{Key, KeyUsage};
 use libkrb::flags::KdcOptions;
-use libkrb::replay::{ReplayKey, Verdict};
+use libkrb::replay::Verdict;
 use libkrb::session::Address;
 use libkrb::wire::{Authenticator, EncTicketPart, HostAddress, KdcReq};
 use libkrb::{Error, ErrorCode, Principal};
@@ -95,15 +95,17 @@ pub fn gather<'a>(
     let Message { bytes, outer, request, armor, header, said } = *message;
     let unreadable = because(ErrorCode::GENERIC, "malformed ticket or authenticator");
     let ticket = header.ticket;
-    let client_name = ticket.client.principal(ticket.client_realm).map_err(&unreadable)?;
+    let client_name = header.opened.client(kdc, &ticket).map_err(&unreadable)?;
     event.client = Some(client_name.clone());
     authentic(kdc, at, outer, header, &ticket, said)?;
 
     let body = &request.body;
     let unknown = |cause| Refusal::new(ErrorCode::S_PRINCIPAL_UNKNOWN, cause);
     let name = body.server.ok_or(unknown("the request names no server"))?;
-    let server_name =
-        name.principal(body.realm).map_err(because(ErrorCode::S_PRINCIPAL_UNKNOWN, "not a principal name"))?;
+    let server_name = kdc
+        .policy
+        .principal(&name, body.realm)
+        .map_err(because(ErrorCode::S_PRINCIPAL_UNKNOWN, "not a principal name"))?;
     event.server = Some(server_name.clone());
     let (server_name, server) = referral::server(kdc, body, server_name)?;
     event.server = Some(server_name.clone());
@@ -227,8 +229,7 @@ fn authentic(
         _ => Refusal::new(ErrorCode::MODIFIED, "the checksum over the request is wrong"),
     })?;
 
-    let seen = ReplayKey::of_authenticator(ticket.key, header.authenticator.plain());
-    match kdc.replays.insert(seen, authenticator.time, at.now.time) {
+    match kdc.replays.insert(header.seen, authenticator.time, at.now.time) {
         // Full: one user with a ticket could fill it and so stop the realm, while a replay brings nothing
         // but a reply that its sender can't read.
         Verdict::Fresh | Verdict::Full | Verdict::Unavailable => Ok(()),

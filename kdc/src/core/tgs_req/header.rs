@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use libkrb::codes::{EncryptionType, PaType};
 use libkrb::crypto::{Key, KeyUsage, PreparedChecksum, PreparedKey, PreparedPrf};
+use libkrb::replay::ReplayKey;
 use libkrb::ticket::{self, KnownTickets, Mark, OpenAuthenticator, OpenTicket, Remembered};
 use libkrb::wire::{self, ApReq, Authenticator, EncTicketPart, EncryptedData, KdcReq, Raw, Ticket};
 use libkrb::{Error, ErrorCode, Principal, Time};
@@ -35,6 +36,8 @@ pub struct Opened {
     /// When the first of the server's keys dies.
     until: Option<Time>,
     session: OnceLock<Session>,
+    /// Its client.
+    client: OnceLock<Principal>,
     /// Whether its PAC was verified, and found to speak of its client.
     pub vouched: OnceLock<()>,
     /// How the client proved itself, as this realm says there.
@@ -86,6 +89,18 @@ impl Opened {
         let (key, end) = (part.key.key()?, part.end_time);
         let session = Session { key, end, request: OnceLock::new(), armor: OnceLock::new() };
         Ok(self.session.get_or_init(|| session))
+    }
+
+    /// Its client, as `ticket` says, which is what this ticket says.
+    ///
+    /// # Errors
+    /// For what is no name.
+    pub fn client(&self, kdc: &Kdc<'_>, ticket: &EncTicketPart<'_>) -> libkrb::Result<Principal> {
+        if let Some(client) = self.client.get() {
+            return Ok(client.clone());
+        }
+        let client = kdc.policy.principal(&ticket.client, ticket.client_realm)?;
+        Ok(self.client.get_or_init(|| client).clone())
     }
 
     /// Whether all that was made of it still holds.
@@ -141,6 +156,8 @@ pub struct Header<'a> {
     pub session: &'a Session,
     /// The authenticator.
     pub authenticator: OpenAuthenticator,
+    /// What a replay cache knows the authenticator by.
+    pub seen: ReplayKey,
 }
 
 /// Finds and opens the presented ticket.
@@ -174,7 +191,8 @@ impl Presented<'_> {
         self.shown.is_proven(kdc, now);
         let Opened { server_name, server, .. } = opened;
         let sealed_by = opened.sealed_by();
-        Ok(Header { server_name, server, sealed_by, opened, ticket, session, authenticator })
+        let seen = ReplayKey::of_opened(&self.authenticator);
+        Ok(Header { server_name, server, sealed_by, opened, ticket, session, authenticator, seen })
     }
 }
 
@@ -221,8 +239,8 @@ fn open_with(
     let integrity = because(ErrorCode::BAD_INTEGRITY, "the presented ticket does not open with its server's key");
     let (ticket, key) = opened.unwrap_or(Err(Error::Integrity)).map_err(integrity)?;
     let until = server.keys.iter().filter_map(|set| set.until).filter(|until| now < *until).min();
-    let (session, vouched, indicators) = Default::default();
-    Ok(Opened { server_name, server, ticket, key, until, session, vouched, indicators })
+    let (session, client, vouched, indicators) = Default::default();
+    Ok(Opened { server_name, server, ticket, key, until, session, client, vouched, indicators })
 }
 
 type Unsealed = libkrb::Result<(OpenTicket, (u32, EncryptionType))>;

@@ -29,8 +29,9 @@ pub fn sign(buffers: &[(PacType, &[u8])], by: Signatures<'_>) -> Result<Vec<u8>>
     let always = [(PacType::SERVER_CHECKSUM, by.server), (PacType::KDC_CHECKSUM, by.kdc)];
     let signed = always.into_iter().chain(service_only.into_iter().filter(|_| by.ticket.is_some()));
     let rows = buffers.iter().map(|(kind, bytes)| (*kind, bytes.len()));
-    let rows = rows.chain(signed.clone().map(|(kind, key)| (kind, room(key)))).collect::<Vec<_>>();
-    let mut pac = table(&rows)?;
+    let mut all = Vec::with_capacity(buffers.len() + always.len() + service_only.len());
+    all.extend(rows.chain(signed.map(|(kind, key)| (kind, room(key)))));
+    let mut pac = table(&all)?;
     for (_, bytes) in buffers {
         pac.extend_from_slice(bytes);
         pad(&mut pac, 8);

@@ -46,7 +46,7 @@ fn asking(user: &str) -> Asking {
 fn bare(bender: &mut Bender<'_, '_>, body: Body, padata: &[Element], whose: Whose) -> Sent {
     let padata = padata.iter().map(|(kind, value)| PaData { kind: *kind, value }).collect::<Vec<_>>();
     let body_of = raw(&body.honest, &body.sent);
-    let whole = wire::KdcReq { kind: MessageType::AS_REQ, padata: List::Items(&padata), body: body_of };
+    let whole = wire::KdcReq { kind: MessageType::AS_REQ, padata: List::Items(&padata).into(), body: body_of };
     let request = bender.pass(wire::encode(&whole));
     // What was bent outside of the body may be the body all the same.
     let body = wire::decode::<wire::KdcReq<'_>>(&request).map_or(vec![], |request| request.body.der.to_vec());
@@ -85,7 +85,7 @@ fn enveloped(
     let value = bender.pass(sealed.clone());
     let padata = [PaData { kind: PaType::FX_FAST, value: &value }];
     let outer = raw(&body.honest, &body.honest);
-    let whole = wire::KdcReq { kind: MessageType::AS_REQ, padata: List::Items(&padata), body: outer };
+    let whole = wire::KdcReq { kind: MessageType::AS_REQ, padata: List::Items(&padata).into(), body: outer };
     let whole = wire::encode(&whole);
     let request = bender.pass(whole.clone());
     let read = wire::decode::<KrbFastReq<'_>>(&inner).ok();

@@ -180,7 +180,8 @@ fn asked(
         }
     }
     let padata: Vec<_> = elements.iter().map(|(kind, value)| PaData { kind: *kind, value }).collect();
-    let whole = wire::KdcReq { kind: MessageType::TGS_REQ, padata: List::Items(&padata), body: raw(&honest, outer) };
+    let whole =
+        wire::KdcReq { kind: MessageType::TGS_REQ, padata: List::Items(&padata).into(), body: raw(&honest, outer) };
     let whole = wire::encode(&whole);
     let request = bender.pass(whole.clone());
     let envelope = armor_key.filter(|_| sound && request == whole);

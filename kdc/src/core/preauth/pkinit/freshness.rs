@@ -5,7 +5,7 @@
 
 use libkrb::codes::PaType;
 use libkrb::crypto::KeyUsage;
-use libkrb::{ErrorCode, Principal, Time};
+use libkrb::{ErrorCode, Time};
 
 use super::super::hints;
 use super::{Gathered, Pkinit, Refusal, Try};
@@ -18,7 +18,7 @@ const LONGEST: usize = 64;
 
 /// A token of this moment; `None` if the realm has no key.
 pub fn token(kdc: &Kdc<'_>, now: Time) -> Option<Vec<u8>> {
-    let realm = kdc.store.lookup(&Principal::tgs(&kdc.policy.realm)).ok()??;
+    let realm = kdc.store.lookup(&kdc.policy.tgs).ok()??;
     let set = realm.current(now)?;
     let time = seconds(now).to_be_bytes();
     let checksum = set.keys.first()?.key.checksum(USAGE, &time);
@@ -52,7 +52,7 @@ fn ours(kdc: &Kdc<'_>, now: Time, token: &[u8]) -> bool {
     let parts = || {
         let (time, rest) = token.split_first_chunk::<4>().filter(|_| token.len() <= LONGEST)?;
         let (kvno, checksum) = rest.split_first_chunk::<4>()?;
-        let realm = kdc.store.lookup(&Principal::tgs(&kdc.policy.realm)).ok()??;
+        let realm = kdc.store.lookup(&kdc.policy.tgs).ok()??;
         let kvno = u32::from_be_bytes(*kvno);
         let key = &realm.living(now).find(|set| set.kvno == kvno)?.keys.first()?.key;
         key.verify_checksum(USAGE, key.checksum_type(), time, checksum).ok()?;
