@@ -15,7 +15,6 @@ use std::collections::HashMap;
 use std::mem;
 use std::ops::Range;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use foldhash::fast::FixedState;
@@ -39,9 +38,6 @@ const OVERHEAD: usize = 96;
 /// A shard's share of the memory should hold some hundreds of answers.
 const SHARD_MEMORY: usize = 256 << 10;
 const MAX_SHARDS: usize = 64;
-/// So many shards for each processor are enough that two seldom want the same; more would be more places
-/// in memory that are written to by turns, and cold each time.
-const SHARDS_A_CORE: usize = 8;
 
 /// The memory of answers given.
 pub struct Lookaside {
@@ -97,8 +93,7 @@ pub struct Claim<'a> {
 impl Lookaside {
     /// An empty memory of at most `memory` bytes.
     pub fn new(memory: usize) -> Self {
-        let cores = thread::available_parallelism().map_or(1, usize::from);
-        let shards = (memory / SHARD_MEMORY).clamp(1, MAX_SHARDS.min(SHARDS_A_CORE * cores));
+        let shards = (memory / SHARD_MEMORY).clamp(1, MAX_SHARDS);
         let mut key = polyval::Key::default();
         OsRandom::new().fill(&mut key);
         Lookaside {

@@ -159,6 +159,7 @@ impl Encode for &str {
 }
 
 /// The digits of 0 to 99.
+#[allow(clippy::indexing_slicing, reason = "the compiler runs it")]
 const fn pairs() -> [[u8; 2]; 100] {
     let (mut pairs, mut part) = ([[0; 2]; 100], 0);
     while part < 100 {
