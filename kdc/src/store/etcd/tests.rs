@@ -1,11 +1,15 @@
 //! Against a real etcd of each test's own, of one node. Several nodes and KDCs: `tests/tests/cluster`.
 
+/// Claimed, and below those of clients: one that the kernel hands out may be anybody's before etcd has it.
+#[path = "../../../../tests/src/port.rs"]
+mod port;
 mod sealed;
 mod told;
 
 use std::io::{BufRead, BufReader, Write};
-use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
+
+use port::Port;
 
 use super::*;
 use crate::attempts::Counted;
@@ -30,6 +34,7 @@ struct Node {
     data: tempfile::TempDir,
     /// Options for TLS.
     tls: Vec<String>,
+    _ports: [Port; 2],
 }
 
 impl Node {
@@ -45,14 +50,11 @@ impl Node {
             tell(&format!("SKIPPED: {PROGRAM} is not there (etcd-server)"));
             return None;
         }
-        let [url, peer] = [(); 2].map(|()| {
-            let port = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
-            port.expect("a port").to_string()
-        });
-        let (url, peer) = (format!("{scheme}://{url}"), format!("http://{peer}"));
+        let ports = [Port::claim(), Port::claim()];
+        let (url, peer) = (format!("{scheme}://{}", ports[0].address()), format!("http://{}", ports[1].address()));
         let data = tempfile::tempdir().expect("a folder");
         let child = spawn(&url, &peer, data.path(), &tls);
-        Some(Node { child, url, peer, data, tls })
+        Some(Node { child, url, peer, data, tls, _ports: ports })
     }
 
     fn kill(&mut self) {
