@@ -11,13 +11,10 @@
 //! A request is *claimed* while it is answered. Whoever brings the same bytes meanwhile is told so:
 //! over UDP the copy is dropped, because the answer to the first is on its way; over TCP it waits.
 
-use std::collections::HashMap;
 use std::mem;
-use std::ops::Range;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use foldhash::fast::FixedState;
 use libkrb::crypto::{OsRandom, Random};
 use polyval::Polyval;
 use polyval::universal_hash::UniversalHash;
@@ -33,8 +30,19 @@ type Digest = u128;
 /// An answer is remembered for at least one generation and at most two, unless memory runs out.
 /// Clients ask again for up to a minute and a half (three times thirty seconds in Java).
 const GENERATION: Duration = Duration::from_secs(90);
-/// What an answer takes besides its bytes: its share of the table and of the allocator.
-const OVERHEAD: usize = 96;
+/// Records begin where the processor's cache lines do.
+const LINE: usize = 64;
+/// There is a slot for each so many octets of memory: answers are longer, if not many of them are errors.
+const SHORT: usize = 384;
+/// What a slot takes.
+const SLOT: usize = size_of::<u32>();
+/// No answer is there.
+const FREE: u32 = 0;
+/// A slot's bits that say where.
+const PLACE_BITS: u32 = 24;
+const PLACES: u32 = (1 << PLACE_BITS) - 1;
+/// What so many bits can tell apart.
+const MOST_MEMORY: usize = PLACES as usize * LINE;
 /// A shard's share of the memory should hold some hundreds of answers.
 const SHARD_MEMORY: usize = 256 << 10;
 const MAX_SHARDS: usize = 64;
@@ -64,11 +72,15 @@ struct State {
 }
 
 /// Answers lie one behind the other, so that remembering one takes no memory of its own from the allocator and
-/// forgetting thousands is one step.
+/// forgetting thousands is one step. Where which lies is said in so few octets that the processor's caches hold
+/// them: most requests are new, and to know that takes no look at the answers.
 struct Generation {
-    /// Where which lies. The digests are uniform already and nobody can aim at a bucket.
-    places: HashMap<Digest, Range<usize>, FixedState>,
-    octets: Vec<u8>,
+    /// A slot of an answer: an octet of its digest, then one more than the number of the line where its record
+    /// begins. From where its digest points to on, up to the next that is free (linear probing).
+    slots: Vec<u32>,
+    taken: usize,
+    /// The records: digest, length and answer, each filled up to whole lines.
+    records: Vec<u8>,
     since: Instant,
 }
 
@@ -99,7 +111,7 @@ impl Lookaside {
         Lookaside {
             hash: Polyval::new(&key),
             shards: (0..shards).map(|_| Shard::new(Instant::now())).collect(),
-            budget: memory / shards / 2,
+            budget: (memory / shards / 2).min(MOST_MEMORY),
         }
     }
 
@@ -141,7 +153,7 @@ impl Lookaside {
     pub fn fill(&self) -> (usize, usize, usize) {
         let fill = |(answers, bytes): (usize, usize), shard: &Shard| {
             let State { young, old, .. } = &*shard.lock();
-            (answers + young.places.len() + old.places.len(), bytes + young.bytes() + old.bytes())
+            (answers + young.taken + old.taken, bytes + young.bytes() + old.bytes())
         };
         let (answers, bytes) = self.shards.iter().fold((0, 0), fill);
         (answers, bytes, 2 * self.budget * self.shards.len())
@@ -210,11 +222,11 @@ impl State {
     }
 
     fn remember(&mut self, digest: Digest, answer: &[u8], budget: usize) {
-        let bytes = answer.len() + OVERHEAD;
-        if bytes > budget {
-            return;
-        }
-        if self.young.bytes() + bytes > budget {
+        let record = record(answer);
+        if !self.young.has_room(record, budget) {
+            if !Generation::new(self.young.since).has_room(record, budget) {
+                return;
+            }
             self.turn();
         }
         self.young.remember(digest, answer, budget);
@@ -229,33 +241,73 @@ impl State {
 
 impl Generation {
     fn new(since: Instant) -> Self {
-        Generation { places: HashMap::default(), octets: vec![], since }
+        Generation { slots: vec![], taken: 0, records: vec![], since }
     }
 
     fn bytes(&self) -> usize {
-        self.octets.len() + self.places.len() * OVERHEAD
+        self.records.len() + self.slots.len() * SLOT
     }
 
     fn clear(&mut self, since: Instant) {
-        self.places.clear();
-        self.octets.clear();
+        self.slots.fill(FREE);
+        self.taken = 0;
+        self.records.clear();
         self.since = since;
     }
 
-    fn answer(&self, digest: Digest) -> Option<&[u8]> {
-        self.octets.get(self.places.get(&digest)?.clone())
+    /// The slots where a digest may be, in their order.
+    fn probe(&self, digest: Digest) -> impl Iterator<Item = (usize, u32)> {
+        // The half that does not choose the shard, spread by its upper bits.
+        let start = (((digest >> 64) * self.slots.len() as u128) >> 64) as usize;
+        let (before, after) = self.slots.split_at(start);
+        (start..).zip(after.iter().copied()).chain((0..).zip(before.iter().copied()))
     }
 
-    fn remember(&mut self, digest: Digest, answer: &[u8], budget: usize) {
-        let (start, end) = (self.octets.len(), self.octets.len() + answer.len());
-        if end > self.octets.capacity() {
-            // Twice as much each time, but not more than will ever be used.
-            let wanted = (2 * self.octets.capacity()).min(budget).max(end);
-            self.octets.reserve_exact(wanted - start);
-        }
-        self.octets.extend_from_slice(answer);
-        self.places.insert(digest, start..end);
+    fn answer(&self, digest: Digest) -> Option<&[u8]> {
+        let taken = self.probe(digest).map(|(_, slot)| slot).take_while(|slot| *slot != FREE);
+        taken.filter(|slot| slot >> PLACE_BITS == tag(digest)).find_map(|slot| {
+            let start = ((slot & PLACES) as usize - 1) * LINE;
+            let (known, record) = self.records.get(start..)?.split_first_chunk()?;
+            let (length, record) = record.split_first_chunk()?;
+            record.get(..u32::from_le_bytes(*length) as usize).filter(|_| u128::from_le_bytes(*known) == digest)
+        })
     }
+
+    /// Whether one more of so many octets goes in.
+    fn has_room(&self, record: usize, memory: usize) -> bool {
+        4 * self.taken <= 3 * slots(memory) && self.records.len() + record + slots(memory) * SLOT <= memory
+    }
+
+    fn remember(&mut self, digest: Digest, answer: &[u8], memory: usize) {
+        if self.slots.is_empty() {
+            // The system gives the memory when it is written to, not before.
+            self.slots = vec![FREE; slots(memory)];
+            self.records.reserve_exact(memory - slots(memory) * SLOT);
+        }
+        let place = (self.records.len() / LINE) as u32 + 1;
+        let Some((free, _)) = self.probe(digest).find(|(_, slot)| *slot == FREE) else { return };
+        self.slots[free] = tag(digest) << PLACE_BITS | place;
+        self.taken += 1;
+        self.records.extend_from_slice(&digest.to_le_bytes());
+        self.records.extend_from_slice(&(answer.len() as u32).to_le_bytes());
+        self.records.extend_from_slice(answer);
+        self.records.resize(self.records.len().next_multiple_of(LINE), 0);
+    }
+}
+
+/// How many octets an answer takes.
+fn record(answer: &[u8]) -> usize {
+    (size_of::<Digest>() + size_of::<u32>() + answer.len()).next_multiple_of(LINE)
+}
+
+/// How many slots a generation of so many octets has.
+fn slots(memory: usize) -> usize {
+    memory / SHORT
+}
+
+/// What a slot tells of a digest: bits that choose neither the shard nor the slot.
+fn tag(digest: Digest) -> u32 {
+    (digest as u64 >> 56) as u32
 }
 
 impl Claim<'_> {
@@ -357,6 +409,28 @@ mod tests {
             assert!(lookaside.bytes() <= memory);
         }
         assert!(lookaside.bytes() > memory / 3, "and is used");
+    }
+
+    #[test]
+    fn what_is_remembered_last_is_found_whole_however_many_there_are_of_whatever_length() {
+        let (lookaside, now) = (Lookaside::new(1 << 20), Instant::now());
+        let request = |number: u32| [&number.to_be_bytes()[..], &vec![7; number as usize % 700]].concat();
+        for number in 0..4_000 {
+            settle(&lookaside, &request(number), now);
+            for number in number.saturating_sub(100)..=number {
+                let Found::Answered(answer) = lookaside.find(&request(number), now) else { panic!("forgotten") };
+                assert_eq!(answer, request(number));
+            }
+        }
+    }
+
+    #[test]
+    fn a_memory_that_is_too_small_for_any_answer_remembers_none() {
+        for memory in 0..1024 {
+            let (lookaside, now) = (Lookaside::new(memory), Instant::now());
+            (0..9_u8).for_each(|number| settle(&lookaside, &[number], now));
+            assert!(lookaside.bytes() <= memory);
+        }
     }
 
     #[test]
