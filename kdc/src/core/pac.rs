@@ -8,6 +8,7 @@ use libkrb::authz::pac::{self, Attributes as Wish, Pac, Requestor};
 use libkrb::codes::{EncryptionType, PaType, PacType};
 use libkrb::crypto::{Key, KeyUsage, PreparedChecksum, key_len};
 use libkrb::flags::TicketFlags;
+use libkrb::ticket::OpenTicket;
 use libkrb::wire::{self, EncTicketPart, KdcReq, PaPacRequest};
 use libkrb::{Error, ErrorCode, Principal, Time};
 
@@ -188,7 +189,8 @@ pub fn verify<'a>(
     user: Option<&Principal>,
 ) -> Result<Option<Presented<'a>>, Refusal> {
     let malformed = because(ErrorCode::MODIFIED, MALFORMED);
-    let Some(presented) = read(kdc, ticket, (server, key))? else { return Ok(None) };
+    let Some(octets) = pac::find(ticket).map_err(&malformed)? else { return Ok(None) };
+    let presented = parse(kdc, octets, server)?;
     let pac = &presented.pac;
     let client = ticket.client.principal(ticket.client_realm).map_err(&malformed)?;
     let own = pac.verify_client(&client, ticket.auth_time);
@@ -210,17 +212,17 @@ pub fn verify<'a>(
 ///
 /// # Errors
 /// MODIFIED for what is no PAC.
-pub fn read<'a>(
-    kdc: &Kdc<'_>,
-    ticket: &EncTicketPart<'a>,
-    (server, _): (&Entry, &LongTermKey),
-) -> Result<Option<Presented<'a>>, Refusal> {
+pub fn read<'a>(kdc: &Kdc<'_>, ticket: &'a OpenTicket, server: &Entry) -> Result<Option<Presented<'a>>, Refusal> {
+    let octets = ticket.pac().map_err(because(ErrorCode::MODIFIED, MALFORMED))?;
+    octets.map(|octets| parse(kdc, octets, server)).transpose()
+}
+
+fn parse<'a>(kdc: &Kdc<'_>, octets: &'a [u8], server: &Entry) -> Result<Presented<'a>, Refusal> {
     let malformed = because(ErrorCode::MODIFIED, MALFORMED);
-    let Some(octets) = pac::find(ticket).map_err(&malformed)? else { return Ok(None) };
     let pac = Pac::parse(octets).map_err(&malformed)?;
     let wish = pac.attributes().map_err(&malformed)?;
     let ours = server.principal.realm() == kdc.policy.realm;
-    Ok(Some(Presented { pac, ours, wanted: wish.is_none_or(Wish::wanted) }))
+    Ok(Presented { pac, ours, wanted: wish.is_none_or(Wish::wanted) })
 }
 
 /// The KDC's own signatures. Nothing says which version of its key made them, so all are tried.

@@ -19,10 +19,7 @@ pub(super) struct Places {
 impl Places {
     /// Of a part that was decoded from `whole`.
     pub(super) fn of(part: &EncTicketPart<'_>, whole: &[u8]) -> Option<Places> {
-        let place = |octets: &[u8]| {
-            let start = octets.as_ptr().addr().checked_sub(whole.as_ptr().addr())?;
-            Some(start..start + octets.len()).filter(|place| octets.is_empty() || place.end <= whole.len())
-        };
+        let place = |octets: &[u8]| place(octets, whole);
         let fixed = EncTicketPart {
             flags: part.flags,
             key: EncryptionKey { etype: part.key.etype, value: &[] },
@@ -71,6 +68,12 @@ impl Places {
             ..self.fixed
         })
     }
+}
+
+/// Where octets stand that are a part of others.
+pub(super) fn place(octets: &[u8], whole: &[u8]) -> Option<Range<usize>> {
+    let start = octets.as_ptr().addr().checked_sub(whole.as_ptr().addr())?;
+    Some(start..start + octets.len()).filter(|place| octets.is_empty() || place.end <= whole.len())
 }
 
 #[cfg(test)]

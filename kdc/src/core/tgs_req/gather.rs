@@ -125,8 +125,8 @@ pub fn gather<'a>(
     let client = if local { kdc.store.lookup(&anonymous::entry_name(kdc.policy, &client_name))? } else { None };
     let tgs = if header.server_name.is_local_tgs() { Arc::clone(header.server) } else { kdc.tgs()? };
     let user = behalf.as_ref().and_then(Behalf::vouched_for);
-    let verified = |by| match (header.opened.vouched.get(), user) {
-        (Some(()), None) => pac::read(kdc, &ticket, by),
+    let verified = |by: (&_, &_)| match (header.opened.vouched.get(), user) {
+        (Some(()), None) => pac::read(kdc, &header.opened.ticket, by.0),
         _ => pac::verify(kdc, at.now.time, &tgs, &ticket, by, user),
     };
     let pac = header.sealed_by.map(verified).transpose()?.flatten();
