@@ -32,8 +32,8 @@ type Digest = u128;
 const GENERATION: Duration = Duration::from_secs(90);
 /// Records begin where the processor's cache lines do.
 const LINE: usize = 64;
-/// There is a slot for each so many octets of memory: answers are longer, if not many of them are errors.
-const SHORT: usize = 384;
+/// There is a slot for each so many octets of memory, so that errors fill it too, which are the shortest answers.
+const SHORT: usize = 192;
 /// What a slot takes.
 const SLOT: usize = size_of::<u32>();
 /// No answer is there.
@@ -99,6 +99,7 @@ pub struct Claim<'a> {
     shard: &'a Shard,
     digest: Digest,
     budget: usize,
+    since: Instant,
     ended: bool,
 }
 
@@ -187,7 +188,7 @@ impl Shard {
             return Found::Claimed;
         }
         state.claimed.push(digest);
-        Found::New(Claim { shard: self, digest, budget, ended: false })
+        Found::New(Claim { shard: self, digest, budget, since: now, ended: false })
     }
 
     /// Has the end of this claim told. `false`: it has ended already.
@@ -216,18 +217,18 @@ impl State {
     }
 
     /// The young generation becomes the old one, which is forgotten and whose memory is used again.
-    fn turn(&mut self) {
+    fn turn(&mut self, now: Instant) {
         mem::swap(&mut self.young, &mut self.old);
-        self.young.clear(self.old.since);
+        self.young.clear(now);
     }
 
-    fn remember(&mut self, digest: Digest, answer: &[u8], budget: usize) {
+    fn remember(&mut self, digest: Digest, answer: &[u8], budget: usize, now: Instant) {
         let record = record(answer);
         if !self.young.has_room(record, budget) {
             if !Generation::new(self.young.since).has_room(record, budget) {
                 return;
             }
-            self.turn();
+            self.turn(now);
         }
         self.young.remember(digest, answer, budget);
     }
@@ -275,7 +276,7 @@ impl Generation {
 
     /// Whether one more of so many octets goes in.
     fn has_room(&self, record: usize, memory: usize) -> bool {
-        4 * self.taken <= 3 * slots(memory) && self.records.len() + record + slots(memory) * SLOT <= memory
+        4 * (self.taken + 1) <= 3 * slots(memory) && self.records.len() + record + slots(memory) * SLOT <= memory
     }
 
     fn remember(&mut self, digest: Digest, answer: &[u8], memory: usize) {
@@ -321,10 +322,10 @@ impl Claim<'_> {
             return;
         }
         let mut state = self.shard.lock();
-        if let Some(answer) = answer {
-            state.remember(self.digest, answer, self.budget);
-        }
         let awaited = state.end(self.digest);
+        if let Some(answer) = answer {
+            state.remember(self.digest, answer, self.budget, self.since);
+        }
         drop(state);
         if awaited {
             self.shard.settled.notify_waiters();
@@ -431,6 +432,17 @@ mod tests {
             (0..9_u8).for_each(|number| settle(&lookaside, &[number], now));
             assert!(lookaside.bytes() <= memory);
         }
+    }
+
+    #[test]
+    fn an_answer_stays_its_time_also_where_others_had_filled_the_memory_before() {
+        let (lookaside, begun) = (Lookaside::new(64 << 10), Instant::now());
+        let later = begun + GENERATION * 2 / 3;
+        settle(&lookaside, b"request", later);
+        // The second takes the place of both, which are then the older half.
+        settle(&lookaside, &[1; 20_000], later);
+        settle(&lookaside, &[2; 20_000], later);
+        assert_eq!(found(&lookaside, b"request", begun + GENERATION), "answered");
     }
 
     #[test]
