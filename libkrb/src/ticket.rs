@@ -128,24 +128,29 @@ mod tests {
     use crate::time::Time;
     use crate::wire::{AuthData, EncryptionKey, Fixed, List, TransitedEncoding};
 
-    /// A ticket with so many PACs, opened.
-    fn open(pacs: usize) -> OpenTicket {
-        let client = Principal::parse("alice@EXAMPLE.ORG", None).expect("a name");
-        let wrapped = pac::wrapped(b"what a PAC says");
-        let elements = vec![AuthData { kind: AuthDataType::IF_RELEVANT, data: &wrapped }; pacs];
-        let part = EncTicketPart {
+    /// What a ticket says at least.
+    pub(super) fn sparse(client: &Principal) -> EncTicketPart<'_> {
+        EncTicketPart {
             flags: TicketFlags::INITIAL,
             key: EncryptionKey { etype: EncryptionType::AES256_SHA1, value: &[7; 32] },
             client_realm: client.realm(),
-            client: (&client).into(),
+            client: client.into(),
             transited: TransitedEncoding::NONE,
             auth_time: Time(1_800_000_000),
             start_time: None,
             end_time: Time(1_800_000_001),
             renew_till: None,
             addresses: None,
-            authorization_data: Some(List::Items(&elements)),
-        };
+            authorization_data: None,
+        }
+    }
+
+    /// A ticket with so many PACs, opened.
+    fn open(pacs: usize) -> OpenTicket {
+        let client = Principal::parse("alice@EXAMPLE.ORG", None).expect("a name");
+        let wrapped = pac::wrapped(b"what a PAC says");
+        let elements = vec![AuthData { kind: AuthDataType::IF_RELEVANT, data: &wrapped }; pacs];
+        let part = EncTicketPart { authorization_data: Some(List::Items(&elements)), ..sparse(&client) };
         let key = Key::new(EncryptionType::AES256_SHA1, &[1; 32]).expect("a key").prepare(KeyUsage::TICKET);
         let cipher = key.encrypt(&mut OsRandom::new(), &wire::encode(&part));
         let enc_part = EncryptedData { etype: key.etype(), kvno: None, cipher: &cipher };

@@ -99,6 +99,7 @@ pub struct Claim<'a> {
     shard: &'a Shard,
     digest: Digest,
     budget: usize,
+    /// When it began.
     since: Instant,
     ended: bool,
 }
@@ -426,7 +427,7 @@ mod tests {
     }
 
     #[test]
-    fn a_memory_that_is_too_small_for_any_answer_remembers_none() {
+    fn however_small_the_memory_is_it_is_not_exceeded() {
         for memory in 0..1024 {
             let (lookaside, now) = (Lookaside::new(memory), Instant::now());
             (0..9_u8).for_each(|number| settle(&lookaside, &[number], now));

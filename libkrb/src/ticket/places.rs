@@ -78,10 +78,10 @@ pub(super) fn place(octets: &[u8], whole: &[u8]) -> Option<Range<usize>> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::sparse;
     use super::*;
     use crate::Principal;
-    use crate::codes::{AddressType, AuthDataType, EncryptionType};
-    use crate::flags::TicketFlags;
+    use crate::codes::{AddressType, AuthDataType};
     use crate::time::Time;
     use crate::wire::{self, AuthData, HostAddress};
 
@@ -90,19 +90,7 @@ mod tests {
         let addresses = [HostAddress { kind: AddressType::IPV4, address: &[192, 0, 2, 1] }];
         let elements = [AuthData { kind: AuthDataType::IF_RELEVANT, data: b"data" }];
         let client = Principal::parse("host/a.example.org@EXAMPLE.ORG", None).unwrap();
-        let sparse = EncTicketPart {
-            flags: TicketFlags::INITIAL,
-            key: EncryptionKey { etype: EncryptionType::AES256_SHA1, value: &[7; 32] },
-            client_realm: client.realm(),
-            client: (&client).into(),
-            transited: TransitedEncoding::NONE,
-            auth_time: Time(1_800_000_000),
-            start_time: None,
-            end_time: Time(1_800_000_001),
-            renew_till: None,
-            addresses: None,
-            authorization_data: None,
-        };
+        let sparse = sparse(&client);
         let full = EncTicketPart {
             transited: TransitedEncoding { contents: b"A,B", ..sparse.transited },
             start_time: Some(Time(1_800_000_002)),
