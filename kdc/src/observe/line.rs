@@ -4,12 +4,12 @@
 
 use std::net::SocketAddr;
 
-use libkrb::Time;
 use libkrb::codes::EncryptionType;
+use libkrb::{Principal, Time};
 
 use super::Seen;
 use super::record::{self, done, exchange};
-use super::text::{address, decimal, micros, name, quoted, time};
+use super::text::{address, decimal, micros, name, quoted, signed, time};
 use crate::core::Issued;
 
 /// No line of a request is longer, but for the longest names.
@@ -33,6 +33,7 @@ macro_rules! open {
 #[derive(Debug, Default)]
 pub struct Before {
     second: Last<Time>,
+    server: Last<Principal>,
     from: Last<SocketAddr>,
     ticket: Last<Issued>,
 }
@@ -50,13 +51,13 @@ impl<T> Default for Last<T> {
     }
 }
 
-impl<T: Copy + PartialEq> Last<T> {
+impl<T: Clone + PartialEq> Last<T> {
     /// As it is told by `tell`.
-    fn add(&mut self, it: T, tell: impl FnOnce(T, &mut String), text: &mut String) {
-        if self.told != Some(it) {
+    fn add(&mut self, it: &T, tell: impl FnOnce(&T, &mut String), text: &mut String) {
+        if self.told.as_ref() != Some(it) {
             self.text.clear();
             tell(it, &mut self.text);
-            self.told = Some(it);
+            self.told = Some(it.clone());
         }
         text.push_str(&self.text);
     }
@@ -67,7 +68,7 @@ pub fn add(seen: &Seen<'_>, before: &mut Before, text: &mut String) {
     let event = seen.event;
     text.reserve(USUAL);
     text.push_str("\"time\":\"");
-    before.second.add(seen.at.time, second, text);
+    before.second.add(&seen.at.time, second, text);
     text.push('.');
     micros(seen.at.micros, text);
     // Exchanges, transports and codes have names without anything odd.
@@ -79,10 +80,10 @@ pub fn add(seen: &Seen<'_>, before: &mut Before, text: &mut String) {
     }
     if let Some(server) = &event.server {
         text.push_str(key!("server"));
-        name(server, text);
+        before.server.add(server, name, text);
     }
     text.push_str(open!("from"));
-    before.from.add(seen.from, address, text);
+    before.from.add(&seen.from, |from, text| address(*from, text), text);
     constant("\",\"transport\":\"", seen.transport.name(), text);
     // "issued", "changed" for a password, or the RFC's name of the error code.
     constant("\",\"outcome\":\"", event.refusal.map_or(done(event.exchange), |(code, _)| code.name()), text);
@@ -100,7 +101,7 @@ pub fn add(seen: &Seen<'_>, before: &mut Before, text: &mut String) {
     indicators(&event.indicators, text);
     told(key!("armor"), event.armor, text);
     offered(&event.offered, text);
-    if let Some(issued) = event.issued {
+    if let Some(issued) = &event.issued {
         before.ticket.add(issued, ticket, text);
     }
     // How long the decision took.
@@ -109,8 +110,8 @@ pub fn add(seen: &Seen<'_>, before: &mut Before, text: &mut String) {
 }
 
 /// A time without its end, behind which something of it comes.
-fn second(at: Time, text: &mut String) {
-    time(at, text);
+fn second(at: &Time, text: &mut String) {
+    time(*at, text);
     text.pop();
 }
 
@@ -138,33 +139,27 @@ fn indicators(indicators: &[String], text: &mut String) {
     }
 }
 
-/// Enctypes as the client offered them: `aes256-cts-hmac-sha1-96,1234`.
+/// Enctypes as the client offered them.
 fn offered(etypes: &[EncryptionType], text: &mut String) {
     for (place, etype) in etypes.iter().enumerate() {
-        text.push_str(if place == 0 { open!("offered") } else { "," });
-        self::etype(*etype, text);
+        text.push_str(if place == 0 { concat!(key!("offered"), "[") } else { "," });
+        signed(etype.0, text);
     }
     if !etypes.is_empty() {
-        text.push('"');
-    }
-}
-
-fn etype(etype: EncryptionType, text: &mut String) {
-    match etype.name() {
-        Some(name) => text.push_str(name),
-        None => text.push_str(&etype.to_string()),
+        text.push(']');
     }
 }
 
 /// What is told of an issued ticket.
-fn ticket(issued: Issued, text: &mut String) {
+fn ticket(issued: &Issued, text: &mut String) {
     // The letters of klist.
     text.push_str(open!("flags"));
     text.push_str(&issued.flags.letters());
     text.push('"');
     let times = [
         (open!("auth_time"), Some(issued.auth_time)),
-        (open!("start_time"), Some(issued.start_time)),
+        // Where it is left out it is the time of authentication, as in a ticket (RFC 4120 5.3).
+        (open!("start_time"), Some(issued.start_time).filter(|start| *start != issued.auth_time)),
         (open!("end_time"), Some(issued.end_time)),
         (open!("renew_till"), issued.renew_till),
     ];
@@ -175,14 +170,13 @@ fn ticket(issued: Issued, text: &mut String) {
         text.push('"');
     }
     let etypes = [
-        (open!("ticket_etype"), issued.ticket_etype),
-        (open!("session_etype"), issued.session_etype),
-        (open!("reply_etype"), issued.reply_etype),
+        (key!("ticket_etype"), issued.ticket_etype),
+        (key!("session_etype"), issued.session_etype),
+        (key!("reply_etype"), issued.reply_etype),
     ];
     for (before, used) in etypes {
         text.push_str(before);
-        etype(used, text);
-        text.push('"');
+        signed(used.0, text);
     }
 }
 

@@ -9,7 +9,15 @@ use libkrb::{Principal, Time};
 
 use super::record::{LONGEST_NAME, clipped};
 
-const HEX: &[u8; 16] = b"0123456789abcdef";
+/// The two digits of each octet.
+const HEX: [[u8; 2]; 256] = {
+    let (digits, mut pairs, mut octet) = (b"0123456789abcdef", [[0; 2]; 256], 0);
+    while octet < 256 {
+        pairs[octet] = [digits[octet >> 4], digits[octet & 15]];
+        octet += 1;
+    }
+    pairs
+};
 
 /// A number in decimal.
 pub fn decimal(number: u64, text: &mut String) {
@@ -22,12 +30,19 @@ pub fn decimal(number: u64, text: &mut String) {
     add(&digits[start..], text);
 }
 
+/// The same of one that may be below zero.
+pub fn signed(number: i32, text: &mut String) {
+    if number < 0 {
+        text.push('-');
+    }
+    decimal(number.unsigned_abs().into(), text);
+}
+
 /// Octets in hexadecimal.
 pub fn hexadecimal(octets: &[u8; 32], text: &mut String) {
     let mut digits = [0; 64];
     for (pair, octet) in digits.chunks_exact_mut(2).zip(octets) {
-        pair[0] = HEX[usize::from(octet >> 4)];
-        pair[1] = HEX[usize::from(octet & 15)];
+        pair.copy_from_slice(&HEX[usize::from(*octet)]);
     }
     add(&digits, text);
 }
@@ -152,6 +167,7 @@ mod tests {
             let at = Time(seconds);
             prop_assert_eq!(added(|text| decimal(number, text)), number.to_string());
             prop_assert_eq!(added(|text| decimal(number % 1000, text)), (number % 1000).to_string());
+            prop_assert_eq!(added(|text| signed(number as i32, text)), (number as i32).to_string());
             prop_assert_eq!(added(|text| time(at, text)), at.to_string());
             prop_assert_eq!(added(|text| self::micros(micros, text)), format!("{micros:06}"));
         }

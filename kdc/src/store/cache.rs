@@ -25,8 +25,8 @@ use crate::core::attempts::{AccountId, Record};
 use crate::core::store::{Export, Standing};
 use crate::core::{Change, Entry, Ledger, PasswordPolicy, Size, Store, StoreError};
 
-/// At most so many newcomers: some three MiB, which the processor has at hand.
-const NEWCOMERS: usize = 1024;
+/// At most so many newcomers: less than a MiB, which a processor has at hand when they are dropped and wiped.
+const NEWCOMERS: usize = 256;
 /// At most so many names are known that were asked for: 256 KiB.
 const ASKED: usize = 65_536;
 

@@ -8,6 +8,7 @@
 //! the same, newcomers go unlimited and are counted as such.
 
 use std::hash::{BuildHasher, Hash, RandomState};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -30,6 +31,8 @@ pub struct Table {
     token: u64,
     started: Instant,
     hasher: RandomState,
+    /// When all buckets will be full again, in microseconds after the start: from then on there is nothing to look for.
+    busy_until: AtomicU64,
     sets: Box<[Mutex<Set>]>,
 }
 
@@ -65,13 +68,18 @@ impl Table {
             token: (period / u64::from(rate.count.max(1))).max(1),
             started: Instant::now(),
             hasher: RandomState::new(),
+            busy_until: AtomicU64::new(0),
             sets: (0..sets).map(|_| Mutex::default()).collect(),
         }
     }
 
     /// Whether this key has a token left.
     pub fn allows(&self, key: &impl Hash, now: Instant) -> bool {
-        let (key, now) = (self.hasher.hash_one(key), self.at(now));
+        let now = self.at(now);
+        if self.busy_until.load(Ordering::Relaxed) <= now {
+            return true;
+        }
+        let key = self.hasher.hash_one(key);
         let set = self.set(key);
         set.iter().find(|bucket| bucket.key == key).is_none_or(|bucket| self.left(*bucket, now))
     }
@@ -96,6 +104,7 @@ impl Table {
             return Charged::Over;
         }
         bucket.full = bucket.full.max(now).saturating_add(self.token);
+        self.busy_until.fetch_max(bucket.full, Ordering::Relaxed);
         if self.left(*bucket, now) { Charged::Left } else { Charged::Last }
     }
 

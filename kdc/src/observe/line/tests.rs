@@ -15,7 +15,7 @@ use serde::{Serialize, Serializer};
 use super::*;
 use crate::core::{Event, Exchange};
 use crate::observe::Transport;
-use crate::observe::record::{Micros, Names, clipped};
+use crate::observe::record::{Micros, clipped};
 
 /// What is told of a request, in this order.
 #[derive(Serialize)]
@@ -45,8 +45,8 @@ struct Record<'a> {
     /// Whose ticket armored the request, if it came in FAST.
     #[serde(skip_serializing_if = "str::is_empty")]
     armor: &'static str,
-    #[serde(skip_serializing_if = "str::is_empty")]
-    offered: String,
+    #[serde(skip_serializing_if = "<[i32]>::is_empty")]
+    offered: Vec<i32>,
     #[serde(flatten)]
     ticket: Option<Ticket>,
     /// How long the decision took, in microseconds.
@@ -60,18 +60,15 @@ struct Ticket {
     flags: String,
     #[serde(serialize_with = "shown")]
     auth_time: Time,
-    #[serde(serialize_with = "shown")]
-    start_time: Time,
+    #[serde(serialize_with = "optional", skip_serializing_if = "Option::is_none")]
+    start_time: Option<Time>,
     #[serde(serialize_with = "shown")]
     end_time: Time,
     #[serde(serialize_with = "optional", skip_serializing_if = "Option::is_none")]
     renew_till: Option<Time>,
-    #[serde(serialize_with = "shown")]
-    ticket_etype: EncryptionType,
-    #[serde(serialize_with = "shown")]
-    session_etype: EncryptionType,
-    #[serde(serialize_with = "shown")]
-    reply_etype: EncryptionType,
+    ticket_etype: i32,
+    session_etype: i32,
+    reply_etype: i32,
 }
 
 impl<'a> Record<'a> {
@@ -91,7 +88,7 @@ impl<'a> Record<'a> {
             proof: event.proof,
             armor: event.armor,
             indicators: &event.indicators,
-            offered: Names(&event.offered).to_string(),
+            offered: event.offered.iter().map(|etype| etype.0).collect(),
             ticket: event.issued.as_ref().map(Ticket::new),
             micros: record::micros(seen),
         }
@@ -103,12 +100,12 @@ impl Ticket {
         Ticket {
             flags: issued.flags.letters(),
             auth_time: issued.auth_time,
-            start_time: issued.start_time,
+            start_time: (issued.start_time != issued.auth_time).then_some(issued.start_time),
             end_time: issued.end_time,
             renew_till: issued.renew_till,
-            ticket_etype: issued.ticket_etype,
-            session_etype: issued.session_etype,
-            reply_etype: issued.reply_etype,
+            ticket_etype: issued.ticket_etype.0,
+            session_etype: issued.session_etype.0,
+            reply_etype: issued.reply_etype.0,
         }
     }
 }
