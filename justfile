@@ -55,12 +55,15 @@ man folder="target/papers":
 dev *arguments:
     cargo run --bin kdc -- dev {{arguments}}
 
-# The table of speeds with goals and figures, in release, in under ten minutes once built; makes docs/benchmarks. Sections
-# by name, quicker with --short: just bench --short floods
+# The KDC as it is to be shipped, laid out by what it does; the last line says where it is. Needs llvm-bolt.
+release:
+    bench/release
+
+# The table of speeds with goals and figures, of what is shipped, in under ten minutes once built; makes docs/benchmarks.
+# Sections by name are of cargo's own build, quicker with --short: just bench --short floods
 bench *arguments:
     cargo build --release --workspace --bins
-    {{ if arguments == "" { "cargo bench -p bench --bench services && cargo bench -p bench --bench tools" } else { "true" } }}
-    KRB_BENCH_DOCS={{ if arguments == "" { justfile_directory() / "docs/benchmarks" } else { "target/benchmarks" } }} cargo bench -p bench --bench load -- {{arguments}}
+    {{ if arguments == "" { "bench/whole" } else { "KRB_BENCH_DOCS=target/benchmarks cargo bench -p bench --bench load -- " + arguments } }}
 
 # The parts by themselves: codec and core, stores, replay caches, cryptography.
 bench-parts:

@@ -238,10 +238,10 @@ fn entry(etype: EncryptionType, number: u32) -> Entry {
     entry
 }
 
-/// Settings without a log. They come before all sections, and once.
+/// Settings without a log, and those of `KRB_BENCH_SETTINGS`. They come before all sections, and once.
 fn quieted(text: &str) -> String {
-    const QUIET: &str = "log = \"error\"\n";
-    if text.starts_with(QUIET) { text.to_owned() } else { format!("{QUIET}{text}") }
+    let quiet = format!("log = \"error\"\n{}\n", std::env::var("KRB_BENCH_SETTINGS").unwrap_or_default());
+    if text.starts_with(&quiet) { text.to_owned() } else { quiet + text }
 }
 
 /// With a line more in these sections, which all are there already, unless it has that.
@@ -276,7 +276,9 @@ fn daemon(family: Family, realm: &Realm, wishes: &Wishes) -> Command {
     };
     let program = |name| {
         let program = family.program(name);
-        let path = wishes.build.as_ref().unwrap_or(&program.path);
+        // What is to be shipped is not what cargo leaves (`bench/release`).
+        let ours = std::env::var_os("KRB_BENCH_KDC").filter(|_| family == Family::Ours).map(PathBuf::from);
+        let path = wishes.build.as_ref().or(ours.as_ref()).unwrap_or(&program.path);
         let mut command = match wishes.one_core {
             false => Command::new(path),
             true => {

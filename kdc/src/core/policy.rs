@@ -1,5 +1,6 @@
 //! The realm's rules as values. `config` builds it; the core reads it.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -64,6 +65,12 @@ pub struct Policy {
     pub otp_next_value: bool,
 }
 
+thread_local! {
+    /// The ticket-granting service of the realm in which this thread has named somebody last. Names share their realm with
+    /// it: were it one for all threads, its memory would go from processor to processor with every request.
+    static OWN_TGS: RefCell<Option<Principal>> = const { RefCell::new(None) };
+}
+
 impl Policy {
     /// The defaults for a realm.
     pub fn new(realm: &str) -> Self {
@@ -97,6 +104,12 @@ impl Policy {
     /// # Errors
     /// As [`PrincipalName::principal`].
     pub fn principal(&self, name: &PrincipalName<'_>, realm: &str) -> libkrb::Result<Principal> {
-        if realm == self.tgs.realm() { name.principal_beside(&self.tgs) } else { name.principal(realm) }
+        if realm != self.tgs.realm() {
+            return name.principal(realm);
+        }
+        OWN_TGS.with_borrow_mut(|own| match own {
+            Some(own) if *own == self.tgs => name.principal_beside(own),
+            _ => name.principal_beside(own.insert(Principal::tgs(&self.realm))),
+        })
     }
 }

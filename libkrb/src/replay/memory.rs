@@ -15,6 +15,9 @@ use crate::time::{Seconds, Time};
 /// shards would shorten that, but each insert would miss the processor's caches more often.
 const SHARD: usize = 16_384;
 
+/// A shard takes no more places at once.
+const PLACES: usize = 64;
+
 /// How many shards there may be, always a power of two.
 const FEWEST: usize = 64;
 const MOST: usize = 4096;
@@ -31,15 +34,23 @@ pub struct MemoryReplayCache {
     window: Seconds,
     max: usize,
     since: Time,
-    count: AtomicUsize,
+    /// Entries, and places that shards have taken for more.
+    taken: AtomicUsize,
     sweep: Mutex<Sweep>,
     /// Random, so that strangers can aim neither at a shard nor at a slot.
     scatter: Scatter,
     shards: Box<[Mutex<Shard>]>,
 }
 
-/// The generations of one shard with the window each is of.
-type Shard = Vec<(i64, Table)>;
+/// A part of the entries, which a digest falls into.
+#[derive(Default)]
+struct Shard {
+    /// With the window each is of.
+    generations: Vec<(i64, Table)>,
+    /// Places that are counted as taken and still free: threads that count each entry by itself would take the count's
+    /// memory from each other each time.
+    free: usize,
+}
 
 /// How far the search for stale generations in all shards has come.
 struct Sweep {
@@ -59,7 +70,7 @@ impl MemoryReplayCache {
             window: window.max(1),
             max: max_entries,
             since: Time(i64::MIN),
-            count: AtomicUsize::new(0),
+            taken: AtomicUsize::new(0),
             sweep: Mutex::new(Sweep { oldest: i64::MIN, next: 0 }),
             scatter: Scatter::new([random.hash_one(0), random.hash_one(1)]),
             shards: (0..shards).map(|_| Mutex::default()).collect(),
@@ -77,7 +88,12 @@ impl MemoryReplayCache {
 
     /// How many authenticators are remembered, stale ones that were not dropped yet among them.
     pub fn len(&self) -> usize {
-        self.count.load(Ordering::Relaxed)
+        let free: usize = self.shards.iter().map(|shard| lock(shard).free).sum();
+        self.taken().saturating_sub(free)
+    }
+
+    fn taken(&self) -> usize {
+        self.taken.load(Ordering::Relaxed)
     }
 
     /// Whether none is remembered.
@@ -86,8 +102,18 @@ impl MemoryReplayCache {
     }
 
     /// Takes a place in the bounded memory.
-    fn reserve(&self) -> bool {
-        self.count.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| (n < self.max).then_some(n + 1)).is_ok()
+    fn reserve(&self, shard: &mut Shard) -> bool {
+        if shard.free == 0 {
+            // Those that lie idle in all shards are few beside all there are.
+            let most = (self.max / self.shards.len() / 16).clamp(1, PLACES);
+            let taking = |taken: usize| self.max.saturating_sub(taken).min(most);
+            let more = |taken| Some(taken + taking(taken)).filter(|all| *all > taken);
+            let before = self.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
+            shard.free = before.map_or(0, taking);
+        }
+        let taken = shard.free > 0;
+        shard.free = shard.free.saturating_sub(1);
+        taken
     }
 
     /// The oldest window that may not be dropped yet.
@@ -97,10 +123,10 @@ impl MemoryReplayCache {
 
     fn drop_stale(&self, shard: &mut Shard, now: Time) {
         let oldest = self.oldest(now);
-        shard.retain(|(window, entries)| {
+        shard.generations.retain(|(window, entries)| {
             let lives = *window >= oldest;
             if !lives {
-                self.count.fetch_sub(entries.len(), Ordering::Relaxed);
+                self.taken.fetch_sub(entries.len(), Ordering::Relaxed);
             }
             lives
         });
@@ -114,7 +140,7 @@ impl MemoryReplayCache {
         if sweep.oldest < oldest {
             *sweep = Sweep { oldest, next: 0 };
         }
-        while self.len() >= self.max {
+        while self.taken() >= self.max {
             let Some(shard) = self.shards.get(sweep.next) else { return };
             self.drop_stale(&mut lock(shard), now);
             sweep.next += 1;
@@ -125,8 +151,8 @@ impl MemoryReplayCache {
     /// under a steady load nothing ever grows; and, as a load may end, no more than its share of what
     /// is left, so that memory stays in bounds.
     fn expected(&self, shard: &Shard) -> usize {
-        let greatest = shard.iter().map(|(_, table)| table.len()).max().unwrap_or(0);
-        greatest.min(self.max.saturating_sub(self.len()) / self.shards.len() / 3)
+        let greatest = shard.generations.iter().map(|(_, table)| table.len()).max().unwrap_or(0);
+        greatest.min(self.max.saturating_sub(self.taken()) / self.shards.len() / 3)
     }
 
     fn try_insert(&self, key: ReplayKey, time: Time, now: Time) -> Verdict {
@@ -135,19 +161,22 @@ impl MemoryReplayCache {
         let mut shard = lock(shard);
         self.drop_stale(&mut shard, now);
         let window = time.seconds().div_euclid(self.window);
-        let place = shard.iter().position(|(of, _)| *of == window);
-        if place.and_then(|place| shard.get(place)).is_some_and(|(_, table)| table.contains(self.scatter, key)) {
+        let place = shard.generations.iter().position(|(of, _)| *of == window);
+        if place
+            .and_then(|place| shard.generations.get(place))
+            .is_some_and(|(_, table)| table.contains(self.scatter, key))
+        {
             return Verdict::Replay;
         }
-        if !self.reserve() {
+        if !self.reserve(&mut shard) {
             return Verdict::Full;
         }
         if place.is_none() {
             let expected = self.expected(&shard);
-            shard.push((window, Table::sized_for(expected)));
+            shard.generations.push((window, Table::sized_for(expected)));
         }
-        let place = place.unwrap_or(shard.len() - 1);
-        if let Some((_, table)) = shard.get_mut(place) {
+        let place = place.unwrap_or(shard.generations.len() - 1);
+        if let Some((_, table)) = shard.generations.get_mut(place) {
             table.add(self.scatter, key);
         }
         Verdict::Fresh
