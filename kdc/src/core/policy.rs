@@ -109,7 +109,7 @@ impl Policy {
         }
         OWN_TGS.with_borrow_mut(|own| match own {
             Some(own) if *own == self.tgs => name.principal_beside(own),
-            _ => name.principal_beside(own.insert(Principal::tgs(&self.realm))),
+            _ => name.principal_beside(own.insert(Principal::tgs(self.tgs.realm()))),
         })
     }
 }

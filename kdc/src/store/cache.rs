@@ -13,7 +13,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::hash::BuildHasher;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use foldhash::fast::RandomState;
@@ -21,7 +21,6 @@ use libkrb::{Principal, Time};
 use quick_cache::sync::Cache;
 use zeroize::Zeroizing;
 
-use super::own;
 use super::plan::normal;
 use crate::core::attempts::{AccountId, Record};
 use crate::core::store::{Export, Standing};
@@ -32,14 +31,9 @@ const NEWCOMERS: usize = 256;
 /// At most so many names are known that were asked for: 256 KiB.
 const ASKED: usize = 65_536;
 
-/// No two editions of any stores have the same number.
-static EDITIONS: AtomicU64 = AtomicU64::new(1);
-
 /// A store with a bounded number of opened entries in front.
 pub struct Cached<S> {
     inner: S,
-    /// Another one after each change: by it threads know whether their own copies still hold.
-    edition: AtomicU64,
     newcomers: Newcomers,
     entries: Cache<Principal, Arc<Entry>>,
     /// Those that were asked for. There are few, and only administrators make more.
@@ -52,8 +46,7 @@ impl<S: Store> Cached<S> {
     pub fn new(inner: S, capacity: usize) -> Self {
         let newcomers = Newcomers::new((capacity / 16).clamp(1, NEWCOMERS));
         let entries = Cache::new(capacity.saturating_sub(newcomers.places.len()));
-        let edition = AtomicU64::new(next_edition());
-        Cached { inner, edition, newcomers, entries, policies: RwLock::default(), loading: RwLock::new(()) }
+        Cached { inner, newcomers, entries, policies: RwLock::default(), loading: RwLock::new(()) }
     }
 
     /// The store behind.
@@ -62,16 +55,11 @@ impl<S: Store> Cached<S> {
     }
 }
 
-fn next_edition() -> u64 {
-    EDITIONS.fetch_add(1, Ordering::Relaxed)
-}
-
 impl<S> Cached<S> {
     /// Forgets the entries that `changed` tells; whoever calls holds `loading` for himself.
     fn drop_entries(&self, changed: impl Fn(&Principal) -> bool) {
         self.newcomers.forget(&changed);
         self.entries.retain(|_, entry| !changed(&entry.principal));
-        self.edition.store(next_edition(), Ordering::Release);
     }
 }
 
@@ -99,23 +87,19 @@ impl<S> Cached<S> {
     pub(super) fn forget_all(&self) {
         let _exclusive = self.loading.write().unwrap_or_else(PoisonError::into_inner);
         self.policies.write().unwrap_or_else(PoisonError::into_inner).clear();
-        self.drop_entries(|_| true);
+        self.newcomers.forget(&|_| true);
+        self.entries.clear();
     }
 }
 
 impl<S: Store> Store for Cached<S> {
     fn lookup(&self, name: &Principal) -> Result<Option<Arc<Entry>>, StoreError> {
         let name = normal(name);
-        // Whatever is found from here on is of this edition or a newer one.
-        let (edition, hash) = (self.edition.load(Ordering::Acquire), self.newcomers.hash(&name));
-        if let Some(entry) = own::find(edition, hash, &name) {
-            return Ok(Some(entry));
-        }
         if let Some(entry) = self.entries.get(&*name) {
-            own::count(edition, hash, &name, &entry);
             return Ok(Some(entry));
         }
         let _loading = self.loading.read().unwrap_or_else(PoisonError::into_inner);
+        let hash = self.newcomers.hash(&name);
         if let Some(entry) = self.newcomers.find(hash, &name) {
             self.entries.insert(name.into_owned(), Arc::clone(&entry));
             return Ok(Some(entry));
@@ -217,6 +201,7 @@ impl<S: Ledger> Ledger for Cached<S> {
 struct Newcomers {
     places: Box<[Mutex<Option<Newcomer>>]>,
     asked: Box<[AtomicU32]>,
+    /// Who could aim at a place would displace newcomers and nobody else, so a quick one will do.
     hasher: RandomState,
 }
 

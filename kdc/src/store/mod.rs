@@ -8,7 +8,6 @@ mod dump;
 #[cfg(feature = "etcd")]
 pub mod etcd;
 mod memory;
-mod own;
 mod plan;
 mod policy_record;
 mod record;

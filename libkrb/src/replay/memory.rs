@@ -62,7 +62,8 @@ struct Sweep {
 
 impl MemoryReplayCache {
     /// A cache for authenticators that are accepted up to `window` seconds after their time (the
-    /// allowed clock skew), and for `max_entries` of them; each takes 23 to 35 octets.
+    /// allowed clock skew), and for `max_entries` of them; each takes 23 to 35 octets. Up to a sixteenth of the places may
+    /// lie idle, of many thousands a fraction of that.
     pub fn new(window: Seconds, max_entries: usize) -> Self {
         let random = RandomState::new();
         let shards = max_entries.div_ceil(SHARD).clamp(FEWEST, MOST).next_power_of_two();
@@ -132,19 +133,20 @@ impl MemoryReplayCache {
         });
     }
 
-    /// Drops stale generations of shards that nobody uses, until there is room again. Each shard is
+    /// Drops stale generations of shards that nobody uses, until there is room again; whether there is. Each shard is
     /// looked into once a window: nothing in it turns stale sooner.
-    fn make_room(&self, now: Time) {
+    fn make_room(&self, now: Time) -> bool {
         let oldest = self.oldest(now);
         let mut sweep = lock(&self.sweep);
         if sweep.oldest < oldest {
             *sweep = Sweep { oldest, next: 0 };
         }
         while self.taken() >= self.max {
-            let Some(shard) = self.shards.get(sweep.next) else { return };
+            let Some(shard) = self.shards.get(sweep.next) else { return false };
             self.drop_stale(&mut lock(shard), now);
             sweep.next += 1;
         }
+        true
     }
 
     /// How many entries a new generation of a shard is made for: as many as the greatest has, so that
@@ -193,12 +195,12 @@ impl ReplayCache for MemoryReplayCache {
         if time + self.window < now || time < self.since {
             return Verdict::Replay;
         }
-        match self.try_insert(key, time, now) {
-            Verdict::Full => {
-                self.make_room(now);
-                self.try_insert(key, time, now)
+        loop {
+            match self.try_insert(key, time, now) {
+                // What was made may be another's by then.
+                Verdict::Full if self.make_room(now) => {}
+                verdict => return verdict,
             }
-            verdict => verdict,
         }
     }
 }

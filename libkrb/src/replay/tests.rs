@@ -93,6 +93,25 @@ fn old_windows_make_room_in_every_shard() {
 }
 
 #[test]
+fn threads_that_take_places_in_advance_keep_within_the_bound_and_use_nearly_all_of_it() {
+    const MAX: usize = 8192;
+    const THREADS: usize = 4;
+    let cache = MemoryReplayCache::new(WINDOW, MAX);
+    for (round, now) in [NOW, NOW + 4 * WINDOW, NOW + 8 * WINDOW].into_iter().enumerate() {
+        let fresh = |thread: usize| {
+            let numbers = (0..MAX).map(|number| (round * THREADS + thread) * MAX + number);
+            numbers.filter(|number| cache.insert(key(*number), now, now) == Verdict::Fresh).count()
+        };
+        let fresh: usize = thread::scope(|scope| {
+            let threads: Vec<_> = (0..THREADS).map(|thread| scope.spawn(move || fresh(thread))).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).sum()
+        });
+        assert!((MAX - MAX / 16..=MAX).contains(&fresh), "{fresh} in round {round}");
+        assert_eq!(cache.len(), fresh);
+    }
+}
+
+#[test]
 fn parts_cannot_be_shifted_between_each_other() {
     let [a, b] = [[b"ab".as_slice(), b"c"], [b"a", b"bc"]].map(ReplayKey::new);
     assert_ne!(a, b);
