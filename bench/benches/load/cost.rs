@@ -100,6 +100,27 @@ pub fn peers(report: &mut Report, extent: Extent) {
     }
 }
 
+/// What is shipped against what cargo leaves, from which it is made.
+pub fn layout(report: &mut Report, extent: Extent) {
+    if std::env::var_os("KRB_BENCH_KDC").is_none() {
+        return;
+    }
+    let cargos = Some(Family::Ours.program("kdc").path);
+    let start = |build| Quiet::start(Family::Ours, AES256_SHA1, Wishes { build, ..Wishes::default() });
+    let mut quiets = [None, cargos].map(start);
+    let all = in_turns(&mut quiets, TURNS, extent.requests);
+    for (place, what) in EXCHANGES.iter().enumerate() {
+        let detail = format!("{:.1} us against {:.1} us", cost(&all[1], place), cost(&all[0], place));
+        report.rows.add(
+            &format!("{what}: cargo's own build"),
+            Goal::Stated,
+            times(&all[1], &all[0], place),
+            " times",
+            detail,
+        );
+    }
+}
+
 /// This build of the KDC against the others in `KRB_BENCH_BUILDS`, paths with colons between them: only those that take
 /// turns can be compared.
 pub fn builds(_: &mut Report, extent: Extent) {

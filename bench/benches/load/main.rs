@@ -42,8 +42,9 @@ pub struct Report {
 
 type Section = (&'static str, fn(&mut Report, Extent));
 
-const SECTIONS: [Section; 10] = [
+const SECTIONS: [Section; 11] = [
     ("peers", cost::peers),
+    ("layout", cost::layout),
     ("floor", cost::floor),
     ("observed", cost::observed),
     ("principals", crowd::principals),

@@ -57,13 +57,25 @@ fn page(report: &Report) -> String {
          `just bench` makes this page and its pictures: one run on one machine, and the ratios are what counts. CPU time is the\n\
          servers' own, with the system's work for them; who makes the load is not in it. Every KDC is at its quickest: no log,\n\
          no lockout, no last success, and has answered many requests before. A login is an AS exchange with an encrypted\n\
-         timestamp.\n\n{}\n{}\n\
+         timestamp. {}\n\n{}\n{}\n\
          ![Server CPU of one request over UDP](cost.svg)\n\n\
          ![Server CPU by the number of principals](principals.svg)\n\n\
          ![Latency of an AS exchange by load](latency.svg)\n",
+        build(),
         machine(),
         rows.markdown()
     )
+}
+
+/// Which of the builds this is.
+fn build() -> &'static str {
+    match std::env::var_os("KRB_BENCH_KDC") {
+        Some(_) => {
+            "The\nKDC is the build of `bench/release`, laid out by logins, tickets, TCP, the audit and the floods of this same \
+             benchmark;\nthe row \"cargo's own build\" says what it is without that."
+        }
+        None => "The\nKDC is cargo's own build.",
+    }
 }
 
 /// On what, and with which versions.
