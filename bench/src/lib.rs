@@ -16,6 +16,8 @@ pub use tests::{cpu_nanos, median};
 
 /// Those that are compared take turns: the machine is another one from second to second.
 pub const TURNS: usize = 7;
+/// Of those whose ratio is to be known to some hundredths.
+pub const MANY_TURNS: usize = 3 * TURNS;
 
 /// Waits until a server answers anything to `probe`.
 ///

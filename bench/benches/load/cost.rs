@@ -7,7 +7,7 @@ use std::thread;
 
 use bench::quiet::{Quiet, Wishes};
 use bench::rows::Goal;
-use bench::{Load, TURNS, load, load_from, median, thread_nanos};
+use bench::{Load, MANY_TURNS, TURNS, load, load_from, median, thread_nanos};
 use libkrb::codes::EncryptionType;
 use libkrb::crypto::{Key, KeyUsage, OsRandom};
 use libkrb::wire::{self, KdcRep};
@@ -78,7 +78,7 @@ pub fn peers(report: &mut Report, extent: Extent) {
         let families: Vec<_> = [Family::Ours, Family::Mit, Family::Heimdal].into_iter().filter(takes_part).collect();
         let start = |family: &Family| Quiet::start(*family, etype, Wishes::default());
         let mut quiets: Vec<_> = families.iter().map(start).collect();
-        let all = in_turns(&mut quiets, TURNS, extent.requests);
+        let all = in_turns(&mut quiets, MANY_TURNS, extent.requests);
         for (family, turns) in families.iter().zip(&all) {
             tell(family.name(), turns);
             let name = match family {
@@ -94,7 +94,7 @@ pub fn peers(report: &mut Report, extent: Extent) {
         for (place, what) in EXCHANGES.iter().enumerate() {
             let (ours, theirs) = (cost(&all[0], place), cost(&all[mit], place));
             let what = format!("{what}, etype {number}: less CPU than MIT krb5kdc");
-            let detail = format!("{ours:.1} us against {theirs:.1} us, medians of {TURNS} turns");
+            let detail = format!("{ours:.1} us against {theirs:.1} us, medians of {MANY_TURNS} turns");
             report.rows.add(&what, Goal::AtLeast(goals[place]), times(&all[mit], &all[0], place), " times", detail);
         }
     }
@@ -108,7 +108,7 @@ pub fn layout(report: &mut Report, extent: Extent) {
     let cargos = Some(Family::Ours.program("kdc").path);
     let start = |build| Quiet::start(Family::Ours, AES256_SHA1, Wishes { build, ..Wishes::default() });
     let mut quiets = [None, cargos].map(start);
-    let all = in_turns(&mut quiets, TURNS, extent.requests);
+    let all = in_turns(&mut quiets, MANY_TURNS, extent.requests);
     for (place, what) in EXCHANGES.iter().enumerate() {
         let detail = format!("{:.1} us against {:.1} us", cost(&all[1], place), cost(&all[0], place));
         report.rows.add(
@@ -130,7 +130,7 @@ pub fn builds(_: &mut Report, extent: Extent) {
         Quiet::start(Family::Ours, AES256_SHA1, Wishes { build: build.clone(), ..Wishes::default() })
     };
     let mut quiets: Vec<_> = builds.iter().map(start).collect();
-    let all = in_turns(&mut quiets, 5 * TURNS, extent.requests);
+    let all = in_turns(&mut quiets, 2 * MANY_TURNS, extent.requests);
     for (build, turns) in builds.iter().zip(&all) {
         println!("{}", build.as_ref().map_or("this build".into(), |build| build.display().to_string()));
         tell("", turns);
@@ -148,7 +148,7 @@ pub fn floor(report: &mut Report, extent: Extent) {
         warm(&mut quiet, extent.requests);
         let made = [quiet.logins(extent.requests / TURNS), quiet.services(extent.requests / TURNS)];
         let replies = [0, 1].map(|place| quiet.ask(&made[place][0]));
-        let turns: Vec<_> = (0..TURNS)
+        let turns: Vec<_> = (0..MANY_TURNS)
             .map(|_| {
                 let ours = turn(&mut quiet, extent.requests / TURNS);
                 [0, 1].map(|place| {
@@ -257,7 +257,7 @@ pub fn observed(report: &mut Report, extent: Extent) {
     let metrics = ("management", "listen = [\"127.0.0.1:0\"]".to_owned());
     let wishes = [Wishes::default(), Wishes { settings: vec![audit, metrics], ..Wishes::default() }];
     let mut quiets = wishes.map(|wishes| Quiet::start(Family::Ours, AES256_SHA1, wishes));
-    let all = in_turns(&mut quiets, TURNS, extent.requests);
+    let all = in_turns(&mut quiets, MANY_TURNS, extent.requests);
     let names = ["bare", "watched"];
     names.iter().zip(&all).for_each(|(name, turns)| tell(name, turns));
     for (place, what) in EXCHANGES.iter().enumerate() {

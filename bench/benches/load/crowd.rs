@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bench::quiet::{Quiet, Wishes, numbered};
 use bench::rows::Goal;
-use bench::{Load, TURNS, cpu_nanos, load, load_from, median, resident};
+use bench::{Load, MANY_TURNS, TURNS, cpu_nanos, load, load_from, median, resident};
 use tests::joined::Credential;
 use tests::{AES256_SHA1, Family};
 
@@ -64,7 +64,7 @@ pub fn principals(report: &mut Report, extent: Extent) {
     let mut crowds = [FEW, extent.principals].map(Crowd::of);
     crowds.iter_mut().for_each(|crowd| crowd.warm(extent.requests / 2));
     let mut turns = [vec![], vec![]];
-    for _ in 0..TURNS {
+    for _ in 0..MANY_TURNS {
         crowds.iter_mut().zip(&mut turns).for_each(|(crowd, turns)| turns.push(crowd.turn(extent.requests / TURNS)));
     }
     note(FEW, &turns[0]);
@@ -81,7 +81,7 @@ pub fn principals(report: &mut Report, extent: Extent) {
     for (place, what) in EXCHANGES.iter().enumerate() {
         let what = format!("{what}: {} principals against {FEW}", extent.principals);
         let [few, many] = [0, 1].map(|crowd| cost(&turns[crowd], place));
-        let detail = format!("{many:.1} us against {few:.1} us, medians of {TURNS} turns");
+        let detail = format!("{many:.1} us against {few:.1} us, medians of {MANY_TURNS} turns");
         rows.add(&what, Goal::AtMost(1.5), times(&turns[1], &turns[0], place), " times", detail);
     }
     let [_, Crowd { quiet: mut many, .. }] = crowds;
@@ -117,13 +117,13 @@ pub fn cores(report: &mut Report, extent: Extent) {
     for place in [0, 1] {
         (0..TURNS).for_each(|_| _ = ask(place));
     }
-    let turns: Vec<_> = (0..TURNS).map(|_| [ask(0), ask(1)]).collect();
+    let turns: Vec<_> = (0..MANY_TURNS).map(|_| [ask(0), ask(1)]).collect();
     let [one, two] = [0, 1].map(|place| median(turns.iter().map(|turn| turn[place])));
     report.rows.add(
         "two cores against one",
         Goal::AtLeast(1.8),
         median(turns.iter().map(|[one, two]| 2.0 * one / two)),
         " times",
-        format!("AS {two:.1} us against {one:.1} us, medians of {TURNS} turns"),
+        format!("AS {two:.1} us against {one:.1} us, medians of {MANY_TURNS} turns"),
     );
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
+use std::mem;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -62,8 +63,7 @@ struct Sweep {
 
 impl MemoryReplayCache {
     /// A cache for authenticators that are accepted up to `window` seconds after their time (the
-    /// allowed clock skew), and for `max_entries` of them; each takes 23 to 35 octets. Up to a sixteenth of the places may
-    /// lie idle, of many thousands a fraction of that.
+    /// allowed clock skew), and for `max_entries` of them; each takes 23 to 35 octets.
     pub fn new(window: Seconds, max_entries: usize) -> Self {
         let random = RandomState::new();
         let shards = max_entries.div_ceil(SHARD).clamp(FEWEST, MOST).next_power_of_two();
@@ -105,9 +105,11 @@ impl MemoryReplayCache {
     /// Takes a place in the bounded memory.
     fn reserve(&self, shard: &mut Shard) -> bool {
         if shard.free == 0 {
-            // Those that lie idle in all shards are few beside all there are.
-            let most = (self.max / self.shards.len() / 16).clamp(1, PLACES);
-            let taking = |taken: usize| self.max.saturating_sub(taken).min(most);
+            // As many as still leave others theirs; the last are taken one by one.
+            let taking = |taken: usize| {
+                let left = self.max.saturating_sub(taken);
+                (left / self.shards.len() / 2).clamp(1, PLACES).min(left)
+            };
             let more = |taken| Some(taken + taking(taken)).filter(|all| *all > taken);
             let before = self.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
             shard.free = before.map_or(0, taking);
@@ -133,8 +135,9 @@ impl MemoryReplayCache {
         });
     }
 
-    /// Drops stale generations of shards that nobody uses, until there is room again; whether there is. Each shard is
-    /// looked into once a window: nothing in it turns stale sooner.
+    /// Drops stale generations of shards that nobody uses, and gives back the places that they have taken and not used,
+    /// until there is room again; whether there is. Each shard is looked into once a window: nothing in it turns stale
+    /// sooner, and who takes places when there are few takes one.
     fn make_room(&self, now: Time) -> bool {
         let oldest = self.oldest(now);
         let mut sweep = lock(&self.sweep);
@@ -143,7 +146,9 @@ impl MemoryReplayCache {
         }
         while self.taken() >= self.max {
             let Some(shard) = self.shards.get(sweep.next) else { return false };
-            self.drop_stale(&mut lock(shard), now);
+            let mut shard = lock(shard);
+            self.drop_stale(&mut shard, now);
+            self.taken.fetch_sub(mem::take(&mut shard.free), Ordering::Relaxed);
             sweep.next += 1;
         }
         true
