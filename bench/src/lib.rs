@@ -19,6 +19,15 @@ pub const TURNS: usize = 7;
 /// Of those whose ratio is to be known to some hundredths.
 pub const MANY_TURNS: usize = 3 * TURNS;
 
+/// What each of two gives in a turn. Each is the first as often as the other.
+pub fn both<T>(turn: usize, mut take: impl FnMut(usize) -> T) -> [T; 2] {
+    if turn.is_multiple_of(2) {
+        return [take(0), take(1)];
+    }
+    let second = take(1);
+    [take(0), second]
+}
+
 /// Waits until a server answers anything to `probe`.
 ///
 /// # Panics

@@ -238,6 +238,11 @@ fn entry(etype: EncryptionType, number: u32) -> Entry {
     entry
 }
 
+/// The build of our own KDC that is measured in the place of cargo's (`bench/release`), if one is named.
+pub fn shipped() -> Option<PathBuf> {
+    std::env::var_os("KRB_BENCH_KDC").map(PathBuf::from)
+}
+
 /// Settings without a log, and those of `KRB_BENCH_SETTINGS`. They come before all sections, and once.
 fn quieted(text: &str) -> String {
     let quiet = format!("log = \"error\"\n{}\n", std::env::var("KRB_BENCH_SETTINGS").unwrap_or_default());
@@ -276,9 +281,8 @@ fn daemon(family: Family, realm: &Realm, wishes: &Wishes) -> Command {
     };
     let program = |name| {
         let program = family.program(name);
-        // What is to be shipped is not what cargo leaves (`bench/release`).
-        let ours = std::env::var_os("KRB_BENCH_KDC").filter(|_| family == Family::Ours).map(PathBuf::from);
-        let path = wishes.build.as_ref().or(ours.as_ref()).unwrap_or(&program.path);
+        let shipped = shipped().filter(|_| family == Family::Ours);
+        let path = wishes.build.as_ref().or(shipped.as_ref()).unwrap_or(&program.path);
         let mut command = match wishes.one_core {
             false => Command::new(path),
             true => {

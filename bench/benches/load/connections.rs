@@ -6,12 +6,12 @@ use std::time::Instant;
 
 use bench::quiet::{Quiet, Wishes};
 use bench::rows::Goal;
-use bench::{TURNS, cpu_nanos, median, resident};
+use bench::{TURNS, both, cpu_nanos, median, resident};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use socket2::{Domain, Socket, Type};
 use tests::{AES256_SHA1, Family};
 
-use crate::pace::{in_order, percentile, round_trips};
+use crate::pace::{percentile, round_trips};
 use crate::{Extent, Report};
 
 /// Asks over a connection, and takes a ticket for the answer.
@@ -95,20 +95,15 @@ pub fn idle(report: &mut Report, extent: Extent) {
         let quiet = Quiet::start(Family::Ours, AES256_SHA1, Wishes { settings, ..Wishes::default() });
         Turns { quiet, network, taken: 0 }
     };
-    let mut both = [2, 3].map(start);
+    let mut kdcs = [2, 3].map(start);
     // What grows with requests has grown.
-    (0..2 * TURNS).for_each(|_| both.iter_mut().for_each(|one| _ = one.take(extent)));
-    let (server, pid) = (both[1].quiet.address(), both[1].quiet.pid());
+    (0..2 * TURNS).for_each(|_| kdcs.iter_mut().for_each(|one| _ = one.take(extent)));
+    let (server, pid) = (kdcs[1].quiet.address(), kdcs[1].quiet.pid());
     let memory = resident(pid);
     let held: Vec<Socket> = (0..count).map(|number| open(number, server)).collect();
     // Who was let in last is answered, so all have been.
-    both.iter_mut().for_each(|one| _ = one.take(extent));
-    let mut turn = |number| {
-        let mut came = in_order(number).map(|place| (place, both[place].take(extent)));
-        came.sort_by_key(|(place, _)| *place);
-        came.map(|(_, times)| times)
-    };
-    let turns: Vec<_> = (0..TURNS).map(&mut turn).collect();
+    kdcs.iter_mut().for_each(|one| _ = one.take(extent));
+    let turns: Vec<_> = (0..TURNS).map(|turn| both(turn, |place| kdcs[place].take(extent))).collect();
     let grown = resident(pid).saturating_sub(memory);
     let lost = held.iter().filter(|socket| is_closed(socket)).count();
     let mib = |octets: f64| octets / f64::from(1 << 20);

@@ -5,7 +5,7 @@ use std::net::{SocketAddr, UdpSocket};
 use std::path::PathBuf;
 use std::thread;
 
-use bench::quiet::{Quiet, Wishes};
+use bench::quiet::{Quiet, Wishes, shipped};
 use bench::rows::Goal;
 use bench::{Load, MANY_TURNS, TURNS, load, load_from, median, thread_nanos};
 use libkrb::codes::EncryptionType;
@@ -102,7 +102,7 @@ pub fn peers(report: &mut Report, extent: Extent) {
 
 /// What is shipped against what cargo leaves, from which it is made.
 pub fn layout(report: &mut Report, extent: Extent) {
-    if std::env::var_os("KRB_BENCH_KDC").is_none() {
+    if shipped().is_none() {
         return;
     }
     let cargos = Some(Family::Ours.program("kdc").path);

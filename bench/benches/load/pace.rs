@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use bench::quiet::{Quiet, Wishes};
 use bench::rows::Goal;
-use bench::{TURNS, load, median, resident};
+use bench::{TURNS, both, load, median, resident};
 use socket2::SockRef;
 use tests::{AES256_SHA1, Family};
 use udp_batch::{BATCH, Inbox, Outgoing};
@@ -106,11 +106,6 @@ pub fn pace(report: &mut Report, extent: Extent) {
     overload(report, &mut quiet, extent);
 }
 
-/// Which of two is the first in a turn: each as often as the other.
-pub fn in_order(turn: usize) -> [usize; 2] {
-    if turn.is_multiple_of(2) { [0, 1] } else { [1, 0] }
-}
-
 /// What came of requests that are sent whatever comes back.
 struct Poured {
     answers: usize,
@@ -174,13 +169,12 @@ fn overload(report: &mut Report, quiet: &mut Quiet, extent: Extent) {
     let mut turns = vec![];
     let (mut grown, mut answers) = ([0.0; 2], [0.0; 2]);
     for number in 0..TURNS {
-        let mut came = in_order(number).map(|place| (place, pour(place == 1)));
-        came.sort_by_key(|(place, _)| *place);
-        for (place, (poured, more)) in &came {
-            grown[*place] += more;
-            answers[*place] += poured.answers as f64;
-        }
-        let [just, much] = came.map(|(_, (poured, _))| poured);
+        let [just, much] = both(number, |place| {
+            let (poured, more) = pour(place == 1);
+            grown[place] += more;
+            answers[place] += poured.answers as f64;
+            poured
+        });
         turns.push([just.goodput, much.goodput, much.offered, much.goodput / just.goodput * 100.0]);
     }
     let of = |place: usize| median(turns.iter().map(|turn| turn[place]));

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use bench::quiet::shipped;
 use bench::rows::Rows;
 use bench::svg::{self, Bar, Line};
 use tests::Family;
@@ -69,7 +70,7 @@ fn page(report: &Report) -> String {
 
 /// Which of the builds this is.
 fn build() -> &'static str {
-    match std::env::var_os("KRB_BENCH_KDC") {
+    match shipped() {
         Some(_) => {
             "The\nKDC is the build of `bench/release`, laid out by logins, tickets, TCP, the audit and the floods of this same \
              benchmark;\nthe row \"cargo's own build\" says what it is without that."

@@ -11,6 +11,15 @@ fn key(number: usize) -> ReplayKey {
     ReplayKey::new([number.to_be_bytes().as_slice()])
 }
 
+/// What so many threads come to together, each told its number.
+fn sum_of(threads: usize, each: impl Fn(usize) -> usize + Sync) -> usize {
+    let each = &each;
+    thread::scope(|scope| {
+        let threads: Vec<_> = (0..threads).map(|number| scope.spawn(move || each(number))).collect();
+        threads.into_iter().map(|thread| thread.join().expect("an end")).sum()
+    })
+}
+
 #[test]
 fn an_authenticator_is_fresh_once() {
     let cache = MemoryReplayCache::new(WINDOW, 10);
@@ -25,16 +34,9 @@ fn of_many_threads_that_bring_the_same_authenticators_one_each_hears_fresh() {
     const KEYS: usize = 500;
     let cache = MemoryReplayCache::new(WINDOW, KEYS);
     let start = Barrier::new(THREADS);
-    let fresh: usize = thread::scope(|scope| {
-        let threads: Vec<_> = (0..THREADS)
-            .map(|_| {
-                scope.spawn(|| {
-                    start.wait();
-                    (0..KEYS).filter(|number| cache.insert(key(*number), NOW, NOW) == Verdict::Fresh).count()
-                })
-            })
-            .collect();
-        threads.into_iter().map(|thread| thread.join().unwrap()).sum()
+    let fresh = sum_of(THREADS, |_| {
+        start.wait();
+        (0..KEYS).filter(|number| cache.insert(key(*number), NOW, NOW) == Verdict::Fresh).count()
     });
     assert_eq!(fresh, KEYS);
     assert_eq!(cache.len(), KEYS);
@@ -92,19 +94,25 @@ fn old_windows_make_room_in_every_shard() {
     assert_eq!(cache.len(), 1000);
 }
 
+/// Which shards are left with places that they don't need is up to the random scatter: many caches, then.
+#[test]
+fn places_that_a_shard_took_in_advance_and_left_serve_another() {
+    for number in 0..30 {
+        let cache = MemoryReplayCache::new(WINDOW, 500);
+        let fresh = (0..500).filter(|number| cache.insert(key(*number), NOW, NOW) == Verdict::Fresh).count();
+        assert_eq!(fresh, 500, "in cache {number}");
+    }
+}
+
 #[test]
 fn threads_that_take_places_in_advance_use_all_there_are_and_no_more() {
     const MAX: usize = 8192;
     const THREADS: usize = 4;
     let cache = MemoryReplayCache::new(WINDOW, MAX);
     for (round, now) in [NOW, NOW + 4 * WINDOW, NOW + 8 * WINDOW].into_iter().enumerate() {
-        let fresh = |thread: usize| {
+        let fresh = sum_of(THREADS, |thread| {
             let numbers = (0..MAX).map(|number| (round * THREADS + thread) * MAX + number);
             numbers.filter(|number| cache.insert(key(*number), now, now) == Verdict::Fresh).count()
-        };
-        let fresh: usize = thread::scope(|scope| {
-            let threads: Vec<_> = (0..THREADS).map(|thread| scope.spawn(move || fresh(thread))).collect();
-            threads.into_iter().map(|thread| thread.join().unwrap()).sum()
         });
         assert_eq!((fresh, cache.len()), (MAX, MAX), "in round {round}");
     }
