@@ -14,11 +14,10 @@ use crate::store::{self, House};
 /// # Errors
 /// When it can't be opened, or is not that of the realm.
 pub fn open(config: &Config) -> Result<Arc<dyn House>> {
-    let cached = config.limits.principals_in_memory;
     if config.store.etcd.is_some() {
         return Ok(in_etcd(config)?);
     }
-    let store = store::open(&config.store.file, &config.master_key, cached)?;
+    let store = store::open(&config.store.file, &config.master_key, config.limits.kept())?;
     check::belongs(store.inner(), config)?;
     Ok(Arc::new(store))
 }
@@ -32,8 +31,8 @@ pub fn in_etcd(config: &Config) -> Result<Arc<dyn House>, StoreError> {
     let options = options(config)?;
     let master = store::MasterKey::load(&config.master_key)?;
     store::remind(&master);
-    let cached = config.limits.principals_in_memory;
-    Ok(Arc::new(store::etcd::Etcd::open(options, &config.store.file, &config.realm, master, cached)?))
+    let kept = config.limits.kept();
+    Ok(Arc::new(store::etcd::Etcd::open(options, &config.store.file, &config.realm, master, kept)?))
 }
 
 /// There is none in this build.

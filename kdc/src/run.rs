@@ -9,6 +9,7 @@ mod renew;
 mod sandbox;
 mod sockets;
 mod systemd;
+mod warm;
 
 use std::io::Write;
 use std::net::SocketAddr;
@@ -43,6 +44,7 @@ use orders::{Order, Orders, Wheel};
 use renew::Origin;
 use sandbox::Folders;
 use sockets::Sockets;
+use warm::Warming;
 
 /// What the replay cache takes for one authenticator.
 const REPLAY_ENTRY: usize = 40;
@@ -159,6 +161,7 @@ pub struct Daemon {
     https: Https,
     attempts: WrittenDown,
     rotation: rotation::Task,
+    warming: Warming,
     /// Watches until all else has ended.
     station: Station,
 }
@@ -248,6 +251,7 @@ impl Daemon {
             https,
             attempts,
             rotation,
+            warming: Warming::start(house),
             station,
         })
     }
@@ -364,6 +368,7 @@ impl Daemon {
     /// Takes no further requests, answers those that have arrived, and ends.
     pub async fn drain(self) {
         drop(self.rotation);
+        drop(self.warming);
         drop(self.admin);
         let patience = self.config.net_limits().request_timeout;
         tokio::join!(
@@ -378,6 +383,7 @@ impl Daemon {
     /// Answers the requests that it has taken in hand, and ends but for its sockets.
     async fn hand_over(mut self) -> Vec<OwnedFd> {
         drop(self.rotation);
+        drop(self.warming);
         self.admin.close();
         let patience = self.config.net_limits().request_timeout.min(LAST_REQUESTS);
         // First those who can wait for others: tickets are issued meanwhile.

@@ -76,7 +76,7 @@ impl Realm {
     /// Runs `test` while the realm is served as a KDC does it; the store is the KDC's.
     fn served<T>(&self, test: impl FnOnce(&dyn Store) -> T) -> T {
         let config = config::load(&self.file("kdc.toml")).expect("sound");
-        let opened = Arc::new(store::open(&config.store.file, &config.master_key, 100).expect("opens"));
+        let opened = Arc::new(store::open(&config.store.file, &config.master_key, config.limits.kept()).expect("opens"));
         let registry = kadmin::registry(&config, Arc::clone(&opened)).expect("sound");
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
@@ -222,7 +222,7 @@ fn a_password_may_come_through_a_pipe_once_or_twice() {
     assert!(realm.kadmin(&["addprinc", "none"], "").failed().contains("no password on the standard input"));
     let keys = |name: &str| {
         let config = config::load(&realm.file("kdc.toml")).expect("sound");
-        let store = store::open(&config.store.file, &config.master_key, 10).expect("opens");
+        let store = store::open(&config.store.file, &config.master_key, config.limits.kept()).expect("opens");
         let name = Principal::parse(name, Some("R")).expect("a name");
         let entry = store.lookup(&name).expect("readable").expect("there");
         entry.keys[0].keys[0].key.clone()

@@ -45,6 +45,7 @@ pub use watching::{AuditSettings, ManagementSettings, TelemetrySettings};
 
 use crate::core::Policy;
 use crate::source::Source;
+use crate::store::Kept;
 
 /// The settings of a KDC.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -195,6 +196,9 @@ pub struct Limits {
     pub lookaside_memory: usize,
     /// Ticket-granting tickets that came more than once and are kept open; 0 keeps none.
     pub known_tickets: usize,
+    /// Bytes for keeping records of the store in memory, as they are on disk.
+    #[serde(deserialize_with = "values::size")]
+    pub records_memory: usize,
     /// Principals kept opened in memory.
     #[serde(deserialize_with = "values::count")]
     pub principals_in_memory: usize,
@@ -234,6 +238,13 @@ impl Default for KeySettings {
     }
 }
 
+impl Limits {
+    /// How much of the store is kept in memory.
+    pub fn kept(&self) -> Kept {
+        Kept { entries: self.principals_in_memory, records: self.records_memory }
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Limits {
@@ -245,6 +256,7 @@ impl Default for Limits {
             replay_memory: 64 << 20,
             lookaside_memory: 64 << 20,
             known_tickets: 8192,
+            records_memory: 192 << 20,
             principals_in_memory: 20_000,
             heavy_threads: None,
             heavy_queue: 256,

@@ -64,6 +64,7 @@ fn every_setting_is_read() {
         replay_memory = "1 MiB"
         lookaside_memory = 65536
         known_tickets = 9
+        records_memory = '2 MiB'
         principals_in_memory = 1
         heavy_threads = 3
         heavy_queue = 7
@@ -105,6 +106,7 @@ fn every_setting_is_read() {
         replay_memory: 1 << 20,
         lookaside_memory: 1 << 16,
         known_tickets: 9,
+        records_memory: 2 << 20,
         principals_in_memory: 1,
         heavy_threads: Some(3),
         heavy_queue: 7,

@@ -79,7 +79,7 @@ impl Realm {
     /// Sees to it that user and service are there, with the password and the keytab that are shown.
     fn populate(&self, is_new_password: bool) -> Result<()> {
         let config = &self.config;
-        let store = store::open(&config.store.file, &config.master_key, config.limits.principals_in_memory)?;
+        let store = store::open(&config.store.file, &config.master_key, config.limits.kept())?;
         let store = Arc::new(store) as Arc<dyn Store>;
         let rules = KeyRules { etypes: config.keys.etypes.clone(), iterations: config.keys.iterations };
         let registry = Local::new(Arc::new(Registry::new(Arc::clone(&store), config.policy(), rules)));

@@ -3,6 +3,9 @@ use std::os::unix::fs::PermissionsExt;
 use super::*;
 use crate::check::{Sound, belongs, check};
 use crate::core::StoreError;
+use crate::store::Kept;
+
+const KEPT: Kept = Kept { entries: 10, records: 1 << 20 };
 
 fn addresses() -> Vec<SocketAddr> {
     ["127.0.0.1:8888", "[::1]:8888"].map(|text| text.parse().expect(text)).to_vec()
@@ -35,7 +38,7 @@ fn a_new_realm_passes_the_check() {
 #[test]
 fn a_new_realm_can_grant_tickets_and_change_passwords() {
     let (_dir, files) = realm();
-    let store = crate::store::open(&files.store, &files.master_key, 10).expect("opens");
+    let store = crate::store::open(&files.store, &files.master_key, KEPT).expect("opens");
     let tgs = store.lookup(&Principal::tgs("EXAMPLE.ORG")).expect("readable").expect("there");
     assert_eq!(tgs.keys[0].keys.len(), libkrb::crypto::SUPPORTED.len());
     assert!(tgs.keys[0].keys.iter().all(|key| key.salt.is_none()));
@@ -135,14 +138,14 @@ fn a_check_says_what_is_wrong_and_where() {
 #[test]
 fn a_check_beside_a_running_kdc_leaves_the_store_alone() {
     let (_dir, files) = realm();
-    let _running = crate::store::open(&files.store, &files.master_key, 10).expect("opens");
+    let _running = crate::store::open(&files.store, &files.master_key, KEPT).expect("opens");
     assert_eq!(check(&files.config), Ok(Sound { realm: "EXAMPLE.ORG".into(), principals: None }));
 }
 
 #[test]
 fn a_realm_without_ticket_granting_keys_is_not_sound() {
     let (_dir, files) = realm();
-    let store = crate::store::open(&files.store, &files.master_key, 10).expect("opens");
+    let store = crate::store::open(&files.store, &files.master_key, KEPT).expect("opens");
     let tgs = Principal::tgs("EXAMPLE.ORG");
     let entry = (*store.lookup(&tgs).expect("readable").expect("there")).clone();
     store.commit(&[Change::Replace(Entry { keys: vec![], ..entry })]).expect("replaced");

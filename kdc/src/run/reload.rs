@@ -25,6 +25,7 @@ const FIXED: &[(&str, Differ)] = &[
     ("limits.lookaside_memory", |a, b| a.limits.lookaside_memory != b.limits.lookaside_memory),
     ("limits.heavy_threads", |a, b| a.limits.heavy_threads != b.limits.heavy_threads),
     ("limits.heavy_queue", |a, b| a.limits.heavy_queue != b.limits.heavy_queue),
+    ("limits.records_memory", |a, b| a.limits.records_memory != b.limits.records_memory),
     ("limits.principals_in_memory", |a, b| a.limits.principals_in_memory != b.limits.principals_in_memory),
 ];
 

@@ -36,6 +36,15 @@ use crate::attempts::Together;
 use crate::core::{Ledger, Store, StoreError};
 use crate::source::Source;
 
+/// How much of a store is kept in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// At most so many opened entries.
+    pub entries: usize,
+    /// At most so many octets of records as they are on disk.
+    pub records: usize,
+}
+
 /// Whatever a KDC serves from.
 pub trait House: Store + Ledger + Vault {
     /// The KDC issues tickets and changes passwords here: for those who want to know which KDCs live.
@@ -45,19 +54,34 @@ pub trait House: Store + Ledger + Vault {
     fn together(&self) -> Option<Arc<Together>> {
         None
     }
+
+    /// Reads on after `after` what is to be kept in memory. The last that was read; `None`: that was all of it.
+    ///
+    /// # Errors
+    /// When the store can't be read.
+    fn read_ahead(&self, after: Option<&str>) -> Result<Option<String>, StoreError>;
 }
 
-impl House for Redb {}
-impl House for Cached<Redb> {}
+impl House for Redb {
+    fn read_ahead(&self, after: Option<&str>) -> Result<Option<String>, StoreError> {
+        Redb::read_ahead(self, after)
+    }
+}
+
+impl House for Cached<Redb> {
+    fn read_ahead(&self, after: Option<&str>) -> Result<Option<String>, StoreError> {
+        self.inner().read_ahead(after)
+    }
+}
 
 /// Opens the store that a daemon serves from: `file`, its keys sealed under the master key from
-/// `master_key`, with at most `cached` opened entries kept in memory.
+/// `master_key`.
 ///
 /// # Errors
 /// [`StoreError::InUse`] when another process has it open; [`StoreError::Storage`] says what is
 /// wrong with either file and what to do.
-pub fn open(file: &Path, master_key: impl Into<Source>, cached: usize) -> Result<Cached<Redb>, StoreError> {
+pub fn open(file: &Path, master_key: impl Into<Source>, kept: Kept) -> Result<Cached<Redb>, StoreError> {
     let master = MasterKey::load(master_key)?;
     remind(&master);
-    Ok(Cached::new(Redb::open(file, master)?, cached))
+    Ok(Cached::new(Redb::open(file, master)?.keeping(kept.records), kept.entries))
 }

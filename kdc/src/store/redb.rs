@@ -4,12 +4,14 @@
 //! redb promises errors for what a crash leaves and may panic on files that something else
 //! altered: every use of it is guarded, and a small file is verified whole when it is opened.
 
+mod ahead;
 mod answers;
 mod bulk;
 mod export;
 #[cfg(feature = "etcd")]
 mod follow;
 mod ledger;
+mod shelf;
 mod tables;
 mod trouble;
 mod view;
@@ -34,6 +36,8 @@ pub use bulk::{Bulk, Existing, Put, Sealed};
 #[cfg(feature = "etcd")]
 pub use follow::{Followed, Position, REVISION_OF_A_POLICY, REVISION_OF_A_PRINCIPAL, Row};
 
+pub(super) use self::shelf::Changed;
+use self::shelf::Shelf;
 use self::tables::Tables;
 pub(super) use self::trouble::failed;
 use self::trouble::{damaged, foreign, guarded, opening, sniff};
@@ -57,8 +61,8 @@ pub(super) const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("
 const POSITION: &str = "position";
 /// The layout of the tables.
 const SCHEMA: u64 = 1;
-/// Pages kept by redb itself; opened entries are kept by [`super::Cached`].
-const PAGE_CACHE: usize = 80 << 20;
+/// Pages kept by redb itself; records are kept besides, and opened entries by [`super::Cached`].
+const PAGE_CACHE: usize = 24 << 20;
 /// Up to this size a file is verified whole when opened, which costs some 10 ms.
 const VERIFIED: u64 = 32 << 20;
 /// What the master key must open to be the right one.
@@ -73,6 +77,7 @@ pub struct Redb {
     /// Some until dropped, or while it can't be opened anew.
     database: RwLock<Option<Database>>,
     newest: Newest,
+    shelf: Shelf,
     /// redb failed in the midst of a commit: what it holds in memory may not be what is on disk.
     torn: AtomicBool,
     /// Whoever rolls the master key over.
@@ -114,6 +119,7 @@ impl Redb {
             master: ArcSwap::from_pointee(master),
             database: RwLock::new(Some(database)),
             newest: Newest::default(),
+            shelf: Shelf::new(0),
             torn: AtomicBool::new(false),
             rolling: Mutex::default(),
         })
@@ -137,6 +143,7 @@ impl Redb {
                 master: ArcSwap::from_pointee(master),
                 database: RwLock::new(Some(database)),
                 newest: Newest::default(),
+                shelf: Shelf::new(0),
                 torn: AtomicBool::new(false),
                 rolling: Mutex::default(),
             };
@@ -225,6 +232,7 @@ impl Redb {
     fn reopen(&self) -> Result<(), StoreError> {
         let mut place = self.database.write().unwrap_or_else(PoisonError::into_inner);
         self.newest.pass();
+        self.shelf.passed(&Changed::Any);
         let old = place.take();
         guarded(&self.file, || {
             drop(old);
@@ -253,10 +261,10 @@ impl Redb {
         result.map_err(|error| failed(&self.file, error.into()))
     }
 
-    /// Runs a commit; after one that panicked midway there is no other.
+    /// Runs a commit, which tells what it changed; after one that panicked midway there is no other.
     pub(super) fn committing(
         &self,
-        write: impl FnOnce(&Self, &Database) -> Result<(), StoreError>,
+        write: impl FnOnce(&Self, &Database) -> Result<Changed, StoreError>,
     ) -> Result<(), StoreError> {
         if self.torn.load(Ordering::Acquire) {
             return Err(damaged(&self.file, "an earlier commit failed midway; restart first"));
@@ -268,26 +276,33 @@ impl Redb {
             done
         });
         self.newest.pass();
+        self.shelf.passed(done.as_ref().unwrap_or(&Changed::Any));
         if !finished {
             self.torn.store(true, Ordering::Release);
         } else if matches!(done, Err(StoreError::Storage(_))) {
             // Should it fail, whoever reads next tries again.
             let _ = self.reopen();
         }
-        done
+        done.map(drop)
     }
 
     fn find(&self, name: &Principal) -> Result<Option<Arc<Entry>>, StoreError> {
         let name = normal(name);
         let key = text(&name);
+        let open = |record: &[u8]| record::decode_named(&name, &key, record, &self.master.load());
+        // Of what is wrong with a record the tree knows whether it is true.
+        if let Some(entry) = self.shelf.look(&key, |record| open(record).ok()) {
+            return Ok(Some(Arc::new(entry)));
+        }
+        let epoch = self.shelf.epoch();
         self.look(|store, View { principals, names, .. }| {
-            let master = store.master.load();
             if let Some(bytes) = store.sound(principals.get(&*key))? {
-                return Ok(Some(Arc::new(record::decode_named(&name, &key, bytes.value(), &master)?)));
+                store.shelf.put(epoch, &key, bytes.value());
+                return Ok(Some(Arc::new(open(bytes.value())?)));
             }
             let Some(owner) = store.sound(names.get((&*folded(&key), &*key)))? else { return Ok(None) };
             match store.sound(principals.get(owner.value()))? {
-                Some(bytes) => Ok(Some(Arc::new(record::decode(owner.value(), bytes.value(), &master)?))),
+                Some(bytes) => Ok(Some(Arc::new(record::decode(owner.value(), bytes.value(), &store.master.load())?))),
                 None => Err(damaged(&store.file, "a name without its principal")),
             }
         })
@@ -302,11 +317,11 @@ impl Redb {
         Err(StoreError::Storage(format!("{}: {next}", self.file.display())))
     }
 
-    fn write(&self, database: &Database, changes: &[Change]) -> Result<(), StoreError> {
+    fn write(&self, database: &Database, changes: &[Change]) -> Result<Changed, StoreError> {
         let transaction = begin(database).map_err(|error| failed(&self.file, error))?;
         // Not before, lest it is sealed under one that a roll-over has left behind meanwhile.
         let master = self.master.load_full();
-        let answers;
+        let (answers, mut changed);
         {
             let mut principals = self.sound(transaction.open_table(PRINCIPALS))?;
             let mut names = self.sound(transaction.open_table(NAMES))?;
@@ -319,6 +334,7 @@ impl Redb {
             let generation = self.sound(meta.get("generation"))?.and_then(|value| number(value.value()));
             let generation = generation.ok_or_else(|| damaged(&self.file, "no generation"))?.saturating_add(1);
             self.sound(meta.insert("generation", &generation.to_be_bytes()[..]))?;
+            changed = Vec::with_capacity(plan.entries.len());
             for (key, entry) in plan.entries {
                 match entry {
                     Some(entry) => {
@@ -327,6 +343,7 @@ impl Redb {
                     }
                     None => drop(self.sound(principals.remove(&*key))?),
                 };
+                changed.push(key);
             }
             for ((folded, key), owner) in &plan.names {
                 match owner {
@@ -345,7 +362,8 @@ impl Redb {
             }
         }
         self.remember(&transaction, &answers, &master)?;
-        self.sound(transaction.commit())
+        self.sound(transaction.commit())?;
+        Ok(Changed::These(changed))
     }
 }
 

@@ -31,6 +31,8 @@ pub(super) fn with_aliases(text: &str, aliases: &[&str]) -> Entry {
     Entry { aliases: aliases.iter().map(|alias| name(alias)).collect(), ..entry(text) }
 }
 
+const KEPT: Kept = Kept { entries: 10, records: 1 << 20 };
+
 /// A store in a folder of its own, gone with the folder.
 fn redb() -> (tempfile::TempDir, Redb) {
     redb_in(tempfile::tempdir().expect("a folder"))
@@ -39,7 +41,7 @@ fn redb() -> (tempfile::TempDir, Redb) {
 fn redb_in(dir: tempfile::TempDir) -> (tempfile::TempDir, Redb) {
     let master = MasterKey::create(&dir.path().join("master.key")).expect("a master key");
     let store = Redb::create(&dir.path().join("store"), "R", master).expect("a store");
-    (dir, store)
+    (dir, store.keeping(KEPT.records))
 }
 
 fn reopen(dir: &tempfile::TempDir) -> Result<Redb, StoreError> {

@@ -12,7 +12,7 @@ use redb::{ReadableDatabase, ReadableTable, ReadableTableMetadata};
 
 use super::plan::key;
 use super::record;
-use super::redb::{CHECK, META, PRINCIPALS, Redb, begin, failed, opens_check};
+use super::redb::{CHECK, Changed, META, PRINCIPALS, Redb, begin, failed, opens_check};
 use super::seal::MasterKey;
 use super::{Cached, StoreError};
 use crate::core::Store;
@@ -105,6 +105,7 @@ impl Redb {
             let transaction = begin(database).map_err(|error| failed(&store.file, error))?;
             let master = store.master.load_full();
             step.version = master.version();
+            let mut changed = vec![];
             {
                 let mut table = store.sound(transaction.open_table(PRINCIPALS))?;
                 step.total = store.sound(table.len())?;
@@ -120,12 +121,14 @@ impl Redb {
                 }
                 for (owner, bytes) in renewed {
                     store.sound(table.insert(&*owner, &*bytes))?;
+                    changed.push(owner);
                 }
                 // The key of a record is its principal's text.
                 let last = last.filter(|_| step.seen == PAGE as u64).map(|name| Principal::parse(&name, None));
                 step.next = last.and_then(Result::ok);
             }
-            store.sound(transaction.commit())
+            store.sound(transaction.commit())?;
+            Ok(Changed::These(changed))
         })?;
         Ok(step)
     }
@@ -150,14 +153,15 @@ impl Redb {
                     let versions = record::sealed_under(owner.value(), bytes.value())?;
                     if versions.iter().any(|version| *version != master.version()) {
                         needed = true;
-                        return Ok(());
+                        return Ok(Changed::Nothing);
                     }
                 }
                 let (version, sealed) = master.seal(CHECK, CHECK)?;
                 let mut meta = store.sound(transaction.open_table(META))?;
                 store.sound(meta.insert("master", &[&version.to_be_bytes(), &*sealed].concat()[..]))?;
             }
-            store.sound(transaction.commit())
+            store.sound(transaction.commit())?;
+            Ok(Changed::Nothing)
         })?;
         if needed {
             let problem = "something is sealed under an old version of the master key still; rotate again";

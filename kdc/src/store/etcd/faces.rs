@@ -82,6 +82,10 @@ impl Ledger for Etcd {
 }
 
 impl House for Etcd {
+    fn read_ahead(&self, after: Option<&str>) -> Result<Option<String>, StoreError> {
+        self.changer.copy.read_ahead(after)
+    }
+
     fn together(&self) -> Option<Arc<Together>> {
         let together = self.count();
         let (done, is_done) = sync_channel(1);

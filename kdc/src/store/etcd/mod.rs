@@ -49,7 +49,7 @@ use self::tallies::Tallies;
 use self::wire::{DeleteRequest, Op};
 use self::writer::{Job, Writer};
 use super::redb::opens_check;
-use super::{Cached, MasterKey, Redb};
+use super::{Cached, Kept, MasterKey, Redb};
 use crate::attempts::Together;
 use crate::core::{Change, StoreError};
 
@@ -139,7 +139,7 @@ struct Plot {
     file: PathBuf,
     realm: String,
     master: MasterKey,
-    cached: usize,
+    kept: Kept,
 }
 
 impl Etcd {
@@ -148,14 +148,8 @@ impl Etcd {
     ///
     /// # Errors
     /// [`StoreError`] when there is no such realm, it has another master key, or there is neither etcd nor a copy.
-    pub fn open(
-        options: Options,
-        file: &Path,
-        realm: &str,
-        master: MasterKey,
-        cached: usize,
-    ) -> Result<Self, StoreError> {
-        let plot = Plot { options, file: file.to_owned(), realm: realm.to_owned(), master, cached };
+    pub fn open(options: Options, file: &Path, realm: &str, master: MasterKey, kept: Kept) -> Result<Self, StoreError> {
+        let plot = Plot { options, file: file.to_owned(), realm: realm.to_owned(), master, kept };
         let (told, hear) = sync_channel::<Begun>(1);
         let (stop, stopped) = oneshot::channel();
         let thread = std::thread::Builder::new().name("etcd".to_owned()).spawn(move || {
@@ -188,9 +182,9 @@ impl Etcd {
         options: Options,
         (file, realm): (&Path, &str),
         master: MasterKey,
-        cached: usize,
+        kept: Kept,
     ) -> Result<Self, StoreError> {
-        let plot = Plot { options, file: file.to_owned(), realm: realm.to_owned(), master, cached };
+        let plot = Plot { options, file: file.to_owned(), realm: realm.to_owned(), master, kept };
         let (changer, tasks, runtime) = plot.begin().await?;
         let (lives, stop) = (Mutex::default(), Mutex::default());
         Ok(Etcd { changer, runtime, tasks: Mutex::new(tasks), lives, stop, thread: None })
@@ -299,7 +293,7 @@ impl Plot {
     }
 
     async fn begin(self) -> Begun {
-        let Plot { options, file, realm, master, cached } = self;
+        let Plot { options, file, realm, master, kept } = self;
         let client = Arc::new(Client::new(&options)?);
         let layout = Layout::of(&options);
         let record = look(&client, &layout).await;
@@ -324,7 +318,7 @@ impl Plot {
             let sealing = copy.master.load().sealing(version)?;
             copy.master.store(Arc::new(sealing));
         }
-        let copy = Arc::new(Cached::new(copy, cached));
+        let copy = Arc::new(Cached::new(copy.keeping(kept.records), kept.entries));
         let progress = Arc::new(Progress::new(options.max_staleness));
         if let Err(trouble) = record {
             progress.away(trouble.to_string());

@@ -19,6 +19,8 @@ use crate::store::redb::Row;
 use crate::store::tests::{battery, entry, name, with_aliases};
 use crate::store::{House, Vault};
 
+const KEPT: Kept = Kept { entries: 1, records: 1 << 20 };
+
 const PROGRAM: &str = "/usr/bin/etcd";
 
 /// Says something beside what the test harness says.
@@ -171,7 +173,7 @@ impl Shared {
     }
 
     fn try_open(&self, file: &str) -> Result<Etcd, StoreError> {
-        Etcd::open(self.options.clone(), &self.path(file), "R", self.master(), 100)
+        Etcd::open(self.options.clone(), &self.path(file), "R", self.master(), KEPT)
     }
 
     fn open(&self, file: &str) -> Etcd {
@@ -640,10 +642,11 @@ fn a_copy_is_changed_through_etcd_only_and_a_store_of_its_own_is_no_copy() {
     drop(copy);
     let error = shared.try_open("copy").err().expect("no copy").to_string();
     assert!(error.contains("a store of its own"), "{error}");
-    let error = Etcd::open(shared.options.clone(), &shared.path("x"), "S", shared.master(), 1).err().expect("another");
+    let error =
+        Etcd::open(shared.options.clone(), &shared.path("x"), "S", shared.master(), KEPT).err().expect("another");
     assert!(error.to_string().contains("is the realm R"), "{error}");
     let other = MasterKey::create(&shared.path("other.key")).expect("made");
-    let error = Etcd::open(shared.options.clone(), &shared.path("x"), "R", other, 1).err().expect("another key");
+    let error = Etcd::open(shared.options.clone(), &shared.path("x"), "R", other, KEPT).err().expect("another key");
     assert!(error.to_string().contains("wrong master key"), "{error}");
     let elsewhere = Shared { options: node.options("/nowhere"), ..shared };
     let error = elsewhere.try_open("x").err().expect("nothing there").to_string();
@@ -879,7 +882,7 @@ fn etcd_is_reached_over_tls_with_a_certificate_and_as_a_user_of_one_prefix() {
         (Options { identity: None, ..allowed.clone() }, "no quorum"),
         (Options { ca: Some(path("server.pem")), ..allowed }, "no quorum"),
     ] {
-        let error = Etcd::open(options, &path("copy"), "R", shared.master(), 1).err().expect("refused").to_string();
+        let error = Etcd::open(options, &path("copy"), "R", shared.master(), KEPT).err().expect("refused").to_string();
         assert!(error.contains(said), "{error}");
     }
 }

@@ -6,7 +6,7 @@ use std::sync::PoisonError;
 use redb::{ReadableTable, Table, WriteTransaction};
 
 use super::ledger::{ATTEMPTS, encode, is_record};
-use super::{META, NAMES, POLICIES, PRINCIPALS, Redb, begin, damaged, failed, guarded, number};
+use super::{Changed, META, NAMES, POLICIES, PRINCIPALS, Redb, begin, damaged, failed, guarded, number};
 use crate::core::attempts::{AccountId, Record};
 use crate::core::{Entry, PasswordPolicy, StoreError};
 use crate::store::plan::{Stored, clash, folded, key, storable};
@@ -107,6 +107,7 @@ impl Redb {
         let filled = fill(&mut self.open_bulk(&transaction, revision)?)?;
         let committed = guarded(&self.file, || self.sound(transaction.commit()));
         self.newest.pass();
+        self.shelf.passed(&Changed::Any);
         committed?;
         Ok(filled)
     }

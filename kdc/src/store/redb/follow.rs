@@ -8,7 +8,7 @@ use redb::{Durability, ReadOnlyTable, ReadableDatabase, ReadableTable, Table, Wr
 use sha2::{Digest, Sha256};
 
 use super::tables::Tables;
-use super::{META, NAMES, POLICIES, POSITION, PRINCIPALS, Redb, begin, damaged, failed, opens_check};
+use super::{Changed, META, NAMES, POLICIES, POSITION, PRINCIPALS, Redb, begin, damaged, failed, opens_check};
 use crate::core::StoreError;
 use crate::store::plan::{Base, folded};
 use crate::store::{policy_record, record};
@@ -42,6 +42,15 @@ pub enum Row {
     Principal(String),
     /// A password policy, by its name.
     Policy(String),
+}
+
+impl Row {
+    fn principal(&self) -> Option<String> {
+        match self {
+            Row::Principal(name) => Some(name.clone()),
+            Row::Policy(_) => None,
+        }
+    }
 }
 
 /// A row as it is now: its record, `None` if it is gone.
@@ -97,7 +106,8 @@ impl Redb {
                 let mut filling = Filling::of(store, &transaction)?;
                 store.sound(filling.meta.insert("master", check))?;
             }
-            store.sound(transaction.commit())
+            store.sound(transaction.commit())?;
+            Ok(Changed::Nothing)
         })
     }
 
@@ -116,7 +126,8 @@ impl Redb {
                     false => drop(store.sound(filling.meta.remove(POSITION))?),
                 }
             }
-            store.sound(transaction.commit())
+            store.sound(transaction.commit())?;
+            Ok(Changed::Nothing)
         })
     }
 
@@ -158,7 +169,8 @@ impl Redb {
                 }
                 filling.arrived(to)?;
             }
-            store.sound(transaction.commit())
+            store.sound(transaction.commit())?;
+            Ok(Changed::These(rows.iter().filter_map(|(row, _)| row.principal()).collect()))
         })
     }
 
@@ -189,7 +201,8 @@ impl Redb {
                 filling.clear_all_but(&seen)?;
                 filling.arrived(position)?;
             }
-            store.sound(transaction.commit())
+            store.sound(transaction.commit())?;
+            Ok(Changed::Any)
         })
     }
 }

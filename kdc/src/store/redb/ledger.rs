@@ -5,7 +5,7 @@ use libkrb::Time;
 use prost::Message;
 use redb::TableDefinition;
 
-use super::{Redb, begin, damaged, failed};
+use super::{Changed, Redb, begin, damaged, failed};
 use crate::core::StoreError;
 use crate::core::attempts::{AccountId, Ledger, Record};
 
@@ -67,7 +67,8 @@ impl Ledger for Redb {
                     }
                 }
             }
-            store.sound(transaction.commit())
+            store.sound(transaction.commit())?;
+            Ok(Changed::Nothing)
         })
     }
 }

@@ -14,7 +14,7 @@ const FIRST: &str = "KDC_TEST_CRASH_FIRST";
 fn the_process_that_is_killed() {
     let Some(dir) = std::env::var_os(FOLDER).map(std::path::PathBuf::from) else { return };
     let first: usize = std::env::var(FIRST).expect("set").parse().expect("a number");
-    let store = open(&dir.join("store"), &dir.join("master.key"), 10).expect("opens");
+    let store = open(&dir.join("store"), &dir.join("master.key"), KEPT).expect("opens");
     for number in first.. {
         store.commit(&[Change::Create(entry(&format!("user{number}")))]).expect("committed");
         let mut out = std::io::stdout().lock();

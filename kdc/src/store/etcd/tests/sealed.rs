@@ -152,7 +152,7 @@ fn a_kdc_whose_settings_differ_from_the_realm_does_not_start_and_one_that_runs_f
     let Some(node) = Node::start() else { return };
     let shared = node.sealing("/kdc/R");
     let other = Options { seal_names: false, ..shared.options.clone() };
-    let open = |options, file| Etcd::open(options, &shared.path(file), "R", shared.master(), 1);
+    let open = |options, file| Etcd::open(options, &shared.path(file), "R", shared.master(), KEPT);
     let error = open(other.clone(), "x").err().expect("differs").to_string();
     assert!(error.contains("put `seal_names = true`"), "{error}");
     let one = shared.open("one");
