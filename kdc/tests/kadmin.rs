@@ -76,7 +76,8 @@ impl Realm {
     /// Runs `test` while the realm is served as a KDC does it; the store is the KDC's.
     fn served<T>(&self, test: impl FnOnce(&dyn Store) -> T) -> T {
         let config = config::load(&self.file("kdc.toml")).expect("sound");
-        let opened = Arc::new(store::open(&config.store.file, &config.master_key, config.limits.kept()).expect("opens"));
+        let opened =
+            Arc::new(store::open(&config.store.file, &config.master_key, config.limits.kept()).expect("opens"));
         let registry = kadmin::registry(&config, Arc::clone(&opened)).expect("sound");
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");

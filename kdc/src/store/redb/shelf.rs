@@ -11,8 +11,10 @@ use std::sync::{PoisonError, RwLock};
 
 use foldhash::fast::RandomState;
 
-/// Each grows by itself, and is emptied by itself.
-const SHARDS: usize = 256;
+/// Each has its own lock, grows by itself, and is emptied by itself.
+const SHARDS: usize = 64;
+/// Memory is taken so many octets at a time, and nothing in it ever moves: what grows by being copied leaves holes.
+const SEGMENT: usize = 1 << 16;
 /// No longer record is kept.
 const LONGEST: usize = 4096;
 
@@ -30,7 +32,7 @@ pub(in crate::store) enum Changed {
 /// often is kept opened elsewhere, and all others come alike.
 pub(super) struct Shelf {
     epoch: AtomicU64,
-    /// Octets of a shard's records, at most.
+    /// Octets that a shard may take.
     room: usize,
     hasher: RandomState,
     shards: Box<[RwLock<Shard>]>,
@@ -38,11 +40,14 @@ pub(super) struct Shelf {
 
 #[derive(Default)]
 struct Shard {
-    /// Where each record begins, by a part of its name's hash. Of two that share it one is kept.
+    /// Where each record is, by a part of its name's hash: its segment, and where in that it begins, 16 bits each. Of two
+    /// that share the hash one is kept.
     places: HashMap<u32, u32, RandomState>,
     /// Records, each after its length.
-    octets: Vec<u8>,
-    /// How many of these are of none any more.
+    segments: Vec<Vec<u8>>,
+    /// Octets of all segments.
+    taken: usize,
+    /// How many of these are of records that are none any more.
     waste: usize,
 }
 
@@ -51,8 +56,8 @@ impl Shelf {
     pub fn new(octets: usize) -> Self {
         Shelf {
             epoch: AtomicU64::default(),
-            // Places are of 32 bits.
-            room: (octets / SHARDS).min(1 << 31),
+            // Segments are told by 16 bits.
+            room: (octets / SHARDS).min(SEGMENT << 15),
             hasher: RandomState::default(),
             shards: (0..SHARDS).map(|_| RwLock::default()).collect(),
         }
@@ -107,26 +112,29 @@ impl Shelf {
 
 impl Shard {
     fn record(&self, tag: u32) -> Option<&[u8]> {
-        let (length, record) = self.octets.get(*self.places.get(&tag)? as usize..)?.split_first_chunk()?;
+        let place = *self.places.get(&tag)? as usize;
+        let (length, record) = self.segments.get(place / SEGMENT)?.get(place % SEGMENT..)?.split_first_chunk()?;
         record.get(..usize::from(u16::from_le_bytes(*length)))
     }
 
     fn put(&mut self, tag: u32, record: &[u8], room: usize) -> bool {
-        let (begin, more) = (self.octets.len(), record.len() + 2);
-        let (Ok(length), Ok(place)) = (u16::try_from(record.len()), u32::try_from(begin)) else { return false };
-        if begin + more > room {
-            return false;
-        }
+        let (Ok(length), octets) = (u16::try_from(record.len()), record.len() + 2) else { return false };
         if self.places.contains_key(&tag) {
             return true;
         }
-        if self.octets.capacity() < begin + more {
-            // By a half: what is never used is never the system's either, but it is copied each time.
-            let size = (begin + begin / 2).max(begin + more).min(room);
-            self.octets.reserve_exact(size - begin);
+        if self.segments.last().is_none_or(|last| last.capacity() - last.len() < octets) {
+            let more = SEGMENT.min(room.saturating_sub(self.taken));
+            if more < octets {
+                return false;
+            }
+            self.segments.push(Vec::with_capacity(more));
+            self.taken += more;
         }
-        self.octets.extend_from_slice(&length.to_le_bytes());
-        self.octets.extend_from_slice(record);
+        let number = self.segments.len() - 1;
+        let Some(segment) = self.segments.last_mut() else { return false };
+        let Ok(place) = u32::try_from(number * SEGMENT + segment.len()) else { return false };
+        segment.extend_from_slice(&length.to_le_bytes());
+        segment.extend_from_slice(record);
         self.places.insert(tag, place);
         true
     }
@@ -134,7 +142,7 @@ impl Shard {
     fn remove(&mut self, tag: u32) {
         self.waste += self.record(tag).map_or(0, |record| record.len() + 2);
         self.places.remove(&tag);
-        if self.waste > self.octets.len() / 2 {
+        if self.waste > self.taken / 2 {
             *self = Shard::default();
         }
     }
@@ -187,7 +195,7 @@ mod tests {
         let kept = |shelf: &Shelf| names.iter().filter(|name| found(shelf, name).is_some()).count();
         assert!(!names.iter().map(|name| shelf.put(shelf.epoch(), name, &record)).fold(true, |all, one| all & one));
         assert_eq!(kept(&shelf), room / 100);
-        let octets: usize = shelf.shards.iter().map(|shard| shard.read().expect("sound").octets.capacity()).sum();
+        let octets: usize = shelf.shards.iter().map(|shard| shard.read().expect("sound").taken).sum();
         assert!(octets <= room, "{octets}");
         shelf.passed(&Changed::These(names.clone()));
         assert_eq!(kept(&shelf), 0);
