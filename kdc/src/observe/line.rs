@@ -35,7 +35,8 @@ pub struct Before {
     second: Last<Time>,
     server: Last<Principal>,
     from: Last<SocketAddr>,
-    ticket: Last<Issued>,
+    /// With the second of the line.
+    ticket: Last<(Issued, Time)>,
 }
 
 /// What something was told as.
@@ -102,7 +103,7 @@ pub fn add(seen: &Seen<'_>, before: &mut Before, text: &mut String) {
     told(key!("armor"), event.armor, text);
     offered(&event.offered, text);
     if let Some(issued) = &event.issued {
-        before.ticket.add(issued, ticket, text);
+        before.ticket.add(&(*issued, seen.at.time), ticket, text);
     }
     // How long the decision took.
     text.push_str(key!("micros"));
@@ -150,16 +151,16 @@ fn offered(etypes: &[EncryptionType], text: &mut String) {
     }
 }
 
-/// What is told of an issued ticket.
-fn ticket(issued: &Issued, text: &mut String) {
+/// What is told of a ticket that was issued in this second. What is left out is what nearly always is: times are now, and
+/// all etypes the ticket's.
+fn ticket((issued, now): &(Issued, Time), text: &mut String) {
     // The letters of klist.
     text.push_str(open!("flags"));
     text.push_str(&issued.flags.letters());
     text.push('"');
     let times = [
-        (open!("auth_time"), Some(issued.auth_time)),
-        // Where it is left out it is the time of authentication, as in a ticket (RFC 4120 5.3).
-        (open!("start_time"), Some(issued.start_time).filter(|start| *start != issued.auth_time)),
+        (open!("auth_time"), Some(issued.auth_time).filter(|at| at != now)),
+        (open!("start_time"), Some(issued.start_time).filter(|at| at != now)),
         (open!("end_time"), Some(issued.end_time)),
         (open!("renew_till"), issued.renew_till),
     ];
@@ -174,9 +175,11 @@ fn ticket(issued: &Issued, text: &mut String) {
         (key!("session_etype"), issued.session_etype),
         (key!("reply_etype"), issued.reply_etype),
     ];
-    for (before, used) in etypes {
-        text.push_str(before);
-        signed(used.0, text);
+    for (place, (before, used)) in etypes.into_iter().enumerate() {
+        if place == 0 || used != issued.ticket_etype {
+            text.push_str(before);
+            signed(used.0, text);
+        }
     }
 }
 

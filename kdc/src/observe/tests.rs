@@ -99,7 +99,6 @@ fn an_audit_line_says_who_got_what_and_how() {
         "armor": "ticket",
         "offered": [18, -7],
         "flags": "IA",
-        "auth_time": "2026-11-21T23:40:11Z",
         "end_time": "2026-11-22T00:40:11Z",
         "renew_till": "2026-11-22T01:40:11Z",
         "ticket_etype": 18,

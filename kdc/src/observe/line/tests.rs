@@ -58,8 +58,8 @@ struct Record<'a> {
 struct Ticket {
     /// The letters of klist.
     flags: String,
-    #[serde(serialize_with = "shown")]
-    auth_time: Time,
+    #[serde(serialize_with = "optional", skip_serializing_if = "Option::is_none")]
+    auth_time: Option<Time>,
     #[serde(serialize_with = "optional", skip_serializing_if = "Option::is_none")]
     start_time: Option<Time>,
     #[serde(serialize_with = "shown")]
@@ -67,8 +67,10 @@ struct Ticket {
     #[serde(serialize_with = "optional", skip_serializing_if = "Option::is_none")]
     renew_till: Option<Time>,
     ticket_etype: i32,
-    session_etype: i32,
-    reply_etype: i32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    session_etype: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reply_etype: Option<i32>,
 }
 
 impl<'a> Record<'a> {
@@ -89,23 +91,24 @@ impl<'a> Record<'a> {
             armor: event.armor,
             indicators: &event.indicators,
             offered: event.offered.iter().map(|etype| etype.0).collect(),
-            ticket: event.issued.as_ref().map(Ticket::new),
+            ticket: event.issued.as_ref().map(|issued| Ticket::new(issued, seen.at.time)),
             micros: record::micros(seen),
         }
     }
 }
 
 impl Ticket {
-    fn new(issued: &Issued) -> Self {
+    fn new(issued: &Issued, now: Time) -> Self {
+        let other = |etype: EncryptionType| (etype != issued.ticket_etype).then_some(etype.0);
         Ticket {
             flags: issued.flags.letters(),
-            auth_time: issued.auth_time,
-            start_time: (issued.start_time != issued.auth_time).then_some(issued.start_time),
+            auth_time: (issued.auth_time != now).then_some(issued.auth_time),
+            start_time: (issued.start_time != now).then_some(issued.start_time),
             end_time: issued.end_time,
             renew_till: issued.renew_till,
             ticket_etype: issued.ticket_etype.0,
-            session_etype: issued.session_etype.0,
-            reply_etype: issued.reply_etype.0,
+            session_etype: other(issued.session_etype),
+            reply_etype: other(issued.reply_etype),
         }
     }
 }
@@ -186,6 +189,10 @@ proptest! {
             let of = |place: usize| if turn[place] { &one } else { &other };
             let (mut event, from, transport) = (of(0).0.clone(), of(1).1, of(0).2);
             event.issued = of(2).0.issued;
+            // As most have them.
+            if let Some(issued) = event.issued.as_mut().filter(|_| turn[1]) {
+                (issued.auth_time, issued.session_etype) = (of(3).3.0, issued.ticket_etype);
+            }
             let at = Instant { time: of(3).3.0, micros: of(4).3.1 };
             let seen = Seen { event: &event, from, transport, at, took: Duration::from_nanos(of(4).4) };
             let mut text = String::new();
