@@ -8,9 +8,9 @@ use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
-use bench::{cpu_nanos, load};
+use bench::{load, rest};
 use kdc::admin::now;
 use kdc::config;
 use kdc::core::{Attributes, Entry, KeySet, LongTermKey, StoreError};
@@ -157,17 +157,8 @@ impl Server {
         // Nobody reads what it may say from now on, and nobody writes with logging off.
         std::thread::spawn(move || std::io::copy(&mut lines, &mut std::io::sink()));
         let server = Server { child, address: port[0].address(), _port: port };
-        server.rest();
+        rest(server.child.id());
         (server, ready)
-    }
-
-    /// Waits until it has done what it does at its start, beside serving.
-    fn rest(&self) {
-        let mut before = 0;
-        while before != cpu_nanos(self.child.id()) {
-            before = cpu_nanos(self.child.id());
-            std::thread::sleep(Duration::from_millis(300));
-        }
     }
 
     fn ticket(&self, request: &[u8], key: &Key) -> Credential {

@@ -19,6 +19,15 @@ pub const TURNS: usize = 7;
 /// Of those whose ratio is to be known to some hundredths.
 pub const MANY_TURNS: usize = 3 * TURNS;
 
+/// Waits until a server has done what it does at its start, beside serving.
+pub fn rest(pid: u32) {
+    let mut before = 0;
+    while before != cpu_nanos(pid) {
+        before = cpu_nanos(pid);
+        std::thread::sleep(Duration::from_millis(300));
+    }
+}
+
 /// What each of two gives in a turn. Each is the first as often as the other.
 pub fn both<T>(turn: usize, mut take: impl FnMut(usize) -> T) -> [T; 2] {
     if turn.is_multiple_of(2) {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bench::quiet::{Quiet, Wishes, numbered};
 use bench::rows::Goal;
-use bench::{Load, MANY_TURNS, TURNS, cpu_nanos, load, load_from, median, resident};
+use bench::{Load, MANY_TURNS, TURNS, cpu_nanos, load, load_from, median, resident, rest};
 use tests::joined::Credential;
 use tests::{AES256_SHA1, Family};
 
@@ -31,6 +31,7 @@ impl Crowd {
     fn of(principals: u32) -> Crowd {
         const CLIENTS: usize = 500;
         let mut quiet = Quiet::start(Family::Ours, AES256_SHA1, Wishes { principals, ..Wishes::default() });
+        rest(quiet.pid());
         let mut state = 4711;
         let tgts = (0..CLIENTS).map(|_| quiet.tgt(&numbered(any(&mut state, principals)))).collect();
         Crowd { quiet, principals, state, tgts }

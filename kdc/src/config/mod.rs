@@ -196,8 +196,8 @@ pub struct Limits {
     pub lookaside_memory: usize,
     /// Ticket-granting tickets that came more than once and are kept open; 0 keeps none.
     pub known_tickets: usize,
-    /// Bytes for keeping records of the store in memory, as they are on disk.
-    #[serde(deserialize_with = "values::size")]
+    /// Bytes for keeping records of the store in memory, as they are on disk; 0 keeps none.
+    #[serde(deserialize_with = "values::size_or_none")]
     pub records_memory: usize,
     /// Principals kept opened in memory.
     #[serde(deserialize_with = "values::count")]

@@ -162,12 +162,24 @@ pub(super) fn threads<'de, D: Deserializer<'de>>(input: D) -> Result<Option<usiz
 
 /// A number of bytes: `67108864`, `"64 MiB"`.
 pub(super) fn size<'de, D: Deserializer<'de>>(input: D) -> Result<usize, D::Error> {
-    let bytes = match Amount::deserialize(input)? {
+    octets(Amount::deserialize(input)?)
+}
+
+fn octets<E: Error>(amount: Amount) -> Result<usize, E> {
+    let bytes = match amount {
         Amount::Number(bytes) => usize::try_from(bytes).ok(),
         Amount::Text(text) => parse_size(&text),
     };
     let expected = "a size of at least 64 KiB such as \"64 MiB\", or a number of bytes, was expected";
-    bytes.filter(|bytes| *bytes >= 64 << 10).ok_or_else(|| D::Error::custom(expected))
+    bytes.filter(|bytes| *bytes >= 64 << 10).ok_or_else(|| E::custom(expected))
+}
+
+/// A size, or 0 for nothing.
+pub(super) fn size_or_none<'de, D: Deserializer<'de>>(input: D) -> Result<usize, D::Error> {
+    match Amount::deserialize(input)? {
+        Amount::Number(0) => Ok(0),
+        amount => octets(amount),
+    }
 }
 
 fn parse_size(text: &str) -> Option<usize> {

@@ -286,6 +286,17 @@ pub enum Change {
     Answered(Answered),
 }
 
+impl Change {
+    /// Whom it changes, if it is a principal.
+    pub fn principal(&self) -> Option<&Principal> {
+        match self {
+            Change::Create(entry) | Change::Replace(entry) => Some(&entry.principal),
+            Change::Delete(principal) => Some(principal),
+            Change::PutPolicy(_) | Change::DeletePolicy(_) | Change::Answered(_) => None,
+        }
+    }
+}
+
 /// Why a store did not do what it was asked.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

@@ -28,7 +28,7 @@ pub use memory::Memory;
 pub use plan::normal;
 #[doc(hidden)] // for tests that bend records
 pub use record::{decode as decode_record, encode as encode_record};
-pub use redb::{Bulk, Existing, Put, Redb, Sealed};
+pub use redb::{Ahead, Bulk, Existing, Put, Redb, Sealed};
 pub use seal::{MasterKey, open_under, seal_under};
 pub use vault::{Resealed, Vault, remind};
 
@@ -55,22 +55,33 @@ pub trait House: Store + Ledger + Vault {
         None
     }
 
-    /// Reads on after `after` what is to be kept in memory. The last that was read; `None`: that was all of it.
+    /// Reads on after `after` what is to be kept in memory.
     ///
     /// # Errors
     /// When the store can't be read.
-    fn read_ahead(&self, after: Option<&str>) -> Result<Option<String>, StoreError>;
+    fn read_ahead(&self, after: Option<&str>) -> Result<Ahead, StoreError>;
+
+    /// Whether, since this was asked last, what was read ahead was forgotten. At first it was.
+    fn forgot(&self) -> bool;
 }
 
 impl House for Redb {
-    fn read_ahead(&self, after: Option<&str>) -> Result<Option<String>, StoreError> {
+    fn read_ahead(&self, after: Option<&str>) -> Result<Ahead, StoreError> {
         Redb::read_ahead(self, after)
+    }
+
+    fn forgot(&self) -> bool {
+        Redb::forgot(self)
     }
 }
 
 impl House for Cached<Redb> {
-    fn read_ahead(&self, after: Option<&str>) -> Result<Option<String>, StoreError> {
+    fn read_ahead(&self, after: Option<&str>) -> Result<Ahead, StoreError> {
         self.inner().read_ahead(after)
+    }
+
+    fn forgot(&self) -> bool {
+        self.inner().forgot()
     }
 }
 
@@ -83,5 +94,5 @@ impl House for Cached<Redb> {
 pub fn open(file: &Path, master_key: impl Into<Source>, kept: Kept) -> Result<Cached<Redb>, StoreError> {
     let master = MasterKey::load(master_key)?;
     remind(&master);
-    Ok(Cached::new(Redb::open(file, master)?.keeping(kept.records), kept.entries))
+    Ok(Cached::new(Redb::open_served(file, master, kept.records)?, kept.entries))
 }

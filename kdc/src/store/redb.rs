@@ -32,6 +32,7 @@ use redb::{
 };
 use zeroize::Zeroizing;
 
+pub use ahead::Ahead;
 pub use bulk::{Bulk, Existing, Put, Sealed};
 #[cfg(feature = "etcd")]
 pub use follow::{Followed, Position, REVISION_OF_A_POLICY, REVISION_OF_A_PRINCIPAL, Row};
@@ -61,8 +62,10 @@ pub(super) const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("
 const POSITION: &str = "position";
 /// The layout of the tables.
 const SCHEMA: u64 = 1;
-/// Pages kept by redb itself; records are kept besides, and opened entries by [`super::Cached`].
-const PAGE_CACHE: usize = 24 << 20;
+/// Octets of pages kept by redb itself, where much is read and written through them.
+const PAGES: usize = 80 << 20;
+/// The same where a realm is served: records are kept besides, and opened entries by [`super::Cached`].
+const SERVED_PAGES: usize = 24 << 20;
 /// Up to this size a file is verified whole when opened, which costs some 10 ms.
 const VERIFIED: u64 = 32 << 20;
 /// What the master key must open to be the right one.
@@ -72,6 +75,8 @@ pub(super) const CHECK: &[u8] = b"this is the master key of the store";
 pub struct Redb {
     pub(super) file: PathBuf,
     realm: String,
+    /// Octets.
+    pages: usize,
     /// Swapped while it is rolled over: a change that has begun goes on with the one it began with.
     pub(super) master: ArcSwap<MasterKey>,
     /// Some until dropped, or while it can't be opened anew.
@@ -97,7 +102,7 @@ impl Redb {
             .open(file)
             .map_err(|error| StoreError::Storage(format!("{}: {error}", file.display())))?;
         let (version, sealed) = master.seal(CHECK, CHECK)?;
-        let mut database = builder().create(file).map_err(|error| opening(file, error))?;
+        let mut database = builder(PAGES).create(file).map_err(|error| opening(file, error))?;
         let fail = |error: redb::Error| failed(file, error);
         let write = |database: &Database| -> Result<(), redb::Error> {
             let transaction = begin(database)?;
@@ -116,6 +121,7 @@ impl Redb {
         Ok(Redb {
             file,
             realm,
+            pages: PAGES,
             master: ArcSwap::from_pointee(master),
             database: RwLock::new(Some(database)),
             newest: Newest::default(),
@@ -131,15 +137,28 @@ impl Redb {
     /// [`StoreError::InUse`] when another process has it open; [`StoreError::Storage`] when the
     /// file is missing, damaged or no store, or the master key is not its own.
     pub fn open(file: &Path, master: MasterKey) -> Result<Self, StoreError> {
+        Redb::opened(file, master, PAGES)
+    }
+
+    /// The same for who serves a realm, keeping up to so many octets of records in memory.
+    ///
+    /// # Errors
+    /// As [`Redb::open`].
+    pub fn open_served(file: &Path, master: MasterKey, records: usize) -> Result<Self, StoreError> {
+        Ok(Redb::opened(file, master, SERVED_PAGES)?.keeping(records))
+    }
+
+    fn opened(file: &Path, master: MasterKey, pages: usize) -> Result<Self, StoreError> {
         let size = sniff(file)?;
         guarded(file, || {
-            let database = builder()
+            let database = builder(pages)
                 .set_check_integrity_on_open(size <= VERIFIED)
                 .open(file)
                 .map_err(|error| opening(file, error))?;
             let mut store = Redb {
                 file: file.to_owned(),
                 realm: String::new(),
+                pages,
                 master: ArcSwap::from_pointee(master),
                 database: RwLock::new(Some(database)),
                 newest: Newest::default(),
@@ -231,12 +250,11 @@ impl Redb {
     /// to read too; but what was committed is there and has to be served.
     fn reopen(&self) -> Result<(), StoreError> {
         let mut place = self.database.write().unwrap_or_else(PoisonError::into_inner);
-        self.newest.pass();
-        self.shelf.passed(&Changed::Any);
+        self.passed(&Changed::Any);
         let old = place.take();
         guarded(&self.file, || {
             drop(old);
-            *place = Some(builder().open(&self.file).map_err(|error| opening(&self.file, error))?);
+            *place = Some(builder(self.pages).open(&self.file).map_err(|error| opening(&self.file, error))?);
             Ok(())
         })
     }
@@ -275,8 +293,13 @@ impl Redb {
             finished = true;
             done
         });
-        self.newest.pass();
-        self.shelf.passed(done.as_ref().unwrap_or(&Changed::Any));
+        self.passed(match &done {
+            Ok(changed) => changed,
+            Err(StoreError::Storage(_)) => &Changed::Any,
+            Err(_) if !finished => &Changed::Any,
+            // Refused before anything was written.
+            Err(_) => &Changed::Nothing,
+        });
         if !finished {
             self.torn.store(true, Ordering::Release);
         } else if matches!(done, Err(StoreError::Storage(_))) {
@@ -286,19 +309,26 @@ impl Redb {
         done.map(drop)
     }
 
+    /// There was a commit: first all see it, then what they had before is taken from them.
+    fn passed(&self, changed: &Changed) {
+        self.newest.pass();
+        self.shelf.passed(changed);
+    }
+
     fn find(&self, name: &Principal) -> Result<Option<Arc<Entry>>, StoreError> {
         let name = normal(name);
         let key = text(&name);
         let open = |record: &[u8]| record::decode_named(&name, &key, record, &self.master.load());
         // Of what is wrong with a record the tree knows whether it is true.
-        if let Some(entry) = self.shelf.look(&key, |record| open(record).ok()) {
+        if let Some(entry) = guarded(&self.file, || Ok(self.shelf.look(&key, |record| open(record).ok())))? {
             return Ok(Some(Arc::new(entry)));
         }
         let epoch = self.shelf.epoch();
         self.look(|store, View { principals, names, .. }| {
             if let Some(bytes) = store.sound(principals.get(&*key))? {
+                let entry = open(bytes.value())?;
                 store.shelf.put(epoch, &key, bytes.value());
-                return Ok(Some(Arc::new(open(bytes.value())?)));
+                return Ok(Some(Arc::new(entry)));
             }
             let Some(owner) = store.sound(names.get((&*folded(&key), &*key)))? else { return Ok(None) };
             match store.sound(principals.get(owner.value()))? {
@@ -461,7 +491,12 @@ impl Store for Redb {
     }
 
     fn commit(&self, changes: &[Change]) -> Result<(), StoreError> {
-        self.committing(|store, database| store.write(database, changes))
+        let done = self.committing(|store, database| store.write(database, changes));
+        if done.is_err() {
+            // What it was refused for may be a commit that others do not see yet.
+            self.shelf.passed(&Changed::These(changes.iter().filter_map(Change::principal).map(key).collect()));
+        }
+        done
     }
 }
 
@@ -482,9 +517,9 @@ pub(super) fn opens_check(master: &MasterKey, sealed: &[u8]) -> bool {
     opened.is_some_and(|plain| *plain == CHECK)
 }
 
-fn builder() -> Builder {
+fn builder(pages: usize) -> Builder {
     let mut builder = Builder::new();
-    builder.set_cache_size(PAGE_CACHE);
+    builder.set_cache_size(pages);
     builder
 }
 

@@ -47,3 +47,15 @@ fn redb_in(dir: tempfile::TempDir) -> (tempfile::TempDir, Redb) {
 fn reopen(dir: &tempfile::TempDir) -> Result<Redb, StoreError> {
     Redb::open(&dir.path().join("store"), MasterKey::load(&dir.path().join("master.key"))?)
 }
+
+#[test]
+fn what_is_served_from_is_kept_in_memory_as_far_as_is_said() {
+    let (dir, store) = redb();
+    drop(store);
+    for (records, expected) in [(KEPT.records, Ahead::Whole), (0, Ahead::TooMany)] {
+        let kept = Kept { records, ..KEPT };
+        let store = open(&dir.path().join("store"), &dir.path().join("master.key"), kept).expect("opens");
+        store.commit(&[crate::core::Change::Create(entry(&format!("user{records}")))]).expect("committed");
+        assert_eq!(store.read_ahead(None).expect("read"), expected, "{records}");
+    }
+}

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use kdc::core::{Change, Entry, KeySet, LongTermKey, Store};
 use kdc::store::etcd::{Etcd as Copy, Options, Presence, publish};
-use kdc::store::{Existing, MasterKey, Redb};
+use kdc::store::{Existing, Kept, MasterKey, Redb};
 use libkrb::codes::EncryptionType;
 use libkrb::crypto::{Key, OsRandom, SUPPORTED};
 use libkrb::{Principal, Time};
@@ -43,7 +43,15 @@ fn three(etcd: &Etcd) -> (tempfile::TempDir, Vec<Copy>) {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     runtime.block_on(publish(&options, &first)).expect("published");
     drop(first);
-    let open = |copy: usize| Copy::open(options.clone(), &folder.path().join(copy.to_string()), "R", master(), 1000);
+    let open = |copy: usize| {
+        Copy::open(
+            options.clone(),
+            &folder.path().join(copy.to_string()),
+            "R",
+            master(),
+            Kept { entries: 1000, records: 1 << 20 },
+        )
+    };
     let copies = (0..3).map(|copy| open(copy).expect("opens")).collect();
     (folder, copies)
 }
@@ -174,7 +182,14 @@ fn a_kdc_joins_a_realm_of_many_and_serves_at_once() {
     let published = begun.elapsed();
     drop(first);
     let begun = Instant::now();
-    let joined = Copy::open(options.clone(), &folder.path().join("joined"), "R", master(), 1000).expect("opens");
+    let joined = Copy::open(
+        options.clone(),
+        &folder.path().join("joined"),
+        "R",
+        master(),
+        Kept { entries: 1000, records: 1 << 20 },
+    )
+    .expect("opens");
     let last = joined.lookup(&name(&format!("host/machine{:07}.example.org", count - 1))).expect("readable");
     let took = begun.elapsed();
     assert!(last.is_some() && joined.size().expect("readable").principals == count as u64);

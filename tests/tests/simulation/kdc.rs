@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use kdc::attempts::{Counted, Together};
 use kdc::core::{Arrival, Entry, Kdc as Core, KnownTgts, Outcome, Policy, Store};
-use kdc::store::MasterKey;
 use kdc::store::etcd::{Etcd, Options, Presence, World};
+use kdc::store::{Kept, MasterKey};
 use libkrb::replay::MemoryReplayCache;
 use libkrb::time::Instant as Moment;
 use libkrb::{Principal, Time};
@@ -110,7 +110,9 @@ impl Seat {
         self.tasks.spawn(async move {
             let etcd = loop {
                 let master = MasterKey::load(&*master).expect("the master key");
-                match Etcd::within(options.clone(), (&file, REALM), master, 1000).await {
+                match Etcd::within(options.clone(), (&file, REALM), master, Kept { entries: 1000, records: 1 << 20 })
+                    .await
+                {
                     Ok(etcd) => break Arc::new(etcd),
                     Err(error) => trace.say(format!("kdc {number} does not start: {error}")),
                 }

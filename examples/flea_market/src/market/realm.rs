@@ -86,7 +86,7 @@ impl Realm {
         }
         let realm = Realm::find(dir)?;
         let config = &realm.config;
-        let store = store::open(&config.store.file, &config.master_key, config.limits.principals_in_memory)?;
+        let store = store::open(&config.store.file, &config.master_key, config.limits.kept())?;
         let registry = Local::new(Arc::new(kadmin::registry(config, Arc::new(store))?));
         for user in PEOPLE {
             realm.add_user(&registry, user)?;

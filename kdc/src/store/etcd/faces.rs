@@ -14,7 +14,7 @@ use crate::attempts::Together;
 use crate::core::attempts::{AccountId, Record};
 use crate::core::store::{Export, Members, Standing};
 use crate::core::{Change, Entry, Ledger, PasswordPolicy, Size, Store, StoreError};
-use crate::store::{House, MasterKey, Resealed, Vault};
+use crate::store::{Ahead, House, MasterKey, Resealed, Vault};
 
 impl Store for Etcd {
     fn lookup(&self, name: &Principal) -> Result<Option<Arc<Entry>>, StoreError> {
@@ -82,8 +82,12 @@ impl Ledger for Etcd {
 }
 
 impl House for Etcd {
-    fn read_ahead(&self, after: Option<&str>) -> Result<Option<String>, StoreError> {
+    fn read_ahead(&self, after: Option<&str>) -> Result<Ahead, StoreError> {
         self.changer.copy.read_ahead(after)
+    }
+
+    fn forgot(&self) -> bool {
+        self.changer.copy.forgot()
     }
 
     fn together(&self) -> Option<Arc<Together>> {

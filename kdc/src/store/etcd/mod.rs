@@ -307,8 +307,8 @@ impl Plot {
             record.ok_or_else(problem)
         });
         let (copy, fresh) = match &record {
-            Ok(record) => take(&file, &realm, master, record, &layout)?,
-            Err(trouble) => (existing(&file, master, trouble)?, false),
+            Ok(record) => take(&file, &realm, master, record, &layout, kept.records)?,
+            Err(trouble) => (existing(&file, master, trouble, kept.records)?, false),
         };
         let seals = match &record {
             Ok(record) => record.master.clone(),
@@ -318,7 +318,7 @@ impl Plot {
             let sealing = copy.master.load().sealing(version)?;
             copy.master.store(Arc::new(sealing));
         }
-        let copy = Arc::new(Cached::new(copy.keeping(kept.records), kept.entries));
+        let copy = Arc::new(Cached::new(copy, kept.entries));
         let progress = Arc::new(Progress::new(options.max_staleness));
         if let Err(trouble) = record {
             progress.away(trouble.to_string());
@@ -377,6 +377,7 @@ fn take(
     master: MasterKey,
     record: &Realm,
     layout: &Layout,
+    records: usize,
 ) -> Result<(Redb, bool), StoreError> {
     let prefix = layout.prefix();
     record.can_be_read(layout)?;
@@ -392,11 +393,11 @@ fn take(
     }
     layout.agree(record, &master)?;
     if !file.exists() {
-        let copy = Redb::create(file, name, master)?;
+        let copy = Redb::create(file, name, master)?.keeping(records);
         copy.become_copy(true)?;
         return Ok((copy, true));
     }
-    let copy = Redb::open(file, master)?;
+    let copy = Redb::open_served(file, master, records)?;
     match copy.position()? {
         Some(position) => Ok((copy, position.revision == 0)),
         None => Err(no_copy(file)),
@@ -404,11 +405,11 @@ fn take(
 }
 
 /// The copy that is there, while etcd is not.
-fn existing(file: &Path, master: MasterKey, trouble: &Trouble) -> Result<Redb, StoreError> {
+fn existing(file: &Path, master: MasterKey, trouble: &Trouble, records: usize) -> Result<Redb, StoreError> {
     if !file.exists() {
         return Err(StoreError::Storage(format!("{}: no copy of the realm yet, and {trouble}", file.display())));
     }
-    let copy = Redb::open(file, master)?;
+    let copy = Redb::open_served(file, master, records)?;
     match copy.position()? {
         Some(position) if position.revision > 0 => Ok(copy),
         Some(_) => Err(StoreError::Storage(format!("{}: not a whole copy yet, and {trouble}", file.display()))),

@@ -106,8 +106,7 @@ impl Redb {
         let transaction = begin(database).map_err(|error| failed(&self.file, error))?;
         let filled = fill(&mut self.open_bulk(&transaction, revision)?)?;
         let committed = guarded(&self.file, || self.sound(transaction.commit()));
-        self.newest.pass();
-        self.shelf.passed(&Changed::Any);
+        self.passed(&Changed::Any);
         committed?;
         Ok(filled)
     }

@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 use std::hash::BuildHasher;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{PoisonError, RwLock};
 
 use foldhash::fast::RandomState;
@@ -17,6 +17,8 @@ const SHARDS: usize = 64;
 const SEGMENT: usize = 1 << 16;
 /// No longer record is kept.
 const LONGEST: usize = 4096;
+/// What a place takes for which there is room, and twice as much just after the table of places has grown.
+const PLACE: usize = 11;
 
 /// What a commit changed of the records.
 pub(in crate::store) enum Changed {
@@ -34,6 +36,8 @@ pub(super) struct Shelf {
     epoch: AtomicU64,
     /// Octets that a shard may take.
     room: usize,
+    /// Something was taken away that was as it is on disk.
+    forgot: AtomicBool,
     hasher: RandomState,
     shards: Box<[RwLock<Shard>]>,
 }
@@ -58,6 +62,7 @@ impl Shelf {
             epoch: AtomicU64::default(),
             // Segments are told by 16 bits.
             room: (octets / SHARDS).min(SEGMENT << 15),
+            forgot: AtomicBool::new(true),
             hasher: RandomState::default(),
             shards: (0..SHARDS).map(|_| RwLock::default()).collect(),
         }
@@ -81,6 +86,15 @@ impl Shelf {
         if record.len() > LONGEST {
             return true;
         }
+        // Most that can't be kept are told without keeping others from looking.
+        let sight = shard.read().unwrap_or_else(PoisonError::into_inner);
+        if sight.places.contains_key(&tag) {
+            return true;
+        }
+        if sight.room_for(record.len() + 2, self.room).is_none() {
+            return false;
+        }
+        drop(sight);
         let mut shard = shard.write().unwrap_or_else(PoisonError::into_inner);
         // Before it has the shard a commit has begun its epoch: who comes after that must not bring what was before.
         self.epoch() != epoch || shard.put(tag, record, self.room)
@@ -88,20 +102,34 @@ impl Shelf {
 
     /// There was a commit, which whoever looks now sees.
     pub fn passed(&self, changed: &Changed) {
-        self.epoch.fetch_add(1, Ordering::SeqCst);
         match changed {
             Changed::Nothing => {}
             Changed::These(owners) => {
+                self.epoch.fetch_add(1, Ordering::SeqCst);
                 for (shard, tag) in owners.iter().filter_map(|owner| self.place(owner)) {
-                    shard.write().unwrap_or_else(PoisonError::into_inner).remove(tag);
+                    if shard.write().unwrap_or_else(PoisonError::into_inner).remove(tag) {
+                        self.forgot.store(true, Ordering::Relaxed);
+                    }
                 }
             }
             Changed::Any => {
+                self.epoch.fetch_add(1, Ordering::SeqCst);
                 for shard in &self.shards {
                     *shard.write().unwrap_or_else(PoisonError::into_inner) = Shard::default();
                 }
+                self.forgot.store(true, Ordering::Relaxed);
             }
         }
+    }
+
+    /// Whether so many records of so many octets would fit, all together.
+    pub fn fits(&self, records: u64, octets: u64) -> bool {
+        records.saturating_mul(octets + 2 + 2 * PLACE as u64) <= (self.room * SHARDS) as u64
+    }
+
+    /// Whether, since this was asked last, something was taken away that was as it is on disk. At first it was.
+    pub fn forgot(&self) -> bool {
+        self.forgot.swap(false, Ordering::Relaxed)
     }
 
     fn place(&self, owner: &str) -> Option<(&RwLock<Shard>, u32)> {
@@ -122,13 +150,13 @@ impl Shard {
         if self.places.contains_key(&tag) {
             return true;
         }
-        if self.segments.last().is_none_or(|last| last.capacity() - last.len() < octets) {
-            let more = SEGMENT.min(room.saturating_sub(self.taken));
-            if more < octets {
-                return false;
+        match self.room_for(octets, room) {
+            None => return false,
+            Some(0) => {}
+            Some(more) => {
+                self.segments.push(Vec::with_capacity(more));
+                self.taken += more;
             }
-            self.segments.push(Vec::with_capacity(more));
-            self.taken += more;
         }
         let number = self.segments.len() - 1;
         let Some(segment) = self.segments.last_mut() else { return false };
@@ -139,12 +167,24 @@ impl Shard {
         true
     }
 
-    fn remove(&mut self, tag: u32) {
+    /// The size of the segment that is needed for so many octets more, 0 where there is one; `None`: there is no room.
+    fn room_for(&self, octets: usize, room: usize) -> Option<usize> {
+        if self.segments.last().is_some_and(|last| last.capacity() - last.len() >= octets) {
+            return Some(0);
+        }
+        let left = room.saturating_sub(self.taken + self.places.capacity() * PLACE);
+        Some(SEGMENT.min(left)).filter(|more| *more >= octets)
+    }
+
+    /// Forgets a record; whether others with it, for most of what was here was none any more.
+    fn remove(&mut self, tag: u32) -> bool {
         self.waste += self.record(tag).map_or(0, |record| record.len() + 2);
         self.places.remove(&tag);
-        if self.waste > self.taken / 2 {
+        let others = self.waste > self.taken / 2;
+        if others {
             *self = Shard::default();
         }
+        others
     }
 }
 
@@ -189,18 +229,25 @@ mod tests {
 
     #[test]
     fn no_more_is_kept_than_there_is_room_for_and_what_was_changed_makes_room() {
-        let (room, record) = (SHARDS * 1000, [7; 98]);
+        let (room, record) = (SHARDS * 4 * SEGMENT, [7; 98]);
         let shelf = Shelf::new(room);
-        let names: Vec<_> = (0..10_000).map(|number| format!("user{number}")).collect();
+        let names: Vec<_> = (0..200_000).map(|number| format!("user{number}")).collect();
         let kept = |shelf: &Shelf| names.iter().filter(|name| found(shelf, name).is_some()).count();
-        assert!(!names.iter().map(|name| shelf.put(shelf.epoch(), name, &record)).fold(true, |all, one| all & one));
-        assert_eq!(kept(&shelf), room / 100);
-        let octets: usize = shelf.shards.iter().map(|shard| shard.read().expect("sound").taken).sum();
-        assert!(octets <= room, "{octets}");
+        let fill = |shelf: &Shelf| names.iter().filter(|name| shelf.put(shelf.epoch(), name, &record)).count();
+        let many = room / (record.len() + 2 + 2 * PLACE);
+        assert!(!shelf.fits(names.len() as u64, 98) && shelf.fits(many as u64, 98));
+        let put = fill(&shelf);
+        assert!((many..room / 100).contains(&put), "{put} of {many}");
+        assert_eq!(kept(&shelf), put);
+        let size = |shard: &Shard| shard.taken + shard.places.capacity() * PLACE;
+        let octets: usize = shelf.shards.iter().map(|shard| size(&shard.read().expect("sound"))).sum();
+        assert!(octets <= room * 11 / 10, "{octets}");
+        assert!(shelf.forgot() && !shelf.forgot());
         shelf.passed(&Changed::These(names.clone()));
-        assert_eq!(kept(&shelf), 0);
-        names.iter().for_each(|name| _ = shelf.put(shelf.epoch(), name, &record));
-        assert_eq!(kept(&shelf), room / 100);
+        assert_eq!((kept(&shelf), shelf.forgot()), (0, true));
+        assert_eq!(fill(&shelf), put);
+        shelf.passed(&Changed::Any);
+        assert_eq!((kept(&shelf), shelf.forgot()), (0, true));
     }
 
     #[test]
