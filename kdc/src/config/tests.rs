@@ -157,6 +157,7 @@ fn a_wrong_setting_is_named_with_its_line_and_what_was_expected() {
             "an address and port such as \"127.0.0.1:88\" or \"[::1]:88\" was expected, not \"464\"",
         ),
         ("[limits]\ntcp_connections = 0", "a number above 0 was expected"),
+        ("[limits]\nrecords_memory = 1", "a size of at least 64 KiB"),
         ("[limits]\nreplay_memory = '1 GB'", "a size of at least 64 KiB such as \"64 MiB\""),
         ("[limits]\nreplay_memory = '99999999999 GiB'", "a size of at least 64 KiB"),
         ("[limits.rate]\nsource_failures = 5", "expected a string"),

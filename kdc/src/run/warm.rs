@@ -1,5 +1,5 @@
-//! What is read from the store before anybody asks for it, while the KDC serves: at its start, and again when the store
-//! has forgotten much of it, as after its disk was full.
+//! What is read from the store before anybody asks for it, while the KDC serves: at its start, and again after the store
+//! has forgotten it, as while its disk was full.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,16 +9,20 @@ use tokio::time::sleep;
 
 use crate::store::{Ahead, House};
 
-/// How often it is asked for whether something was forgotten.
+/// How often it is asked whether it was forgotten.
 const LOOK: Duration = Duration::from_secs(60);
 
-/// The reading; it ends when this is dropped, but for a part that takes a millisecond.
+/// The reading; it ends when this is dropped, but for the page that is being read.
 pub struct Warming(AbortHandle);
 
 impl Warming {
     /// Begins, on the tokio runtime that this is called in.
     pub fn start(house: Arc<dyn House>) -> Warming {
-        Warming(tokio::spawn(run(house)).abort_handle())
+        Warming::every(LOOK, house)
+    }
+
+    fn every(look: Duration, house: Arc<dyn House>) -> Warming {
+        Warming(tokio::spawn(run(look, house)).abort_handle())
     }
 }
 
@@ -28,12 +32,19 @@ impl Drop for Warming {
     }
 }
 
-async fn run(house: Arc<dyn House>) {
+async fn run(look: Duration, house: Arc<dyn House>) {
+    house.forgot();
     loop {
-        if house.forgot() {
-            read(&house).await;
+        read(&house).await;
+        sleep(look).await;
+        while !house.forgot() {
+            sleep(look).await;
         }
-        sleep(LOOK).await;
+        // Not while it goes on: a disk that is full makes every write that fails forget all.
+        sleep(look).await;
+        while house.forgot() {
+            sleep(look).await;
+        }
     }
 }
 
@@ -55,5 +66,38 @@ async fn read(house: &Arc<dyn House>) {
         }
         // Half of the time is for those who ask.
         sleep(begun.elapsed()).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use libkrb::{Principal, Time};
+
+    use super::*;
+    use crate::core::{Change, Entry, Store};
+    use crate::store::{MasterKey, Redb};
+
+    #[tokio::test]
+    async fn records_are_read_when_it_starts_and_again_after_they_were_forgotten() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let master = MasterKey::ephemeral().expect("random");
+        let store = Redb::create(&folder.path().join("store"), "R", master).expect("a store").keeping(1 << 20);
+        let entry = |number: u32| {
+            Entry::new(Principal::parse(&format!("user{number}"), Some("R")).expect("a name"), [0; 16], Time(1), "")
+        };
+        store.commit(&(0..1500).map(|number| Change::Create(entry(number))).collect::<Vec<_>>()).expect("committed");
+        let store = Arc::new(store);
+        let all = async || {
+            while store.records_in_memory() < 1500 {
+                sleep(Duration::from_millis(1)).await;
+            }
+        };
+        let warming = Warming::every(Duration::from_millis(1), Arc::clone(&store) as Arc<dyn House>);
+        all().await;
+        // Opened anew, as it were: nobody knows what is the same still.
+        let revision = store.next_revision().expect("a revision");
+        store.bulk(revision, |_| Ok::<_, crate::core::StoreError>(())).expect("filled");
+        all().await;
+        drop(warming);
     }
 }

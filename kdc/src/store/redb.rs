@@ -287,8 +287,9 @@ impl Redb {
         if self.torn.load(Ordering::Acquire) {
             return Err(damaged(&self.file, "an earlier commit failed midway; restart first"));
         }
-        let mut finished = false;
+        let (mut begun, mut finished) = (false, false);
         let done = self.read(|store, database| {
+            begun = true;
             let done = write(store, database);
             finished = true;
             done
@@ -296,13 +297,12 @@ impl Redb {
         self.passed(match &done {
             Ok(changed) => changed,
             Err(StoreError::Storage(_)) => &Changed::Any,
-            Err(_) if !finished => &Changed::Any,
-            // Refused before anything was written.
+            // Refused: nothing was committed.
             Err(_) => &Changed::Nothing,
         });
-        if !finished {
+        if begun && !finished {
             self.torn.store(true, Ordering::Release);
-        } else if matches!(done, Err(StoreError::Storage(_))) {
+        } else if begun && matches!(done, Err(StoreError::Storage(_))) {
             // Should it fail, whoever reads next tries again.
             let _ = self.reopen();
         }

@@ -11,13 +11,15 @@ use crate::core::StoreError;
 
 /// How many records are read at a time.
 const PAGE: usize = 1000;
+/// How often they are read, where commits come meanwhile.
+const TRIES: usize = 3;
 
 /// How far the reading ahead has come.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ahead {
     /// To this record, and there are more.
     At(String),
-    /// To the end: all are in memory that are not too long for it.
+    /// To the end: what is not in memory is too long for it, or was changed meanwhile.
     Whole,
     /// Nowhere: there are more than there is room for, which those get who are asked for.
     TooMany,
@@ -36,7 +38,18 @@ impl Redb {
     /// # Errors
     /// When the store can't be read.
     pub fn read_ahead(&self, after: Option<&str>) -> Result<Ahead, StoreError> {
-        let epoch = self.shelf.epoch();
+        let mut ahead = Ahead::Whole;
+        for _ in 0..TRIES {
+            let epoch = self.shelf.epoch();
+            ahead = self.read_page(epoch, after)?;
+            if self.shelf.epoch() == epoch {
+                break;
+            }
+        }
+        Ok(ahead)
+    }
+
+    fn read_page(&self, epoch: u64, after: Option<&str>) -> Result<Ahead, StoreError> {
         self.look(|store, View { principals, .. }| {
             let start = after.map_or(Bound::Unbounded, Bound::Excluded);
             let (mut page, mut octets) = (vec![], 0);
@@ -49,12 +62,18 @@ impl Redb {
             if after.is_none() && !store.shelf.fits(store.sound(principals.len())?, each) {
                 return Ok(Ahead::TooMany);
             }
-            for (owner, record) in &page {
-                store.shelf.put(epoch, owner.value(), record.value());
+            // That they would fit was a guess from the first of them.
+            if !page.iter().all(|(owner, record)| store.shelf.put(epoch, owner.value(), record.value())) {
+                return Ok(Ahead::TooMany);
             }
             let last = page.last().filter(|_| page.len() == PAGE);
             Ok(last.map_or(Ahead::Whole, |(owner, _)| Ahead::At(owner.value().to_owned())))
         })
+    }
+
+    /// How many records are in memory.
+    pub fn records_in_memory(&self) -> usize {
+        self.shelf.len()
     }
 
     /// Whether, since this was asked last, what was read ahead was forgotten. At first it was.

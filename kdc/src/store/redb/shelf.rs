@@ -2,7 +2,7 @@
 //! several. Not here: what is read from them, and the entries that are kept opened ([`crate::store::Cached`]).
 //!
 //! No stale record is found after a commit. Whoever puts one in names the epoch in which he began to look for it; a
-//! commit, once others see it, begins the next one and then takes away what it changed.
+//! commit that changes any, once others see it, begins the next one and then takes away what it changed.
 
 use std::collections::HashMap;
 use std::hash::BuildHasher;
@@ -11,7 +11,7 @@ use std::sync::{PoisonError, RwLock};
 
 use foldhash::fast::RandomState;
 
-/// Each has its own lock, grows by itself, and is emptied by itself.
+/// Each has its own lock, and grows by itself.
 const SHARDS: usize = 64;
 /// Memory is taken so many octets at a time, and nothing in it ever moves: what grows by being copied leaves holes.
 const SEGMENT: usize = 1 << 16;
@@ -36,7 +36,7 @@ pub(super) struct Shelf {
     epoch: AtomicU64,
     /// Octets that a shard may take.
     room: usize,
-    /// Something was taken away that was as it is on disk.
+    /// All was taken away, also what was as it is on disk.
     forgot: AtomicBool,
     hasher: RandomState,
     shards: Box<[RwLock<Shard>]>,
@@ -104,12 +104,11 @@ impl Shelf {
     pub fn passed(&self, changed: &Changed) {
         match changed {
             Changed::Nothing => {}
+            Changed::These(owners) if owners.is_empty() => {}
             Changed::These(owners) => {
                 self.epoch.fetch_add(1, Ordering::SeqCst);
                 for (shard, tag) in owners.iter().filter_map(|owner| self.place(owner)) {
-                    if shard.write().unwrap_or_else(PoisonError::into_inner).remove(tag) {
-                        self.forgot.store(true, Ordering::Relaxed);
-                    }
+                    shard.write().unwrap_or_else(PoisonError::into_inner).remove(tag);
                 }
             }
             Changed::Any => {
@@ -127,7 +126,12 @@ impl Shelf {
         records.saturating_mul(octets + 2 + 2 * PLACE as u64) <= (self.room * SHARDS) as u64
     }
 
-    /// Whether, since this was asked last, something was taken away that was as it is on disk. At first it was.
+    /// How many records are kept.
+    pub fn len(&self) -> usize {
+        self.shards.iter().map(|shard| shard.read().unwrap_or_else(PoisonError::into_inner).places.len()).sum()
+    }
+
+    /// Whether, since this was asked last, all was taken away. At first it was.
     pub fn forgot(&self) -> bool {
         self.forgot.swap(false, Ordering::Relaxed)
     }
@@ -176,15 +180,17 @@ impl Shard {
         Some(SEGMENT.min(left)).filter(|more| *more >= octets)
     }
 
-    /// Forgets a record; whether others with it, for most of what was here was none any more.
-    fn remove(&mut self, tag: u32) -> bool {
+    /// Forgets a record, and gives its room to others before much is wasted.
+    fn remove(&mut self, tag: u32) {
         self.waste += self.record(tag).map_or(0, |record| record.len() + 2);
         self.places.remove(&tag);
-        let others = self.waste > self.taken / 2;
-        if others {
-            *self = Shard::default();
+        if self.waste > self.taken / 8 {
+            let mut left = Shard::default();
+            for (tag, record) in self.places.keys().filter_map(|tag| Some((*tag, self.record(*tag)?))) {
+                left.put(tag, record, self.taken + self.places.capacity() * PLACE);
+            }
+            *self = left;
         }
-        others
     }
 }
 
@@ -219,10 +225,15 @@ mod tests {
     #[test]
     fn what_was_looked_for_before_a_commit_is_not_kept_after_it() {
         let shelf = Shelf::new(1 << 20);
+        for changed in [these(&["alice"]), Changed::Any] {
+            let before = shelf.epoch();
+            shelf.passed(&changed);
+            assert!(shelf.put(before, "alice", b"old"));
+            assert_eq!(found(&shelf, "alice"), None);
+        }
         let before = shelf.epoch();
-        shelf.passed(&these(&["alice"]));
-        assert!(shelf.put(before, "alice", b"old"));
-        assert_eq!(found(&shelf, "alice"), None);
+        [Changed::Nothing, these(&[])].iter().for_each(|nothing| shelf.passed(nothing));
+        assert_eq!(shelf.epoch(), before);
         assert!(shelf.put(shelf.epoch(), "alice", b"new"));
         assert_eq!(found(&shelf, "alice").as_deref(), Some(b"new".as_slice()));
     }
@@ -242,10 +253,14 @@ mod tests {
         let size = |shard: &Shard| shard.taken + shard.places.capacity() * PLACE;
         let octets: usize = shelf.shards.iter().map(|shard| size(&shard.read().expect("sound"))).sum();
         assert!(octets <= room * 11 / 10, "{octets}");
+        assert!(!shelf.fits(many as u64 + 1, 98));
         assert!(shelf.forgot() && !shelf.forgot());
-        shelf.passed(&Changed::These(names.clone()));
-        assert_eq!((kept(&shelf), shelf.forgot()), (0, true));
-        assert_eq!(fill(&shelf), put);
+        // All but one in sixteen, which stay.
+        let (stay, go): (Vec<_>, Vec<_>) = names.iter().cloned().enumerate().partition(|(place, _)| place % 16 == 0);
+        let staying = stay.iter().filter(|(_, name)| found(&shelf, name).is_some()).count();
+        shelf.passed(&Changed::These(go.into_iter().map(|(_, name)| name).collect()));
+        assert_eq!((kept(&shelf), shelf.len(), shelf.forgot()), (staying, staying, false));
+        assert!(staying + fill(&shelf) > many);
         shelf.passed(&Changed::Any);
         assert_eq!((kept(&shelf), shelf.forgot()), (0, true));
     }
