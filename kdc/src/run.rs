@@ -3,13 +3,13 @@
 
 mod ahead;
 pub(crate) mod beside;
+mod early;
 mod orders;
 mod reload;
 mod renew;
 mod sandbox;
 mod sockets;
 mod systemd;
-mod warm;
 
 use std::io::Write;
 use std::net::SocketAddr;
@@ -40,11 +40,11 @@ use crate::rotation::{self, Rotation};
 use crate::store::Vault;
 use crate::{house, manage};
 use beside::Beside;
+use early::Early;
 use orders::{Order, Orders, Wheel};
 use renew::Origin;
 use sandbox::Folders;
 use sockets::Sockets;
-use warm::Warming;
 
 /// What the replay cache takes for one authenticator.
 const REPLAY_ENTRY: usize = 40;
@@ -161,7 +161,7 @@ pub struct Daemon {
     https: Https,
     attempts: WrittenDown,
     rotation: rotation::Task,
-    warming: Warming,
+    early: Early,
     /// Watches until all else has ended.
     station: Station,
 }
@@ -251,7 +251,7 @@ impl Daemon {
             https,
             attempts,
             rotation,
-            warming: Warming::start(house),
+            early: Early::start(house),
             station,
         })
     }
@@ -368,7 +368,7 @@ impl Daemon {
     /// Takes no further requests, answers those that have arrived, and ends.
     pub async fn drain(self) {
         drop(self.rotation);
-        drop(self.warming);
+        drop(self.early);
         drop(self.admin);
         let patience = self.config.net_limits().request_timeout;
         tokio::join!(
@@ -383,7 +383,7 @@ impl Daemon {
     /// Answers the requests that it has taken in hand, and ends but for its sockets.
     async fn hand_over(mut self) -> Vec<OwnedFd> {
         drop(self.rotation);
-        drop(self.warming);
+        drop(self.early);
         self.admin.close();
         let patience = self.config.net_limits().request_timeout.min(LAST_REQUESTS);
         // First those who can wait for others: tickets are issued meanwhile.

@@ -13,20 +13,20 @@ use crate::store::{Ahead, House};
 const LOOK: Duration = Duration::from_secs(60);
 
 /// The reading; it ends when this is dropped, but for the page that is being read.
-pub struct Warming(AbortHandle);
+pub struct Early(AbortHandle);
 
-impl Warming {
+impl Early {
     /// Begins, on the tokio runtime that this is called in.
-    pub fn start(house: Arc<dyn House>) -> Warming {
-        Warming::every(LOOK, house)
+    pub fn start(house: Arc<dyn House>) -> Early {
+        Early::every(LOOK, house)
     }
 
-    fn every(look: Duration, house: Arc<dyn House>) -> Warming {
-        Warming(tokio::spawn(run(look, house)).abort_handle())
+    fn every(look: Duration, house: Arc<dyn House>) -> Early {
+        Early(tokio::spawn(run(look, house)).abort_handle())
     }
 }
 
-impl Drop for Warming {
+impl Drop for Early {
     fn drop(&mut self) {
         self.0.abort();
     }
@@ -92,12 +92,12 @@ mod tests {
                 sleep(Duration::from_millis(1)).await;
             }
         };
-        let warming = Warming::every(Duration::from_millis(1), Arc::clone(&store) as Arc<dyn House>);
+        let early = Early::every(Duration::from_millis(1), Arc::clone(&store) as Arc<dyn House>);
         all().await;
         // Opened anew, as it were: nobody knows what is the same still.
         let revision = store.next_revision().expect("a revision");
         store.bulk(revision, |_| Ok::<_, crate::core::StoreError>(())).expect("filled");
         all().await;
-        drop(warming);
+        drop(early);
     }
 }
