@@ -11,14 +11,13 @@ mod export;
 #[cfg(feature = "etcd")]
 mod follow;
 mod ledger;
+mod open;
 mod shelf;
 mod tables;
 mod trouble;
 mod view;
 
-use std::fs::OpenOptions;
 use std::ops::Bound;
-use std::os::unix::fs::OpenOptionsExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -27,8 +26,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use arc_swap::ArcSwap;
 use libkrb::{Principal, Time};
 use redb::{
-    Builder, Database, ReadOnlyTable, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition,
-    TableError,
+    Database, ReadOnlyTable, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition, TableError,
 };
 use zeroize::Zeroizing;
 
@@ -41,7 +39,7 @@ pub(super) use self::shelf::Changed;
 use self::shelf::Shelf;
 use self::tables::Tables;
 pub(super) use self::trouble::failed;
-use self::trouble::{damaged, foreign, guarded, opening, sniff};
+use self::trouble::{damaged, foreign, guarded, opening};
 use self::view::{Newest, View};
 use super::plan::{Plan, folded, key, normal, text};
 use super::seal::MasterKey;
@@ -62,12 +60,6 @@ pub(super) const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("
 const POSITION: &str = "position";
 /// The layout of the tables.
 const SCHEMA: u64 = 1;
-/// Octets of pages kept by redb itself, where much is read and written through them.
-const PAGES: usize = 80 << 20;
-/// The same where a realm is served: records are kept besides, and opened entries by [`super::Cached`].
-const SERVED_PAGES: usize = 24 << 20;
-/// Up to this size a file is verified whole when opened, which costs some 10 ms.
-const VERIFIED: u64 = 32 << 20;
 /// What the master key must open to be the right one.
 pub(super) const CHECK: &[u8] = b"this is the master key of the store";
 
@@ -90,87 +82,6 @@ pub struct Redb {
 }
 
 impl Redb {
-    /// Makes an empty store, readable by its owner only. Never overwrites.
-    ///
-    /// # Errors
-    /// [`StoreError::Storage`] when the file exists or can't be written.
-    pub fn create(file: &Path, realm: &str, master: MasterKey) -> Result<Self, StoreError> {
-        OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(file)
-            .map_err(|error| StoreError::Storage(format!("{}: {error}", file.display())))?;
-        let (version, sealed) = master.seal(CHECK, CHECK)?;
-        let mut database = builder(PAGES).create(file).map_err(|error| opening(file, error))?;
-        let fail = |error: redb::Error| failed(file, error);
-        let write = |database: &Database| -> Result<(), redb::Error> {
-            let transaction = begin(database)?;
-            transaction.open_table(PRINCIPALS)?;
-            transaction.open_table(NAMES)?;
-            let mut meta = transaction.open_table(META)?;
-            meta.insert("schema", &SCHEMA.to_be_bytes()[..])?;
-            meta.insert("generation", &0u64.to_be_bytes()[..])?;
-            meta.insert("realm", realm.as_bytes())?;
-            meta.insert("master", &[&version.to_be_bytes(), &*sealed].concat()[..])?;
-            drop(meta);
-            Ok(transaction.commit()?)
-        };
-        write(&mut database).map_err(fail)?;
-        let (file, realm) = (file.to_owned(), realm.to_owned());
-        Ok(Redb {
-            file,
-            realm,
-            pages: PAGES,
-            master: ArcSwap::from_pointee(master),
-            database: RwLock::new(Some(database)),
-            newest: Newest::default(),
-            shelf: Shelf::new(0),
-            torn: AtomicBool::new(false),
-            rolling: Mutex::default(),
-        })
-    }
-
-    /// Opens a store for this process alone.
-    ///
-    /// # Errors
-    /// [`StoreError::InUse`] when another process has it open; [`StoreError::Storage`] when the
-    /// file is missing, damaged or no store, or the master key is not its own.
-    pub fn open(file: &Path, master: MasterKey) -> Result<Self, StoreError> {
-        Redb::opened(file, master, PAGES)
-    }
-
-    /// The same for who serves a realm, keeping up to so many octets of records in memory.
-    ///
-    /// # Errors
-    /// As [`Redb::open`].
-    pub fn open_served(file: &Path, master: MasterKey, records: usize) -> Result<Self, StoreError> {
-        Ok(Redb::opened(file, master, SERVED_PAGES)?.keeping(records))
-    }
-
-    fn opened(file: &Path, master: MasterKey, pages: usize) -> Result<Self, StoreError> {
-        let size = sniff(file)?;
-        guarded(file, || {
-            let database = builder(pages)
-                .set_check_integrity_on_open(size <= VERIFIED)
-                .open(file)
-                .map_err(|error| opening(file, error))?;
-            let mut store = Redb {
-                file: file.to_owned(),
-                realm: String::new(),
-                pages,
-                master: ArcSwap::from_pointee(master),
-                database: RwLock::new(Some(database)),
-                newest: Newest::default(),
-                shelf: Shelf::new(0),
-                torn: AtomicBool::new(false),
-                rolling: Mutex::default(),
-            };
-            store.realm = store.introduce()?;
-            Ok(store)
-        })
-    }
-
     /// The realm it was made for.
     pub fn realm(&self) -> &str {
         &self.realm
@@ -254,7 +165,7 @@ impl Redb {
         let old = place.take();
         guarded(&self.file, || {
             drop(old);
-            *place = Some(builder(self.pages).open(&self.file).map_err(|error| opening(&self.file, error))?);
+            *place = Some(open::builder(self.pages).open(&self.file).map_err(|error| opening(&self.file, error))?);
             Ok(())
         })
     }
@@ -515,12 +426,6 @@ pub(super) fn opens_check(master: &MasterKey, sealed: &[u8]) -> bool {
         .split_first_chunk()
         .and_then(|(version, sealed)| master.open(u32::from_be_bytes(*version), sealed, CHECK));
     opened.is_some_and(|plain| *plain == CHECK)
-}
-
-fn builder(pages: usize) -> Builder {
-    let mut builder = Builder::new();
-    builder.set_cache_size(pages);
-    builder
 }
 
 /// A transaction after whose commit a crash costs no repair.
