@@ -18,7 +18,7 @@ use crate::store::seal::MasterKey;
 
 /// Octets of pages kept by redb itself, where much is read and written through them.
 const PAGES: usize = 80 << 20;
-/// The same where a realm is served: records are kept besides, and opened entries by [`super::Cached`].
+/// The same where a realm is served: records are kept besides, and opened entries by [`crate::store::Cached`].
 const SERVED_PAGES: usize = 24 << 20;
 /// Up to this size a file is verified whole when opened, which costs some 10 ms.
 const VERIFIED: u64 = 32 << 20;
