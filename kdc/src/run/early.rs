@@ -55,7 +55,7 @@ async fn read(house: &Arc<dyn House>) {
         let read = tokio::task::spawn_blocking(move || house.read_ahead(after.as_deref())).await;
         match read {
             Ok(Ok(Ahead::At(last))) => after = Some(last),
-            Ok(Ok(Ahead::Whole)) => return tracing::info!("all records are in memory"),
+            Ok(Ok(Ahead::Whole)) => return tracing::info!("records are read ahead"),
             Ok(Ok(Ahead::TooMany)) => {
                 return tracing::info!(
                     "more records than [limits] records_memory holds: those asked for first are kept"

@@ -33,6 +33,8 @@ fn change(copy: &Copy, who: &Principal) {
     copy.commit(&[Change::Replace(entry)]).expect("changed");
 }
 
+const KEPT: Kept = Kept { entries: 1000, records: 1 << 20 };
+
 /// Three copies of a realm in which nobody is yet.
 fn three(etcd: &Etcd) -> (tempfile::TempDir, Vec<Copy>) {
     let folder = tempfile::tempdir().expect("a folder");
@@ -43,15 +45,7 @@ fn three(etcd: &Etcd) -> (tempfile::TempDir, Vec<Copy>) {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     runtime.block_on(publish(&options, &first)).expect("published");
     drop(first);
-    let open = |copy: usize| {
-        Copy::open(
-            options.clone(),
-            &folder.path().join(copy.to_string()),
-            "R",
-            master(),
-            Kept { entries: 1000, records: 1 << 20 },
-        )
-    };
+    let open = |copy: usize| Copy::open(options.clone(), &folder.path().join(copy.to_string()), "R", master(), KEPT);
     let copies = (0..3).map(|copy| open(copy).expect("opens")).collect();
     (folder, copies)
 }
@@ -182,14 +176,7 @@ fn a_kdc_joins_a_realm_of_many_and_serves_at_once() {
     let published = begun.elapsed();
     drop(first);
     let begun = Instant::now();
-    let joined = Copy::open(
-        options.clone(),
-        &folder.path().join("joined"),
-        "R",
-        master(),
-        Kept { entries: 1000, records: 1 << 20 },
-    )
-    .expect("opens");
+    let joined = Copy::open(options.clone(), &folder.path().join("joined"), "R", master(), KEPT).expect("opens");
     let last = joined.lookup(&name(&format!("host/machine{:07}.example.org", count - 1))).expect("readable");
     let took = begun.elapsed();
     assert!(last.is_some() && joined.size().expect("readable").principals == count as u64);

@@ -72,6 +72,7 @@ impl Redb {
     }
 
     /// How many records are in memory.
+    #[cfg(test)]
     pub fn records_in_memory(&self) -> usize {
         self.shelf.len()
     }

@@ -51,18 +51,9 @@ impl Redb {
             Ok(transaction.commit()?)
         };
         write(&mut database).map_err(fail)?;
-        let (file, realm) = (file.to_owned(), realm.to_owned());
-        Ok(Redb {
-            file,
-            realm,
-            pages: PAGES,
-            master: ArcSwap::from_pointee(master),
-            database: RwLock::new(Some(database)),
-            newest: Newest::default(),
-            shelf: Shelf::new(0),
-            torn: AtomicBool::new(false),
-            rolling: Mutex::default(),
-        })
+        let mut store = Redb::of(file, database, master, PAGES);
+        store.realm = realm.to_owned();
+        Ok(store)
     }
 
     /// Opens a store for this process alone.
@@ -89,20 +80,25 @@ impl Redb {
                 .set_check_integrity_on_open(size <= VERIFIED)
                 .open(file)
                 .map_err(|error| opening(file, error))?;
-            let mut store = Redb {
-                file: file.to_owned(),
-                realm: String::new(),
-                pages,
-                master: ArcSwap::from_pointee(master),
-                database: RwLock::new(Some(database)),
-                newest: Newest::default(),
-                shelf: Shelf::new(0),
-                torn: AtomicBool::new(false),
-                rolling: Mutex::default(),
-            };
+            let mut store = Redb::of(file, database, master, pages);
             store.realm = store.introduce()?;
             Ok(store)
         })
+    }
+
+    /// A store of a realm that is not known yet, which keeps no records in memory.
+    fn of(file: &Path, database: Database, master: MasterKey, pages: usize) -> Self {
+        Redb {
+            file: file.to_owned(),
+            realm: String::new(),
+            pages,
+            master: ArcSwap::from_pointee(master),
+            database: RwLock::new(Some(database)),
+            newest: Newest::default(),
+            shelf: Shelf::new(0),
+            torn: AtomicBool::new(false),
+            rolling: Mutex::default(),
+        }
     }
 }
 

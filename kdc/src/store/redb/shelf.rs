@@ -13,7 +13,8 @@ use foldhash::fast::RandomState;
 
 /// Each has its own lock, and grows by itself.
 const SHARDS: usize = 64;
-/// Memory is taken so many octets at a time, and nothing in it ever moves: what grows by being copied leaves holes.
+/// Memory is taken so many octets at a time, and nothing in it moves as it grows: what grows by being copied
+/// leaves holes.
 const SEGMENT: usize = 1 << 16;
 /// No longer record is kept.
 const LONGEST: usize = 4096;
@@ -127,6 +128,7 @@ impl Shelf {
     }
 
     /// How many records are kept.
+    #[cfg(test)]
     pub fn len(&self) -> usize {
         self.shards.iter().map(|shard| shard.read().unwrap_or_else(PoisonError::into_inner).places.len()).sum()
     }
