@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bench::thread_nanos;
 use kdc::core::Outcome;
-use kdc::observe::{Observer, Seen, Transport};
+use kdc::observe::{Audit, Lines, Observer, Seen, Transport};
 use libkrb::codes::{EncryptionType, PaType};
 use libkrb::preauth::spake::{GROUPS, Group, client};
 use libkrb::wire::{self, KdcReq};
@@ -119,6 +119,25 @@ fn in_fast(client: &mut Joined, server: &mut Joined, (login, service): (&Asking,
     });
 }
 
+/// What an audit in a file costs, by batches as over UDP.
+fn audited(seen: &Seen<'_>, what: &str) {
+    const BATCH: usize = 64;
+    let folder = tempfile::tempdir().expect("a folder");
+    for (place, file) in [("a file", folder.path().join("audit.jsonl")), ("no file", "/dev/null".into())] {
+        let observer = Observer::new(Some(Audit::open(&file).expect("an audit")));
+        let mut lines = Lines::default();
+        let mut batch = |_: &[u8]| {
+            (0..BATCH).for_each(|_| observer.note(seen, &mut lines));
+            observer.commit(&mut lines);
+        };
+        report(
+            &format!("{what}, with an audit to {place}, {BATCH} at once"),
+            &vec![vec![]; ROUNDS / BATCH],
+            &mut batch,
+        );
+    }
+}
+
 /// What counting costs, without a log and an audit: it comes on top of every request.
 fn observed(client: &mut Joined) {
     let key = client.key("alice", EncryptionType::AES256_SHA1);
@@ -131,6 +150,7 @@ fn observed(client: &mut Joined) {
         let seen = Seen { event, from, transport: Transport::Udp, at: client.now, took: Duration::from_micros(7) };
         // Short, so many: the clock of a thread goes on in steps.
         report(what, &vec![vec![]; 100 * ROUNDS], |_| observer.observe(&seen));
+        audited(&seen, what);
     }
 }
 

@@ -26,6 +26,8 @@ pub struct Inbox {
     buffers: Box<[u8]>,
     longest: usize,
     arrived: [Option<Arrived>; BATCH],
+    /// How many came.
+    count: usize,
 }
 
 #[derive(Clone, Copy)]
@@ -79,7 +81,7 @@ pub fn tell_own_address(socket: &UdpSocket) -> io::Result<()> {
 impl Inbox {
     /// Room for a batch of datagrams that are not longer than so many octets.
     pub fn new(longest: usize) -> Inbox {
-        Inbox { buffers: vec![0; BATCH * (longest + BETWEEN)].into(), longest, arrived: [None; BATCH] }
+        Inbox { buffers: vec![0; BATCH * (longest + BETWEEN)].into(), longest, arrived: [None; BATCH], count: 0 }
     }
 
     /// Receives what is there, but not more than `most` datagrams nor more than [`BATCH`]. How many came. A socket that
@@ -88,13 +90,25 @@ impl Inbox {
     /// # Errors
     /// Those of the system; `WouldBlock` when there is nothing.
     pub fn receive(&mut self, socket: &UdpSocket, most: usize) -> io::Result<usize> {
-        self.arrived = [None; BATCH];
+        (self.arrived, self.count) = ([None; BATCH], 0);
+        self.receive_more(socket, most)
+    }
+
+    /// The same, behind those that came last: the next of a batch that is to be answered as one.
+    ///
+    /// # Errors
+    /// Those of the system; `WouldBlock` when there is nothing.
+    pub fn receive_more(&mut self, socket: &UdpSocket, most: usize) -> io::Result<usize> {
+        let most = most.min(BATCH - self.count);
+        if most == 0 {
+            return Ok(0);
+        }
         let mut names = [Name::EMPTY; BATCH];
         let mut controls = [Control::EMPTY; BATCH];
         let mut vectors = [libc::iovec { iov_base: ptr::null_mut(), iov_len: 0 }; BATCH];
         let mut headers = empty_headers();
-        let room =
-            self.buffers.chunks_exact_mut(self.longest + BETWEEN).zip(&mut names).zip(&mut controls).zip(&mut vectors);
+        let buffers = self.buffers.chunks_exact_mut(self.longest + BETWEEN).skip(self.count);
+        let room = buffers.zip(&mut names).zip(&mut controls).zip(&mut vectors);
         for (header, (((buffer, name), control), vector)) in headers.iter_mut().zip(room) {
             *vector = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: self.longest };
             header.msg_hdr.msg_name = (&raw mut *name).cast();
@@ -108,7 +122,7 @@ impl Inbox {
             // SAFETY: of the headers no more are used than there are. Each points to a name, a control buffer, a
             // vector and through it to a buffer, of the lengths that it tells, all of them alive and borrowed by
             // nobody else until the end of this function. There is no timeout.
-            let most = most.min(BATCH) as libc::c_uint;
+            let most = most as libc::c_uint;
             unsafe {
                 libc::recvmmsg(socket.as_raw_fd(), headers.as_mut_ptr(), most, libc::MSG_WAITFORONE, ptr::null_mut())
             }
@@ -116,7 +130,7 @@ impl Inbox {
         #[allow(clippy::unnecessary_cast, reason = "some C libraries have another type there")]
         let written = |header: &libc::mmsghdr| header.msg_hdr.msg_controllen as usize;
         let came = headers.iter().zip(&names).zip(&controls).take(count);
-        for (arrived, ((header, name), control)) in self.arrived.iter_mut().zip(came) {
+        for (arrived, ((header, name), control)) in self.arrived.iter_mut().skip(self.count).zip(came) {
             *arrived = name.address().map(|from| Arrived {
                 from,
                 to: control.own_address(written(header)),
@@ -124,6 +138,7 @@ impl Inbox {
                 cut: header.msg_hdr.msg_flags & libc::MSG_TRUNC != 0,
             });
         }
+        self.count += count;
         Ok(count)
     }
 

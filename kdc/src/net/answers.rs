@@ -52,6 +52,10 @@ pub trait Answers: Send + Sync + 'static {
     fn datagram(&self, ends: Ends, bytes: &[u8], hands: &mut Hands, post: &dyn Fn() -> Post) -> Option<Answer>;
     /// Writes down what was answered. No reply is sent before.
     fn commit(&self, _hands: &mut Hands) {}
+    /// Whether that is work, and less for many at once.
+    fn gathers(&self) -> bool {
+        false
+    }
     /// The reply that sends a client to TCP, if it is no longer than its request.
     fn too_big(&self, request: &[u8]) -> Option<Answer>;
     /// The reply to a message that came over a connection; without one the connection ends.
@@ -69,6 +73,10 @@ impl Answers for Responder {
 
     fn commit(&self, hands: &mut Hands) {
         self.commit(hands);
+    }
+
+    fn gathers(&self) -> bool {
+        self.gathers()
     }
 
     fn too_big(&self, request: &[u8]) -> Option<Answer> {

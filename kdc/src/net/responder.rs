@@ -114,6 +114,11 @@ impl Responder {
         self.desk.commit(hands);
     }
 
+    /// Whether anything is written down.
+    pub(super) fn gathers(&self) -> bool {
+        self.desk.observer.audit().is_some()
+    }
+
     /// The reply that sends a client to TCP, if it is no longer than its request.
     pub(super) fn too_big(&self, request: &[u8]) -> Option<Answer> {
         self.desk.too_big(request)

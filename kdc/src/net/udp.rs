@@ -9,6 +9,7 @@
 use std::io::{self, ErrorKind, PipeReader, PipeWriter};
 use std::iter;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::ops::Range;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -115,18 +116,26 @@ impl Socket {
 
     /// Receives a batch and answers it; how many datagrams that were.
     fn serve<A: Answers>(self: &Arc<Self>, responder: &A, tools: &mut Tools) -> usize {
+        let mut count = received(tools.inbox.receive(&self.socket, A::AT_ONCE));
+        self.answer(responder, tools, 0..count);
+        let (mut came, gathers) = (count, responder.gathers());
+        // What is written down before replies are sent costs little more for many of them.
+        while gathers && came >= MANY && count < A::AT_ONCE {
+            came = received(tools.inbox.receive_more(&self.socket, A::AT_ONCE - count));
+            self.answer(responder, tools, count..count + came);
+            count += came;
+        }
         let Tools { inbox, replies, hands } = tools;
-        let count = match inbox.receive(&self.socket, A::AT_ONCE) {
-            Ok(count) => count,
-            Err(error) if error.kind() == ErrorKind::WouldBlock => return 0,
-            Err(error) => {
-                tracing::warn!(%error, "receiving datagrams");
-                // Whatever it is, it must not keep a core busy.
-                thread::sleep(Duration::from_millis(10));
-                return 0;
-            }
-        };
-        for place in 0..count {
+        responder.commit(hands);
+        self.reply(responder, inbox, replies);
+        replies.clear();
+        count
+    }
+
+    /// Answers the datagrams at these places.
+    fn answer<A: Answers>(self: &Arc<Self>, responder: &A, tools: &mut Tools, places: Range<usize>) {
+        let Tools { inbox, replies, hands } = tools;
+        for place in places {
             let Some(request) = inbox.get(place) else { continue };
             let ends = Ends { from: request.from, to: self.local.or(request.to), via: Transport::Udp };
             let (to, from) = (request.from, request.to);
@@ -142,10 +151,6 @@ impl Socket {
                 replies.push(Reply { place, to, from, answer });
             }
         }
-        responder.commit(hands);
-        self.reply(responder, inbox, replies);
-        replies.clear();
-        count
     }
 
     /// Sends all replies. One that can't be sent keeps none of the others.
@@ -182,6 +187,20 @@ impl Socket {
                 udp_batch::send(&self.socket, outgoing)
             }
             sent => sent,
+        }
+    }
+}
+
+/// How many datagrams came.
+fn received(count: io::Result<usize>) -> usize {
+    match count {
+        Ok(count) => count,
+        Err(error) if error.kind() == ErrorKind::WouldBlock => 0,
+        Err(error) => {
+            tracing::warn!(%error, "receiving datagrams");
+            // Whatever it is, it must not keep a core busy.
+            thread::sleep(Duration::from_millis(10));
+            0
         }
     }
 }

@@ -192,6 +192,12 @@ fn times_are_exactly_fifteen_characters() {
     let der = encode(&Time(1_795_304_411));
     assert_eq!(&der[2..], b"20261121234011Z");
     assert_eq!(decode::<Time>(&der).expect("time"), Time(1_795_304_411));
+    // Every number that a part can be, in every part.
+    for time in (0..).step_by(86_400 * 29 + 3_661).take_while(|time| *time <= Time::MAX.seconds()).map(Time) {
+        let (year, month, day, hour, minute, second) = time.civil();
+        let text = format!("{year:04}{month:02}{day:02}{hour:02}{minute:02}{second:02}Z");
+        assert_eq!(encode(&time)[2..], *text.as_bytes());
+    }
     for text in ["20261121234011+", "2026112123401Z", "20261321234011Z", "2026112123401\u{0}Z", "20261121234011.1Z"] {
         let mut der = vec![0x18, text.len() as u8];
         der.extend(text.as_bytes());

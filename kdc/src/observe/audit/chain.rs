@@ -1,8 +1,9 @@
-//! The chain over audit lines: each has a number and a hash over the hash before it and its own text, so
+//! The chain over audit lines: each has a number, and a hash over the hash before it and its own text, so
 //! that whoever alters, removes or moves a line has to make all hashes after it anew. With a key they can't.
 //!
-//! A line is `{"seq":7,…,"hash":"…"}`; its text is what stands before `,"hash":`. The hash is SHA-256 of
-//! the 32 octets of the hash before (zeros for the first line) and the text; with a key it is HMAC-SHA-256.
+//! A line is `{"seq":7,…,"hash":"…"}`. Of lines that are written at once only the last has a hash, which is over all of
+//! them: SHA-256 of the 32 octets of the hash before (zeros for the first) and of all that follows the line which has
+//! that, up to the `,"hash":` of this one; with a key it is HMAC-SHA-256.
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
@@ -51,44 +52,81 @@ impl Head {
 pub struct Line<'a> {
     /// Its number.
     pub seq: u64,
-    /// What its hash is over.
+    /// What the hash is over: all of it, but for its own.
     pub text: &'a str,
-    /// Its hash, as it says.
-    pub hash: Hash,
+    /// Its hash, as it says; none where a later line has it.
+    pub hash: Option<Hash>,
 }
 
 impl<'a> Line<'a> {
     /// A line of a chain; `None` for anything else.
     pub fn parse(line: &'a str) -> Option<Line<'a>> {
-        let (text, hash) = line.rsplit_once(BEFORE_HASH)?;
-        let digits = text.strip_prefix(BEGINNING)?;
+        let digits = line.strip_prefix(BEGINNING)?;
         let seq = digits.split(',').next()?.parse().ok()?;
-        Some(Line { seq, text, hash: parse(hash.strip_suffix("\"}")?)? })
+        match line.rsplit_once(BEFORE_HASH) {
+            Some((text, hash)) => Some(Line { seq, text, hash: Some(parse(hash.strip_suffix("\"}")?)?) }),
+            None => line.ends_with('}').then_some(Line { seq, text: line, hash: None }),
+        }
     }
 
-    /// Its place in the chain.
-    pub fn head(&self) -> Head {
-        Head { seq: self.seq, hash: self.hash }
+    /// Its place in the chain, if it has a hash.
+    pub fn head(&self) -> Option<Head> {
+        Some(Head { seq: self.seq, hash: self.hash? })
     }
 }
 
-/// The hash of a text after `before`.
-pub fn hash(key: Option<&ChainKey>, before: &Hash, text: &str) -> Hash {
-    if let Some(mac) = key.and_then(|key| Hmac::<Sha256>::new_from_slice(&key.0).ok()) {
-        return mac.chain_update(before).chain_update(text).finalize().into_bytes().into();
-    }
-    Sha256::new().chain_update(before).chain_update(text).finalize().into()
+/// A hash that is being made.
+pub enum Hasher {
+    /// Without a key.
+    Plain(Sha256),
+    /// With one.
+    Keyed(Hmac<Sha256>),
 }
 
-/// Adds the line after `head` that says `fields`, the inside of a JSON object; the head that it makes.
-pub fn add_line(key: Option<&ChainKey>, head: &Head, fields: &str, lines: &mut String) -> Head {
-    let seq = head.seq.saturating_add(1);
-    let start = lines.len();
-    lines.push_str(BEGINNING);
-    decimal(seq, lines);
-    lines.push(',');
-    lines.push_str(fields);
-    let hash = hash(key, &head.hash, lines.get(start..).unwrap_or_default());
+impl Hasher {
+    /// Of what comes after `before`.
+    pub fn after(key: Option<&ChainKey>, before: &Hash) -> Hasher {
+        let mut hasher = match key.and_then(|key| Hmac::new_from_slice(&key.0).ok()) {
+            Some(mac) => Hasher::Keyed(mac),
+            None => Hasher::Plain(Sha256::new()),
+        };
+        hasher.take(before);
+        hasher
+    }
+
+    /// Goes on with these octets.
+    pub fn take(&mut self, octets: &[u8]) {
+        match self {
+            Hasher::Plain(hash) => hash.update(octets),
+            Hasher::Keyed(mac) => mac.update(octets),
+        }
+    }
+
+    /// The hash.
+    pub fn end(self) -> Hash {
+        match self {
+            Hasher::Plain(hash) => hash.finalize().into(),
+            Hasher::Keyed(mac) => mac.finalize().into_bytes().into(),
+        }
+    }
+}
+
+/// Adds the lines after `head` that say these fields, each the inside of a JSON object; the head that they make.
+pub fn add_lines(key: Option<&ChainKey>, head: &Head, fields: &[&str], lines: &mut String) -> Head {
+    let (mut seq, start) = (head.seq, lines.len());
+    for (place, fields) in fields.iter().enumerate() {
+        if place > 0 {
+            lines.push_str("}\n");
+        }
+        seq = seq.saturating_add(1);
+        lines.push_str(BEGINNING);
+        decimal(seq, lines);
+        lines.push(',');
+        lines.push_str(fields);
+    }
+    let mut hasher = Hasher::after(key, &head.hash);
+    hasher.take(lines.get(start..).unwrap_or_default().as_bytes());
+    let hash = hasher.end();
     lines.push_str(BEFORE_HASH);
     hexadecimal(&hash, lines);
     lines.push_str("\"}\n");
@@ -98,7 +136,7 @@ pub fn add_line(key: Option<&ChainKey>, head: &Head, fields: &str, lines: &mut S
 /// The line after `head` that says `fields`, and the head that it makes.
 pub fn line(key: Option<&ChainKey>, head: &Head, fields: &str) -> (String, Head) {
     let mut line = String::new();
-    let head = add_line(key, head, fields, &mut line);
+    let head = add_lines(key, head, &[fields], &mut line);
     (line, head)
 }
 

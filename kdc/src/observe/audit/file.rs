@@ -225,11 +225,19 @@ fn ending(path: &Path, length: u64) -> io::Result<Tail> {
     file.seek(SeekFrom::Start(length.saturating_sub(LONGEST_LINE)))?;
     let mut octets = vec![];
     file.take(LONGEST_LINE).read_to_end(&mut octets)?;
-    let torn = octets.last().is_some_and(|last| *last != b'\n');
+    let mut torn = octets.last().is_some_and(|last| *last != b'\n');
     let whole =
         octets.iter().rposition(|octet| *octet == b'\n').map_or(&[][..], |end| octets.get(..end).unwrap_or(&[]));
-    let lines = whole.rsplit(|octet| *octet == b'\n');
-    let last = lines.filter_map(|line| Line::parse(std::str::from_utf8(line).ok()?).map(|line| line.head())).next();
+    let head = |line| Line::parse(std::str::from_utf8(line).ok()?)?.head();
+    // Lines behind the last hash were to be written with others that are not there.
+    let mut last = None;
+    for line in whole.rsplit(|octet| *octet == b'\n').filter(|line| !line.is_empty()) {
+        last = head(line);
+        if last.is_some() {
+            break;
+        }
+        torn = true;
+    }
     if last.is_none() {
         tracing::warn!(file = %path.display(), "no line of an audit chain is at its end; a new chain begins");
     }

@@ -334,11 +334,9 @@ impl Sink {
     }
 
     fn write(&mut self, key: Option<&ChainKey>, lines: &[&str]) {
-        let (mut head, mut text) = (self.head.clone(), mem::take(&mut self.buffer));
+        let mut text = mem::take(&mut self.buffer);
         text.clear();
-        for fields in lines {
-            head = chain::add_line(key, &head, fields, &mut text);
-        }
+        let head = chain::add_lines(key, &self.head, lines, &mut text);
         match self.writer.write(&text, head.seq) {
             Ok(()) => {
                 self.head = head;

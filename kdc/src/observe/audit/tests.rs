@@ -89,7 +89,7 @@ fn a_chain_goes_on_over_restarts_and_rotation() {
 fn the_first_broken_line_is_named() {
     assert!(changed(|_| ()).is_ok());
     let altered = |lines: &mut Vec<String>| lines[4] = lines[4].replace("\"number\":3", "\"number\":4");
-    assert_eq!(changed(altered), broken(5, Fault::Altered));
+    assert_eq!(changed(altered), broken(5, Fault::Altered(0)));
     assert_eq!(changed(|lines| drop(lines.remove(4))), broken(5, Fault::Missing(5, 5)));
     assert_eq!(changed(|lines| drop(lines.drain(2..5))), broken(3, Fault::Missing(3, 5)));
     assert_eq!(changed(|lines| lines.swap(4, 5)), broken(5, Fault::Missing(5, 5)));
@@ -122,9 +122,9 @@ fn a_chain_that_was_cut_and_written_on_is_noticed_by_who_knows_what_was_written(
     let found = |known: &Head, new_chains| verify(folder.files(), None, Some(known), new_chains).expect("readable");
     assert!(folder.found().is_ok(), "the chain alone can't tell");
     let altered = found(&known, false).expect_err("broken");
-    assert_eq!((altered.line, altered.fault), (10, Fault::Altered));
+    assert_eq!((altered.line, altered.fault), (10, Fault::Altered(0)));
     assert_eq!(found(&known, true).expect_err("broken").fault, Fault::Absent(10));
-    let passed = Line::parse(&folder.lines()[6]).expect("a line").head();
+    let passed = Line::parse(&folder.lines()[6]).and_then(|line| line.head()).expect("a head");
     assert!(found(&passed, false).is_ok(), "what is known may have been written on");
 }
 
@@ -134,7 +134,7 @@ fn a_known_line_that_is_older_than_all_that_is_kept_is_not_taken_as_seen() {
     folder.run(Rotation { size: 600, ..Rotation::default() }, 10);
     let heads = |text: &[u8]| {
         let text = String::from_utf8(text.to_vec()).expect("UTF-8");
-        text.lines().filter_map(|line| Some(Line::parse(line)?.head())).collect::<Vec<_>>()
+        text.lines().filter_map(|line| Line::parse(line)?.head()).collect::<Vec<_>>()
     };
     let first = heads(folder.files()[0].1.get_ref());
     let found = |known: &Head| verify(folder.files().split_off(1), None, Some(known), false).expect("readable");
@@ -161,12 +161,12 @@ fn without_the_key_no_line_can_be_made() {
     let plan = Plan { file: Some((folder.path(), Rotation::default())), key: key.clone(), ..Plan::default() };
     write(&Audit::start(plan).expect("a file"), 3);
     assert!(verify(folder.files(), key.as_ref(), None, false).expect("readable").is_ok());
-    assert_eq!(folder.found().expect_err("broken").fault, Fault::Altered);
-    let last = folder.lines().last().and_then(|line| Line::parse(line).map(|line| line.head())).expect("a line");
+    assert_eq!(folder.found().expect_err("broken").fault, Fault::Altered(0));
+    let last = folder.lines().last().and_then(|line| Line::parse(line)?.head()).expect("a line");
     let (forged, _) = chain::line(None, &last, "\"exchange\":\"AS\"");
     fs::write(folder.path(), fs::read_to_string(folder.path()).expect("a file") + &forged).expect("written");
     let found = verify(folder.files(), key.as_ref(), None, false).expect("readable").expect_err("broken");
-    assert_eq!((found.line, found.fault), (5, Fault::Altered));
+    assert_eq!((found.line, found.fault), (5, Fault::Altered(0)));
     assert!(ChainKey::new("short").is_none());
 }
 
@@ -248,6 +248,58 @@ fn what_is_answered_together_is_written_at_once_or_missing_as_a_whole() {
     let found = verify(vec![("many".into(), Cursor::new(text))], None, Some(&head(&audit)), false);
     let found = found.expect("readable").expect("unbroken");
     assert_eq!((found.lines, found.lost), (8, 2));
+}
+
+/// A file with a chain whose last three lines were written at once.
+fn together() -> Folder {
+    let folder = Folder::new();
+    let audit = Audit::open(&folder.path()).expect("a file");
+    write(&audit, 2);
+    let mut lines = Lines::default();
+    (2..5).for_each(|number| lines.add(&format!("\"number\":{number}")));
+    audit.commit(&mut lines);
+    folder
+}
+
+#[test]
+fn of_lines_that_are_written_at_once_the_last_has_the_hash_of_all() {
+    let folder = together();
+    let hashes =
+        folder.lines().iter().map(|line| Line::parse(line).expect("a line").hash.is_some()).collect::<Vec<_>>();
+    assert_eq!(hashes, [true, true, true, false, false, true]);
+    let numbers =
+        folder.lines().into_iter().map(|line| serde_json::from_str::<Value>(&line).expect("JSON")["seq"].clone());
+    assert_eq!(numbers.collect::<Vec<_>>(), [1, 2, 3, 4, 5, 6]);
+    assert_eq!(folder.found().expect("unbroken").lines, 6);
+
+    let changed = |change: fn(&mut Vec<String>)| {
+        let mut lines = folder.lines();
+        change(&mut lines);
+        let text = lines.iter().map(|line| format!("{line}\n")).collect::<String>();
+        verify(vec![("audit".into(), Cursor::new(text))], None, None, false).expect("readable")
+    };
+    let alter = |lines: &mut Vec<String>| lines[3] = lines[3].replace("\"number\":2", "\"number\":9");
+    assert_eq!(changed(alter), broken(6, Fault::Altered(2)));
+    assert_eq!(changed(|lines| drop(lines.remove(4))), broken(5, Fault::Missing(5, 5)));
+    assert_eq!(changed(|lines| lines.swap(3, 4)), broken(4, Fault::Missing(4, 4)));
+    assert_eq!(changed(|lines| lines.insert(4, "{\"seq\":5,\"number\":9}".into())), broken(6, Fault::OutOfPlace(5, 6)));
+    assert_eq!(changed(|lines| drop(lines.remove(5))), broken(4, Fault::Open));
+    assert_eq!(changed(|lines| lines.push("{\"seq\":7,\"number\":9}".into())), broken(7, Fault::Open));
+}
+
+#[test]
+fn what_a_crash_left_of_lines_that_were_written_at_once_is_accounted_for_by_the_next_run() {
+    // So much of the end is not there: of the hash of all three, of their last line, and just that line.
+    for (cut, torn) in [(20, 2 + 1), (90, 2 + 1), (usize::MAX, 2)] {
+        let folder = together();
+        let text = fs::read(folder.path()).expect("a file");
+        let last = folder.lines()[5].len() + 1;
+        let kept = text.len() - cut.min(last);
+        fs::write(folder.path(), &text[..kept]).expect("written");
+        folder.run(Rotation::default(), 1);
+        let verified = folder.found().expect("unbroken");
+        assert_eq!((verified.lines, verified.head.seq, verified.torn), (3 + 2, 5, torn), "{cut}");
+    }
 }
 
 impl Writer for Disk {

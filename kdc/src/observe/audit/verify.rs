@@ -7,7 +7,7 @@
 use std::fmt;
 use std::io::{self, BufRead};
 
-use super::chain::{ChainKey, Hash, Head, Line, hash, hex};
+use super::chain::{ChainKey, Hash, Hasher, Head, Line, hex};
 
 /// What is wrong with a line.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,8 +18,10 @@ pub enum Fault {
     Missing(u64, u64),
     /// It stands where another should.
     OutOfPlace(u64, u64),
-    /// It, or the one before it, is not as it was written.
-    Altered,
+    /// It, or one of so many before it that share its hash, is not as it was written.
+    Altered(u64),
+    /// The hash of these last lines is not there.
+    Open,
     /// A chain begins in the midst.
     NewChain,
     /// The lines end before the one that is known to have been written.
@@ -62,7 +64,15 @@ impl fmt::Display for Broken {
             Fault::Missing(from, to) if from == to => write!(f, "line {from} of the chain is missing before it"),
             Fault::Missing(from, to) => write!(f, "lines {from} to {to} of the chain are missing before it"),
             Fault::OutOfPlace(found, due) => write!(f, "line {found} of the chain stands where line {due} was due"),
-            Fault::Altered => f.write_str("it is not as it was written, or was made with another key"),
+            Fault::Altered(0) => f.write_str("it is not as it was written, or was made with another key"),
+            Fault::Altered(others) => write!(
+                f,
+                "it, or one of the {others} before it that share its hash, is not as it was written, or was made with \
+                 another key"
+            ),
+            Fault::Open => f.write_str(
+                "from here on no line has a hash: the one that has theirs was cut off, or is about to be written",
+            ),
             Fault::NewChain => f.write_str(
                 "a new chain begins here; what came before it can't be tied to it (--new-chains takes it as sound)",
             ),
@@ -88,7 +98,7 @@ pub fn verify<R: BufRead>(
     new_chains: bool,
 ) -> io::Result<Result<Verified, Broken>> {
     let (found, at) = (Verified::default(), (String::new(), 0));
-    let mut reader = Reader { key, new_chains, awaited: known, found, at, torn: None };
+    let mut reader = Reader { key, new_chains, awaited: known, found, at, torn: None, open: None };
     for (name, file) in files {
         reader.at = (name, 0);
         for line in file.split(b'\n') {
@@ -110,6 +120,15 @@ struct Reader<'a> {
     at: (String, u64),
     /// Something that is no line, which the next line may account for.
     torn: Option<(String, u64)>,
+    open: Option<Open>,
+}
+
+/// Lines whose hash is still to come.
+struct Open {
+    lines: u64,
+    hasher: Hasher,
+    /// Where the first of them stands.
+    at: (String, u64),
 }
 
 impl Reader<'_> {
@@ -117,6 +136,7 @@ impl Reader<'_> {
         // What was put in stands before the line at which it is noticed.
         let (file, line) = match (&fault, self.torn) {
             (Fault::NoLine, Some(at)) => at,
+            (Fault::Open, _) => self.open.map_or(self.at, |open| open.at),
             _ => self.at,
         };
         Broken { file, line, fault }
@@ -135,14 +155,27 @@ impl Reader<'_> {
                 None => Ok(()),
             };
         };
-        let before = self.before(&line)?;
-        if hash(self.key, &before, line.text) != line.hash {
-            return Err(Fault::Altered);
+        let fields = fields(&line).ok_or(Fault::NoLine)?;
+        let accounts = fields["audit"] == "lost" || fields["torn"] == true;
+        // Of what was written at once a part may be all that a crash has left.
+        if accounts && line.seq != self.due() {
+            self.found.torn += self.open.take().map_or(0, |open| open.lines);
         }
-        let fields =
-            serde_json::from_str::<serde_json::Value>(&format!("{}}}", line.text)).map_err(|_| Fault::NoLine)?;
+        let before = self.before(&line)?;
+        let begun = || Open { lines: 0, hasher: Hasher::after(self.key, &before), at: self.at.clone() };
+        let mut open = self.open.take().unwrap_or_else(begun);
+        open.hasher.take(line.text.as_bytes());
+        let Some(head) = line.head() else {
+            open.hasher.take(b"\n");
+            open.lines += 1;
+            self.open = Some(open);
+            return Ok(());
+        };
+        if open.hasher.end() != head.hash {
+            return Err(Fault::Altered(open.lines));
+        }
         if self.torn.is_some() {
-            if fields["audit"] != "lost" && fields["torn"] != true {
+            if !accounts {
                 return Err(Fault::NoLine);
             }
             self.torn = None;
@@ -156,22 +189,28 @@ impl Reader<'_> {
             self.pass(&Head { seq: line.seq.saturating_sub(1), hash: before })?;
             self.found.first = line.seq;
         }
-        self.pass(&line.head())?;
-        self.found.lines += 1;
-        self.found.head = line.head();
+        self.pass(&head)?;
+        self.found.lines += open.lines + 1;
+        self.found.head = head;
         Ok(())
+    }
+
+    /// The number of the next line.
+    fn due(&self) -> u64 {
+        let open = self.open.as_ref().map_or(0, |open| open.lines);
+        self.found.head.seq.saturating_add(open).saturating_add(1)
     }
 
     /// The hash that a line must have been made after.
     fn before(&self, line: &Line<'_>) -> Result<Hash, Fault> {
-        let due = self.found.head.seq.saturating_add(1);
+        let due = self.due();
         if self.found.lines == 0 {
             // The first of what was kept says what it comes after.
-            return prev(line.text).ok_or(Fault::Missing(1, line.seq.saturating_sub(1)));
+            return prev(line).ok_or(Fault::Missing(1, line.seq.saturating_sub(1)));
         }
         match line.seq {
             seq if seq == due => Ok(self.found.head.hash),
-            1 if prev(line.text) == Some([0; 32]) => match self.new_chains {
+            1 if prev(line) == Some([0; 32]) => match self.new_chains {
                 true => Ok([0; 32]),
                 false => Err(Fault::NewChain),
             },
@@ -185,7 +224,7 @@ impl Reader<'_> {
     fn pass(&mut self, head: &Head) -> Result<(), Fault> {
         match self.awaited {
             Some(known) if known == head => self.awaited = None,
-            Some(known) if known.seq == head.seq && !self.new_chains => return Err(Fault::Altered),
+            Some(known) if known.seq == head.seq && !self.new_chains => return Err(Fault::Altered(0)),
             _ => {}
         }
         Ok(())
@@ -194,6 +233,9 @@ impl Reader<'_> {
     fn end(self) -> Result<Verified, Broken> {
         if self.torn.is_some() {
             return Err(self.broken(Fault::NoLine));
+        }
+        if self.open.is_some() {
+            return Err(self.broken(Fault::Open));
         }
         let head = &self.found.head;
         match self.awaited {
@@ -205,9 +247,16 @@ impl Reader<'_> {
     }
 }
 
+/// What a line says.
+fn fields(line: &Line<'_>) -> Option<serde_json::Value> {
+    // A hash stands in front of the end.
+    let end = if line.hash.is_some() { "}" } else { "" };
+    serde_json::from_str(&[line.text, end].concat()).ok()
+}
+
 /// What the first line of a file says that it comes after.
-fn prev(text: &str) -> Option<Hash> {
-    let fields = serde_json::from_str::<serde_json::Value>(&format!("{text}}}")).ok()?;
+fn prev(line: &Line<'_>) -> Option<Hash> {
+    let fields = fields(line)?;
     let hash = Head::parse(&format!("0:{}", fields["prev"].as_str()?))?.hash;
     (fields["audit"] == "begun").then_some(hash)
 }
