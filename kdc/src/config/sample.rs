@@ -230,7 +230,7 @@ kpasswd_listen = [{kpasswd}]
 
 [audit]
 # A JSON line for every request and every call of administration: who asked for what, and what was
-# decided or changed. Each holds a hash over the line before; `kdc audit verify` finds what was altered.
+# decided or changed. Hashes chain the lines, and `kdc audit verify` finds what was altered.
 # Where they go; default: nowhere.
 #file = "audit.jsonl"
 #journald = "/run/systemd/journal/socket"

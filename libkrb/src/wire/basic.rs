@@ -33,14 +33,20 @@ fn integer(reader: &mut Reader<'_>) -> Result<i64> {
     Ok(value)
 }
 
+#[inline]
 fn write_integer(writer: &mut Writer, value: i64) {
+    match value {
+        // Nearly every one.
+        0..=0x7f => writer.prepend_few([INTEGER, 1, value as u8]),
+        _ => write_any_integer(writer, value),
+    }
+}
+
+fn write_any_integer(writer: &mut Writer, value: i64) {
     let bytes = value.to_be_bytes();
     // As few octets as hold the number and its sign.
     let length = (65 - (value ^ (value >> 63)).leading_zeros()).div_ceil(8) as usize;
-    match bytes {
-        [.., only] if length == 1 => writer.prepend_few([INTEGER, 1, only]),
-        _ => writer.primitive(INTEGER, bytes.get(bytes.len() - length..).unwrap_or_default()),
-    }
+    writer.primitive(INTEGER, bytes.get(bytes.len() - length..).unwrap_or_default());
 }
 
 macro_rules! integers {

@@ -267,7 +267,7 @@ impl Writer {
         }
         let start = self.start - bytes.len();
         if let Some(room) = self.buffer.get_mut(start..self.start) {
-            room.copy_from_slice(bytes);
+            copy(room, bytes);
             self.start = start;
         }
     }
@@ -355,6 +355,28 @@ impl Writer {
     pub(super) fn application(&mut self, number: u8, contents: impl FnOnce(&mut Writer)) {
         self.element(APPLICATION | number, contents);
     }
+}
+
+/// Copies octets to as many. Most of what a message is made of is short, a name or a checksum, and asking the system for
+/// that costs more than copying it: from both ends, in two pieces that may overlap.
+fn copy(to: &mut [u8], from: &[u8]) {
+    let copied = match from.len() {
+        16..=32 => ends::<16>(to, from),
+        8..=15 => ends::<8>(to, from),
+        4..=7 => ends::<4>(to, from),
+        _ => None,
+    };
+    if copied.is_none() {
+        to.copy_from_slice(from);
+    }
+}
+
+#[inline]
+fn ends<const N: usize>(to: &mut [u8], from: &[u8]) -> Option<()> {
+    let (first, last) = (*from.first_chunk::<N>()?, *from.last_chunk::<N>()?);
+    *to.first_chunk_mut()? = first;
+    *to.last_chunk_mut()? = last;
+    Some(())
 }
 
 impl Drop for Writer {

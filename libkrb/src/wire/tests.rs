@@ -188,6 +188,18 @@ fn bit_strings_of_any_length_become_32_bits() {
 }
 
 #[test]
+fn octets_of_any_length_are_written_whole() {
+    for length in 0..100 {
+        let octets: Vec<u8> = (0..length).map(|octet: u8| octet ^ 0x5a).collect();
+        let mut writer = Writer::new();
+        writer.prepend(b">");
+        writer.prepend(&octets);
+        writer.prepend(b"<");
+        assert_eq!(writer.bytes(), [b"<", &octets[..], b">"].concat());
+    }
+}
+
+#[test]
 fn times_are_exactly_fifteen_characters() {
     let der = encode(&Time(1_795_304_411));
     assert_eq!(&der[2..], b"20261121234011Z");
