@@ -121,7 +121,7 @@ fn in_fast(client: &mut Joined, server: &mut Joined, (login, service): (&Asking,
 
 /// What an audit in a file costs, by batches as over UDP.
 fn audited(seen: &Seen<'_>, what: &str) {
-    const BATCH: usize = 64;
+    const BATCH: usize = udp_batch::BATCH;
     let folder = tempfile::tempdir().expect("a folder");
     for (place, file) in [("a file", folder.path().join("audit.jsonl")), ("no file", "/dev/null".into())] {
         let observer = Observer::new(Some(Audit::open(&file).expect("an audit")));

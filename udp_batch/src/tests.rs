@@ -32,6 +32,11 @@ fn a_batch_comes_whole_and_in_order_and_no_more_than_asked_for() {
         assert!(inbox.get(expected).is_none());
     }
     assert_eq!(received, texts);
+    assert_eq!(send(&client, outgoing()).unwrap(), BATCH);
+    let counts = [inbox.receive(&server, 5), inbox.receive_more(&server, 2), inbox.receive_more(&server, 100)];
+    assert_eq!(counts.map(Result::unwrap), [5, 2, BATCH - 7]);
+    assert_eq!(inbox.receive_more(&server, 1).unwrap(), 0, "there is no room");
+    assert!((0..BATCH).all(|place| inbox.get(place).unwrap().bytes == texts[place]));
     server.set_nonblocking(true).unwrap();
     assert_eq!(inbox.receive(&server, BATCH).unwrap_err().kind(), io::ErrorKind::WouldBlock);
     assert!(inbox.get(0).is_none(), "nothing is left of the batch before");

@@ -150,7 +150,8 @@ pub fn floor(report: &mut Report, extent: Extent) {
         let made = [quiet.logins(extent.requests / TURNS), quiet.services(extent.requests / TURNS)];
         let replies = [0, 1].map(|place| quiet.ask(&made[place][0]));
         let tickets = [0, 1].map(|place| ticket_octets(&replies[place]));
-        let pacs = [0, 1].map(|place| tickets[place].saturating_sub(without[place]));
+        // But for the elements that it stands in.
+        let pacs = [0, 1].map(|place| tickets[place].saturating_sub(without[place].saturating_add(40)));
         without = tickets;
         let turns: Vec<_> = (0..MANY_TURNS)
             .map(|_| {
@@ -242,7 +243,8 @@ fn composite(request: &[u8], reply: &[u8], ticket_in: bool, pac: usize) -> f64 {
     let sum = session.checksum(KeyUsage(6), &body);
     // The server's signature and the KDC's over that; for a service also of the ticket and of the whole (MS-PAC 2.8).
     let signer = Key::random(etype, &mut random).expect("a key").prepare_checksum(KeyUsage::NON_KERB_CHECKSUM);
-    let signed = [vec![7; pac], vec![7; 12], ticket.clone(), vec![7; pac]];
+    let bare = vec![7; ticket.len().saturating_sub(pac)];
+    let signed = [vec![7; pac], vec![7; 12], bare, vec![7; pac]];
     let signed = signed
         .get(
             ..if pac == 0 {
@@ -270,7 +272,9 @@ fn composite(request: &[u8], reply: &[u8], ticket_in: bool, pac: usize) -> f64 {
             black_box(stored.encrypt(&mut random, &part));
         }
         for octets in signed {
-            signer.checksum_into(octets, &mut [0; 12]);
+            let mut sum = [0; 12];
+            signer.checksum_into(octets, &mut sum);
+            black_box(sum);
         }
         black_box(stored.encrypt(&mut random, &ticket));
     }

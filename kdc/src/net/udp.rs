@@ -116,12 +116,23 @@ impl Socket {
 
     /// Receives a batch and answers it; how many datagrams that were.
     fn serve<A: Answers>(self: &Arc<Self>, responder: &A, tools: &mut Tools) -> usize {
-        let mut count = received(tools.inbox.receive(&self.socket, A::AT_ONCE));
+        let mut count = match tools.inbox.receive(&self.socket, A::AT_ONCE) {
+            Ok(count) => count,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return 0,
+            Err(error) => {
+                tracing::warn!(%error, "receiving datagrams");
+                // Whatever it is, it must not keep a core busy.
+                thread::sleep(Duration::from_millis(10));
+                return 0;
+            }
+        };
         self.answer(responder, tools, 0..count);
         let (mut came, gathers) = (count, responder.gathers());
         // What is written down before replies are sent costs little more for many of them.
         while gathers && came >= MANY && count < A::AT_ONCE {
-            came = received(tools.inbox.receive_more(&self.socket, A::AT_ONCE - count));
+            tools.hands.ended = None;
+            // An error comes again when nobody waits for a reply.
+            came = tools.inbox.receive_more(&self.socket, A::AT_ONCE - count).unwrap_or(0);
             self.answer(responder, tools, count..count + came);
             count += came;
         }
@@ -191,20 +202,6 @@ impl Socket {
     }
 }
 
-/// How many datagrams came.
-fn received(count: io::Result<usize>) -> usize {
-    match count {
-        Ok(count) => count,
-        Err(error) if error.kind() == ErrorKind::WouldBlock => 0,
-        Err(error) => {
-            tracing::warn!(%error, "receiving datagrams");
-            // Whatever it is, it must not keep a core busy.
-            thread::sleep(Duration::from_millis(10));
-            0
-        }
-    }
-}
-
 /// What a thread works with.
 struct Tools {
     inbox: Inbox,
@@ -240,5 +237,72 @@ fn wait(waiting: &mut [PollFd<'_>], patience: Option<Duration>) {
     {
         tracing::error!(%error, "waiting for datagrams");
         thread::sleep(Duration::from_millis(10));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+
+    /// Writes down what is done in which order. When eight are answered, five more come.
+    struct Recorder {
+        client: UdpSocket,
+        gathers: bool,
+        done: Mutex<Vec<&'static str>>,
+    }
+
+    impl Answers for Recorder {
+        fn datagram(&self, _: Ends, bytes: &[u8], _: &mut Hands, _: &dyn Fn() -> Post) -> Option<Answer> {
+            let mut done = self.done.lock().unwrap();
+            done.push("answered");
+            if done.len() == 8 {
+                (0..5).for_each(|_| _ = self.client.send(b"later").unwrap());
+            }
+            Some(bytes.to_vec())
+        }
+
+        fn commit(&self, _: &mut Hands) {
+            self.done.lock().unwrap().push("committed");
+        }
+
+        fn gathers(&self) -> bool {
+            self.gathers
+        }
+
+        fn too_big(&self, _: &[u8]) -> Option<Answer> {
+            None
+        }
+
+        async fn message(&self, _: Ends, _: &[u8]) -> Option<Answer> {
+            None
+        }
+
+        fn too_long(&self, _: SocketAddr) -> Answer {
+            vec![]
+        }
+    }
+
+    #[test]
+    fn what_comes_while_others_are_answered_is_written_down_with_them_where_anything_is() {
+        for (gathers, batches) in [(true, vec![13]), (false, vec![8, 5])] {
+            let socket = UdpSocket::bind(("127.0.0.1", 0)).unwrap();
+            socket.set_nonblocking(true).unwrap();
+            let client = UdpSocket::bind(("127.0.0.1", 0)).unwrap();
+            client.connect(socket.local_addr().unwrap()).unwrap();
+            (0..8).for_each(|_| _ = client.send(b"first").unwrap());
+            let socket = Arc::new(Socket::new(socket).unwrap());
+            let recorder = Recorder { client, gathers, done: Mutex::default() };
+            let mut tools = Tools { inbox: Inbox::new(LONGEST), replies: vec![], hands: Hands::default() };
+            let served: Vec<_> =
+                iter::repeat_with(|| socket.serve(&recorder, &mut tools)).take_while(|count| *count > 0).collect();
+            assert_eq!(served, batches);
+            let done = batches.iter().flat_map(|count| [vec!["answered"; *count], vec!["committed"]].concat());
+            assert_eq!(*recorder.done.lock().unwrap(), done.collect::<Vec<_>>());
+            recorder.client.set_nonblocking(true).unwrap();
+            let replies = iter::repeat_with(|| recorder.client.recv(&mut [0; 16])).take_while(Result::is_ok).count();
+            assert_eq!(replies, 13);
+        }
     }
 }

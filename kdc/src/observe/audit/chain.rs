@@ -15,6 +15,10 @@ use super::super::text::{decimal, hexadecimal};
 const BEFORE_HASH: &str = ",\"hash\":\"";
 const BEGINNING: &str = "{\"seq\":";
 
+/// No more lines than this share a hash: so many at most are in doubt where one was altered, or where a crash left some
+/// that no hash covers.
+pub const MOST_AT_ONCE: usize = 64;
+
 /// The hash of a line.
 pub type Hash = [u8; 32];
 

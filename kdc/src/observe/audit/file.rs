@@ -81,21 +81,23 @@ impl FileSink {
         let mut sink = FileSink { path: path.to_owned(), rotation, file, length, ragged: false };
         let mut tail = Tail::default();
         match sink.length {
-            Some(0) => tail.head = sink.before()?,
-            Some(length) => tail = ending(path, length)?,
+            Some(0) => tail = sink.before()?,
+            Some(length) => {
+                tail = ending(path, length)?;
+                // Its next line begins on a line of its own.
+                sink.ragged = tail.torn;
+            }
             None => {}
         }
-        // Its next line begins on a line of its own.
-        sink.ragged = tail.torn;
         sink.prune();
         Ok((sink, tail))
     }
 
     /// Where the newest of the old files ends, for a present one that was just made.
-    fn before(&self) -> io::Result<Head> {
+    fn before(&self) -> io::Result<Tail> {
         match self.old_files().last() {
-            Some((_, newest)) => Ok(ending(newest, fs::metadata(newest)?.len())?.head),
-            None => Ok(Head::default()),
+            Some((_, newest)) => ending(newest, fs::metadata(newest)?.len()),
+            None => Ok(Tail::default()),
         }
     }
 
@@ -159,6 +161,10 @@ impl Writer for FileSink {
 
     fn takes_many(&self) -> bool {
         true
+    }
+
+    fn ragged(&self) -> bool {
+        self.ragged
     }
 
     fn write(&mut self, line: &str, _seq: u64) -> io::Result<()> {

@@ -1,10 +1,11 @@
 //! The audit: a JSON line for each request and each call of administration, chained by hashes, for machines
 //! that look for what should not be. It goes to a file, to journald, to syslog, or to several of them.
 //!
-//! A line is written before its reply is sent, with one call that appends, so that neither a crash
-//! nor a second writer tears it. Requests that are answered together ([`Lines`]) are written together. A disk that is slow slows the KDC. A disk that is full stops the
-//! audit and not the realm: the log says so at once, `/readyz` too, and the file itself says how many lines
-//! are missing as soon as it can be written again. What a power failure may take is [`Sync`]'s to say.
+//! A line is written before its reply is sent, with one call that appends, so that neither the end of the process
+//! nor a second writer tears it. Requests that are answered together ([`Lines`]) are written together, with one hash. A
+//! disk that is slow slows the KDC. A disk that is full stops the audit and not the realm: the log says so at once,
+//! `/readyz` too, and the file itself says how many lines are missing as soon as it can be written again. What a power
+//! failure may take is [`Sync`]'s to say; what it leaves of lines, the next run says is torn.
 
 mod chain;
 mod datagram;
@@ -142,6 +143,11 @@ trait Writer: Send {
         false
     }
 
+    /// Whether what was written ends with a part of something.
+    fn ragged(&self) -> bool {
+        false
+    }
+
     /// Takes up a file that was moved away. Whether a new one was begun.
     fn reopen(&mut self) -> io::Result<bool> {
         Ok(false)
@@ -196,8 +202,9 @@ impl Audit {
     /// Those of the system; the old file stays in use then.
     pub fn reopen(&self) -> io::Result<()> {
         for sink in &mut *self.lock() {
+            let torn = sink.writer.ragged();
             if sink.writer.reopen()? {
-                sink.begin(self.key.as_ref(), false);
+                sink.begin(self.key.as_ref(), torn);
             }
         }
         Ok(())
@@ -286,7 +293,7 @@ impl Sink {
     /// The first line of a file, or of a process, which says what came before.
     fn begin(&mut self, key: Option<&ChainKey>, torn: bool) {
         let (version, before) = (env!("CARGO_PKG_VERSION"), chain::hex(&self.head.hash));
-        let torn = if torn { ",\"torn\":true" } else { "" };
+        let torn = said_torn(torn);
         let fields =
             format!("\"time\":\"{}\",\"audit\":\"begun\",\"kdc\":\"{version}\",\"prev\":\"{before}\"{torn}", now());
         self.write(key, &[&fields]);
@@ -295,7 +302,7 @@ impl Sink {
     fn append(&mut self, key: Option<&ChainKey>, lines: &Lines) {
         if self.writer.takes_many() {
             let fields: Vec<&str> = lines.fields().collect();
-            self.append_at_once(key, &fields);
+            fields.chunks(chain::MOST_AT_ONCE).for_each(|fields| self.append_at_once(key, fields));
         } else {
             lines.fields().for_each(|fields| self.append_at_once(key, &[fields]));
         }
@@ -307,8 +314,9 @@ impl Sink {
             return;
         }
         let octets = lines.iter().map(|fields| fields.len() + OVERHEAD).sum();
+        let torn = self.writer.ragged();
         if self.writer.turn(octets, self.head.seq) {
-            self.begin(key, false);
+            self.begin(key, torn);
         }
         self.write(key, lines);
     }
@@ -321,8 +329,9 @@ impl Sink {
     /// Says how many are missing. Whether that could be said.
     fn catch_up(&mut self, key: Option<&ChainKey>) -> bool {
         let missing = self.missing;
-        let (line, head) =
-            chain::line(key, &self.head, &format!("\"time\":\"{}\",\"audit\":\"lost\",\"lost\":{missing}", now()));
+        let torn = said_torn(self.writer.ragged());
+        let fields = format!("\"time\":\"{}\",\"audit\":\"lost\",\"lost\":{missing}{torn}", now());
+        let (line, head) = chain::line(key, &self.head, &fields);
         if let Err(error) = self.writer.write(&line, head.seq) {
             self.problem = Some(error.to_string());
             return false;
@@ -350,6 +359,11 @@ impl Sink {
         }
         self.buffer = text;
     }
+}
+
+/// What a line says that comes after a part of something.
+fn said_torn(torn: bool) -> &'static str {
+    if torn { ",\"torn\":true" } else { "" }
 }
 
 /// What a line has besides its fields: number, hash, braces.

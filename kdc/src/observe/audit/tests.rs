@@ -302,6 +302,52 @@ fn what_a_crash_left_of_lines_that_were_written_at_once_is_accounted_for_by_the_
     }
 }
 
+#[test]
+fn lines_that_no_hash_covers_are_excused_by_nothing_but_a_line_that_says_so_and_are_told_of() {
+    let open = |seq: u64| format!("{{\"seq\":{seq},\"number\":9}}\n");
+    let found = |text: &str| verify(vec![("audit".into(), Cursor::new(text.to_owned()))], None, None, true);
+    let (begun, one) =
+        chain::line(None, &Head::default(), &format!("\"audit\":\"begun\",\"prev\":\"{}\"", "0".repeat(64)));
+    let after = |fields| chain::line(None, &one, fields).0;
+    let torn = found(&[begun.clone(), open(2), open(3), after("\"audit\":\"begun\",\"torn\":true")].concat());
+    let torn = torn.expect("readable").expect("unbroken");
+    assert_eq!((torn.lines, torn.torn, torn.torn_at.as_deref()), (2, 2, Some("audit:2")));
+    assert!(torn.to_string().contains("2 torn lines, accounted for and worth nothing, the first at audit:2"), "{torn}");
+    // There may be no more of them than are ever written at once, nor does the loss of others excuse them.
+    let lost = found(&[begun.clone(), open(2), after("\"audit\":\"lost\",\"lost\":7")].concat());
+    assert_eq!(lost.expect("readable"), broken(3, Fault::OutOfPlace(2, 3)));
+    let many = (2..100).map(open).collect::<String>();
+    let many = found(&[begun.clone(), many, after("\"audit\":\"begun\",\"torn\":true")].concat());
+    assert_eq!(many.expect("readable"), broken(2, Fault::Open));
+    let other = chain::line(None, &Head::default(), &format!("\"audit\":\"begun\",\"prev\":\"{}\"", "0".repeat(64))).0;
+    assert_eq!(found(&[begun, open(2), other].concat()).expect("readable"), broken(2, Fault::Open));
+}
+
+#[test]
+fn a_line_may_be_torn_behind_any_of_its_octets() {
+    let (folder, last) = (Folder::new(), json!({ "a": { "b": { "c": "}" } }, "d": {}, "e": [{}] }));
+    Audit::open(&folder.path()).expect("a file").append(&last);
+    let text = fs::read(folder.path()).expect("a file");
+    let start = folder.lines()[0].len() + 1;
+    for end in start + 1..text.len() - 1 {
+        fs::write(folder.path(), &text[..end]).expect("written");
+        folder.run(Rotation::default(), 1);
+        let verified = folder.found().expect("unbroken");
+        assert_eq!((verified.lines, verified.torn), (1 + 2, 1), "{end}");
+    }
+}
+
+#[test]
+fn what_a_crash_left_in_the_newest_old_file_is_accounted_for_by_the_present_one() {
+    let folder = together();
+    let text = fs::read(folder.path()).expect("a file");
+    fs::write(folder.0.path().join("audit.jsonl.000000000006"), &text[..text.len() - 20]).expect("an old file");
+    fs::remove_file(folder.path()).expect("a file");
+    folder.run(Rotation::default(), 1);
+    let verified = folder.found().expect("unbroken");
+    assert_eq!((verified.lines, verified.head.seq, verified.torn), (3 + 2, 5, 3));
+}
+
 impl Writer for Disk {
     fn write(&mut self, line: &str, _seq: u64) -> io::Result<()> {
         if self.full.load(Ordering::Relaxed) {

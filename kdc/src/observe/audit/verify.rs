@@ -7,7 +7,7 @@
 use std::fmt;
 use std::io::{self, BufRead};
 
-use super::chain::{ChainKey, Hash, Hasher, Head, Line, hex};
+use super::chain::{ChainKey, Hash, Hasher, Head, Line, MOST_AT_ONCE, hex};
 
 /// What is wrong with a line.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,8 +52,10 @@ pub struct Verified {
     pub head: Head,
     /// Records that could not be written, as the lines themselves say.
     pub lost: u64,
-    /// Parts of lines that a crash or a full disk has left.
+    /// Lines, and parts of lines, that a crash or a full disk has left and that no hash covers.
     pub torn: u64,
+    /// Where the first of these is.
+    pub torn_at: Option<String>,
 }
 
 impl fmt::Display for Broken {
@@ -126,6 +128,8 @@ struct Reader<'a> {
 /// Lines whose hash is still to come.
 struct Open {
     lines: u64,
+    /// The number of the last of them.
+    last: u64,
     hasher: Hasher,
     /// Where the first of them stands.
     at: (String, u64),
@@ -146,7 +150,8 @@ impl Reader<'_> {
         if octets.is_empty() {
             return Ok(());
         }
-        let Some(line) = std::str::from_utf8(octets).ok().and_then(Line::parse) else {
+        let line = std::str::from_utf8(octets).ok().and_then(Line::parse);
+        let Some((line, fields)) = line.and_then(|line| Some((line, fields(&line)?))) else {
             return match self.torn.replace(self.at.clone()) {
                 Some(first) => {
                     self.torn = Some(first);
@@ -155,31 +160,31 @@ impl Reader<'_> {
                 None => Ok(()),
             };
         };
-        let fields = fields(&line).ok_or(Fault::NoLine)?;
-        let accounts = fields["audit"] == "lost" || fields["torn"] == true;
+        let torn = fields["torn"] == true;
+        let accounts = fields["audit"] == "lost" || torn;
         // Of what was written at once a part may be all that a crash has left.
-        if accounts && line.seq != self.due() {
-            self.found.torn += self.open.take().map_or(0, |open| open.lines);
+        if let Some(open) = self.open.take_if(|open| torn && line.seq <= open.last) {
+            self.tore(open.lines, open.at);
         }
         let before = self.before(&line)?;
-        let begun = || Open { lines: 0, hasher: Hasher::after(self.key, &before), at: self.at.clone() };
+        let begun = || Open { lines: 0, last: 0, hasher: Hasher::after(self.key, &before), at: self.at.clone() };
         let mut open = self.open.take().unwrap_or_else(begun);
         open.hasher.take(line.text.as_bytes());
         let Some(head) = line.head() else {
             open.hasher.take(b"\n");
-            open.lines += 1;
+            (open.lines, open.last) = (open.lines + 1, line.seq);
+            let many = open.lines >= MOST_AT_ONCE as u64;
             self.open = Some(open);
-            return Ok(());
+            return if many { Err(Fault::Open) } else { Ok(()) };
         };
         if open.hasher.end() != head.hash {
             return Err(Fault::Altered(open.lines));
         }
-        if self.torn.is_some() {
-            if !accounts {
-                return Err(Fault::NoLine);
-            }
-            self.torn = None;
-            self.found.torn += 1;
+        if self.torn.is_some() && !accounts {
+            return Err(Fault::NoLine);
+        }
+        if let Some(at) = self.torn.take() {
+            self.tore(1, at);
         }
         if fields["audit"] == "lost" {
             self.found.lost += fields["lost"].as_u64().unwrap_or(0);
@@ -193,6 +198,12 @@ impl Reader<'_> {
         self.found.lines += open.lines + 1;
         self.found.head = head;
         Ok(())
+    }
+
+    /// So many lines there are parts of something, and the chain says so.
+    fn tore(&mut self, lines: u64, (file, line): (String, u64)) {
+        self.found.torn += lines;
+        self.found.torn_at.get_or_insert_with(|| format!("{file}:{line}"));
     }
 
     /// The number of the next line.
@@ -210,9 +221,10 @@ impl Reader<'_> {
         }
         match line.seq {
             seq if seq == due => Ok(self.found.head.hash),
-            1 if prev(line) == Some([0; 32]) => match self.new_chains {
-                true => Ok([0; 32]),
-                false => Err(Fault::NewChain),
+            1 if prev(line) == Some([0; 32]) => match (&self.open, self.new_chains) {
+                (Some(_), _) => Err(Fault::Open),
+                (None, true) => Ok([0; 32]),
+                (None, false) => Err(Fault::NewChain),
             },
             seq if seq > due => Err(Fault::Missing(due, seq - 1)),
             seq => Err(Fault::OutOfPlace(seq, due)),
@@ -263,13 +275,14 @@ fn prev(line: &Line<'_>) -> Option<Hash> {
 
 impl fmt::Display for Verified {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Verified { lines, first, head, lost, torn } = self;
+        let Verified { lines, first, head, lost, torn, torn_at } = self;
         write!(f, "{lines} lines, {first} to {}, unbroken; the last is {}:{}", head.seq, head.seq, hex(&head.hash))?;
         if *lost > 0 {
             write!(f, "; {lost} records could not be written")?;
         }
         if *torn > 0 {
-            write!(f, "; {torn} torn lines, accounted for")?;
+            let at = torn_at.as_deref().unwrap_or_default();
+            write!(f, "; {torn} torn lines, accounted for and worth nothing, the first at {at}")?;
         }
         Ok(())
     }
