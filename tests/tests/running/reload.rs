@@ -89,9 +89,9 @@ fn addresses_come_and_go_and_those_that_stay_do_not_notice() {
         log_in("alice", &mut Tcp(address)).expect("a ticket over TCP");
     }
     Tcp::ask_over(&mut kept, &[0x6a, 0x00]).expect("an answer");
-    let taken = std::net::UdpSocket::bind("127.0.0.1:0").expect("a socket").local_addr().expect("an address");
-    let _taken = std::net::TcpListener::bind(taken).expect("a listener");
-    let refused = listen(&format!("\"{}\", \"{taken}\"", new.address()));
+    let taken = Port::claim();
+    let _taken = std::net::TcpListener::bind(taken.address()).expect("a listener");
+    let refused = listen(&format!("\"{}\", \"{}\"", new.address(), taken.address()));
     assert!(refused.stderr.contains("the port is in use"), "{}", refused.stderr);
     log_in("alice", &mut Udp::to(old)).expect("nothing was changed");
     listen(&format!("\"{}\"", new.address())).succeeds();
