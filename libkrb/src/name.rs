@@ -89,10 +89,10 @@ impl Principal {
     }
 
     /// `WELLKNOWN/ANONYMOUS@WELLKNOWN:ANONYMOUS` (RFC 8062 3).
-    pub fn anonymous() -> Self {
+    pub fn anonymous() -> &'static Self {
         static NOBODY: LazyLock<Principal> =
             LazyLock::new(|| Principal::known(NameType::WELLKNOWN, "WELLKNOWN:ANONYMOUS", ["WELLKNOWN", "ANONYMOUS"]));
-        NOBODY.clone()
+        &NOBODY
     }
 
     /// Parses `a/b@REALM`. A backslash quotes `/`, `@` and itself; `\n \t \b \0` stand for control

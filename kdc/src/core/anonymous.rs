@@ -18,7 +18,7 @@ pub fn entry_name<'a>(policy: &Policy, client: &'a Principal) -> Cow<'a, Princip
 
 /// The name that tickets bear for a client.
 pub fn ticket_name(client: Principal) -> Principal {
-    if client.is_anonymous() { Principal::anonymous() } else { client }
+    if client.is_anonymous() { Principal::anonymous().clone() } else { client }
 }
 
 /// The flag of a new ticket for a client.
@@ -51,7 +51,7 @@ pub fn check_again(
     let anonymous = flags.has(TicketFlags::ANONYMOUS);
     let named = options.has(KdcOptions::REQUEST_ANONYMOUS) && !anonymous;
     Refusal::unless(!named, ErrorCode::BADOPTION, "anonymous tickets are made of anonymous tickets only")?;
-    if anonymous { check_service(policy, &Principal::anonymous(), server) } else { Ok(()) }
+    if anonymous { check_service(policy, Principal::anonymous(), server) } else { Ok(()) }
 }
 
 fn check_service(policy: &Policy, client: &Principal, server: &Principal) -> Result<(), Refusal> {

@@ -189,8 +189,7 @@ impl Opened<'_> {
         let value = self.armor.replying.seal(random, &self.armor.response(&padata, None));
         let data = wire::encode(&List::Items(&[PaData { kind: PaType::FX_FAST, value: &value }]));
         let outside = Refusal { data: Some(data), ..Refusal::new(*code, "see the FAST envelope") };
-        let nobody = Principal::anonymous();
-        let names = if self.armor.hides() { Names::hidden(outer, &nobody) } else { Names::of_body(&outer.body) };
+        let names = if self.armor.hides() { Names::hidden(outer) } else { Names::of_body(&outer.body) };
         refuse::reply(kdc.policy, at.now, &names, &outside)
     }
 }
@@ -278,7 +277,7 @@ impl Sealing<'_> {
     }
 
     /// The client's name in the clear part of the reply.
-    pub fn client<'a>(&self, client: &'a Principal, nobody: &'a Principal) -> &'a Principal {
-        if self.armor.hides() { nobody } else { client }
+    pub fn client<'a>(&self, client: &'a Principal) -> &'a Principal {
+        if self.armor.hides() { Principal::anonymous() } else { client }
     }
 }

@@ -62,7 +62,8 @@ impl<'a> Names<'a> {
     }
 
     /// Those of a request without its client (RFC 6113 5.4.2).
-    pub fn hidden(request: &KdcReq<'a>, nobody: &'a Principal) -> Self {
+    pub fn hidden(request: &KdcReq<'a>) -> Self {
+        let nobody = Principal::anonymous();
         Names { client: Some((nobody.realm(), nobody.into())), server: request.body.server }
     }
 }

@@ -149,8 +149,7 @@ impl AsExchange {
         let padata =
             self.padata(Unsent { wishes: &wishes, body: &inside, envelope: envelope.as_ref() }, now, random)?;
         let mut padata: Vec<_> = padata.iter().map(|(kind, value)| PaData { kind: *kind, value }).collect();
-        let nobody = Principal::anonymous();
-        let named = if self.hides() { &nobody } else { &client };
+        let named = if self.hides() { Principal::anonymous() } else { &client };
         let body = KdcReqBody { client: Some(PrincipalName::from(named)), ..body };
         let outside = wire::encode(&body);
         let enveloped = armor.map(|(key, ap_req)| {
@@ -313,7 +312,7 @@ impl AsExchange {
         }
         let told = Told::of(sent.envelope.as_ref(), opened.as_ref(), &rep)?;
         let client = told.client.clone();
-        let nobody = self.client.is_anonymous() && client == Principal::anonymous();
+        let nobody = self.client.is_anonymous() && client == *Principal::anonymous();
         if client != self.client && !nobody && !self.canonicalize() {
             return Err(Error::ReplyMismatch("another client"));
         }

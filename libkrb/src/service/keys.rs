@@ -121,7 +121,7 @@ impl KeyRing {
 
     /// Some name of ours, for an answer to what names nobody. There is always one.
     pub(super) fn first_principal(&self) -> Arc<Principal> {
-        self.keys.first().map_or_else(|| Arc::new(Principal::anonymous()), |key| key.principal.clone())
+        self.keys.first().map_or_else(|| Arc::new(Principal::anonymous().clone()), |key| key.principal.clone())
     }
 
     /// Refuses a request with another kind of ticket than these keys are for.

@@ -22,6 +22,9 @@ const GENERAL_STRING: u8 = 0x1b;
 /// An integer of Int32 or UInt32: peers disagree on the sign of nonces, kvnos and sequence numbers.
 fn integer(reader: &mut Reader<'_>) -> Result<i64> {
     let digits = reader.expect(INTEGER, "INTEGER expected")?;
+    if let [digit @ 0..=0x7f] = digits {
+        return Ok(i64::from(*digit));
+    }
     if digits.is_empty() || digits.len() > 5 {
         return Err(Error::Malformed("INTEGER of no or too many bytes"));
     }
@@ -39,6 +42,14 @@ fn write_integer(writer: &mut Writer, value: i64) {
         // Nearly every one.
         0..=0x7f => writer.prepend_few([INTEGER, 1, value as u8]),
         _ => write_any_integer(writer, value),
+    }
+}
+
+#[inline]
+fn write_integer_within(tag: u8, writer: &mut Writer, value: i64) {
+    match value {
+        0..=0x7f => writer.prepend_few([tag, 3, INTEGER, 1, value as u8]),
+        _ => writer.element(tag, |writer| write_any_integer(writer, value)),
     }
 }
 
@@ -61,6 +72,10 @@ macro_rules! integers {
             fn encode(&self, writer: &mut Writer) {
                 let $value = *self;
                 write_integer(writer, i64::from($to));
+            }
+            fn encode_within(&self, tag: u8, writer: &mut Writer) {
+                let $value = *self;
+                write_integer_within(tag, writer, i64::from($to));
             }
         }
     )*};
@@ -95,6 +110,10 @@ impl<const N: i32> Encode for Fixed<N> {
     fn encode(&self, writer: &mut Writer) {
         N.encode(writer);
     }
+
+    fn encode_within(&self, tag: u8, writer: &mut Writer) {
+        N.encode_within(tag, writer);
+    }
 }
 
 macro_rules! bit_strings {
@@ -116,6 +135,10 @@ macro_rules! bit_strings {
             fn encode(&self, writer: &mut Writer) {
                 let [a, b, c, d] = self.0.to_be_bytes();
                 writer.prepend_few([BIT_STRING, 5, 0, a, b, c, d]);
+            }
+            fn encode_within(&self, tag: u8, writer: &mut Writer) {
+                let [a, b, c, d] = self.0.to_be_bytes();
+                writer.prepend_few([tag, 7, BIT_STRING, 5, 0, a, b, c, d]);
             }
         }
     )*};
@@ -148,6 +171,10 @@ impl Encode for &[u8] {
     fn encode(&self, writer: &mut Writer) {
         writer.primitive(OCTET_STRING, self);
     }
+
+    fn encode_within(&self, tag: u8, writer: &mut Writer) {
+        writer.primitive_within(tag, OCTET_STRING, self);
+    }
 }
 
 /// KerberosString (RFC 4120 5.2.1): a GeneralString that holds UTF-8.
@@ -162,16 +189,34 @@ impl Encode for &str {
     fn encode(&self, writer: &mut Writer) {
         writer.primitive(GENERAL_STRING, self.as_bytes());
     }
+
+    fn encode_within(&self, tag: u8, writer: &mut Writer) {
+        writer.primitive_within(tag, GENERAL_STRING, self.as_bytes());
+    }
 }
 
-/// The digits of four numbers below 100, made all at once in lanes of 16 bits: tickets have many times.
-fn digits(numbers: [u8; 4]) -> [u8; 8] {
+/// The digits of four numbers below 100, first to last from the lowest octet on, made all at once in lanes of 16 bits:
+/// tickets have many times.
+fn digits(numbers: [u8; 4]) -> u64 {
     let [a, b, c, d] = numbers.map(u64::from);
     let numbers = a | b << 16 | c << 32 | d << 48;
     // A tenth, rounded down: exact for so small numbers.
     let tens = (numbers * 103) >> 10 & 0x000f_000f_000f_000f;
     let ones = numbers - tens * 10;
-    (0x3030_3030_3030_3030 | tens | ones << 8).to_le_bytes()
+    0x3030_3030_3030_3030 | tens | ones << 8
+}
+
+/// The octets of a KerberosTime and before them their number, which never changes.
+fn counted_text(time: Time) -> [u8; 16] {
+    const YEAR_0: Time = Time(-62_167_219_200);
+    const LENGTH: u128 = 15;
+    let (year, month, day, hour, minute, second) = time.clamp(YEAR_0, Time::MAX).civil();
+    let year = year as u32;
+    let date = digits([(year / 100) as u8, (year % 100) as u8, month, day]);
+    // What would follow the seconds' digits is cut off.
+    let of_day = digits([hour, minute, second, 0]) << 16 >> 16;
+    let text = u128::from(date) | u128::from(of_day) << 64 | u128::from(b'Z') << 112;
+    (LENGTH | text << 8).to_le_bytes()
 }
 
 /// KerberosTime (RFC 4120 5.2.3): `YYYYMMDDhhmmssZ`, nothing else.
@@ -195,11 +240,13 @@ impl<'a> Decode<'a> for Time {
 
 impl Encode for Time {
     fn encode(&self, writer: &mut Writer) {
-        const YEAR_0: Time = Time(-62_167_219_200);
-        let (year, month, day, hour, minute, second) = (*self).clamp(YEAR_0, Time::MAX).civil();
-        let [c, d, y, z, m, n, e, f] = digits([(year / 100) as u8, (year % 100) as u8, month, day]);
-        let [h, i, j, k, s, t, ..] = digits([hour, minute, second, 0]);
-        writer.prepend_few([GENERALIZED_TIME, 15, c, d, y, z, m, n, e, f, h, i, j, k, s, t, b'Z']);
+        writer.prepend_few(counted_text(*self));
+        writer.prepend_few([GENERALIZED_TIME]);
+    }
+
+    fn encode_within(&self, tag: u8, writer: &mut Writer) {
+        writer.prepend_few(counted_text(*self));
+        writer.prepend_few([tag, 17, GENERALIZED_TIME]);
     }
 }
 

@@ -24,6 +24,13 @@ pub trait Decode<'a>: Sized {
 pub trait Encode {
     /// Writes one element, tag and all, in front of what is written already.
     fn encode(&self, writer: &mut Writer);
+
+    /// The same inside of an element with this tag. What is short writes both tags and lengths at once, for most fields
+    /// of a message are.
+    #[inline]
+    fn encode_within(&self, tag: u8, writer: &mut Writer) {
+        writer.element(tag, |writer| self.encode(writer));
+    }
 }
 
 /// A cursor over DER elements.
@@ -329,8 +336,19 @@ impl Writer {
         self.header(tag, contents.len());
     }
 
+    /// The same inside of an element with the tag `outer`.
+    pub(super) fn primitive_within(&mut self, outer: u8, tag: u8, contents: &[u8]) {
+        match contents.len() {
+            length @ 0..=0x7d => {
+                self.prepend(contents);
+                self.prepend_few([outer, length as u8 + 2, tag, length as u8]);
+            }
+            _ => self.element(outer, |writer| writer.primitive(tag, contents)),
+        }
+    }
+
     pub(super) fn required(&mut self, number: u8, value: &impl Encode) {
-        self.element(CONTEXT | number, |writer| value.encode(writer));
+        value.encode_within(CONTEXT | number, self);
     }
 
     pub(super) fn optional<T: Encode>(&mut self, number: u8, value: &Option<T>) {

@@ -200,6 +200,30 @@ fn octets_of_any_length_are_written_whole() {
 }
 
 #[test]
+fn what_writes_itself_within_a_tag_is_as_an_element_around_it() {
+    fn same(value: &impl Encode) {
+        let (mut within, mut around) = (Writer::new(), Writer::new());
+        value.encode_within(0xa3, &mut within);
+        around.element(0xa3, |writer| value.encode(writer));
+        assert_eq!(within.bytes(), around.bytes());
+    }
+    for number in [0, 1, 0x7f, 0x80, 0xff, 0x100, 0x7fff, 0x8000, 1 << 23, 1 << 24, i32::MAX, -1, -129, i32::MIN] {
+        same(&number);
+        same(&(number as u32));
+        same(&TicketFlags(number as u32));
+    }
+    same(&Fixed::<5>);
+    for length in [0, 1, 3, 17, 0x7c, 0x7d, 0x7e, 0x7f, 0x80, 0xfd, 0xfe, 0xff, 0x100, 5_000] {
+        let text = "x".repeat(length);
+        same(&&*text);
+        same(&text.as_bytes());
+    }
+    for seconds in [i64::MIN, -62_167_219_201, -1, 0, 951_782_400, 1_800_000_000, Time::MAX.0, i64::MAX] {
+        same(&Time(seconds));
+    }
+}
+
+#[test]
 fn times_are_exactly_fifteen_characters() {
     let der = encode(&Time(1_795_304_411));
     assert_eq!(&der[2..], b"20261121234011Z");

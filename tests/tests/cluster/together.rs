@@ -9,6 +9,7 @@ use crate::place::{Cluster, Kdc, until};
 const RIGHT: &str = "a good secret";
 const WRONG: &str = "Password incorrect";
 const LOCKED: &str = "credentials have been revoked";
+const BUSY: &str = "A service is not available";
 
 /// A realm whose alice is locked after three failures until somebody opens her account, known to all KDCs.
 fn strict() -> Option<Cluster> {
@@ -30,6 +31,19 @@ fn all_at_once(tools: Vec<Tool>) -> Vec<Said> {
         let running: Vec<_> = tools.into_iter().map(|tool| scope.spawn(|| tool.run())).collect();
         running.into_iter().map(|thread| thread.join().expect("ends")).collect()
     })
+}
+
+/// What became of it, asked again while the failure before it is being counted.
+fn decided(tool: impl Fn() -> Tool) -> Said {
+    let mut said = tool().run();
+    until("it is decided", || {
+        let decided = !said.stderr.contains(BUSY);
+        if !decided {
+            said = tool().run();
+        }
+        decided
+    });
+    said
 }
 
 #[test]
@@ -113,8 +127,8 @@ fn a_one_time_password_that_one_kdc_took_no_other_takes() {
     });
     log_in(one, 0).run().succeeds();
     log_in(two, 0).run().fails();
-    log_in(two, 1).run().succeeds();
-    log_in(one, 1).run().fails();
+    decided(|| log_in(two, 1)).succeeds();
+    decided(|| log_in(one, 1)).fails();
     let said = all_at_once([one, two, one, two].map(|kdc| log_in(kdc, 2)).into());
     assert_eq!(said.iter().filter(|said| said.is_success()).count(), 1, "of all who bring it at once one gets in");
     // By the clock: the one of this half minute, and the next one, which may be early.

@@ -201,14 +201,14 @@ fn s5_4_2_a_client_that_hides_is_named_in_the_envelope_only() {
     let reply = realm.send(&request).reply.expect("an answer");
     let error = wire::decode::<KrbError<'_>>(&reply).expect("KRB-ERROR");
     let named = error.client.expect("a client").principal(error.client_realm.expect("a realm"));
-    assert_eq!(named, Ok(Principal::anonymous()));
+    assert_eq!(named, Ok(Principal::anonymous().clone()));
 
     let key = realm.key("alice", AES256);
     let challenge = armor.challenge(&mut realm, &key);
     let request = armor.as_req(&mut realm, &asking, &hidden(vec![challenge]));
     let reply = realm.send(&request).reply.expect("an answer");
     let rep = wire::decode::<KdcRep<'_>>(&reply).expect("a reply");
-    assert_eq!(rep.client.principal(rep.client_realm), Ok(Principal::anonymous()));
+    assert_eq!(rep.client.principal(rep.client_realm), Ok(Principal::anonymous().clone()));
     assert_eq!(armor.open(&reply, 4711).expect("an envelope").finished.expect("finished").1, name("alice"));
     realm.open(rep.ticket.der, |part| assert!(part.client.names(&name("alice"))));
 }

@@ -30,10 +30,10 @@ fn service(realm: &mut Joined, tgt: &libkrb::ccache::Credential) -> Result<libkr
 fn whoever_asks_for_no_name_gets_a_ticket_without_one() {
     let mut realm = realm();
     let tgt = nobody(&mut realm);
-    assert_eq!(tgt.client, Principal::anonymous());
+    assert_eq!(tgt.client, *Principal::anonymous());
     assert!(tgt.flags.has(TicketFlags::ANONYMOUS | TicketFlags::INITIAL), "{:?}", tgt.flags);
     let ticket = service(&mut realm, &tgt).expect("a service ticket");
-    assert_eq!(ticket.client, Principal::anonymous());
+    assert_eq!(ticket.client, *Principal::anonymous());
     assert!(ticket.flags.has(TicketFlags::ANONYMOUS));
     let (client, flags) = realm.open(&ticket.ticket, |part| (part.client_realm.to_owned(), part.flags));
     assert_eq!(client, "WELLKNOWN:ANONYMOUS");
@@ -123,5 +123,5 @@ fn somebody_with_a_certificate_is_not_nobody() {
     let client = Principal::anonymous().in_realm(REALM);
     // Its own exchange leaves the certificate out, so that it stays without a name.
     let course = run(&mut realm, exchange(&client, means(Some("alice"))), &mut |_| {});
-    assert_eq!(course.outcome.expect("a ticket").credential.client, Principal::anonymous());
+    assert_eq!(course.outcome.expect("a ticket").credential.client, *Principal::anonymous());
 }

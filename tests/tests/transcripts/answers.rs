@@ -175,7 +175,7 @@ impl Judge<'_> {
         assert!(named.same_as(&client), "client");
         // Heimdal's client hides its name; Heimdal's KDC names nobody in any case, and not as the RFC has it.
         let nobody = Principal::anonymous();
-        assert!(reply.client.same_as(&if self.hides { (&nobody).into() } else { client }), "client outside");
+        assert!(reply.client.same_as(&if self.hides { nobody.into() } else { client }), "client outside");
         self.times(&part);
         self.as_theirs(&reply, &theirs, &part);
         self.inside(&reply, client, &part);

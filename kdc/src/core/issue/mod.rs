@@ -1,6 +1,5 @@
 //! The last phase: seals a grant's ticket and reply (RFC 4120 3.1.3, 3.3.3). Decides nothing.
 
-use libkrb::Principal;
 use libkrb::codes::{AuthDataType, MessageType, PaType};
 use libkrb::crypto::Random;
 use libkrb::wire::{
@@ -39,11 +38,10 @@ pub fn seal(grant: &Grant<'_>, random: &mut dyn Random, event: &mut Event) -> Ve
     // The ticket stands in the reply as a value; its bytes are written when the reply is.
     let ticket_der = written(&ticket);
     let ticket_der = ticket_der.bytes();
-    let nobody = Principal::anonymous();
     let (client, enveloped) = match &grant.envelope {
         Some(envelope) => {
             let around = envelope.padata(random, grant.client, ticket_der, &pa_data(&grant.padata));
-            (envelope.client(grant.client, &nobody), Some([around]))
+            (envelope.client(grant.client), Some([around]))
         }
         None => (grant.client, None),
     };

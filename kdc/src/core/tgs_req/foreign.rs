@@ -76,7 +76,7 @@ pub fn weigh<'a>(
     (client, round): (&str, bool),
 ) -> Result<Option<Foreign<'a>>, Refusal> {
     let (ours, issuer) = (kdc.policy.realm.as_str(), server.realm());
-    let anonymous = ticket.client.names(&Principal::anonymous()) && client == Principal::anonymous().realm();
+    let anonymous = ticket.client.names(Principal::anonymous()) && client == Principal::anonymous().realm();
     if issuer == ours && (client == ours || anonymous) {
         return Ok(None);
     }

@@ -96,8 +96,7 @@ impl Binding<'_> {
     fn other_info(&self, kdf: Kdf) -> Vec<u8> {
         let name = |name: &Principal| wire::encode(&Krb5PrincipalName { realm: name.realm(), name: name.into() });
         // Nobody is of no realm here, though the request has one: MIT's reading, against the RFC's words.
-        let nobody = Principal::anonymous();
-        let client = if self.client.is_anonymous() { &nobody } else { self.client };
+        let client = if self.client.is_anonymous() { Principal::anonymous() } else { self.client };
         let public = PkinitSuppPubInfo { etype: self.etype, as_req: self.request, pk_as_rep: self.reply };
         wire::encode(&OtherInfo {
             algorithm: AlgorithmIdentifier::bare(kdf.id().id),

@@ -80,7 +80,7 @@ pub fn look(sent: &Sent, outcome: &Outcome) {
         .and_then(|(key, _)| enveloped(key, read.padata, Some(body.nonce), (Some(read.ticket.der), ErrorCode(0))));
     let client = read.client.principal(read.client_realm).expect("a name");
     // Out of the envelope the reply may hide whose it is (RFC 6113 5.4.2).
-    let client = within.filter(|_| client == Principal::anonymous()).unwrap_or(client);
+    let client = within.filter(|_| client == *Principal::anonymous()).unwrap_or(client);
     assert!(body.till == Time::EPOCH || issued.end_time <= body.till || again(&body), "longer than was asked for");
     match &sent.whose {
         Whose::Clients(clients) => {

@@ -232,7 +232,7 @@ pub fn nobody(place: &mut Place, bender: &mut Bender<'_, '_>) -> Sent {
     let asking = Asking { client, ..asking("alice") }.with(KdcOptions::REQUEST_ANONYMOUS);
     let body = body(bender, &asking);
     let value = proof(place, bender, &body.sent, false);
-    bare(bender, body, &[(PaType::PK_AS_REQ, value)], Whose::Clients(vec![Principal::anonymous()]))
+    bare(bender, body, &[(PaType::PK_AS_REQ, value)], Whose::Clients(vec![Principal::anonymous().clone()]))
 }
 
 /// A certificate, in FAST.
