@@ -362,9 +362,18 @@ impl Eq for Principal {}
 
 impl Hash for Principal {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.components.hash(state);
-        self.realm.hash(state);
+        hash_parts(self.components.iter().map(|part| part.as_bytes()), &self.realm, state);
     }
+}
+
+/// As a principal of these components is hashed.
+pub(crate) fn hash_parts<'a, H: Hasher>(parts: impl Iterator<Item = &'a [u8]>, realm: &str, state: &mut H) {
+    for part in parts {
+        state.write(part);
+        // No text has this octet.
+        state.write_u8(0xff);
+    }
+    state.write(realm.as_bytes());
 }
 
 impl PartialOrd for Principal {

@@ -149,7 +149,7 @@ mod tests {
     fn open(pacs: usize) -> OpenTicket {
         let client = Principal::parse("alice@EXAMPLE.ORG", None).expect("a name");
         let wrapped = pac::wrapped(b"what a PAC says");
-        let elements = vec![AuthData { kind: AuthDataType::IF_RELEVANT, data: &wrapped }; pacs];
+        let elements = vec![AuthData { kind: AuthDataType::IF_RELEVANT, data: wrapped.bytes() }; pacs];
         let part = EncTicketPart { authorization_data: Some(List::Items(&elements)), ..sparse(&client) };
         let key = Key::new(EncryptionType::AES256_SHA1, &[1; 32]).expect("a key").prepare(KeyUsage::TICKET);
         let cipher = key.encrypt(&mut OsRandom::new(), &wire::encode(&part));

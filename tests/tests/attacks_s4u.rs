@@ -73,7 +73,8 @@ fn resealed(
     let part = wire::decode::<EncTicketPart<'_>>(&plain).expect("a ticket's contents");
     let octets = pac::find(&part).expect("one PAC").expect("a PAC").to_vec();
     let wrapped = bend(octets).map(|octets| pac::wrapped(&octets));
-    let elements: Vec<_> = wrapped.iter().map(|data| AuthData { kind: AuthDataType::IF_RELEVANT, data }).collect();
+    let elements: Vec<_> =
+        wrapped.iter().map(|data| AuthData { kind: AuthDataType::IF_RELEVANT, data: data.bytes() }).collect();
     let authorization_data = (!elements.is_empty()).then_some(List::Items(&elements));
     let part = EncTicketPart { flags: part.flags | flags, authorization_data, ..part };
     let cipher = key.encrypt(KeyUsage::TICKET, &mut Sequence(7), &wire::encode(&part));

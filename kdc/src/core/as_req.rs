@@ -7,12 +7,14 @@ use libkrb::crypto::{Key, KeyUsage, Random};
 use libkrb::flags::{KdcOptions, TicketFlags};
 use libkrb::wire::{self, Checksum, KdcReq, LastReq, PrincipalName, TransitedEncoding};
 use libkrb::{ErrorCode, Principal, Time};
+use smallvec::{SmallVec, smallvec};
 
 use super::claims::{self, Claims};
 use super::entry::{Attributes, Entry, KeySet, LongTermKey, REQUIRE_ARMOR};
+use super::etypes::Offered;
 use super::event::Event;
 use super::fast::{self, Armor};
-use super::grant::{Grant, SealingKey};
+use super::grant::{Elements, Grant, SealingKey};
 use super::limits::Bounds;
 use super::pac::{self, Occasion, Sealer};
 use super::password_policy::PasswordPolicy;
@@ -20,7 +22,7 @@ use super::policy::Policy;
 use super::preauth::{self, Proof, Try};
 use super::refuse::{Refusal, because};
 use super::reply_key::ReplyKey;
-use super::{Arrival, Asked, Kdc, anonymous, cookie, etypes, identify, issue, referral};
+use super::{Admit, Arrival, Asked, Kdc, anonymous, cookie, etypes, identify, issue, referral};
 
 /// What is known about a request before anything is decided.
 pub struct Gathered<'a> {
@@ -43,7 +45,7 @@ pub struct Gathered<'a> {
     /// The client does not exist; its entry is made up so that nobody can tell.
     pub decoy: bool,
     /// The enctypes that are offered and allowed.
-    pub offered: Vec<EncryptionType>,
+    pub offered: Offered,
     /// The envelope that the request came in (RFC 6113 5.4); the request is the one inside.
     pub armor: Option<&'a Armor>,
     /// What methods asked the client to remember, as it brought it back.
@@ -97,9 +99,6 @@ impl Gathered<'_> {
     }
 }
 
-/// Who is asked before work is done for a request.
-type Admit<'a> = &'a mut dyn FnMut(&Asked<'_>) -> bool;
-
 /// Answers an AS-REQ: its bytes and what they say. `None`: it came in an envelope, and what is in there
 /// is not let in.
 pub fn answer(
@@ -150,7 +149,14 @@ fn gather<'a>(
     let body = &request.body;
     event.offered = body.etypes.iter().take(16).collect();
     let client = body.client.ok_or(Refusal::new(ErrorCode::C_PRINCIPAL_UNKNOWN, "the request names no client"))?;
-    let client_name = named(kdc, client, body.realm, ErrorCode::C_PRINCIPAL_UNKNOWN)?;
+    let found = kdc.store.find(&client, body.realm);
+    let client_name = match &found {
+        // Who has this name lends it.
+        Ok(Some(entry)) if entry.principal.realm() == body.realm && client.names(&entry.principal) => {
+            entry.principal.clone().with_kind(client.kind)
+        }
+        _ => named(kdc, client, body.realm, ErrorCode::C_PRINCIPAL_UNKNOWN)?,
+    };
     event.client = Some(client_name.clone());
     let server = body.server.ok_or(Refusal::new(ErrorCode::S_PRINCIPAL_UNKNOWN, "the request names no server"))?;
     let server_name = named(kdc, server, body.realm, ErrorCode::S_PRINCIPAL_UNKNOWN)?;
@@ -164,7 +170,7 @@ fn gather<'a>(
     }
 
     let offered = etypes::offered(kdc.policy, &body.etypes);
-    let found = find_client(kdc, &client_name)?;
+    let found = or_as_spelled(kdc, &client_name, found?)?;
     let decoy = found.is_none();
     if let Some(elsewhere) = referral::client(kdc, &client_name).filter(|_| decoy) {
         return Err(elsewhere);
@@ -222,7 +228,10 @@ pub fn known_as(entry: &Entry, name: Principal, canonicalize: bool) -> Principal
 
 /// An enterprise name is looked up as an alias first, then as the name that it spells (RFC 6806 5).
 pub fn find_client(kdc: &Kdc<'_>, name: &Principal) -> Result<Option<Arc<Entry>>, Refusal> {
-    let found = kdc.store.lookup(name)?;
+    or_as_spelled(kdc, name, kdc.store.lookup(name)?)
+}
+
+fn or_as_spelled(kdc: &Kdc<'_>, name: &Principal, found: Option<Arc<Entry>>) -> Result<Option<Arc<Entry>>, Refusal> {
     let ([spelled], NameType::ENTERPRISE, None) = (name.components(), name.kind(), &found) else { return Ok(found) };
     match Principal::parse(spelled, Some(name.realm())) {
         Ok(spelled) if spelled.realm() == kdc.policy.realm => Ok(kdc.store.lookup(&spelled)?),
@@ -395,9 +404,10 @@ fn grant<'a>(
     let flags = flags | anonymous::flag(&gathered.client_name);
     let hardware = proof.as_ref().is_some_and(|proof| proof.hardware);
     let flags = flags.with(TicketFlags::PRE_AUTHENT, proof.is_some()).with(TicketFlags::HW_AUTHENT, hardware);
-    let mut padata = reply.hint(gathered);
+    let mut padata = Elements::from_iter(reply.hint(gathered));
     let as_it_was = proof.as_ref().is_some_and(Proof::is_old) && !gathered.wants_armor(kdc.policy);
-    padata.extend(proof.map(|proof| proof.padata).unwrap_or_default());
+    let of_proof = proof.map(|proof| proof.padata).unwrap_or_default();
+    padata.extend(of_proof.into_iter().map(|(kind, value)| (kind, value.into())));
     padata.extend(contribution);
     let sealer = Sealer::LongTerm(ticket_key);
     let pac = pac::first(client, server, pac::wish(request))
@@ -417,7 +427,7 @@ fn grant<'a>(
         tgs_key: etypes::ticket_key(kdc.policy, &gathered.tgs, now).ok(),
         session,
         ticket_key: SealingKey::long_term(ticket_key, ticket_kvno, LongTermKey::ticket),
-        encrypted_padata: if wants_padata { vouched(reply_key.key(), gathered.bytes) } else { vec![] },
+        encrypted_padata: if wants_padata { vouched(reply_key.key(), gathered.bytes) } else { smallvec![] },
         reply_key: reply_key.sealing(),
         envelope,
         nonce: body.nonce,
@@ -433,19 +443,22 @@ pub fn new_key(etype: EncryptionType, random: &mut dyn Random) -> Result<Key, Re
 }
 
 /// Nobody is told when it logged in last; expirations are told, because clients warn of them.
-fn last_req(client: &Entry) -> Vec<LastReq> {
+fn last_req(client: &Entry) -> SmallVec<[LastReq; 2]> {
     let told = [
         client.password_expires.map(|time| LastReq { kind: LastReqType::PASSWORD_EXPIRES, time }),
         client.expires.map(|time| LastReq { kind: LastReqType::ACCOUNT_EXPIRES, time }),
     ];
-    let told = told.into_iter().flatten().collect::<Vec<_>>();
-    if told.is_empty() { vec![LastReq { kind: LastReqType::NONE, time: Time::EPOCH }] } else { told }
+    let mut told = SmallVec::from_iter(told.into_iter().flatten());
+    if told.is_empty() {
+        told.push(LastReq { kind: LastReqType::NONE, time: Time::EPOCH });
+    }
+    told
 }
 
 /// PA-REQ-ENC-PA-REP: proves to the client that its request arrived unchanged, and that this KDC knows
 /// FAST (RFC 6806 11).
-pub fn vouched(reply_key: &Key, request: &[u8]) -> Vec<(PaType, Vec<u8>)> {
+pub fn vouched(reply_key: &Key, request: &[u8]) -> Elements {
     let checksum = reply_key.checksum(KeyUsage::AS_REQ_CHECKSUM, request);
     let checksum = Checksum { kind: reply_key.checksum_type(), checksum: &checksum };
-    vec![(PaType::REQ_ENC_PA_REP, wire::encode(&checksum)), (PaType::FX_FAST, vec![])]
+    smallvec![(PaType::REQ_ENC_PA_REP, wire::encode(&checksum).into()), (PaType::FX_FAST, smallvec![])]
 }

@@ -57,8 +57,10 @@ impl IndicatorRules {
     pub fn of(&self, proof: Option<&Proof>) -> Vec<String> {
         let Some(proof) = proof else { return vec![] };
         let named = self.of_proof.get(proof.name).into_iter().flatten();
-        let all: BTreeSet<_> = named.chain(&proof.indicators).collect();
-        all.into_iter().cloned().collect()
+        let mut all: Vec<_> = named.chain(&proof.indicators).cloned().collect();
+        all.sort_unstable();
+        all.dedup();
+        all
     }
 
     /// The shortest of the bounds that the indicators bring.

@@ -4,6 +4,7 @@
 use libkrb::codes::EncryptionType;
 use libkrb::wire::List;
 use libkrb::{ErrorCode, Time};
+use smallvec::SmallVec;
 
 use super::entry::{Entry, KeySet, LongTermKey};
 use super::policy::Policy;
@@ -12,10 +13,13 @@ use super::refuse::Refusal;
 /// How many offered enctypes are looked at; more than that are none of any use.
 const MOST_OFFERED: usize = 64;
 
+/// Enctypes that a client offers and this realm allows: of both there are few.
+pub type Offered = SmallVec<[EncryptionType; 8]>;
+
 /// The enctypes that a client offers and this realm allows, in the client's order and each once: a
 /// hint for every repetition would make a long answer to a short question.
-pub fn offered(policy: &Policy, etypes: &List<'_, EncryptionType>) -> Vec<EncryptionType> {
-    let mut offered = vec![];
+pub fn offered(policy: &Policy, etypes: &List<'_, EncryptionType>) -> Offered {
+    let mut offered = Offered::new();
     for etype in etypes.iter().take(MOST_OFFERED).filter(|etype| policy.etypes.contains(etype)) {
         if !offered.contains(&etype) {
             offered.push(etype);

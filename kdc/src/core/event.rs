@@ -3,6 +3,7 @@
 use libkrb::codes::EncryptionType;
 use libkrb::flags::TicketFlags;
 use libkrb::{ErrorCode, Principal, Time};
+use smallvec::SmallVec;
 
 /// What kind of request it was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -30,7 +31,7 @@ pub struct Event {
     /// The server as asked; the principal whose password was to be changed.
     pub server: Option<Principal>,
     /// The enctypes offered, as sent, at most 16 of them.
-    pub offered: Vec<EncryptionType>,
+    pub offered: SmallVec<[EncryptionType; 16]>,
     /// In whose name the client asks, if in another's (MS-SFU).
     pub on_behalf_of: Option<Principal>,
     /// What was refused and why; `None` for an issued ticket.

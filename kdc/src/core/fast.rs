@@ -15,6 +15,7 @@ use libkrb::wire::{
 use libkrb::{Error, ErrorCode, Principal};
 
 use super::event::Event;
+use super::grant::Element;
 use super::refuse::{self, Names, Refusal, because};
 use super::tgs_req::{self, Session};
 use super::{Arrival, Kdc};
@@ -261,19 +262,13 @@ fn elements(data: &[u8]) -> Vec<PaData<'_>> {
 
 impl Sealing<'_> {
     /// The padata of the reply: one envelope around all of it, which vouches for the ticket.
-    pub fn padata(
-        &self,
-        random: &mut dyn Random,
-        client: &Principal,
-        ticket: &[u8],
-        padata: &[PaData<'_>],
-    ) -> (PaType, Vec<u8>) {
+    pub fn padata(&self, random: &mut dyn Random, client: &Principal, ticket: &[u8], padata: &[PaData<'_>]) -> Element {
         let replying = &self.armor.replying;
         let checksum = replying.checksum(ticket);
         let finished = replying.finished(self.now, (client.realm(), client.into()), &checksum);
         let response =
             KrbFastResponse { finished: Some(finished), ..self.armor.response(padata, self.strengthen.as_ref()) };
-        (PaType::FX_FAST, replying.seal(random, &response))
+        (PaType::FX_FAST, replying.seal(random, &response).into())
     }
 
     /// The client's name in the clear part of the reply.

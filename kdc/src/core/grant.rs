@@ -7,11 +7,18 @@ use libkrb::crypto::{Key, KeyUsage, PreparedKey};
 use libkrb::flags::TicketFlags;
 use libkrb::wire::{AuthData, HostAddress, LastReq, List, TransitedEncoding};
 use libkrb::{Principal, Time};
+use smallvec::SmallVec;
 
 use super::claims::Claims;
 use super::entry::LongTermKey;
 use super::fast::Sealing;
 use super::pac;
+
+/// An element of padata.
+pub type Element = (PaType, SmallVec<[u8; 48]>);
+
+/// Few and short as they mostly are, they take no memory of their own.
+pub type Elements = SmallVec<[Element; 2]>;
 
 /// A ticket and reply to be sealed.
 pub struct Grant<'a> {
@@ -46,15 +53,15 @@ pub struct Grant<'a> {
     /// The request's nonce.
     pub nonce: u32,
     /// What the client should know of earlier logins and of expirations.
-    pub last_req: Vec<LastReq>,
+    pub last_req: SmallVec<[LastReq; 2]>,
     /// When the client's key or account expires.
     pub key_expiration: Option<Time>,
     /// The envelope that the reply goes back in (RFC 6113 5.4).
     pub envelope: Option<Sealing<'a>>,
     /// padata of the reply, in the clear but for an envelope.
-    pub padata: Vec<(PaType, Vec<u8>)>,
+    pub padata: Elements,
     /// padata of the reply, encrypted (RFC 6806 11).
-    pub encrypted_padata: Vec<(PaType, Vec<u8>)>,
+    pub encrypted_padata: Elements,
 }
 
 /// The times of a ticket (RFC 4120 5.3).

@@ -87,6 +87,20 @@ pub struct Arrival {
     pub from: Option<IpAddr>,
 }
 
+/// Who is asked before work is done for a request.
+pub type Admit<'a> = &'a mut dyn FnMut(&Asked<'_>) -> bool;
+
+/// What is said to a request.
+#[derive(Debug)]
+pub enum Answer {
+    /// This.
+    Reply(Vec<u8>),
+    /// Nothing, for it deserves none.
+    Silence,
+    /// Nothing yet: it was not let in.
+    NotAdmitted,
+}
+
 /// What became of a request.
 #[derive(Debug)]
 pub struct Outcome {
@@ -102,64 +116,67 @@ pub fn is_request(bytes: &[u8]) -> bool {
     matches!(wire::application_tag(bytes), Some(10 | 12 | 14))
 }
 
-/// Answers one request.
+/// Answers one request, whoever sends it.
 pub fn handle(kdc: &Kdc<'_>, arrival: Arrival, random: &mut dyn Random, bytes: &[u8]) -> Outcome {
-    handle_if(kdc, arrival, random, bytes, &mut |_| true).unwrap_or(Outcome { reply: None, event: Event::default() })
+    let mut event = Event::default();
+    let reply = match handle_if(kdc, arrival, random, (bytes, &mut |_| true), &mut event) {
+        Answer::Reply(reply) => Some(reply),
+        Answer::Silence | Answer::NotAdmitted => None,
+    };
+    Outcome { reply, event }
 }
 
-/// Answers one request if `admit` lets it in, who is asked before any work is done for it. `None`: it
-/// did not.
+/// Answers one request if `admit` lets it in, who is asked before any work is done for it. `event`, empty before, learns
+/// what happened.
 pub fn handle_if(
     kdc: &Kdc<'_>,
     arrival: Arrival,
     random: &mut dyn Random,
-    bytes: &[u8],
-    admit: &mut dyn FnMut(&Asked<'_>) -> bool,
-) -> Option<Outcome> {
-    let mut event = Event::default();
+    (bytes, admit): (&[u8], Admit<'_>),
+    event: &mut Event,
+) -> Answer {
     // Answering replies and errors would let two KDCs talk to each other for ever.
     if matches!(wire::application_tag(bytes), Some(11 | 13 | 15 | 30)) {
         event.refusal = Some((ErrorCode::MSG_TYPE, "a reply was sent as a request"));
-        return Some(Outcome { reply: None, event });
+        return Answer::Silence;
     }
     if wire::application_tag(bytes) == Some(14) {
         let asked = Asked { exchange: Exchange::Fetch, client: None, cost: Cost::Light };
-        return admit(&asked).then(|| match fetch::answer(kdc, arrival, random, bytes, &mut event) {
-            Ok(reply) => Outcome { reply: Some(reply), event },
-            Err(refusal) => refused(kdc, arrival, None, refusal, event),
-        });
-    }
-    let request = match wire::decode::<KdcReq<'_>>(bytes) {
-        Ok(request) => request,
-        Err(_) => {
-            // RFC 4120 5.1.4
-            let refusal = match is_request(bytes) {
-                true => Refusal::new(ErrorCode::GENERIC, "malformed request"),
-                false => Refusal::new(ErrorCode::MSG_TYPE, "no message that a KDC answers"),
-            };
-            return Some(refused(kdc, arrival, None, refusal, event));
+        if !admit(&asked) {
+            return Answer::NotAdmitted;
         }
+        let answer = fetch::answer(kdc, arrival, random, bytes, event);
+        return answer.map_or_else(|refusal| refused(kdc, arrival, None, &refusal, event), Answer::Reply);
+    }
+    let decoded = wire::decode::<KdcReq<'_>>(bytes);
+    let Ok(request) = &decoded else {
+        // RFC 4120 5.1.4
+        let refusal = match is_request(bytes) {
+            true => Refusal::new(ErrorCode::GENERIC, "malformed request"),
+            false => Refusal::new(ErrorCode::MSG_TYPE, "no message that a KDC answers"),
+        };
+        return refused(kdc, arrival, None, &refusal, event);
     };
-    let asked = Asked::of(kdc.policy, &request);
+    let asked = Asked::of(kdc.policy, request);
     event.exchange = asked.exchange;
     if !admit(&asked) {
-        return None;
+        return Answer::NotAdmitted;
     }
     let answer = if request.kind == libkrb::codes::MessageType::AS_REQ {
-        as_req::answer(kdc, arrival, random, (bytes, &request, admit), &mut event)?
+        match as_req::answer(kdc, arrival, random, (bytes, request, admit), event) {
+            Some(answer) => answer,
+            None => return Answer::NotAdmitted,
+        }
     } else {
-        tgs_req::answer(kdc, arrival, random, (bytes, &request), &mut event)
+        tgs_req::answer(kdc, arrival, random, (bytes, request), event)
     };
-    Some(match answer {
-        Ok(reply) => Outcome { reply: Some(reply), event },
-        Err(refusal) => refused(kdc, arrival, Some(&request), refusal, event),
-    })
+    answer.map_or_else(|refusal| refused(kdc, arrival, Some(request), &refusal, event), Answer::Reply)
 }
 
-fn refused(kdc: &Kdc<'_>, at: Arrival, request: Option<&KdcReq<'_>>, refusal: Refusal, mut event: Event) -> Outcome {
+fn refused(kdc: &Kdc<'_>, at: Arrival, request: Option<&KdcReq<'_>>, refusal: &Refusal, event: &mut Event) -> Answer {
     event.refusal = Some((refusal.code, refusal.cause));
     let names = request.map(refuse::Names::of).unwrap_or_default();
-    Outcome { reply: Some(refuse::reply(kdc.policy, at.now, &names, &refusal)), event }
+    Answer::Reply(refuse::reply(kdc.policy, at.now, &names, refusal))
 }
 
 #[cfg(test)]

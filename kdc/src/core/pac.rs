@@ -11,6 +11,7 @@ use libkrb::flags::TicketFlags;
 use libkrb::ticket::OpenTicket;
 use libkrb::wire::{self, EncTicketPart, KdcReq, PaPacRequest};
 use libkrb::{Error, ErrorCode, Principal, Time};
+use smallvec::{SmallVec, smallvec};
 
 use super::entry::{Attributes, Entry, LongTermKey};
 use super::refuse::{Refusal, because};
@@ -20,13 +21,13 @@ use super::{Kdc, etypes};
 /// that the ticket-granting service's key has; named as MIT krb5 has it.
 pub const KDC_ENCTYPE: &str = "pac_privsvr_enctype";
 
-/// What a PAC holds.
-pub type Buffers<'a> = Vec<(PacType, Cow<'a, [u8]>)>;
+/// What a PAC holds: mostly a few octets that say which account it is, which take no memory of their own.
+pub type Buffers = SmallVec<[(PacType, SmallVec<[u8; 32]>); 2]>;
 
 /// A PAC to be made.
 pub struct Plan<'a> {
     /// What it holds besides the client's name and the signatures.
-    pub buffers: Buffers<'a>,
+    pub buffers: Buffers,
     /// Whom it speaks of, if not of the ticket's client.
     pub user: Option<&'a Principal>,
     /// Signs for the service.
@@ -72,7 +73,7 @@ pub struct Occasion<'a> {
 
 impl<'a> Occasion<'a> {
     /// A PAC with these buffers; `None` where the realm, the service or the client's anonymity forbid it.
-    pub fn plan(self, kdc: &Kdc<'_>, now: Time, buffers: Buffers<'a>) -> Option<Plan<'a>> {
+    pub fn plan(self, kdc: &Kdc<'_>, now: Time, buffers: Buffers) -> Option<Plan<'a>> {
         let Occasion { tgs, server, sealer, flags, user } = self;
         let bare = server.attributes.has(Attributes::NO_AUTH_DATA_REQUIRED);
         if kdc.policy.disable_pac || bare || flags.has(TicketFlags::ANONYMOUS) {
@@ -113,13 +114,13 @@ pub fn wish(request: &KdcReq<'_>) -> Option<bool> {
 
 /// What the PAC of a first ticket holds. A ticket-granting ticket has one even where the client wants
 /// none: it says there which account it is for, and that services are to get no PAC.
-pub fn first<'a>(client: &Entry, server: &Entry, wish: Option<bool>) -> Option<Buffers<'a>> {
-    let requestor = (PacType::REQUESTOR, Cow::Owned(Requestor::of_account(&client.id)));
+pub fn first(client: &Entry, server: &Entry, wish: Option<bool>) -> Option<Buffers> {
+    let requestor = (PacType::REQUESTOR, SmallVec::from_slice(&Requestor::of_account(&client.id)));
     let wish = Wish::of_wish(wish);
     if server.principal.is_local_tgs() {
-        return Some(vec![(PacType::ATTRIBUTES, Cow::Owned(wish.encode())), requestor]);
+        return Some(smallvec![(PacType::ATTRIBUTES, SmallVec::from_slice(&wish.encode())), requestor]);
     }
-    wish.wanted().then(|| vec![requestor])
+    wish.wanted().then(|| smallvec![requestor])
 }
 
 /// Signatures, and what is written anew for every ticket.
@@ -132,7 +133,7 @@ const OWN: [PacType; 5] = [
 ];
 
 /// What a ticket's PAC holds of that of the ticket it comes from; `None`: its client wants no PAC.
-pub fn carried<'a>(presented: &Presented<'a>, server: &Principal) -> Option<Buffers<'a>> {
+pub fn carried(presented: &Presented<'_>, server: &Principal) -> Option<Buffers> {
     let granting = server.is_local_tgs();
     let abroad = server.tgs_target().is_some() && !granting;
     let dropped = |kind: PacType| {
@@ -144,7 +145,7 @@ pub fn carried<'a>(presented: &Presented<'a>, server: &Principal) -> Option<Buff
     // Another realm's word about its clients is its own: nothing of it is signed here.
     let buffers = presented.pac.buffers().filter(|(kind, _)| presented.ours && !dropped(*kind));
     let wanted = granting || presented.wanted;
-    wanted.then(|| buffers.map(|(kind, octets)| (kind, Cow::Borrowed(octets))).collect())
+    wanted.then(|| buffers.map(|(kind, octets)| (kind, SmallVec::from_slice(octets))).collect())
 }
 
 /// The PAC of a presented ticket, whose signatures hold.

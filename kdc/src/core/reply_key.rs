@@ -5,17 +5,15 @@ use libkrb::codes::PaType;
 use libkrb::crypto::{Key, KeyUsage, Random};
 use libkrb::preauth::pkinit::{joint_session_key, seal_contribution};
 use libkrb::{ErrorCode, Time};
+use smallvec::SmallVec;
 
 use super::as_req::Gathered;
 use super::entry::LongTermKey;
 use super::fast::{Armor, Sealing};
-use super::grant::SealingKey;
+use super::grant::{Element, SealingKey};
 use super::preauth::{self, Proof};
 use super::refuse::{Refusal, because};
 use super::{Arrival, etypes};
-
-/// An element of padata.
-type Element = (PaType, Vec<u8>);
 
 /// What seals the reply.
 pub enum ReplyKey<'a> {
@@ -53,17 +51,17 @@ impl<'a> ReplyKey<'a> {
     pub fn join(&self, other: Key, random: &mut dyn Random) -> Result<(Key, Option<Element>), Refusal> {
         let session = joint_session_key(&other, self.key());
         let session = session.map_err(because(ErrorCode::ETYPE_NOSUPP, "no joint session key can be made"))?;
-        Ok((session, Some((PaType::PKINIT_KX, seal_contribution(&other, self.key(), random)))))
+        Ok((session, Some((PaType::PKINIT_KX, seal_contribution(&other, self.key(), random).into()))))
     }
 
     /// How the client makes it, if it is made from a password.
-    pub fn hint(&self, gathered: &Gathered<'_>) -> Vec<(PaType, Vec<u8>)> {
+    pub fn hint(&self, gathered: &Gathered<'_>) -> Option<Element> {
         match self {
             ReplyKey::LongTerm(key, _) => {
                 let info = key.info(|| preauth::etype_info2(gathered, [*key].into_iter()));
-                vec![(PaType::ETYPE_INFO2, info.to_vec())]
+                Some((PaType::ETYPE_INFO2, SmallVec::from_slice(info)))
             }
-            ReplyKey::Agreed(..) => vec![],
+            ReplyKey::Agreed(..) => None,
         }
     }
 

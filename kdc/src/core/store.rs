@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use libkrb::wire::PrincipalName;
 use libkrb::{Principal, Time};
 use zeroize::Zeroizing;
 
@@ -19,6 +20,14 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// [`StoreError`] if the record can't be read; never for a name that is not there.
     fn lookup(&self, name: &Principal) -> Result<Option<Arc<Entry>>, StoreError>;
+
+    /// The same of a name as a message has it; nothing stands for one that no principal has.
+    ///
+    /// # Errors
+    /// As [`Store::lookup`].
+    fn find(&self, name: &PrincipalName<'_>, realm: &str) -> Result<Option<Arc<Entry>>, StoreError> {
+        name.principal(realm).map_or(Ok(None), |name| self.lookup(&name))
+    }
 
     /// The canonical names after `after`, in the order of their texts, `limit` at most: pages of a
     /// listing.

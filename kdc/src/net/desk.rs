@@ -15,7 +15,7 @@ use libkrb::time::Instant as Moment;
 use super::answers::Hands;
 use super::guard::{self, Guard, Rule, Watch};
 use super::lookaside::{Answer, Claim, Lookaside};
-use crate::core::{self, Arrival, Asked, Attempts, Cost, Exchange, Kdc, KnownTgts, Outcome, Policy, Store};
+use crate::core::{self, Arrival, Asked, Attempts, Cost, Event, Exchange, Kdc, KnownTgts, Policy, Store};
 use crate::observe::{Observer, Seen, Transport};
 
 /// What answers requests.
@@ -139,7 +139,7 @@ impl Desk {
         let Rules { policy, tickets, .. } = &**rules;
         let kdc = Kdc { policy, store: &*self.store, replays: &replays, attempts: &*self.attempts, tickets };
         let arrival = Arrival { now: at, from: Some(from.ip()) };
-        let mut refused = None;
+        let (mut event, mut refused) = (Event::default(), None);
         let mut admit = |asked: &Asked<'_>| {
             if place == Place::Pool {
                 watch.iter_mut().for_each(|watch| watch.sees(asked));
@@ -149,11 +149,13 @@ impl Desk {
             refused.is_none() && asked.cost == Cost::Light
         };
         // A bug that one request can trigger must not cost the others their KDC.
-        let outcome = catch_unwind(AssertUnwindSafe(|| core::handle_if(&kdc, arrival, random, bytes, &mut admit)));
-        let Outcome { reply, event } = match (outcome, refused) {
-            (Ok(Some(outcome)), _) => outcome,
-            (Ok(None), Some(rule)) => return Some(self.turned_away(&rules, rule, message)),
-            (Ok(None), None) => return None,
+        let asked = (bytes, &mut admit as _);
+        let answer = catch_unwind(AssertUnwindSafe(|| core::handle_if(&kdc, arrival, random, asked, &mut event)));
+        let reply = match (answer, refused) {
+            (Ok(core::Answer::Reply(reply)), _) => Some(reply),
+            (Ok(core::Answer::Silence), _) => None,
+            (Ok(core::Answer::NotAdmitted), Some(rule)) => return Some(self.turned_away(&rules, rule, message)),
+            (Ok(core::Answer::NotAdmitted), None) => return None,
             (Err(_), _) => {
                 self.observer.panicked(from, transport);
                 return Some(Decided::unheard(None));

@@ -17,7 +17,7 @@ fn issued() -> Event {
         client: Principal::parse("alice", Some("R")).ok(),
         server: Some(Principal::tgs("R")),
         on_behalf_of: Principal::parse("bob", Some("R")).ok(),
-        offered: vec![EncryptionType::AES256_SHA1, EncryptionType(-7)],
+        offered: smallvec::smallvec![EncryptionType::AES256_SHA1, EncryptionType(-7)],
         refusal: None,
         issued: Some(Issued {
             auth_time: AT.time,

@@ -11,13 +11,16 @@
 //! began before the commit has inserted by then, one that begins after it sees what was committed.
 //! Names that are not there are not remembered: a flood of them must not displace those that are.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
-use std::hash::BuildHasher;
+use std::hash::{BuildHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use foldhash::fast::RandomState;
+use libkrb::wire::PrincipalName;
 use libkrb::{Principal, Time};
+use quick_cache::Equivalent;
 use quick_cache::sync::Cache;
 use zeroize::Zeroizing;
 
@@ -92,12 +95,24 @@ impl<S> Cached<S> {
     }
 }
 
-impl<S: Store> Store for Cached<S> {
-    fn lookup(&self, name: &Principal) -> Result<Option<Arc<Entry>>, StoreError> {
-        let name = normal(name);
-        if let Some(entry) = self.entries.get(&*name) {
-            return Ok(Some(entry));
-        }
+/// A name as a message has it, to be looked up without a principal made of it.
+struct Spelled<'a>(&'a PrincipalName<'a>, &'a str);
+
+impl Hash for Spelled<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.hash_in(self.1, state);
+    }
+}
+
+impl Equivalent<Principal> for Spelled<'_> {
+    fn equivalent(&self, name: &Principal) -> bool {
+        self.1 == name.realm() && self.0.names(name)
+    }
+}
+
+impl<S: Store> Cached<S> {
+    /// Who is not among those that are kept.
+    fn load(&self, name: Cow<'_, Principal>) -> Result<Option<Arc<Entry>>, StoreError> {
         let _loading = self.loading.read().unwrap_or_else(PoisonError::into_inner);
         let hash = self.newcomers.hash(&name);
         if let Some(entry) = self.newcomers.find(hash, &name) {
@@ -113,6 +128,30 @@ impl<S: Store> Store for Cached<S> {
             }
         }
         Ok(found)
+    }
+}
+
+impl<S: Store> Store for Cached<S> {
+    fn lookup(&self, name: &Principal) -> Result<Option<Arc<Entry>>, StoreError> {
+        let name = normal(name);
+        match self.entries.get(&*name) {
+            Some(entry) => Ok(Some(entry)),
+            None => self.load(name),
+        }
+    }
+
+    fn find(&self, name: &PrincipalName<'_>, realm: &str) -> Result<Option<Arc<Entry>>, StoreError> {
+        // Entries are kept by their normal spelling, which is their only one for nearly all.
+        match self.entries.get(&Spelled(name, realm)) {
+            Some(entry) => Ok(Some(entry)),
+            None => {
+                let Ok(name) = name.principal(realm) else { return Ok(None) };
+                match normal(&name) {
+                    name @ Cow::Borrowed(_) => self.load(name),
+                    Cow::Owned(other) => self.lookup(&other),
+                }
+            }
+        }
     }
 
     fn list(&self, after: Option<&Principal>, limit: usize) -> Result<Vec<Principal>, StoreError> {

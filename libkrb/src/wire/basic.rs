@@ -3,25 +3,26 @@
 
 use std::fmt;
 
-use super::der::{Decode, Encode, Reader, Writer, sequence};
+use super::der::{Decode, Encode, Reader, Writer, sequence, short};
 use crate::codes::{
     AddressType, AuthDataType, ChecksumType, EncryptionType, LastReqType, MessageType, NameType, PaType, TransitedType,
 };
 use crate::crypto::Key;
 use crate::error::{Error, ErrorCode, Result};
 use crate::flags::{ApOptions, FastOptions, KdcOptions, OtpFlags, PacOptions, PinFlags, S4uOptions, TicketFlags};
-use crate::time::Time;
 
 const BOOLEAN: u8 = 0x01;
 const INTEGER: u8 = 0x02;
 const BIT_STRING: u8 = 0x03;
 const OCTET_STRING: u8 = 0x04;
-const GENERALIZED_TIME: u8 = 0x18;
 const GENERAL_STRING: u8 = 0x1b;
 
 /// An integer of Int32 or UInt32: peers disagree on the sign of nonces, kvnos and sequence numbers.
 fn integer(reader: &mut Reader<'_>) -> Result<i64> {
-    let digits = reader.expect(INTEGER, "INTEGER expected")?;
+    number(reader.expect(INTEGER, "INTEGER expected")?)
+}
+
+fn number(digits: &[u8]) -> Result<i64> {
     if let [digit @ 0..=0x7f] = digits {
         return Ok(i64::from(*digit));
     }
@@ -33,6 +34,16 @@ fn integer(reader: &mut Reader<'_>) -> Result<i64> {
     if value < i64::from(i32::MIN) || value > i64::from(u32::MAX) {
         return Err(Error::Malformed("INTEGER out of 32-bit range"));
     }
+    Ok(value)
+}
+
+fn whole_integer(contents: &[u8]) -> Result<i64> {
+    if let Some(digits) = short(contents, INTEGER) {
+        return number(digits);
+    }
+    let mut inner = Reader::new(contents);
+    let value = integer(&mut inner)?;
+    inner.end()?;
     Ok(value)
 }
 
@@ -60,11 +71,29 @@ fn write_any_integer(writer: &mut Writer, value: i64) {
     writer.primitive(INTEGER, bytes.get(bytes.len() - length..).unwrap_or_default());
 }
 
+/// What is not as short, or not as usual, as most.
+#[cold]
+pub(super) fn whole<'a, T: Decode<'a>>(contents: &'a [u8]) -> Result<T> {
+    let mut inner = Reader::new(contents);
+    let value = T::decode(&mut inner)?;
+    inner.end()?;
+    Ok(value)
+}
+
 macro_rules! integers {
     ($($type:ty, |$value:ident| $to:expr, |$number:ident| $from:expr;)*) => {$(
         impl<'a> Decode<'a> for $type {
             fn decode(reader: &mut Reader<'a>) -> Result<Self> {
                 let $number = integer(reader)?;
+                Ok($from)
+            }
+            #[inline]
+            fn decode_whole(contents: &'a [u8]) -> Result<Self> {
+                let $number = match contents {
+                    // Nearly every one.
+                    [INTEGER, 1, digit @ 0..=0x7f] => i64::from(*digit),
+                    _ => whole_integer(contents)?,
+                };
                 Ok($from)
             }
         }
@@ -100,9 +129,20 @@ integers! {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Fixed<const N: i32>;
 
+impl<const N: i32> Fixed<N> {
+    fn of(number: i32) -> Result<Self> {
+        if number == N { Ok(Fixed) } else { Err(Error::Malformed("wrong version or message type")) }
+    }
+}
+
 impl<'a, const N: i32> Decode<'a> for Fixed<N> {
     fn decode(reader: &mut Reader<'a>) -> Result<Self> {
-        if i32::decode(reader)? == N { Ok(Fixed) } else { Err(Error::Malformed("wrong version or message type")) }
+        Fixed::of(i32::decode(reader)?)
+    }
+
+    #[inline]
+    fn decode_whole(contents: &'a [u8]) -> Result<Self> {
+        Fixed::of(i32::decode_whole(contents)?)
     }
 }
 
@@ -129,6 +169,14 @@ macro_rules! bit_strings {
                 }
                 let bytes = bits.iter().copied().chain([0; 4]).take(4);
                 Ok($type(bytes.fold(0, |word, byte| word << 8 | u32::from(byte))))
+            }
+            #[inline]
+            fn decode_whole(contents: &'a [u8]) -> Result<Self> {
+                match contents {
+                    // As everybody writes them.
+                    &[BIT_STRING, 5, 0, a, b, c, d] => Ok($type(u32::from_be_bytes([a, b, c, d]))),
+                    _ => whole(contents),
+                }
             }
         }
         impl Encode for $type {
@@ -165,6 +213,11 @@ impl<'a> Decode<'a> for &'a [u8] {
     fn decode(reader: &mut Reader<'a>) -> Result<Self> {
         reader.expect(OCTET_STRING, "OCTET STRING expected")
     }
+
+    #[inline]
+    fn decode_whole(contents: &'a [u8]) -> Result<Self> {
+        short(contents, OCTET_STRING).map_or_else(|| whole(contents), Ok)
+    }
 }
 
 impl Encode for &[u8] {
@@ -177,11 +230,18 @@ impl Encode for &[u8] {
     }
 }
 
+fn text(octets: &[u8]) -> Result<&str> {
+    std::str::from_utf8(octets).map_err(|_| Error::Malformed("a name is not UTF-8"))
+}
+
 /// KerberosString (RFC 4120 5.2.1): a GeneralString that holds UTF-8.
 impl<'a> Decode<'a> for &'a str {
     fn decode(reader: &mut Reader<'a>) -> Result<Self> {
-        let bytes = reader.expect(GENERAL_STRING, "GeneralString expected")?;
-        std::str::from_utf8(bytes).map_err(|_| Error::Malformed("a name is not UTF-8"))
+        text(reader.expect(GENERAL_STRING, "GeneralString expected")?)
+    }
+
+    fn decode_whole(contents: &'a [u8]) -> Result<Self> {
+        short(contents, GENERAL_STRING).map_or_else(|| whole(contents), text)
     }
 }
 
@@ -192,61 +252,6 @@ impl Encode for &str {
 
     fn encode_within(&self, tag: u8, writer: &mut Writer) {
         writer.primitive_within(tag, GENERAL_STRING, self.as_bytes());
-    }
-}
-
-/// The digits of four numbers below 100, first to last from the lowest octet on, made all at once in lanes of 16 bits:
-/// tickets have many times.
-fn digits(numbers: [u8; 4]) -> u64 {
-    let [a, b, c, d] = numbers.map(u64::from);
-    let numbers = a | b << 16 | c << 32 | d << 48;
-    // A tenth, rounded down: exact for so small numbers.
-    let tens = (numbers * 103) >> 10 & 0x000f_000f_000f_000f;
-    let ones = numbers - tens * 10;
-    0x3030_3030_3030_3030 | tens | ones << 8
-}
-
-/// The octets of a KerberosTime and before them their number, which never changes.
-fn counted_text(time: Time) -> [u8; 16] {
-    const YEAR_0: Time = Time(-62_167_219_200);
-    const LENGTH: u128 = 15;
-    let (year, month, day, hour, minute, second) = time.clamp(YEAR_0, Time::MAX).civil();
-    let year = year as u32;
-    let date = digits([(year / 100) as u8, (year % 100) as u8, month, day]);
-    // What would follow the seconds' digits is cut off.
-    let of_day = digits([hour, minute, second, 0]) << 16 >> 16;
-    let text = u128::from(date) | u128::from(of_day) << 64 | u128::from(b'Z') << 112;
-    (LENGTH | text << 8).to_le_bytes()
-}
-
-/// KerberosTime (RFC 4120 5.2.3): `YYYYMMDDhhmmssZ`, nothing else.
-impl<'a> Decode<'a> for Time {
-    fn decode(reader: &mut Reader<'a>) -> Result<Self> {
-        const WRONG: Error = Error::Malformed("KerberosTime is not YYYYMMDDhhmmssZ");
-        let text = reader.expect(GENERALIZED_TIME, "KerberosTime expected")?;
-        let &[y1, y2, y3, y4, m1, m2, d1, d2, h1, h2, i1, i2, s1, s2, b'Z'] = text else { return Err(WRONG) };
-        let pair = |high: u8, low: u8| match (high, low) {
-            (b'0'..=b'9', b'0'..=b'9') => Ok((high - b'0') * 10 + (low - b'0')),
-            _ => Err(WRONG),
-        };
-        let year = i64::from(pair(y1, y2)?) * 100 + i64::from(pair(y3, y4)?);
-        let (month, day, hour) = (pair(m1, m2)?, pair(d1, d2)?, pair(h1, h2)?);
-        match Time::from_civil(year, month, day, hour, pair(i1, i2)?, pair(s1, s2)?) {
-            Some(time) => Ok(time),
-            None => Err(WRONG),
-        }
-    }
-}
-
-impl Encode for Time {
-    fn encode(&self, writer: &mut Writer) {
-        writer.prepend_few(counted_text(*self));
-        writer.prepend_few([GENERALIZED_TIME]);
-    }
-
-    fn encode_within(&self, tag: u8, writer: &mut Writer) {
-        writer.prepend_few(counted_text(*self));
-        writer.prepend_few([tag, 17, GENERALIZED_TIME]);
     }
 }
 

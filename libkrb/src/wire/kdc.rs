@@ -39,7 +39,7 @@ pub struct KdcReq<'a> {
 impl<'a> KdcReq<'a> {
     /// The first pre-authentication element of a kind.
     pub fn padata(&self, kind: crate::codes::PaType) -> Option<PaData<'a>> {
-        self.padata.iter().find(|padata| padata.kind == kind)
+        self.padata.get(kind)
     }
 }
 

@@ -29,7 +29,9 @@ mod safe_priv;
 mod spake;
 mod spnego;
 mod ticket;
+mod time;
 mod utf8;
+mod writer;
 mod x509;
 
 pub use ap::{ApRep, ApReq, Authenticator, EncApRepPart};

@@ -1,11 +1,12 @@
 //! PrincipalName (RFC 4120 5.2.2): a view of a received name, or of a [`Principal`] to send.
 
+use std::hash::Hasher;
 use std::sync::Arc;
 
 use super::der::{Decode, Encode, Reader, SEQUENCE, Writer, sequence};
 use crate::codes::NameType;
 use crate::error::{Error, Result};
-use crate::name::{MAX_COMPONENTS, Principal};
+use crate::name::{MAX_COMPONENTS, Principal, hash_parts};
 
 sequence! {
     /// PrincipalName (RFC 4120 5.2.2). The realm stands beside it in the message.
@@ -78,7 +79,19 @@ impl<'a> PrincipalName<'a> {
 
     /// Whether this is the name of `principal`, whatever the realm and name type.
     pub fn names(&self, principal: &Principal) -> bool {
-        self.components.octets().eq(principal.components().iter().map(|part| part.as_bytes()))
+        match self.components {
+            Components::Der(bytes) => {
+                let mut octets = Reader::new(bytes);
+                let mut same = |part: &str| octets.element().is_ok_and(|(_, octets)| octets == part.as_bytes());
+                principal.components().iter().all(|part| same(part)) && octets.is_empty()
+            }
+            Components::Parts(parts) => parts == principal.components(),
+        }
+    }
+
+    /// Hashes the name in a realm as the principal of this name is hashed, so that it can be looked up without one.
+    pub fn hash_in<H: Hasher>(&self, realm: &str, state: &mut H) {
+        hash_parts(self.components.octets(), realm, state);
     }
 
     /// Whether both are the same components.

@@ -29,6 +29,16 @@ impl<'a> Padata<'a> {
         self.few.iter().take(self.count).copied().chain(self.rest.iter())
     }
 
+    /// The first element of a kind.
+    pub fn get(&self, kind: PaType) -> Option<PaData<'a>> {
+        let few = self.few.get(..self.count).unwrap_or_default();
+        match few.iter().find(|element| element.kind == kind) {
+            Some(element) => Some(*element),
+            None if self.rest.is_empty() => None,
+            None => self.rest.iter().find(|element| element.kind == kind),
+        }
+    }
+
     /// Whether there is no element.
     pub fn is_empty(&self) -> bool {
         self.count == 0

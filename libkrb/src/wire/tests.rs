@@ -242,6 +242,54 @@ fn times_are_exactly_fifteen_characters() {
 }
 
 #[test]
+fn a_time_has_its_own_text_whichever_was_written_before() {
+    let times = [0, 1, 36_000, 1_795_304_411, 1_795_304_412, 1_795_340_411, Time::MAX.0, -1, i64::MIN].map(Time);
+    let text = |time: Time| encode(&time)[2..].to_vec();
+    let fresh = times.map(|time| std::thread::spawn(move || text(time)).join().expect("a text"));
+    for (before, _) in times.iter().zip(&fresh) {
+        for (time, fresh) in times.iter().zip(&fresh) {
+            text(*before);
+            assert_eq!((text(*time), text(*time)), (fresh.clone(), fresh.clone()), "{time} after {before}");
+        }
+    }
+}
+
+#[test]
+fn a_field_says_the_same_however_its_lengths_are_written() {
+    fn read<'a, T: Decode<'a>>(contents: &'a [u8]) -> Option<T> {
+        T::decode_whole(contents).ok()
+    }
+    // One octet for the length, and two: what is short is read at once, and all else step by step.
+    let with = |tag: u8, octets: &[u8]| {
+        let short = [&[tag, octets.len() as u8], octets].concat();
+        let long = [&[tag, 0x81, octets.len() as u8], octets].concat();
+        (short, long)
+    };
+    for digits in
+        [&[0][..], &[0x7f], &[0x80], &[0, 0x80], &[0x12, 0x34, 0x56, 0x78], &[0, 0xff, 0xff, 0xff, 0xff], &[], &[0; 6]]
+    {
+        let (short, long) = with(2, digits);
+        assert_eq!(read::<i32>(&short), read::<i32>(&long), "{digits:?}");
+        assert_eq!(read::<i32>(&[&short[..], &[0]].concat()), None, "more follows");
+    }
+    for octets in [&[0, 1, 2, 3, 4][..], &[7, 0, 0, 0, 0x80], &[0, 1], &[0], &[8, 1], &[]] {
+        let (short, long) = with(3, octets);
+        assert_eq!(read::<KdcOptions>(&short).map(|it| it.0), read::<KdcOptions>(&long).map(|it| it.0), "{octets:?}");
+    }
+    for octets in [&b""[..], b"text", &[0xff, 0xfe], b"20261121234011Z", b"20261121234011+"] {
+        for tag in [4, 27, 24] {
+            let (short, long) = with(tag, octets);
+            assert_eq!(read::<&[u8]>(&short), read::<&[u8]>(&long), "{tag} {octets:?}");
+            assert_eq!(read::<&str>(&short), read::<&str>(&long), "{tag} {octets:?}");
+            assert_eq!(read::<Time>(&short), read::<Time>(&long), "{tag} {octets:?}");
+        }
+        let (short, _) = with(4, octets);
+        assert_eq!(read::<&[u8]>(&[&short[..], b"x"].concat()), None, "more follows");
+        assert_eq!(read::<&[u8]>(&short[..short.len() - 1]), None, "something is missing");
+    }
+}
+
+#[test]
 fn either_tag_is_accepted_on_the_encrypted_part_of_a_reply() {
     let server = crate::Principal::tgs("R");
     let part = EncKdcRepPart {

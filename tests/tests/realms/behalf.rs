@@ -157,7 +157,7 @@ fn led_back(realm: &mut Joined, client: &str, about: impl Fn(libkrb::Time) -> Op
     let time = realm.now.time;
     let wrapped = about(time).map(|about| {
         let by = Signatures { server: &signs, kdc: &signs, ticket: None };
-        pac::wrapped(&pac::sign(&[(PacType::CLIENT_INFO, &about)], by).expect("a PAC"))
+        pac::wrapped(&pac::sign(&[(PacType::CLIENT_INFO, &about)], by).expect("a PAC")).bytes().to_vec()
     });
     let element = wrapped.map(|data| &*data.leak()).map(|data| AuthData { kind: AuthDataType::IF_RELEVANT, data });
     let elements = element.map(|element| &*Box::leak(Box::new(element)));

@@ -1,6 +1,6 @@
 //! The last phase: seals a grant's ticket and reply (RFC 4120 3.1.3, 3.3.3). Decides nothing.
 
-use libkrb::codes::{AuthDataType, MessageType, PaType};
+use libkrb::codes::{AuthDataType, MessageType};
 use libkrb::crypto::Random;
 use libkrb::wire::{
     self, AuthData, EncKdcRepPart, EncTicketPart, Encode, EncryptedData, EncryptionKey, Fixed, KdcRep, List, PaData,
@@ -10,22 +10,23 @@ use libkrb::wire::{
 mod cammac;
 mod pac;
 
+use smallvec::SmallVec;
+
 use super::event::{Event, Issued};
-use super::grant::{Grant, SealingKey};
+use super::grant::{Element, Grant, SealingKey};
 
 /// The AS-REP or TGS-REP of a grant; the event learns what was issued.
 pub fn seal(grant: &Grant<'_>, random: &mut dyn Random, event: &mut Event) -> Vec<u8> {
     event.issued = Some(issued(grant));
     let fields = ticket_part(grant).fields();
     let said = cammac::element(grant, &fields);
-    let mut data = Vec::with_capacity(grant.authorization_data.len() + 2);
-    data.extend_from_slice(&grant.authorization_data);
+    let mut data = SmallVec::<[_; 4]>::new();
+    data.extend(grant.authorization_data.iter().copied());
     data.extend(said.iter().map(|(kind, data)| AuthData { kind: *kind, data }));
     // Last, for it signs all of the ticket; first, where MIT krb5 has it.
     let pac = pac::element(grant, &fields, &data);
-    if let Some(pac) = &pac {
-        data.insert(0, AuthData { kind: AuthDataType::IF_RELEVANT, data: pac });
-    }
+    let pac = pac.iter().map(|pac| AuthData { kind: AuthDataType::IF_RELEVANT, data: pac.bytes() });
+    let data = pac.chain(data.iter().copied()).collect::<SmallVec<[_; 4]>>();
     let ticket_cipher = encrypt(&grant.ticket_key, random, &fields.with(List::Items(&data)));
     let encrypted = pa_data(&grant.encrypted_padata);
     let reply_cipher = encrypt(&grant.reply_key, random, &reply_part(grant, &encrypted));
@@ -73,7 +74,7 @@ fn sealed<'a>(key: &SealingKey<'_>, cipher: &'a [u8]) -> EncryptedData<'a> {
     EncryptedData { etype: key.etype(), kvno: key.kvno, cipher }
 }
 
-fn pa_data(padata: &[(PaType, Vec<u8>)]) -> Vec<PaData<'_>> {
+fn pa_data(padata: &[Element]) -> SmallVec<[PaData<'_>; 4]> {
     padata.iter().map(|(kind, value)| PaData { kind: *kind, value }).collect()
 }
 

@@ -7,6 +7,7 @@ use libkrb::crypto::{Key, Random};
 use libkrb::flags::{KdcOptions, TicketFlags};
 use libkrb::wire::{EncTicketPart, LastReq, TransitedEncoding};
 use libkrb::{ErrorCode, Time};
+use smallvec::smallvec;
 
 use super::super::as_req::{new_key, server_alive, vouched};
 use super::super::claims::{self, Claims};
@@ -217,7 +218,7 @@ fn grant<'a>(
     at: Arrival,
     random: &mut dyn Random,
     gathered: &'a Gathered<'a>,
-    (flags, times, buffers): (TicketFlags, Times, Option<pac::Buffers<'a>>),
+    (flags, times, buffers): (TicketFlags, Times, Option<pac::Buffers>),
 ) -> Result<Grant<'a>, Refusal> {
     let Gathered { request, ticket, server, offered, .. } = gathered;
     let (subject, source) = (gathered.subject(), gathered.source()?);
@@ -256,10 +257,10 @@ fn grant<'a>(
         reply_key: SealingKey::session(key.prepare(*usage)),
         envelope,
         nonce: body.nonce,
-        last_req: vec![LastReq { kind: Default::default(), time: Time::EPOCH }],
+        last_req: smallvec![LastReq { kind: Default::default(), time: Time::EPOCH }],
         key_expiration: None,
         padata: gathered.behalf.as_ref().map(Behalf::padata).unwrap_or_default(),
-        encrypted_padata: if wants_padata { vouched(&key, gathered.bytes) } else { vec![] },
+        encrypted_padata: if wants_padata { vouched(&key, gathered.bytes) } else { smallvec![] },
     })
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use libkrb::codes::{AddressType, EncryptionType};
+use libkrb::codes::AddressType;
 use libkrb::crypto::{Key, KeyUsage};
 use libkrb::flags::KdcOptions;
 use libkrb::replay::Verdict;
@@ -13,6 +13,7 @@ use libkrb::{Error, ErrorCode, Principal};
 use super::super::as_req::policy_of;
 use super::super::claims;
 use super::super::entry::Entry;
+use super::super::etypes::Offered;
 use super::super::event::Event;
 use super::super::fast::Armor;
 use super::super::password_policy::PasswordPolicy;
@@ -47,7 +48,7 @@ pub struct Gathered<'a> {
     /// The server's entry.
     pub server: Arc<Entry>,
     /// The enctypes that are offered and allowed.
-    pub offered: Vec<EncryptionType>,
+    pub offered: Offered,
     /// What the reply is sealed with: the authenticator's subkey, else the session key.
     pub reply: (Key, KeyUsage),
     /// For user-to-user: the ticket whose session key seals the new one.

@@ -7,7 +7,6 @@
 //! the service's own realm gives the ticket (MS-SFU 3.2.5.1.1). S4U2Proxy leads to services of this realm
 //! only.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use libkrb::authz::pac::{DelegationInfo, Requestor, display_name};
@@ -17,9 +16,11 @@ use libkrb::flags::{KdcOptions, PacOptions, S4uOptions, TicketFlags};
 use libkrb::preauth::s4u;
 use libkrb::wire::{self, EncTicketPart, KdcReq, PaForUser, PaPacOptions, PaS4uX509User, PrincipalName, S4uUserId};
 use libkrb::{Error, ErrorCode, Principal, Time};
+use smallvec::{SmallVec, smallvec};
 
 use super::super::as_req::{find_client, known_as, policy_of};
 use super::super::entry::{Attributes, Entry};
+use super::super::grant::Elements;
 use super::super::password_policy::PasswordPolicy;
 use super::super::preauth::pkinit;
 use super::super::refuse::{Refusal, because};
@@ -78,10 +79,12 @@ impl Behalf {
     }
 
     /// padata of the reply.
-    pub fn padata(&self) -> Vec<(PaType, Vec<u8>)> {
+    pub fn padata(&self) -> Elements {
         match &self.how {
-            How::ToSelf(said) | How::Back(said) => said.iter().cloned().collect(),
-            How::Through(_) => vec![],
+            How::ToSelf(said) | How::Back(said) => {
+                said.iter().map(|(kind, value)| (*kind, SmallVec::from_slice(value))).collect()
+            }
+            How::Through(_) => smallvec![],
         }
     }
 }
@@ -320,15 +323,15 @@ pub fn bounded(gathered: &Gathered<'_>, flags: TicketFlags) -> TicketFlags {
 }
 
 /// What the PAC of a ticket in a user's name holds.
-pub fn buffers<'a>(
-    gathered: &'a Gathered<'a>,
+pub fn buffers(
+    gathered: &Gathered<'_>,
     behalf: &Behalf,
-    evidence: Option<&pac::Presented<'a>>,
-) -> Result<Option<pac::Buffers<'a>>, Refusal> {
+    evidence: Option<&pac::Presented<'_>>,
+) -> Result<Option<pac::Buffers>, Refusal> {
     let Some(evidence) = evidence else {
         // Who an account is here means nothing elsewhere.
         let here = behalf.entry.as_ref().filter(|_| !behalf.leads_back());
-        let requestor = here.map(|user| (PacType::REQUESTOR, Cow::Owned(Requestor::of_account(&user.id))));
+        let requestor = here.map(|user| (PacType::REQUESTOR, SmallVec::from_slice(&Requestor::of_account(&user.id))));
         return Ok(Some(requestor.into_iter().collect()));
     };
     let Some(mut buffers) = pac::carried(evidence, &gathered.server.principal) else { return Ok(None) };
@@ -339,6 +342,6 @@ pub fn buffers<'a>(
     let way = DelegationInfo { target: display_name(&gathered.server_name), transited };
     let way = way.encode().map_err(because(ErrorCode::BADOPTION, "a delegation through too many services"))?;
     buffers.retain(|(kind, _)| *kind != PacType::DELEGATION_INFO);
-    buffers.push((PacType::DELEGATION_INFO, Cow::Owned(way)));
+    buffers.push((PacType::DELEGATION_INFO, SmallVec::from_vec(way)));
     Ok(Some(buffers))
 }

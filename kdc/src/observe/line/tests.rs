@@ -162,7 +162,7 @@ fn events() -> impl Strategy<Value = Event> {
             exchange,
             client,
             server,
-            offered,
+            offered: offered.into(),
             on_behalf_of,
             refusal,
             issued,

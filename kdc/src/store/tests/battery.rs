@@ -76,7 +76,11 @@ fn create(store: &dyn Store, entry: Entry) {
 }
 
 fn find(store: &dyn Store, text: &str) -> Option<Arc<Entry>> {
-    store.lookup(&name(text)).expect("readable")
+    let name = name(text);
+    let found = store.lookup(&name).expect("readable");
+    let as_in_a_message = store.find(&(&name).into(), name.realm()).expect("readable");
+    assert_eq!(as_in_a_message.map(|entry| entry.id), found.as_ref().map(|entry| entry.id), "{text}");
+    found
 }
 
 fn what_is_created_is_found_whole(store: &dyn Store) {
@@ -360,7 +364,10 @@ fn principals_that_differ_by_case_alone_are_two(store: &dyn Store) {
 fn a_mail_address_can_be_an_alias(store: &dyn Store) {
     create(store, with_aliases("alice", &[r"alice\@mail.example"]));
     let asked = Principal::parse_enterprise("alice@mail.example", Some("R")).expect("parses");
-    assert_eq!(store.lookup(&asked).expect("readable").expect("found").principal, name("alice"));
+    for asked in [asked, Principal::parse(r"alice\@R", Some("R")).expect("parses")] {
+        let found = [store.lookup(&asked), store.find(&(&asked).into(), "R"), store.find(&(&asked).into(), "R")];
+        assert!(found.into_iter().all(|found| found.expect("readable").expect("found").principal == name("alice")));
+    }
 }
 
 fn an_alias_of_another_realm_is_kept_apart(store: &dyn Store) {

@@ -38,8 +38,8 @@ impl Attributes {
     }
 
     /// The contents of the buffer: two flags.
-    pub fn encode(self) -> Vec<u8> {
-        [2_u32.to_le_bytes(), self.0.to_le_bytes()].concat()
+    pub fn encode(self) -> [u8; 8] {
+        (2 | u64::from(self.0) << 32).to_le_bytes()
     }
 }
 
@@ -61,8 +61,12 @@ impl<'a> Requestor<'a> {
     }
 
     /// The identifier that an account of ours has: its random id as the four numbers after S-1-5-21.
-    pub fn of_account(id: &[u8; 16]) -> Vec<u8> {
-        [&ACCOUNT[..], id].concat()
+    pub fn of_account(id: &[u8; 16]) -> [u8; 28] {
+        let mut octets = [0; 28];
+        let (head, own) = octets.split_at_mut(ACCOUNT.len());
+        head.copy_from_slice(&ACCOUNT);
+        own.copy_from_slice(id);
+        octets
     }
 
     /// Whether it is that of an account of ours.

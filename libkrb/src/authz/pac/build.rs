@@ -29,9 +29,7 @@ pub fn sign(buffers: &[(PacType, &[u8])], by: Signatures<'_>) -> Result<Vec<u8>>
     let always = [(PacType::SERVER_CHECKSUM, by.server), (PacType::KDC_CHECKSUM, by.kdc)];
     let signed = always.into_iter().chain(service_only.into_iter().filter(|_| by.ticket.is_some()));
     let rows = buffers.iter().map(|(kind, bytes)| (*kind, bytes.len()));
-    let mut all = Vec::with_capacity(buffers.len() + always.len() + service_only.len());
-    all.extend(rows.chain(signed.map(|(kind, key)| (kind, room(key)))));
-    let mut pac = table(&all)?;
+    let mut pac = table(rows.chain(signed.map(|(kind, key)| (kind, room(key)))))?;
     for (_, bytes) in buffers {
         pac.extend_from_slice(bytes);
         pad(&mut pac, 8);
@@ -69,21 +67,22 @@ fn made<'a>(room: &'a mut [u8; MAC_MAX], key: &PreparedChecksum, data: &[u8]) ->
 }
 
 /// Head and table, padded; the buffers follow each at the next multiple of eight.
-fn table(rows: &[(PacType, usize)]) -> Result<Vec<u8>> {
-    if rows.len() > MOST_BUFFERS {
+fn table(rows: impl Iterator<Item = (PacType, usize)> + Clone) -> Result<Vec<u8>> {
+    let (count, size) =
+        rows.clone().fold((0, 0), |(count, all), (_, size)| (count + 1, all + size.next_multiple_of(8)));
+    if count > MOST_BUFFERS {
         return Err(Error::Malformed("too many buffers for a PAC"));
     }
-    let size = rows.iter().map(|(_, size)| size.next_multiple_of(8)).sum::<usize>();
-    let mut offset = HEAD + ROW * rows.len();
+    let mut offset = HEAD + ROW * count;
     if size > 1 << 24 {
         return Err(Error::Malformed("too many octets for a PAC"));
     }
     let mut pac = Vec::with_capacity(offset + size);
-    pac.extend_from_slice(&(rows.len() as u32).to_le_bytes());
+    pac.extend_from_slice(&(count as u32).to_le_bytes());
     pac.extend_from_slice(&0_u32.to_le_bytes());
     for (kind, size) in rows {
         pac.extend_from_slice(&kind.0.to_le_bytes());
-        pac.extend_from_slice(&(*size as u32).to_le_bytes());
+        pac.extend_from_slice(&(size as u32).to_le_bytes());
         pac.extend_from_slice(&(offset as u64).to_le_bytes());
         offset += size.next_multiple_of(8);
     }

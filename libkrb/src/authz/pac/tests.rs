@@ -98,8 +98,8 @@ fn made(ticket: Option<&[u8]>) -> Vec<u8> {
     let buffers = [
         (PacType::CLIENT_INFO, &*client),
         (PacType::DELEGATION_INFO, &*way),
-        (PacType::REQUESTOR, &*requestor),
-        (PacType::ATTRIBUTES, &*attributes),
+        (PacType::REQUESTOR, &requestor[..]),
+        (PacType::ATTRIBUTES, &attributes[..]),
     ];
     sign(&buffers, Signatures { server: &some_key(1), kdc: &some_key(2), ticket }).expect("a PAC")
 }
@@ -222,9 +222,9 @@ fn b6_delegation_info_of_any_octets_is_read_or_refused() {
 
 #[test]
 fn the_placeholder_is_one_zero_in_place_of_the_pac() {
-    assert_eq!(wrapped(&[0]), placeholder());
+    assert_eq!(wrapped(&[0]).bytes(), placeholder());
     let wrapped = wrapped(b"a pac");
-    let element = AuthData { kind: AuthDataType::IF_RELEVANT, data: &wrapped };
+    let element = AuthData { kind: AuthDataType::IF_RELEVANT, data: wrapped.bytes() };
     assert!(holds_pac(&element));
     let nothing = wire::encode(&List::<AuthData<'_>>::Items(&[]));
     assert!(!holds_pac(&AuthData { data: &nothing, ..element }));

@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use crate::codes::AuthDataType;
 use crate::error::{Error, Result};
-use crate::wire::{self, AuthData, AuthorizationData, EncTicketPart, List};
+use crate::wire::{self, AuthData, AuthorizationData, EncTicketPart, Encode, List, Writer};
 
 /// The octets of the PAC among a ticket's authorization data, if there is one.
 ///
@@ -35,8 +35,10 @@ fn inside<'a>(element: AuthData<'a>) -> impl Iterator<Item = &'a [u8]> {
 }
 
 /// The element of a ticket's authorization data for a PAC: the contents of AD-IF-RELEVANT.
-pub fn wrapped(pac: &[u8]) -> Vec<u8> {
-    wire::encode(&List::Items(&[AuthData { kind: AuthDataType::WIN2K_PAC, data: pac }]))
+pub fn wrapped(pac: &[u8]) -> Writer {
+    let mut writer = Writer::new();
+    List::Items(&[AuthData { kind: AuthDataType::WIN2K_PAC, data: pac }]).encode(&mut writer);
+    writer
 }
 
 /// What stands for the PAC in the form that is signed: one zero, wrapped.

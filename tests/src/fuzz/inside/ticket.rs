@@ -89,7 +89,7 @@ fn with_pac(place: &Place, bender: &mut Bender<'_, '_>, with: &Credential, hones
         return honest.to_vec();
     }
     let wrapped = pac::wrapped(&signed(place, with, &bent, &part));
-    let elements = [AuthData { kind: AuthDataType::IF_RELEVANT, data: &wrapped }];
+    let elements = [AuthData { kind: AuthDataType::IF_RELEVANT, data: wrapped.bytes() }];
     wire::encode(&EncTicketPart { authorization_data: Some(List::Items(&elements)), ..part })
 }
 
@@ -101,7 +101,7 @@ fn signed(place: &Place, with: &Credential, octets: &[u8], part: &EncTicketPart<
     let key =
         |who: &str| place.realm.key(who, EncryptionType::AES256_SHA1).prepare_checksum(KeyUsage::NON_KERB_CHECKSUM);
     let wrapped = pac::wrapped(octets);
-    let elements = [AuthData { kind: AuthDataType::IF_RELEVANT, data: &wrapped }];
+    let elements = [AuthData { kind: AuthDataType::IF_RELEVANT, data: wrapped.bytes() }];
     let form = pac::signed_part(&EncTicketPart { authorization_data: Some(List::Items(&elements)), ..*part });
     let (server, kdc) = (key(&with.server.to_string()), key("krbtgt/EXAMPLE.ORG"));
     let ticket = with.server.tgs_target().is_none().then_some(&form[..]);
